@@ -1,0 +1,49 @@
+//! Getting a record into the ring it belongs to.
+use aya_ebpf::helpers::{
+    bpf_get_current_comm, bpf_get_current_pid_tgid,
+    generated::{bpf_get_current_cgroup_id, bpf_ktime_get_ns},
+};
+use fragwatch_ebpf::{COMM_LEN, Counter, Head, Kind};
+
+use crate::maps::{CREATION_EVENTS, OTHER_EVENTS, count};
+
+/// `CLOCK_MONOTONIC` in nanoseconds.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: the helper takes nothing and can't fail.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// The head of a record about the current task.
+#[inline(always)]
+pub(crate) fn head(kind: Kind, creation_ns: u64) -> Head {
+    let ids = bpf_get_current_pid_tgid();
+    Head {
+        kind: kind as u32,
+        tid: ids as u32,
+        tgid: (ids >> 32) as u32,
+        reserved: 0,
+        time_ns: now(),
+        creation_ns,
+        // SAFETY: the helper takes nothing and can't fail.
+        cgroup_id: unsafe { bpf_get_current_cgroup_id() },
+        comm: bpf_get_current_comm().unwrap_or([0; COMM_LEN]),
+    }
+}
+
+/// Lets `fill` write a record in place and submits it: to the creations' ring if it belongs to
+/// one, else to the other. A full ring is counted.
+#[inline(always)]
+pub(crate) fn emit<T: 'static>(creation_ns: u64, fill: impl FnOnce(*mut T)) {
+    let (ring, lost) = if creation_ns == 0 {
+        (&OTHER_EVENTS, Counter::LostOtherEvents)
+    } else {
+        (&CREATION_EVENTS, Counter::LostCreationEvents)
+    };
+    let Some(mut entry) = ring.reserve::<T>(0) else {
+        count(lost);
+        return;
+    };
+    fill(entry.as_mut_ptr());
+    entry.submit(0);
+}

@@ -1,0 +1,99 @@
+//! Reading kernel memory at offsets that the agent took from the running kernel's BTF.
+use aya_ebpf::{Global, helpers::bpf_probe_read_kernel};
+use fragwatch_ebpf::ABSENT;
+
+macro_rules! from_btf {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        $(
+            $(#[$doc])*
+            #[unsafe(no_mangle)]
+            pub(crate) static $name: Global<u32> = Global::new(ABSENT);
+        )+
+    };
+}
+
+from_btf! {
+    /// `task_struct.start_time`
+    TASK_START_TIME,
+    /// `task_struct.cgroups`
+    TASK_CGROUPS,
+    /// `css_set.dfl_cgrp`
+    CSS_SET_DFL_CGRP,
+    /// `cgroup.kn`
+    CGROUP_KN,
+    /// `kernfs_node.name`
+    KN_NAME,
+    /// `kernfs_node.parent`, `__parent` on newer kernels
+    KN_PARENT,
+    /// `net.ns.inum`
+    NET_INUM,
+    /// `pernet_operations.init`
+    PERNET_INIT,
+    /// `alloc_context.zonelist`
+    AC_ZONELIST,
+    /// `alloc_context.nodemask`
+    AC_NODEMASK,
+    /// `alloc_context.migratetype`
+    AC_MIGRATETYPE,
+    /// `alloc_context.highest_zoneidx`
+    AC_HIGHEST_ZONEIDX,
+    /// `zonelist._zonerefs`
+    ZONELIST_ZONEREFS,
+    /// `zoneref.zone`
+    ZONEREF_ZONE,
+    /// `zoneref.zone_idx`
+    ZONEREF_IDX,
+    /// size of `struct zoneref`
+    ZONEREF_SIZE,
+    /// `zone._watermark`
+    ZONE_WATERMARK,
+    /// `zone.watermark_boost`
+    ZONE_WATERMARK_BOOST,
+    /// `zone.nr_reserved_highatomic`
+    ZONE_RESERVED_HIGHATOMIC,
+    /// `zone.lowmem_reserve`
+    ZONE_LOWMEM_RESERVE,
+    /// `zone.zone_pgdat`
+    ZONE_PGDAT,
+    /// `zone.managed_pages`
+    ZONE_MANAGED,
+    /// `zone.name`
+    ZONE_NAME,
+    /// `zone.free_area`
+    ZONE_FREE_AREA,
+    /// `zone.vm_stat[NR_FREE_PAGES]`
+    ZONE_FREE_PAGES,
+    /// `zone.vm_stat[NR_FREE_CMA_PAGES]`
+    ZONE_FREE_CMA,
+    /// elements of `zone.free_area`
+    ZONE_ORDERS,
+    /// `pglist_data.node_id`
+    PGDAT_NODE_ID,
+    /// size of `struct free_area`
+    FREE_AREA_SIZE,
+    /// `free_area.nr_free`
+    FREE_AREA_NR_FREE,
+    /// `free_area.free_list`
+    FREE_AREA_LISTS,
+    /// `MIGRATE_PCPTYPES`: how many of the first migratetypes any allocation may take from
+    ORDINARY_MIGRATETYPES,
+}
+
+/// Reads a `T` at `base + offset`. `None` if the offset is not in this kernel's BTF, the base is
+/// NULL, or the memory can't be read.
+#[inline(always)]
+pub(crate) fn read<T>(base: u64, offset: u32) -> Option<T> {
+    if base == 0 || offset == ABSENT {
+        return None;
+    }
+    let address = base.wrapping_add(u64::from(offset)) as *const T;
+    // SAFETY: the helper checks the address and answers an error for memory it can't read.
+    unsafe { bpf_probe_read_kernel(address) }.ok()
+}
+
+/// The number behind an `ERR_PTR`, or 0 if `pointer` is not one (`IS_ERR_VALUE`, `MAX_ERRNO` 4095).
+#[inline(always)]
+pub(crate) fn errno_of(pointer: u64) -> i32 {
+    let value = pointer.cast_signed();
+    if (-4095..0).contains(&value) { value as i32 } else { 0 }
+}

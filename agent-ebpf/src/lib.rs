@@ -1,0 +1,273 @@
+//! The wire contract between the kernel programs and the agent: one `#[repr(C)]` struct per event,
+//! each starting with a [`Head`]. Both sides are built from this file, so there is no version.
+//!
+//! Arrays carry their own length (`depth`, `frames`, `zone_count`); what lies behind it is
+//! whatever the ring held before and means nothing.
+#![no_std]
+
+#[cfg(feature = "decode")]
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// Bytes of a task's name, as `TASK_COMM_LEN` in the kernel.
+pub const COMM_LEN: usize = 16;
+/// Levels of a cgroup path that are recorded, counted from the leaf.
+pub const CGROUP_LEVELS: usize = 10;
+/// Bytes kept of one cgroup directory's name, with its NUL.
+pub const CGROUP_NAME_LEN: usize = 128;
+/// Bytes kept of a slab cache's name, with its NUL.
+pub const CACHE_NAME_LEN: usize = 64;
+/// Bytes kept of a zone's name ("Movable" is the longest).
+pub const ZONE_NAME_LEN: usize = 16;
+/// Zones recorded for one failed allocation.
+pub const MAX_ZONES: usize = 12;
+/// Orders recorded per zone; kernels have 11 of them on x86-64.
+pub const MAX_ORDERS: usize = 16;
+/// Kernel stack frames recorded for one failed allocation.
+pub const MAX_FRAMES: usize = 40;
+/// An offset or enum value that the running kernel's BTF does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// What a record is about; the first word of every record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// [`NetnsSetupBegan`]
+    NetnsSetupBegan = 1,
+    /// [`NetnsSetupEnded`]
+    NetnsSetupEnded = 2,
+    /// [`SlowPathEntered`]
+    SlowPathEntered = 3,
+    /// [`AllocationFailed`]
+    AllocationFailed = 4,
+    /// [`CompactionEnded`]
+    CompactionEnded = 5,
+    /// [`ReclaimEnded`]
+    ReclaimEnded = 6,
+    /// [`SlabCacheCreated`]
+    SlabCacheCreated = 7,
+    /// [`PernetInitFailed`]
+    PernetInitFailed = 8,
+}
+
+/// What the kernel side counts, per CPU; the index into the map `COUNTERS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Counter {
+    /// Records for which the creations' ring had no room.
+    LostCreationEvents,
+    /// Records for which the ring of everything else (`--all`) had no room.
+    LostOtherEvents,
+    /// Creations that could not be tracked because the table of threads was full.
+    UntrackedCreations,
+    /// Tracked creations whose return was never seen, found when their thread id came up again.
+    UnseenReturns,
+    /// Slow paths entered outside any creation.
+    OutsideSlowPaths,
+    /// Allocations that came back NULL outside any creation.
+    OutsideFailures,
+    /// Direct compactions outside any creation.
+    OutsideCompactions,
+    /// Direct reclaims outside any creation.
+    OutsideReclaims,
+}
+
+/// How many [`Counter`]s there are.
+pub const COUNTERS: u32 = 8;
+
+/// What every record begins with.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct Head {
+    /// A [`Kind`].
+    pub kind: u32,
+    /// Thread id in the initial pid namespace.
+    pub tid: u32,
+    /// Process id in the initial pid namespace.
+    pub tgid: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// `CLOCK_MONOTONIC` in nanoseconds.
+    pub time_ns: u64,
+    /// When the creation that this belongs to began; with `tid` its identity, since a thread can't
+    /// begin twice in one nanosecond. 0 outside any creation.
+    pub creation_ns: u64,
+    /// Id of the task's cgroup in the v2 hierarchy.
+    pub cgroup_id: u64,
+    /// The task's name, padded with NULs.
+    pub comm: [u8; COMM_LEN],
+}
+
+/// A thread entered `copy_net_ns` with `CLONE_NEWNET`.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct NetnsSetupBegan {
+    /// Who and when.
+    pub head: Head,
+    /// The namespace flags it was called with.
+    pub flags: u64,
+    /// Used entries of `cgroup`.
+    pub depth: u32,
+    /// 1 if the path goes on above the recorded levels, or could not be read to its root.
+    pub truncated: u32,
+    /// Names of the cgroup's directories, leaf first, NUL-terminated.
+    pub cgroup: [[u8; CGROUP_NAME_LEN]; CGROUP_LEVELS],
+}
+
+/// `copy_net_ns` returned.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct NetnsSetupEnded {
+    /// Who and when.
+    pub head: Head,
+    /// 0, or the negative errno that it returned.
+    pub errno: i32,
+    /// Inode of the new namespace; 0 if there is none or it could not be read.
+    pub netns: u32,
+}
+
+/// A page allocation entered the slow path. This is not a failure.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct SlowPathEntered {
+    /// Who and when.
+    pub head: Head,
+    /// gfp mask.
+    pub gfp: u32,
+    /// Order.
+    pub order: u32,
+}
+
+/// One zone, read locklessly at the moment of a failure. All counts are in pages.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct Zone {
+    /// NUMA node, −1 if it could not be read.
+    pub node: i32,
+    /// The zone's index in its node.
+    pub index: u32,
+    /// The zone's name, NUL-terminated.
+    pub name: [u8; ZONE_NAME_LEN],
+    /// `vm_stat[NR_FREE_PAGES]`.
+    pub free: u64,
+    /// `vm_stat[NR_FREE_CMA_PAGES]`, 0 on kernels without CMA.
+    pub free_cma: u64,
+    /// `managed_pages`.
+    pub managed: u64,
+    /// `_watermark[WMARK_MIN]` with the zone's boost.
+    pub min_watermark: u64,
+    /// `lowmem_reserve` against the highest zone that the allocation could have used.
+    pub lowmem_reserve: u64,
+    /// `nr_reserved_highatomic`.
+    pub reserved_highatomic: u64,
+    /// Used entries of `blocks`.
+    pub orders: u32,
+    /// Bit `o` is set if a free block of order `o` lies on a list that an ordinary allocation may
+    /// take from (unmovable, movable, reclaimable). Only read for orders that would have served.
+    pub usable_orders: u32,
+    /// Free blocks per order.
+    pub blocks: [u32; MAX_ORDERS],
+    /// 1 if a read failed and some of the above is 0 for that reason.
+    pub incomplete: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// A page allocation came back NULL.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct AllocationFailed {
+    /// Who and when.
+    pub head: Head,
+    /// gfp mask.
+    pub gfp: u32,
+    /// Order.
+    pub order: u32,
+    /// `ac->migratetype`, −1 if not known.
+    pub migratetype: i32,
+    /// `ac->highest_zoneidx`, −1 if not known.
+    pub highest_zone: i32,
+    /// 1 if `zones` was read: the allocation's `alloc_context` was known.
+    pub zones_read: u32,
+    /// Used entries of `zones`.
+    pub zone_count: u32,
+    /// 1 if the allocation could have used more zones than are recorded.
+    pub zones_truncated: u32,
+    /// Used entries of `stack`.
+    pub frames: u32,
+    /// Kernel stack, innermost first.
+    pub stack: [u64; MAX_FRAMES],
+    /// Every zone in reach, in the order in which the allocator tries them.
+    pub zones: [Zone; MAX_ZONES],
+}
+
+/// Direct compaction returned.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct CompactionEnded {
+    /// Who and when.
+    pub head: Head,
+    /// gfp mask.
+    pub gfp: u32,
+    /// Order.
+    pub order: u32,
+    /// `enum compact_result`, by its number.
+    pub result: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// How long the task was in it, in nanoseconds.
+    pub stall_ns: u64,
+}
+
+/// Direct reclaim returned.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct ReclaimEnded {
+    /// Who and when.
+    pub head: Head,
+    /// gfp mask.
+    pub gfp: u32,
+    /// Order.
+    pub order: u32,
+    /// Pages freed.
+    pub reclaimed: u64,
+    /// How long the task was in it, in nanoseconds.
+    pub stall_ns: u64,
+}
+
+/// A slab cache was created, or could not be.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct SlabCacheCreated {
+    /// Who and when.
+    pub head: Head,
+    /// Object size in bytes.
+    pub size: u32,
+    /// 1 if it came back NULL.
+    pub failed: u32,
+    /// The cache's name, NUL-terminated.
+    pub name: [u8; CACHE_NAME_LEN],
+}
+
+/// A subsystem's per-netns initialisation returned an error.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct PernetInitFailed {
+    /// Who and when.
+    pub head: Head,
+    /// Address of its `init` function, 0 if it could not be read.
+    pub init: u64,
+    /// The negative errno that it returned.
+    pub errno: i32,
+    /// Always 0.
+    pub reserved: u32,
+}

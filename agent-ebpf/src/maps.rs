@@ -1,0 +1,42 @@
+//! The maps: two rings, the threads that are being followed, and counters.
+use aya_ebpf::{
+    Global,
+    macros::map,
+    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
+};
+use fragwatch_ebpf::{COUNTERS as COUNTER_COUNT, Counter};
+
+use crate::thread::Thread;
+
+/// What belongs to a creation. Never shared with anything that can flood.
+#[map]
+pub(crate) static CREATION_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024, 0);
+
+/// What happens outside creations, filled only with `--all`.
+#[map]
+pub(crate) static OTHER_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024, 0);
+
+/// Threads inside `copy_net_ns`, by thread id.
+#[map]
+pub(crate) static CREATING: HashMap<u32, Thread> = HashMap::with_max_entries(4096, 0);
+
+/// Threads that allocate outside a creation, by thread id; used only with `--all`.
+#[map]
+pub(crate) static OUTSIDE: LruHashMap<u32, Thread> = LruHashMap::with_max_entries(4096, 0);
+
+/// See [`Counter`].
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTER_COUNT, 0);
+
+/// 1 if what happens outside creations is wanted in detail.
+#[unsafe(no_mangle)]
+pub(crate) static WANT_ALL: Global<u8> = Global::new(0);
+
+/// Adds one to a counter of this CPU.
+pub(crate) fn count(counter: Counter) {
+    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: the pointer is a live map slot of this CPU; a program interrupted on it by
+        // another one can at worst lose one count.
+        unsafe { *value += 1 };
+    }
+}

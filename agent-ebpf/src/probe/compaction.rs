@@ -1,0 +1,73 @@
+//! `enum compact_result try_to_compact_pages(gfp_t, unsigned int order, unsigned int alloc_flags,
+//! const struct alloc_context *, enum compact_priority, struct page **)`
+//! (5.10–7.2; mm/compaction.c): direct compaction.
+use aya_ebpf::{
+    macros::{fentry, fexit, kprobe, kretprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+};
+use fragwatch_ebpf::{CompactionEnded, Counter, Kind};
+
+use crate::{
+    emit::{emit, head, now},
+    thread,
+};
+
+#[inline(always)]
+fn enter(gfp: u32, order: u32, alloc_context: u64) {
+    let Some(thread) = thread::allocating(Counter::OutsideCompactions) else { return };
+    // Where the slow path's entry can't be seen, this is the second way to its context.
+    thread.gfp = gfp;
+    thread.order = order;
+    thread.alloc_context = alloc_context;
+    thread.compaction_since = now();
+}
+
+#[inline(always)]
+fn leave(result: u32) {
+    let Some(thread) = thread::creating().or_else(thread::watched_outside) else { return };
+    if thread.compaction_since == 0 {
+        return;
+    }
+    let stall_ns = now().saturating_sub(thread.compaction_since);
+    thread.compaction_since = 0;
+    let (creation, gfp, order) = (thread.creation_ns, thread.gfp, thread.order);
+    emit::<CompactionEnded>(creation, |record| {
+        let ended = CompactionEnded {
+            head: head(Kind::CompactionEnded, creation),
+            gfp,
+            order,
+            result,
+            reserved: 0,
+            stall_ns,
+        };
+        // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
+        unsafe { record.write(ended) };
+    });
+}
+
+#[fentry]
+fn compaction_fentry(ctx: FEntryContext) -> u32 {
+    enter(ctx.arg(0), ctx.arg(1), ctx.arg(3));
+    0
+}
+
+#[fexit]
+fn compaction_fexit(ctx: FExitContext) -> u32 {
+    // The return value stands behind the six arguments.
+    leave(ctx.arg(6));
+    0
+}
+
+#[kprobe]
+fn compaction_kprobe(ctx: ProbeContext) -> u32 {
+    if let (Some(gfp), Some(order), Some(ac)) = (ctx.arg(0), ctx.arg(1), ctx.arg(3)) {
+        enter(gfp, order, ac);
+    }
+    0
+}
+
+#[kretprobe]
+fn compaction_kretprobe(ctx: RetProbeContext) -> u32 {
+    leave(ctx.ret());
+    0
+}

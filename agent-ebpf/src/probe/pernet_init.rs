@@ -1,0 +1,68 @@
+//! `static int ops_init(const struct pernet_operations *ops, struct net *net)`
+//! (5.10–7.2; net/core/net_namespace.c): runs one subsystem's init for a new namespace. Only
+//! failures are recorded.
+use aya_ebpf::{
+    macros::{fentry, fexit, kprobe, kretprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+};
+use fragwatch_ebpf::{Kind, PernetInitFailed};
+
+use crate::{
+    emit::{emit, head},
+    kernel::{self, PERNET_INIT},
+    thread,
+};
+
+#[inline(always)]
+fn enter(ops: u64) {
+    if let Some(thread) = thread::creating() {
+        thread.pernet_ops = ops;
+    }
+}
+
+#[inline(always)]
+fn leave(errno: i32) {
+    if errno >= 0 {
+        return;
+    }
+    let Some(thread) = thread::creating() else { return };
+    let init = kernel::read(thread.pernet_ops, PERNET_INIT.load()).unwrap_or(0);
+    let creation = thread.creation_ns;
+    emit::<PernetInitFailed>(creation, |record| {
+        let failed = PernetInitFailed {
+            head: head(Kind::PernetInitFailed, creation),
+            init,
+            errno,
+            reserved: 0,
+        };
+        // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
+        unsafe { record.write(failed) };
+    });
+}
+
+#[fentry]
+fn pernet_init_fentry(ctx: FEntryContext) -> u32 {
+    enter(ctx.arg(0));
+    0
+}
+
+#[fexit]
+fn pernet_init_fexit(ctx: FExitContext) -> u32 {
+    // The return value stands behind the two arguments.
+    leave(ctx.arg(2));
+    0
+}
+
+#[kprobe]
+fn pernet_init_kprobe(ctx: ProbeContext) -> u32 {
+    if let Some(ops) = ctx.arg(0) {
+        enter(ops);
+    }
+    0
+}
+
+#[kretprobe]
+fn pernet_init_kretprobe(ctx: RetProbeContext) -> u32 {
+    leave(ctx.ret());
+    0
+}

@@ -1,0 +1,73 @@
+//! `unsigned long try_to_free_pages(struct zonelist *, int order, gfp_t, nodemask_t *)`
+//! (5.10–7.2; mm/vmscan.c): direct reclaim; returns the pages it freed.
+use aya_ebpf::{
+    macros::{fentry, fexit, kprobe, kretprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+};
+use fragwatch_ebpf::{Counter, Kind, ReclaimEnded};
+
+use crate::{
+    emit::{emit, head, now},
+    thread,
+};
+
+#[inline(always)]
+fn enter(gfp: u32, order: u32) {
+    let Some(thread) = thread::allocating(Counter::OutsideReclaims) else { return };
+    if thread.gfp != gfp || thread.order != order {
+        // The slow path's entry was not seen: its context is not known.
+        thread.alloc_context = 0;
+        thread.gfp = gfp;
+        thread.order = order;
+    }
+    thread.reclaim_since = now();
+}
+
+#[inline(always)]
+fn leave(reclaimed: u64) {
+    let Some(thread) = thread::creating().or_else(thread::watched_outside) else { return };
+    if thread.reclaim_since == 0 {
+        return;
+    }
+    let stall_ns = now().saturating_sub(thread.reclaim_since);
+    thread.reclaim_since = 0;
+    let (creation, gfp, order) = (thread.creation_ns, thread.gfp, thread.order);
+    emit::<ReclaimEnded>(creation, |record| {
+        let ended = ReclaimEnded {
+            head: head(Kind::ReclaimEnded, creation),
+            gfp,
+            order,
+            reclaimed,
+            stall_ns,
+        };
+        // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
+        unsafe { record.write(ended) };
+    });
+}
+
+#[fentry]
+fn reclaim_fentry(ctx: FEntryContext) -> u32 {
+    enter(ctx.arg(2), ctx.arg(1));
+    0
+}
+
+#[fexit]
+fn reclaim_fexit(ctx: FExitContext) -> u32 {
+    // The return value stands behind the four arguments.
+    leave(ctx.arg(4));
+    0
+}
+
+#[kprobe]
+fn reclaim_kprobe(ctx: ProbeContext) -> u32 {
+    if let (Some(order), Some(gfp)) = (ctx.arg(1), ctx.arg(2)) {
+        enter(gfp, order);
+    }
+    0
+}
+
+#[kretprobe]
+fn reclaim_kretprobe(ctx: RetProbeContext) -> u32 {
+    leave(ctx.ret());
+    0
+}

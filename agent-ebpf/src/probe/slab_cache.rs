@@ -1,0 +1,74 @@
+//! A slab cache is created, in whichever of these the kernel has; all return NULL on failure, and
+//! all take the name and the object's size first:
+//! - `__kmem_cache_create_args(const char *name, unsigned int size, struct kmem_cache_args *,
+//!   slab_flags_t)` (6.12–7.2; mm/slab_common.c);
+//! - `kmem_cache_create_usercopy(const char *name, unsigned int size, …)` (5.10–6.1), which
+//!   `kmem_cache_create` calls.
+use aya_ebpf::{
+    helpers::bpf_probe_read_kernel_str,
+    macros::{fentry, fexit, kprobe, kretprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+};
+use fragwatch_ebpf::{Kind, SlabCacheCreated};
+
+use crate::{
+    emit::{emit, head},
+    thread,
+};
+
+#[inline(always)]
+fn enter(name: u64, size: u32) {
+    let Some(thread) = thread::creating() else { return };
+    thread.cache_name = name;
+    thread.cache_size = u64::from(size);
+}
+
+#[inline(always)]
+fn leave(cache: u64) {
+    let Some(thread) = thread::creating() else { return };
+    let (name, size) = (thread.cache_name, thread.cache_size);
+    if name == 0 {
+        return;
+    }
+    thread.cache_name = 0;
+    let creation = thread.creation_ns;
+    emit::<SlabCacheCreated>(creation, |record| {
+        // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
+        // is written below before anything reads it.
+        let record = unsafe { &mut *record };
+        record.head = head(Kind::SlabCacheCreated, creation);
+        record.size = size as u32;
+        record.failed = u32::from(cache == 0);
+        record.name[0] = 0;
+        // SAFETY: the helper checks the address, ends the string with NUL and cuts what is longer;
+        // the caller's name outlives the call. A name that can't be read stays empty.
+        let _ = unsafe { bpf_probe_read_kernel_str(name as *const u8, &mut record.name) };
+    });
+}
+
+#[fentry]
+fn slab_cache_fentry(ctx: FEntryContext) -> u32 {
+    enter(ctx.arg(0), ctx.arg(1));
+    0
+}
+
+#[fexit]
+fn slab_cache_fexit(ctx: FExitContext) -> u32 {
+    // The return value stands behind the four arguments.
+    leave(ctx.arg(4));
+    0
+}
+
+#[kprobe]
+fn slab_cache_kprobe(ctx: ProbeContext) -> u32 {
+    if let (Some(name), Some(size)) = (ctx.arg(0), ctx.arg(1)) {
+        enter(name, size);
+    }
+    0
+}
+
+#[kretprobe]
+fn slab_cache_kretprobe(ctx: RetProbeContext) -> u32 {
+    leave(ctx.ret());
+    0
+}

@@ -1,0 +1,49 @@
+//! A page allocation entered the slow path, from either of:
+//! - `struct page *__alloc_pages_slowpath(gfp_t gfp, unsigned int order, struct alloc_context *ac)`
+//!   (5.10–7.2; mm/page_alloc.c), where the kernel lets it be probed;
+//! - `void wake_all_kswapds(unsigned int order, gfp_t gfp, const struct alloc_context *ac)`
+//!   (5.10–6.12; inlined on 7.2), which it calls on entry and on every retry if the mask has
+//!   `__GFP_KSWAPD_RECLAIM`.
+use aya_ebpf::{macros::kprobe, programs::ProbeContext};
+use fragwatch_ebpf::{Counter, Kind, SlowPathEntered};
+
+use crate::{
+    emit::{emit, head},
+    thread,
+};
+
+#[inline(always)]
+fn enter(gfp: u32, order: u32, alloc_context: u64) {
+    let Some(thread) = thread::allocating(Counter::OutsideSlowPaths) else { return };
+    let retry = thread.alloc_context == alloc_context
+        && thread.gfp == gfp
+        && thread.order == order;
+    thread.alloc_context = alloc_context;
+    thread.gfp = gfp;
+    thread.order = order;
+    if retry {
+        return;
+    }
+    let creation = thread.creation_ns;
+    emit::<SlowPathEntered>(creation, |record| {
+        let entered = SlowPathEntered { head: head(Kind::SlowPathEntered, creation), gfp, order };
+        // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
+        unsafe { record.write(entered) };
+    });
+}
+
+#[kprobe]
+fn slow_path_kprobe(ctx: ProbeContext) -> u32 {
+    if let (Some(gfp), Some(order), Some(ac)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2)) {
+        enter(gfp, order, ac);
+    }
+    0
+}
+
+#[kprobe]
+fn wake_all_kswapds_kprobe(ctx: ProbeContext) -> u32 {
+    if let (Some(order), Some(gfp), Some(ac)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2)) {
+        enter(gfp, order, ac);
+    }
+    0
+}

@@ -1,0 +1,186 @@
+//! Following one thread's page allocations from the slow path to what became of them.
+use crate::{
+    evidence::{CompactResult, Event, Failure},
+    kernel::gfp::Gfp,
+};
+
+/// What became of an allocation that got into trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It came back NULL, and its caller most likely had no fallback.
+    Failed,
+    /// It came back NULL, and its caller had a fallback: the mask says so, or all went well after.
+    FellBack,
+    /// It got its pages, after a stall.
+    Recovered,
+}
+
+/// An allocation that failed or stalled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Allocation {
+    /// gfp mask.
+    pub gfp: Gfp,
+    /// Order.
+    pub order: u32,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How long the task was in direct compaction and reclaim for it, in nanoseconds.
+    pub stall_ns: u64,
+    /// What each direct compaction came to, in time order.
+    pub compactions: Vec<CompactResult>,
+    /// Pages that direct reclaim freed for it.
+    pub reclaimed: u64,
+    /// What was read when it came back NULL.
+    pub failure: Option<Failure>,
+}
+
+/// Compaction results kept for one allocation; the slow path rarely tries more than twice.
+const MAX_COMPACTIONS: usize = 16;
+
+impl Allocation {
+    fn new(gfp: Gfp, order: u32) -> Self {
+        Self {
+            gfp,
+            order,
+            outcome: Outcome::Recovered,
+            stall_ns: 0,
+            compactions: Vec::new(),
+            reclaimed: 0,
+            failure: None,
+        }
+    }
+
+    fn is(&self, gfp: &Gfp, order: u32) -> bool {
+        self.gfp.raw == gfp.raw && self.order == order
+    }
+
+    fn in_trouble(&self) -> bool {
+        self.failure.is_some() || self.stall_ns != 0
+    }
+}
+
+/// One thread's allocation under way.
+///
+/// The kernel does not tell when an allocation leaves the slow path with its pages, so it ends
+/// when the next one begins or its thread's story does. Two alike in a row from the same place
+/// are told as one.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    current: Option<Allocation>,
+}
+
+impl Tracker {
+    /// Takes one event and returns the allocation that it ends, if that was in trouble. Events
+    /// that are not about an allocation change nothing.
+    pub fn push(&mut self, event: &Event) -> Option<Allocation> {
+        match event {
+            Event::SlowPathEntered { gfp, order } => {
+                let ended = self.finish();
+                self.current = Some(Allocation::new(gfp.clone(), *order));
+                ended
+            }
+            Event::CompactionEnded { gfp, order, result, stall_ns } => {
+                let (ended, current) = self.continue_with(gfp, *order);
+                current.stall_ns += stall_ns;
+                if current.compactions.len() < MAX_COMPACTIONS {
+                    current.compactions.push(*result);
+                }
+                ended
+            }
+            Event::ReclaimEnded { gfp, order, reclaimed, stall_ns } => {
+                let (ended, current) = self.continue_with(gfp, *order);
+                current.stall_ns += stall_ns;
+                current.reclaimed += reclaimed;
+                ended
+            }
+            Event::AllocationFailed { gfp, order, failure } => {
+                let (ended, current) = self.continue_with(gfp, *order);
+                current.failure = Some(failure.clone());
+                ended
+            }
+            Event::NetnsSetupBegan { .. }
+            | Event::NetnsSetupEnded { .. }
+            | Event::SlabCacheCreated { .. }
+            | Event::PernetInitFailed { .. } => None,
+        }
+    }
+
+    /// Ends what is under way; returns it if it was in trouble.
+    pub fn finish(&mut self) -> Option<Allocation> {
+        let mut ended = self.current.take().filter(Allocation::in_trouble)?;
+        if ended.failure.is_some() {
+            ended.outcome =
+                if ended.gfp.has_fallback { Outcome::FellBack } else { Outcome::Failed };
+        }
+        Some(ended)
+    }
+
+    /// The allocation of this mask and order: the one under way, or a new one that ends it, where
+    /// its entry was not seen.
+    fn continue_with(&mut self, gfp: &Gfp, order: u32) -> (Option<Allocation>, &mut Allocation) {
+        let same = self.current.as_ref().is_some_and(|a| a.is(gfp, order) && a.failure.is_none());
+        let ended = if same { None } else { self.finish() };
+        let current = self.current.get_or_insert_with(|| Allocation::new(gfp.clone(), order));
+        (ended, current)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::gfp::tests::names_6_12;
+
+    fn entered(raw: u32, order: u32) -> Event {
+        Event::SlowPathEntered { gfp: names_6_12().decode(raw), order }
+    }
+
+    fn compacted(raw: u32, order: u32, result: CompactResult) -> Event {
+        Event::CompactionEnded { gfp: names_6_12().decode(raw), order, result, stall_ns: 1000 }
+    }
+
+    fn failed(raw: u32, order: u32) -> Event {
+        let failure = Failure::default();
+        Event::AllocationFailed { gfp: names_6_12().decode(raw), order, failure }
+    }
+
+    fn run(events: &[Event]) -> Vec<(u32, Outcome, u64, usize)> {
+        let mut tracker = Tracker::default();
+        let mut ended: Vec<Allocation> = events.iter().filter_map(|e| tracker.push(e)).collect();
+        ended.extend(tracker.finish());
+        ended.iter().map(|a| (a.order, a.outcome, a.stall_ns, a.compactions.len())).collect()
+    }
+
+    #[test]
+    fn a_failure_gathers_its_compactions() {
+        let story = [
+            entered(0x40cc0, 6),
+            compacted(0x40cc0, 6, CompactResult::Complete),
+            compacted(0x40cc0, 6, CompactResult::Complete),
+            failed(0x40cc0, 6),
+        ];
+        assert_eq!(run(&story), [(6, Outcome::Failed, 2000, 2)]);
+    }
+
+    #[test]
+    fn a_mask_with_a_fallback_fell_back() {
+        assert_eq!(run(&[failed(0xd20c0, 3)]), [(3, Outcome::FellBack, 0, 0)]);
+    }
+
+    #[test]
+    fn entering_the_slow_path_is_no_trouble() {
+        assert_eq!(run(&[entered(0x40cc0, 6), entered(0xcc0, 0)]), []);
+    }
+
+    #[test]
+    fn another_order_is_another_allocation() {
+        let story = [
+            entered(0xcc0, 2),
+            compacted(0xcc0, 2, CompactResult::Success),
+            failed(0x40cc0, 6),
+            failed(0x40cc0, 6),
+        ];
+        let expected =
+            [(2, Outcome::Recovered, 1000, 1), (6, Outcome::Failed, 0, 0), (6, Outcome::Failed, 0, 0)];
+        assert_eq!(run(&story), expected);
+    }
+}

@@ -1,0 +1,87 @@
+//! The command line: parsed first, then turned into what is to be done.
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+
+use crate::hook::Preference;
+
+/// Says which container creation the kernel could not find memory for, and why.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Shown under the help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it ended as asked: SIGINT, SIGTERM, --duration, or nobody reads the report any more
+  1  it ended early: the report could not be written, or the kernel's events not be read
+  2  it could not begin: wrong arguments, missing capabilities, or a kernel that can't be traced";
+
+/// What fragwatch can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch the running kernel and tell of container creations that met trouble
+    Trace(TraceArgs),
+}
+
+/// How `trace` reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One object a line
+    Json,
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// Tell of every creation, and of every failed or stalled high-order allocation on the node
+    #[arg(long)]
+    pub all: bool,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// End after this time, such as 30s or "1h 30m"
+    #[arg(long, value_parser = duration, allow_hyphen_values = true)]
+    pub duration: Option<Duration>,
+    /// How to attach: auto prefers fentry and fexit, which miss no return
+    #[arg(long, value_enum, default_value_t)]
+    pub attach: Preference,
+}
+
+/// A duration of the command line, longer than zero.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = "not a duration: write it with its unit, such as 30s, 5m or 1h";
+    let duration: SignedDuration = text.parse().map_err(|_| wrong.to_owned())?;
+    if duration <= SignedDuration::ZERO {
+        return Err("must be longer than zero".to_owned());
+    }
+    Ok(duration.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
+        for wrong in ["", "5", "-5", "0s", "-5s", "five", "30 parsecs", "99999999999999999999h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,73 @@
+//! Undetermined: no cause is carried by what was seen. Says what was seen, and what was not.
+use super::{Case, Cause, Confidence, Verdict};
+use crate::{
+    allocation::Allocation,
+    kernel::{errno, zone::{Offer, Zone}},
+    units,
+};
+
+/// The verdict when no other holds.
+pub(super) fn diagnose(case: &Case, page_size: u64) -> Verdict {
+    let mut because = Vec::new();
+    let mut not_seen = case.gaps();
+    match (case.errno, case.decisive()) {
+        (Some(number), Some(allocation)) => {
+            because.push(format!("the creation failed with {}", errno::name(number)));
+            describe(allocation, page_size, &mut because, &mut not_seen);
+        }
+        (Some(number), None) => {
+            because.push(format!(
+                "the creation failed with {}, and no allocation in it failed without a fallback",
+                errno::name(number)
+            ));
+            if number == libc::ENOMEM {
+                not_seen.push(
+                    "charges to a memory cgroup, which fail without any allocation failing"
+                        .to_owned(),
+                );
+            }
+        }
+        (None, Some(allocation)) => describe(allocation, page_size, &mut because, &mut not_seen),
+        (None, None) => because.push("it waited for memory, and nothing failed".to_owned()),
+    }
+    Verdict {
+        cause: Cause::Undetermined,
+        confidence: Confidence::Low,
+        because,
+        not_seen,
+        remedies: Vec::new(),
+    }
+}
+
+fn describe(
+    allocation: &Allocation,
+    page_size: u64,
+    because: &mut Vec<String>,
+    not_seen: &mut Vec<String>,
+) {
+    let order = allocation.order;
+    because.push(format!("an order-{order} allocation came back NULL"));
+    let zones = allocation.failure.as_ref().and_then(|failure| failure.zones.as_deref());
+    match zones {
+        Some(zones) => because.extend(zones.iter().map(|zone| offered(zone, order, page_size))),
+        None => not_seen.push(
+            "the zones at the failure: the allocation's context was not known".to_owned(),
+        ),
+    }
+}
+
+fn offered(zone: &Zone, order: u32, page_size: u64) -> String {
+    let name = zone.label();
+    let free = units::bytes(zone.free.saturating_mul(page_size));
+    let pages = units::bytes(page_size << order.min(20));
+    match zone.offer(order) {
+        Offer::Exhausted => format!("{name} had {free} free: not {pages} above its watermark"),
+        Offer::Fragmented => format!("{name} had {free} free, but no block of {pages}"),
+        Offer::Reserved => format!("{name} had blocks of {pages} only in reserves"),
+        Offer::Usable => format!(
+            "{name} held a block of {pages} when it was read: freed since the attempt, or \
+             out of the allocation's reach"
+        ),
+        Offer::Unknown => format!("{name} could not be read whole"),
+    }
+}

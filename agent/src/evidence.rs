@@ -1,0 +1,188 @@
+//! What was seen, one typed stream whatever its source. Addresses and numbers are already names
+//! here, so that whatever reads evidence needs no kernel.
+use crate::kernel::{gfp::Gfp, symbols::Frame, zone::Zone};
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Process id in the initial pid namespace.
+    pub pid: u32,
+    /// Thread id in the initial pid namespace.
+    pub tid: u32,
+    /// The thread's name. It comes from outside: may hold anything but NUL.
+    pub comm: String,
+    /// Id of its cgroup in the v2 hierarchy.
+    pub cgroup_id: u64,
+}
+
+/// Which creation something belongs to: a thread can't begin two at the same nanosecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CreationKey {
+    /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
+    pub began_ns: u64,
+    /// The thread.
+    pub tid: u32,
+}
+
+/// One thing that was seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// When, `CLOCK_MONOTONIC` in nanoseconds.
+    pub time_ns: u64,
+    /// The creation that it belongs to, if it was inside one.
+    pub creation: Option<CreationKey>,
+    /// Who.
+    pub task: Task,
+    /// What.
+    pub event: Event,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A network namespace is being set up: a creation begins.
+    NetnsSetupBegan {
+        /// The cgroup's directories, root first.
+        cgroup: CgroupPath,
+    },
+    /// That setup returned.
+    NetnsSetupEnded {
+        /// The error as a positive errno.
+        errno: Option<i32>,
+        /// Inode of the new namespace.
+        netns: Option<u32>,
+    },
+    /// An allocation entered the slow path, which is not a failure.
+    SlowPathEntered {
+        /// gfp mask.
+        gfp: Gfp,
+        /// Order.
+        order: u32,
+    },
+    /// An allocation came back NULL.
+    AllocationFailed {
+        /// gfp mask.
+        gfp: Gfp,
+        /// Order.
+        order: u32,
+        /// The moment of the failure.
+        failure: Failure,
+    },
+    /// Direct compaction returned.
+    CompactionEnded {
+        /// gfp mask.
+        gfp: Gfp,
+        /// Order.
+        order: u32,
+        /// What it came to.
+        result: CompactResult,
+        /// How long the task was in it, in nanoseconds.
+        stall_ns: u64,
+    },
+    /// Direct reclaim returned.
+    ReclaimEnded {
+        /// gfp mask.
+        gfp: Gfp,
+        /// Order.
+        order: u32,
+        /// Pages it freed.
+        reclaimed: u64,
+        /// How long the task was in it, in nanoseconds.
+        stall_ns: u64,
+    },
+    /// A slab cache was created, or could not be.
+    SlabCacheCreated {
+        /// Its name. It comes from outside: may hold anything but NUL.
+        name: String,
+        /// Object size in bytes.
+        size: u32,
+        /// It came back NULL.
+        failed: bool,
+    },
+    /// A subsystem's per-netns initialisation failed.
+    PernetInitFailed {
+        /// Its function.
+        init: Option<Frame>,
+        /// The error as a positive errno.
+        errno: i32,
+    },
+}
+
+/// A cgroup's path in the v2 hierarchy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CgroupPath {
+    /// Directory names, root first.
+    pub names: Vec<String>,
+    /// Names nearer to the root are missing.
+    pub truncated: bool,
+}
+
+impl CgroupPath {
+    /// As a path from the root; `/…/` at its beginning where names are missing.
+    pub fn display(&self) -> String {
+        let start = if self.truncated { "/…/" } else { "/" };
+        format!("{start}{}", self.names.join("/"))
+    }
+}
+
+/// What was read at the moment an allocation came back NULL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// Kernel stack, innermost first; empty if it could not be taken.
+    pub stack: Vec<Frame>,
+    /// The zones that it could have used; `None` if they could not be read.
+    pub zones: Option<Vec<Zone>>,
+    /// There were more zones than were read.
+    pub zones_truncated: bool,
+}
+
+/// `enum compact_result` (5.10–7.2; include/linux/compaction.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompactResult {
+    /// Not worth trying.
+    Skipped,
+    /// Put off after earlier failures.
+    Deferred,
+    /// No page to move.
+    NoSuitablePage,
+    /// All of the zone was gone through without a block.
+    Complete,
+    /// A part of the zone was gone through without a block.
+    PartialSkipped,
+    /// Given up because others waited for a lock.
+    Contended,
+    /// A block was made.
+    Success,
+    /// A number that we have no name for.
+    Other(u32),
+}
+
+impl CompactResult {
+    /// By its number; 0, 4 and above 8 are not results that direct compaction returns.
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Skipped,
+            2 => Self::Deferred,
+            3 => Self::NoSuitablePage,
+            5 => Self::Complete,
+            6 => Self::PartialSkipped,
+            7 => Self::Contended,
+            8 => Self::Success,
+            other => Self::Other(other),
+        }
+    }
+
+    /// In a word or two.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Skipped => "skipped".to_owned(),
+            Self::Deferred => "deferred".to_owned(),
+            Self::NoSuitablePage => "no suitable page".to_owned(),
+            Self::Complete => "complete, no block made".to_owned(),
+            Self::PartialSkipped => "partial, no block made".to_owned(),
+            Self::Contended => "contended".to_owned(),
+            Self::Success => "success".to_owned(),
+            Self::Other(number) => format!("result {number}"),
+        }
+    }
+}

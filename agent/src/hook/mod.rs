@@ -1,0 +1,100 @@
+//! Logical hooks: what fragwatch wants to see, and by which function of this kernel it sees it.
+mod attach;
+mod table;
+
+pub use attach::{Target, attach_all};
+
+/// One thing to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Logical {
+    /// A network namespace is set up.
+    NetnsSetup,
+    /// An allocation enters the slow path.
+    SlowPathEntered,
+    /// An allocation comes back NULL.
+    AllocationFailed,
+    /// Direct compaction.
+    Compaction,
+    /// Direct reclaim.
+    Reclaim,
+    /// A slab cache is created.
+    SlabCache,
+    /// A subsystem's per-netns initialisation fails.
+    PernetInit,
+}
+
+impl Logical {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NetnsSetup => "netns_setup",
+            Self::SlowPathEntered => "slow_path_entered",
+            Self::AllocationFailed => "allocation_failed",
+            Self::Compaction => "compaction",
+            Self::Reclaim => "reclaim",
+            Self::SlabCache => "slab_cache",
+            Self::PernetInit => "pernet_init",
+        }
+    }
+
+    /// What is not seen without it.
+    pub fn lost_without(self) -> &'static str {
+        match self {
+            Self::NetnsSetup => "container creations: nothing can be tied to one",
+            Self::SlowPathEntered => {
+                "the zones at a failure that no compaction came before, and entries into the slow \
+                 path"
+            }
+            Self::AllocationFailed => "failed allocations",
+            Self::Compaction => "compaction's results and how long it stalled",
+            Self::Reclaim => "how long direct reclaim stalled",
+            Self::SlabCache => "names and results of slab caches",
+            Self::PernetInit => "which subsystem's initialisation failed",
+        }
+    }
+}
+
+/// Ways to attach that a user may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preference {
+    /// fentry and fexit where the kernel has them, else kprobes.
+    #[default]
+    Auto,
+    /// kprobes and kretprobes only.
+    Kprobe,
+}
+
+/// Whether a hook is in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// On the function that it is named after.
+    Attached,
+    /// On another function that says the same.
+    Fallback,
+    /// Nowhere.
+    Missing,
+}
+
+impl State {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Fallback => "fallback",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// What became of one hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookStatus {
+    /// Which.
+    pub hook: Logical,
+    /// How it is attached, such as `kprobe:warn_alloc`; `None` if it is not.
+    pub via: Option<String>,
+    /// Whether.
+    pub state: State,
+    /// Why it is not on the function that it is named after, in a sentence.
+    pub why: Option<String>,
+}

@@ -1,0 +1,295 @@
+//! The kernel's symbols: names for addresses, and which of a function's names it has.
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, BufRead, BufReader},
+};
+
+/// Why symbols can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SymbolError {
+    /// The file could not be read.
+    #[error("could not read {path}: {source}")]
+    Read {
+        /// Which file.
+        path: String,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+    /// All addresses read as zero.
+    #[error(
+        "/proc/kallsyms hides its addresses: run as root, or with CAP_SYSLOG and \
+         kernel.kptr_restrict below 2"
+    )]
+    Hidden,
+}
+
+/// A place in the kernel's code.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Frame {
+    /// The function, `None` if no symbol covers the address.
+    pub function: Option<String>,
+    /// The module it belongs to; `None` for the kernel itself.
+    pub module: Option<String>,
+    /// The address.
+    pub address: u64,
+}
+
+/// Text symbols, kept small: sorted addresses and one string.
+#[derive(Default)]
+pub struct Symbols {
+    /// Address, start of the name in `names`, and the module's index, 0 for the kernel itself.
+    entries: Vec<(u64, u32, u16)>,
+    /// All names, each ended by a newline.
+    names: String,
+    /// Names of modules; index 0 is the kernel itself.
+    modules: Vec<String>,
+    /// Where the kernel's own text ends (`_etext`); 0 if it does not say.
+    text_end: u64,
+    /// Where each loaded module lies.
+    ranges: Vec<ModuleRange>,
+}
+
+/// A loaded module's memory, of /proc/modules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ModuleRange {
+    name: String,
+    start: u64,
+    len: u64,
+}
+
+impl Symbols {
+    /// Reads the running kernel's.
+    pub fn load() -> Result<Self, SymbolError> {
+        let mut symbols = Self::parse(open("/proc/kallsyms")?)
+            .map_err(|source| SymbolError::Read { path: "/proc/kallsyms".to_owned(), source })?;
+        if symbols.entries.iter().all(|&(address, ..)| address == 0) {
+            return Err(SymbolError::Hidden);
+        }
+        symbols.ranges = module_ranges()?;
+        Ok(symbols)
+    }
+
+    /// Parses lines as kallsyms prints them: `address type name [\t[module]]`. Lines of another
+    /// shape are skipped.
+    pub fn parse(mut lines: impl BufRead) -> io::Result<Self> {
+        let mut symbols = Self { modules: vec![String::new()], ..Self::default() };
+        let mut module_ids: BTreeMap<String, u16> = BTreeMap::new();
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if lines.read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            symbols.add(&line, &mut module_ids);
+        }
+        symbols.entries.sort_unstable();
+        symbols.entries.shrink_to_fit();
+        symbols.names.shrink_to_fit();
+        Ok(symbols)
+    }
+
+    fn add(&mut self, line: &[u8], module_ids: &mut BTreeMap<String, u16>) {
+        let Ok(line) = std::str::from_utf8(line) else { return };
+        let mut words = line.split_ascii_whitespace();
+        let (Some(address), Some(kind), Some(name)) = (words.next(), words.next(), words.next())
+        else {
+            return;
+        };
+        let Ok(address) = u64::from_str_radix(address, 16) else { return };
+        if name == "_etext" {
+            self.text_end = address;
+        }
+        if !matches!(kind, "t" | "T" | "w" | "W") {
+            return;
+        }
+        let module = match words.next() {
+            Some(module) => {
+                let module = module.trim_matches(['[', ']']);
+                let next = self.modules.len() as u16;
+                let id = *module_ids.entry(module.to_owned()).or_insert(next);
+                if id == next {
+                    self.modules.push(module.to_owned());
+                }
+                id
+            }
+            None => 0,
+        };
+        self.entries.push((address, self.names.len() as u32, module));
+        self.names.push_str(name);
+        self.names.push('\n');
+    }
+
+    /// Whether no symbol is known: they are hidden.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Every name of `function` that the kernel has: itself, or with a suffix that a compiler
+    /// gives to the whole function (`.constprop.0`, `.isra.0`). Parts of it (`.cold`, `.part.0`)
+    /// are left out: a probe there would not see its entry or its arguments.
+    pub fn variants(&self, function: &str) -> Vec<String> {
+        let mut found: Vec<String> = self
+            .entries
+            .iter()
+            .map(|&(_, start, _)| self.name(start))
+            .filter(|name| {
+                name.strip_prefix(function).is_some_and(|rest| {
+                    rest.is_empty()
+                        || (rest.starts_with(".constprop.") || rest.starts_with(".isra."))
+                            && !rest.contains(".cold")
+                            && !rest.contains(".part.")
+                })
+            })
+            .map(str::to_owned)
+            .collect();
+        // The plain name first.
+        found.sort_unstable();
+        found
+    }
+
+    fn name(&self, start: u32) -> &str {
+        let rest = self.names.get(start as usize..).unwrap_or_default();
+        rest.split('\n').next().unwrap_or_default()
+    }
+
+    /// The place of an address. `returned_to` says that it is a return address, which may lie one
+    /// past the end of the function that called.
+    ///
+    /// `None` if the address is code that the kernel made while running, such as the trampolines
+    /// of our own probes.
+    pub fn frame(&mut self, address: u64, returned_to: bool) -> Option<Frame> {
+        let inside = if returned_to { address.saturating_sub(1) } else { address };
+        let module = if self.text_end != 0 && inside >= self.text_end {
+            if self.range_of(inside).is_none() {
+                // A module that was loaded since; reading the list costs less than the symbols.
+                self.ranges = module_ranges().unwrap_or_default();
+            }
+            let module = self.range_of(inside)?.name.clone();
+            if !self.modules.contains(&module) {
+                self.reload();
+            }
+            Some(module)
+        } else {
+            None
+        };
+        let at = self.entries.partition_point(|&(start, ..)| start <= inside).checked_sub(1);
+        let function = at.and_then(|i| self.entries.get(i)).and_then(|&(_, start, owner)| {
+            let owner = self.modules.get(owner as usize)?;
+            let same = *owner == module.as_deref().unwrap_or_default();
+            same.then(|| self.name(start).to_owned())
+        });
+        Some(Frame { function, module, address })
+    }
+
+    /// The frames of a stack as the kernel took it, innermost first, without code made at run
+    /// time.
+    pub fn stack(&mut self, addresses: &[u64]) -> Vec<Frame> {
+        addresses.iter().enumerate().filter_map(|(i, &a)| self.frame(a, i != 0)).collect()
+    }
+
+    fn range_of(&self, address: u64) -> Option<&ModuleRange> {
+        self.ranges.iter().find(|r| (r.start..r.start.saturating_add(r.len)).contains(&address))
+    }
+
+    fn reload(&mut self) {
+        match Self::load() {
+            Ok(symbols) => *self = symbols,
+            Err(error) => log::warn!("names of newly loaded modules are missing: {error}"),
+        }
+    }
+}
+
+fn open(path: &str) -> Result<BufReader<File>, SymbolError> {
+    let file = File::open(path)
+        .map_err(|source| SymbolError::Read { path: path.to_owned(), source })?;
+    Ok(BufReader::with_capacity(64 * 1024, file))
+}
+
+fn module_ranges() -> Result<Vec<ModuleRange>, SymbolError> {
+    let path = "/proc/modules";
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(parse_modules(&text)),
+        // A kernel built without modules has no list of them.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(SymbolError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// Parses /proc/modules: `name size refcount users state 0xaddress …`.
+fn parse_modules(text: &str) -> Vec<ModuleRange> {
+    text.lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            let start = u64::from_str_radix(words.get(5)?.strip_prefix("0x")?, 16).ok()?;
+            let name = (*words.first()?).to_owned();
+            Some(ModuleRange { name, start, len: words.get(1)?.parse().ok()? })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As 6.12 prints it: data symbols, suffixes, parts, and a module.
+    const KALLSYMS: &str = "\
+0000000000000000 A fixed_percpu_data
+ffffffff81000000 T _text
+ffffffff812d4b00 T wake_all_kswapds
+ffffffff812d6a10 t __alloc_pages_slowpath.constprop.0
+ffffffff812d7000 t __alloc_pages_slowpath.constprop.0.cold
+ffffffff81b00000 t ops_init
+ffffffff81b00200 t ops_init.part.0
+ffffffff81b00400 T copy_net_ns
+ffffffff82000000 T _etext
+ffffffff82200000 D init_net
+garbage
+ffffffffc0a01000 t fw_pernet_init\t[fragwatch_pernet]
+ffffffffc0a01200 t fw_pernet_exit\t[fragwatch_pernet]
+";
+
+    fn sample() -> Symbols {
+        let mut symbols = Symbols::parse(KALLSYMS.as_bytes()).expect("reads from memory");
+        symbols.ranges = parse_modules(
+            "fragwatch_pernet 12288 0 - Live 0xffffffffc0a01000 (OE)\nbroken line\n",
+        );
+        symbols
+    }
+
+    #[test]
+    fn names_addresses() {
+        let mut symbols = sample();
+        let frame = symbols.frame(0xffff_ffff_81b0_0010, false).expect("kernel text");
+        assert_eq!(frame.function.as_deref(), Some("ops_init"));
+        assert_eq!(frame.module, None);
+        let frame = symbols.frame(0xffff_ffff_c0a0_1010, true).expect("module text");
+        assert_eq!(frame.function.as_deref(), Some("fw_pernet_init"));
+        assert_eq!(frame.module.as_deref(), Some("fragwatch_pernet"));
+    }
+
+    #[test]
+    fn a_return_address_belongs_to_the_caller() {
+        let mut symbols = sample();
+        let next = 0xffff_ffff_81b0_0400;
+        let at = |s: &mut Symbols, returned| s.frame(next, returned).and_then(|f| f.function);
+        assert_eq!(at(&mut symbols, false).as_deref(), Some("copy_net_ns"));
+        assert_eq!(at(&mut symbols, true).as_deref(), Some("ops_init.part.0"));
+    }
+
+    #[test]
+    fn code_made_at_run_time_has_no_frame() {
+        assert_eq!(sample().frame(0xffff_ffff_c0f0_0000, true), None);
+    }
+
+    #[test]
+    fn variants_leave_out_parts() {
+        let symbols = sample();
+        assert_eq!(
+            symbols.variants("__alloc_pages_slowpath"),
+            ["__alloc_pages_slowpath.constprop.0"]
+        );
+        assert_eq!(symbols.variants("ops_init"), ["ops_init"]);
+        assert!(symbols.variants("kmem_cache_create").is_empty());
+    }
+}

@@ -1,0 +1,198 @@
+//! A zone's free blocks and what they say about one allocation. The arithmetic is the kernel's
+//! (5.10–7.2; mm/vmstat.c `__fragmentation_index`, `unusable_free_index`; mm/page_alloc.c
+//! `__zone_watermark_ok`).
+
+/// A zone at the moment of a failure. Counts are pages of the kernel's page size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    /// NUMA node; `None` if it could not be read.
+    pub node: Option<u32>,
+    /// The zone's name, empty if it could not be read.
+    pub name: String,
+    /// Free pages, as the kernel counts them (`NR_FREE_PAGES`).
+    pub free: u64,
+    /// Of these, pages that only movable allocations may use (`NR_FREE_CMA_PAGES`).
+    pub free_cma: u64,
+    /// Pages that the buddy allocator manages here.
+    pub managed: u64,
+    /// `min` watermark with its boost.
+    pub min_watermark: u64,
+    /// What is kept for allocations that can use nothing but lower zones.
+    pub lowmem_reserve: u64,
+    /// Pages in blocks reserved for high-order atomic allocations.
+    pub reserved_highatomic: u64,
+    /// Free blocks per order, from order 0.
+    pub blocks: Vec<u64>,
+    /// Orders, as bits, of which a free block lies on a list that any allocation may take from;
+    /// known only from the order that failed upwards.
+    pub usable_orders: u32,
+    /// Something could not be read and stands as 0.
+    pub incomplete: bool,
+}
+
+/// What a zone had for an allocation that came back NULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// Not enough pages above the watermark.
+    Exhausted,
+    /// Enough pages, but no free block that large.
+    Fragmented,
+    /// Free blocks that large only on lists this allocation may not use (high-order atomic
+    /// reserve, CMA, isolated).
+    Reserved,
+    /// A block it could have used: freed since, or taken into account by nobody.
+    Usable,
+    /// It could not be read whole.
+    Unknown,
+}
+
+impl Zone {
+    /// What this zone had for an allocation of `order`.
+    ///
+    /// The watermark is that of an ordinary allocation (`ALLOC_WMARK_MIN`, no reserves).
+    pub fn offer(&self, order: u32) -> Offer {
+        if self.incomplete {
+            return Offer::Unknown;
+        }
+        let unusable = self.reserved_highatomic.saturating_add(self.free_cma);
+        let pages = (1u64 << order.min(63)) - 1;
+        let above = self.free.saturating_sub(unusable).saturating_sub(pages);
+        if above <= self.min_watermark.saturating_add(self.lowmem_reserve) {
+            return Offer::Exhausted;
+        }
+        match self.largest_order() {
+            Some(largest) if largest >= order => {
+                if self.usable_orders >> order.min(31) == 0 { Offer::Reserved } else { Offer::Usable }
+            }
+            _ => Offer::Fragmented,
+        }
+    }
+
+    /// The zone by its name and node, as people call it.
+    pub fn label(&self) -> String {
+        let name = if self.name.is_empty() { "unnamed" } else { &self.name };
+        match self.node {
+            Some(node) => format!("zone {name} of node {node}"),
+            None => format!("zone {name}"),
+        }
+    }
+
+    /// The largest order of which there is a free block.
+    pub fn largest_order(&self) -> Option<u32> {
+        self.blocks.iter().rposition(|&n| n != 0).map(|o| o as u32)
+    }
+
+    /// The kernel's fragmentation index for `order`, between 0 (lack of memory) and 1
+    /// (fragmentation). `None` where it says nothing: a free block is large enough, nothing is
+    /// free, or the value is negative.
+    pub fn fragmentation_index(&self, order: u32) -> Option<f64> {
+        let thousandths = fragmentation_index(&self.blocks, order);
+        (thousandths > 0).then_some(thousandths as f64 / 1000.0)
+    }
+}
+
+/// The zone that tells most about a failure of `order`: of those with the pages but not the block
+/// the one with most free, else the first, which the allocator preferred.
+pub fn telling(zones: &[Zone], order: u32) -> Option<&Zone> {
+    let fragmented = |z: &&Zone| matches!(z.offer(order), Offer::Fragmented | Offer::Reserved);
+    zones.iter().filter(fragmented).max_by_key(|z| z.free).or_else(|| zones.first())
+}
+
+/// `__fragmentation_index` in thousandths: 0 if nothing is free, −1000 if a block is large enough.
+pub fn fragmentation_index(blocks: &[u64], order: u32) -> i64 {
+    if order > 62 {
+        return 0;
+    }
+    let order = order as usize;
+    let (mut count, mut free) = (0u64, 0u64);
+    for (o, &n) in blocks.iter().enumerate().take(63) {
+        count = count.saturating_add(n);
+        free = free.saturating_add(n.saturating_mul(1 << o));
+        if o >= order && n != 0 {
+            return -1000;
+        }
+    }
+    if count == 0 {
+        return 0;
+    }
+    let wanted = free.saturating_mul(1000) / (1 << order);
+    1000 - i64::try_from(wanted.saturating_add(1000) / count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The zone of the design's example: 768 MiB of guest memory, every other page freed.
+    pub(crate) fn fragmented() -> Zone {
+        Zone {
+            node: Some(0),
+            name: "DMA32".to_owned(),
+            free: 71_750,
+            free_cma: 0,
+            managed: 180_000,
+            min_watermark: 700,
+            lowmem_reserve: 0,
+            reserved_highatomic: 0,
+            blocks: vec![69_949, 11, 21, 15, 2, 1, 0, 0, 0, 0, 0],
+            usable_orders: 0,
+            incomplete: false,
+        }
+    }
+
+    #[test]
+    fn index_is_the_kernels() {
+        // By hand: 70,207 pages in 69,999 blocks; 1000 − (1000 + 70,207·1000/64)/69,999 = 985.
+        assert_eq!(fragmentation_index(&fragmented().blocks, 6), 985);
+        assert_eq!(fragmented().fragmentation_index(6), Some(0.985));
+        // A block of order 5 is there, so the index for 5 says nothing.
+        assert_eq!(fragmentation_index(&fragmented().blocks, 5), -1000);
+        assert_eq!(fragmented().fragmentation_index(5), None);
+        assert_eq!(fragmentation_index(&[0; 11], 6), 0);
+        // One page free: lack of memory.
+        assert_eq!(fragmentation_index(&[1, 0, 0], 2), 1000 - (1000 + 250));
+        // Few large blocks, none large enough: towards lack of memory.
+        assert_eq!(fragmentation_index(&[0, 0, 0, 0, 0, 2, 0], 6), 1000 - (1000 + 1000) / 2);
+    }
+
+    #[test]
+    fn enough_pages_without_a_block_is_fragmented() {
+        assert_eq!(fragmented().offer(6), Offer::Fragmented);
+    }
+
+    #[test]
+    fn a_large_block_is_usable_or_reserved() {
+        let mut zone = fragmented();
+        zone.blocks[7] = 1;
+        zone.free += 128;
+        zone.usable_orders = 1 << 7;
+        assert_eq!(zone.offer(6), Offer::Usable);
+        zone.usable_orders = 0;
+        assert_eq!(zone.offer(6), Offer::Reserved);
+    }
+
+    #[test]
+    fn nothing_above_the_watermark_is_exhausted() {
+        let mut zone = fragmented();
+        zone.min_watermark = zone.free - 63;
+        assert_eq!(zone.offer(6), Offer::Exhausted);
+        zone.min_watermark -= 1;
+        assert_eq!(zone.offer(6), Offer::Fragmented);
+        // Pages that this allocation may not touch are not free for it.
+        zone.reserved_highatomic = 1;
+        assert_eq!(zone.offer(6), Offer::Exhausted);
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_unknown() {
+        assert_eq!(Zone { incomplete: true, ..fragmented() }.offer(6), Offer::Unknown);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_counts_panic(blocks in proptest::collection::vec(proptest::num::u64::ANY, 0..16), order in 0u32..80, free: u64) {
+            let zone = Zone { blocks, free, ..fragmented() };
+            let _ = (zone.offer(order), zone.fragmentation_index(order));
+        }
+    }
+}

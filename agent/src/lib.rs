@@ -1,0 +1,20 @@
+//! fragwatch: which container creation the kernel could not find memory for, and why.
+//!
+//! Data goes one way: [`source`] → [`evidence`] → [`creation`] → [`diagnose`] → [`report`].
+pub mod allocation;
+pub mod cli;
+pub mod clock;
+pub mod container;
+pub mod creation;
+pub mod diagnose;
+pub mod evidence;
+pub mod hook;
+pub mod kernel;
+pub mod privileges;
+pub mod readiness;
+pub mod report;
+pub mod site;
+pub mod source;
+pub mod survive;
+pub mod trace;
+pub mod units;

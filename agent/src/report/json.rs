@@ -1,0 +1,245 @@
+//! One JSON object a line. Fields are added, never renamed.
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::{Loss, Ready, Report, Summary, Told};
+use crate::{
+    allocation::{Allocation, Outcome as AllocationOutcome},
+    container::Container,
+    creation::{Creation, Incident, Outcome},
+    diagnose::Verdict,
+    evidence::{CgroupPath, Task},
+    hook::HookStatus,
+    kernel::{errno, symbols::Frame, zone::Zone},
+    site,
+};
+
+/// The report for programs.
+pub struct Json<W> {
+    out: W,
+    kernel: String,
+    page_size: u64,
+}
+
+impl<W: Write> Json<W> {
+    /// Writes to `out`; `page_size` in bytes.
+    pub fn new(out: W, page_size: u64) -> Self {
+        Self { out, kernel: String::new(), page_size }
+    }
+
+    fn line(&mut self, value: &Value) -> io::Result<()> {
+        let mut line = value.to_string();
+        line.push('\n');
+        self.out.write_all(line.as_bytes())?;
+        self.out.flush()
+    }
+
+    fn allocations(&self, allocations: &[Allocation]) -> Vec<Value> {
+        allocations.iter().map(|a| allocation(a, self.page_size)).collect()
+    }
+}
+
+impl<W: Write> Report for Json<W> {
+    fn ready(&mut self, ready: &Ready) -> io::Result<()> {
+        self.kernel.clone_from(&ready.kernel);
+        self.line(&json!({
+            "type": "ready",
+            "version": env!("CARGO_PKG_VERSION"),
+            "kernel": ready.kernel,
+            "hooks": ready.hooks.iter().map(hook).collect::<Vec<_>>(),
+            "not_seen": ready.not_seen,
+        }))
+    }
+
+    fn creation(&mut self, told: Told<Creation>) -> io::Result<()> {
+        let c = told.what;
+        let container = c.cgroup.as_ref().and_then(Container::from_path);
+        let slab_caches: Vec<Value> = c
+            .slab_caches
+            .iter()
+            .map(|cache| {
+                // The kernel's function returns no more than NULL; ENOMEM is what its callers make
+                // of that.
+                let errno = cache.failed.then_some("ENOMEM");
+                json!({"name": cache.name, "size": cache.size, "errno": errno})
+            })
+            .collect();
+        let pernet_init = c.pernet_init.as_ref().map(|init| {
+            json!({
+                "init": init.init.as_ref().map(function),
+                "module": init.init.as_ref().and_then(|f| f.module.as_deref()),
+                "errno": errno::name(init.errno),
+            })
+        });
+        self.line(&json!({
+            "type": "creation",
+            "time": format!("{:.3}", told.time),
+            "id": c.id,
+            "outcome": outcome(c.outcome()),
+            "errno": c.errno.map(errno::name),
+            "duration_us": c.ended_ns.saturating_sub(c.began_ns) / 1000,
+            "pid": c.task.pid,
+            "tid": c.task.tid,
+            "comm": c.task.comm,
+            "netns": c.netns,
+            "cgroup": cgroup(&c.task, c.cgroup.as_ref()),
+            "container": container.map(|found| container_value(&found)),
+            "allocations": self.allocations(&c.allocations),
+            "allocations_omitted": c.allocations_omitted,
+            "slab_caches": slab_caches,
+            "pernet_init": pernet_init,
+            "verdict": told.verdict.map(verdict),
+        }))
+    }
+
+    fn incident(&mut self, told: Told<Incident>) -> io::Result<()> {
+        let i = told.what;
+        let outcome = match i.allocation.outcome {
+            AllocationOutcome::Failed => "failed",
+            AllocationOutcome::FellBack => "degraded",
+            AllocationOutcome::Recovered => "stalled",
+        };
+        self.line(&json!({
+            "type": "incident",
+            "time": format!("{:.3}", told.time),
+            "kernel": self.kernel,
+            "outcome": outcome,
+            "pid": i.task.pid,
+            "tid": i.task.tid,
+            "comm": i.task.comm,
+            "cgroup": cgroup(&i.task, None),
+            "allocations": self.allocations(std::slice::from_ref(&i.allocation)),
+            "verdict": told.verdict.map(verdict),
+        }))
+    }
+
+    fn loss(&mut self, loss: &Loss) -> io::Result<()> {
+        self.line(&json!({
+            "type": "loss",
+            "lost": loss.total(),
+            "creation_events": loss.creation_events,
+            "other_events": loss.other_events,
+            "untracked_creations": loss.untracked_creations,
+            "unseen_returns": loss.unseen_returns,
+        }))
+    }
+
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        let causes: serde_json::Map<String, Value> =
+            summary.causes.iter().map(|(c, n)| (c.name().to_owned(), json!(n))).collect();
+        self.line(&json!({
+            "type": "summary",
+            "creations": {
+                "ok": summary.ok,
+                "stalled": summary.stalled,
+                "degraded": summary.degraded,
+                "failed": summary.failed,
+                "unfinished": summary.unfinished,
+            },
+            "incidents": summary.incidents,
+            "causes": causes,
+            "outside": {
+                "slow_paths": summary.outside.slow_paths,
+                "failures": summary.outside.failures,
+                "compactions": summary.outside.compactions,
+                "reclaims": summary.outside.reclaims,
+            },
+            "lost": summary.loss.total(),
+            "slowest_report_us": summary.slowest_report_us,
+        }))
+    }
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Stalled => "stalled",
+        Outcome::Degraded => "degraded",
+        Outcome::Failed => "failed",
+    }
+}
+
+fn hook(status: &HookStatus) -> Value {
+    json!({
+        "name": status.hook.name(),
+        "via": status.via,
+        "state": status.state.name(),
+        "why": status.why,
+    })
+}
+
+fn cgroup(task: &Task, path: Option<&CgroupPath>) -> Value {
+    json!({"id": task.cgroup_id, "path": path.map(CgroupPath::display)})
+}
+
+fn container_value(container: &Container) -> Value {
+    json!({
+        "runtime": container.runtime,
+        "id": container.id,
+        "pod_uid": container.pod_uid,
+        "pod": null,
+        "namespace": null,
+    })
+}
+
+fn function(frame: &Frame) -> String {
+    frame.function.clone().unwrap_or_else(|| format!("{:#x}", frame.address))
+}
+
+fn allocation(a: &Allocation, page_size: u64) -> Value {
+    let outcome = match a.outcome {
+        AllocationOutcome::Failed => "failed",
+        AllocationOutcome::FellBack => "fell_back",
+        AllocationOutcome::Recovered => "recovered",
+    };
+    let failure = a.failure.as_ref();
+    let callers = failure.map(|f| site::callers(&f.stack)).unwrap_or_default();
+    let zones = failure.and_then(|f| f.zones.as_deref());
+    let shown = zones.and_then(|zones| crate::kernel::zone::telling(zones, a.order));
+    json!({
+        "order": a.order,
+        "bytes": page_size.checked_shl(a.order),
+        "gfp": {"raw": format!("{:#x}", a.gfp.raw), "flags": a.gfp.flags},
+        "outcome": outcome,
+        "stall_us": a.stall_ns / 1000,
+        "compactions": a.compactions.iter().map(|r| r.describe()).collect::<Vec<_>>(),
+        "reclaimed_kib": a.reclaimed.saturating_mul(page_size) / 1024,
+        "site": callers.first().map(function),
+        "module": callers.first().and_then(|f| f.module.as_deref()),
+        "stack": callers.iter().map(function).collect::<Vec<_>>(),
+        "zone": shown.map(|z| zone(z, page_size)),
+        "zones": zones.map(|zones| zones.iter().map(|z| zone(z, page_size)).collect::<Vec<_>>()),
+        "fragmentation_index": shown.and_then(|z| z.fragmentation_index(a.order)),
+    })
+}
+
+fn zone(z: &Zone, page_size: u64) -> Value {
+    let kib = |pages: u64| pages.saturating_mul(page_size) / 1024;
+    json!({
+        "node": z.node,
+        "name": z.name,
+        "free_kib": kib(z.free),
+        "min_watermark_kib": kib(z.min_watermark),
+        "lowmem_reserve_kib": kib(z.lowmem_reserve),
+        "free_blocks": z.blocks,
+        "largest_order": z.largest_order(),
+    })
+}
+
+fn verdict(v: &Verdict) -> Value {
+    let remedies: Vec<Value> = v
+        .remedies
+        .iter()
+        .map(|r| {
+            json!({"title": r.title, "command": r.command, "risk": r.risk, "durable": r.durable})
+        })
+        .collect();
+    json!({
+        "cause": v.cause.name(),
+        "confidence": v.confidence.name(),
+        "because": v.because,
+        "not_seen": v.not_seen,
+        "remedies": remedies,
+    })
+}

@@ -1,0 +1,269 @@
+//! The report for people: what happened, on what evidence, and what to do, top to bottom.
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{Loss, Ready, Report, Summary, Told};
+use crate::{
+    allocation::{Allocation, Outcome as AllocationOutcome},
+    container::Container,
+    creation::{Creation, Incident, Outcome},
+    diagnose::Verdict,
+    hook::State,
+    kernel::{errno, symbols::Frame, zone::Zone},
+    site,
+    units::{bytes, duration, printable},
+};
+
+/// Width of the column of labels.
+const LABEL: usize = 12;
+
+/// The report for people. Styles are written always; `out` strips them where they don't belong.
+pub struct Text<W> {
+    out: W,
+    page_size: u64,
+    zone: TimeZone,
+}
+
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const GREEN: Style = AnsiColor::Green.on_default();
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+fn paint(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+impl<W: Write> Text<W> {
+    /// Writes to `out`; `page_size` in bytes; times of day in `zone`.
+    pub fn new(out: W, page_size: u64, zone: TimeZone) -> Self {
+        Self { out, page_size, zone }
+    }
+
+    fn clock(&self, time: Timestamp) -> String {
+        time.to_zoned(self.zone.clone()).strftime("%H:%M:%S%.3f").to_string()
+    }
+
+    /// Writes lines as one piece, so that nothing of another program comes between them.
+    fn write(&mut self, lines: &[String]) -> io::Result<()> {
+        let mut text = lines.join("\n");
+        text.push('\n');
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
+    fn allocation(&self, a: &Allocation, lines: &mut Vec<String>) {
+        let size = self.page_size.checked_shl(a.order).map_or_else(|| "?".to_owned(), bytes);
+        let outcome = match a.outcome {
+            AllocationOutcome::Failed => paint(RED, "failed"),
+            AllocationOutcome::FellBack => paint(YELLOW, "failed, survived"),
+            AllocationOutcome::Recovered => "stalled".to_owned(),
+        };
+        let gfp = match &a.gfp.flags {
+            Some(flags) => format!("{flags} ({:#x})", a.gfp.raw),
+            None => format!("gfp {:#x}", a.gfp.raw),
+        };
+        let mut text = format!("order {} ({size}) {outcome}, {gfp}", a.order);
+        if a.stall_ns != 0 {
+            text += &format!(", waited {}", duration(a.stall_ns));
+        }
+        lines.push(labelled("allocation", &text));
+        let Some(failure) = &a.failure else { return };
+        let callers = site::callers(&failure.stack);
+        if !callers.is_empty() {
+            let names: Vec<String> = callers.iter().map(place).collect();
+            lines.push(labelled("asked by", &names.join(" < ")));
+        }
+        let zones = failure.zones.as_deref().unwrap_or_default();
+        if let Some(zone) = crate::kernel::zone::telling(zones, a.order) {
+            lines.push(labelled("memory", &self.free(zone, a.order)));
+            lines.push(labelled("free blocks", &blocks(zone)));
+        }
+    }
+
+    fn free(&self, zone: &Zone, order: u32) -> String {
+        let largest = match zone.largest_order() {
+            Some(largest) => format!("largest block {}", bytes(self.page_size << largest)),
+            None => "no free block".to_owned(),
+        };
+        let index = zone
+            .fragmentation_index(order)
+            .map(|index| format!(", fragmentation index {index:.3}"))
+            .unwrap_or_default();
+        let free = bytes(zone.free.saturating_mul(self.page_size));
+        format!("{}: {free} free, {largest}{index}", zone.label())
+    }
+
+    fn verdict(v: &Verdict, lines: &mut Vec<String>) {
+        let cause = paint(BOLD, &v.cause.name().to_uppercase());
+        lines.push(labelled("why", &format!("{cause} (confidence {})", v.confidence.name())));
+        lines.extend(v.because.iter().map(|b| labelled("", &format!("- {}", printable(b)))));
+        lines.extend(v.not_seen.iter().map(|n| labelled("not seen", &printable(n))));
+        for remedy in &v.remedies {
+            let label = if remedy.durable { "to last" } else { "do now" };
+            lines.push(labelled(label, remedy.title));
+            lines.push(labelled("", &paint(BOLD, remedy.command)));
+            lines.push(labelled("", &paint(DIM, &format!("price: {}", remedy.risk))));
+        }
+    }
+}
+
+/// A label in its column, and text beside it. Without a label the text goes on from above.
+fn labelled(label: &str, text: &str) -> String {
+    format!("  {} {text}", paint(DIM, &format!("{label:<LABEL$}")))
+}
+
+fn place(frame: &Frame) -> String {
+    let name = frame.function.clone().unwrap_or_else(|| format!("{:#x}", frame.address));
+    match &frame.module {
+        Some(module) => format!("{name} [{module}]"),
+        None => name,
+    }
+}
+
+fn blocks(zone: &Zone) -> String {
+    let counts = zone.blocks.iter().enumerate().filter(|&(_, &n)| n != 0);
+    let text: Vec<String> = counts.map(|(order, n)| format!("{n} of order {order}")).collect();
+    if text.is_empty() { "none".to_owned() } else { text.join(", ") }
+}
+
+impl<W: Write> Report for Text<W> {
+    fn ready(&mut self, ready: &Ready) -> io::Result<()> {
+        let there = ready.hooks.iter().filter(|h| h.state != State::Missing).count();
+        let mut lines = vec![format!(
+            "fragwatch {} on Linux {}: watching with {there} of {} hooks; Ctrl-C ends",
+            env!("CARGO_PKG_VERSION"),
+            printable(&ready.kernel),
+            ready.hooks.len()
+        )];
+        for hook in &ready.hooks {
+            let via = hook.via.as_deref().unwrap_or("-");
+            let mark = match hook.state {
+                State::Attached => paint(GREEN, "attached"),
+                State::Fallback => paint(GREEN, "fallback"),
+                State::Missing => paint(RED, "missing "),
+            };
+            lines.push(format!("  {mark} {:<18} {via}", hook.hook.name()));
+            if hook.state == State::Missing {
+                lines.push(format!("    not seen: {}", hook.hook.lost_without()));
+            }
+            if hook.state != State::Attached
+                && let Some(why) = &hook.why
+            {
+                lines.push(paint(DIM, &format!("    because {why}")));
+            }
+        }
+        lines.extend(ready.not_seen.iter().map(|n| format!("  not seen: {}", printable(n))));
+        self.write(&lines)
+    }
+
+    fn creation(&mut self, told: Told<Creation>) -> io::Result<()> {
+        let c = told.what;
+        let took = duration(c.ended_ns.saturating_sub(c.began_ns));
+        let errno = c.errno.map(errno::name).unwrap_or_default();
+        let (mark, what) = match c.outcome() {
+            Outcome::Ok => (paint(GREEN, "ok      "), format!("in {took}")),
+            Outcome::Stalled => (paint(YELLOW, "stalled "), format!("in {took}")),
+            Outcome::Degraded => (paint(YELLOW, "degraded"), format!("in {took}")),
+            Outcome::Failed => (paint(RED, "FAILED  "), format!("with {errno} after {took}")),
+        };
+        let container = c.cgroup.as_ref().and_then(Container::from_path);
+        let who = container.as_ref().map_or_else(String::new, |found| {
+            let runtime = found.runtime.unwrap_or("container");
+            format!(" {runtime} {}", found.id.get(..12).unwrap_or(&found.id))
+        });
+        let mut lines = vec![format!(
+            "{} {mark}{who} netns setup by {} (pid {}) {what}",
+            self.clock(told.time),
+            printable(&c.task.comm),
+            c.task.pid
+        )];
+        let Some(verdict) = told.verdict else { return self.write(&lines) };
+        if let Some(found) = container {
+            let pod = found.pod_uid.map(|uid| format!(", pod uid {uid}")).unwrap_or_default();
+            lines.push(labelled("container", &format!("{}{pod}", found.id)));
+        }
+        match &c.cgroup {
+            Some(path) => lines.push(labelled("cgroup", &printable(&path.display()))),
+            None => lines.push(labelled("cgroup", &format!("id {}", c.task.cgroup_id))),
+        }
+        if let Some(failed) = &c.pernet_init {
+            let name = failed.init.as_ref().map_or_else(|| "unknown".to_owned(), place);
+            let text = format!("{name} returned {}", errno::name(failed.errno));
+            lines.push(labelled("subsystem", &text));
+        }
+        for cache in c.slab_caches.iter().filter(|cache| cache.failed) {
+            let text = format!("{} ({} bytes an object)", printable(&cache.name), cache.size);
+            lines.push(labelled("slab cache", &format!("not created: {text}")));
+        }
+        if c.allocations_omitted != 0 {
+            let text = format!("{} earlier ones are left out", c.allocations_omitted);
+            lines.push(labelled("allocations", &text));
+        }
+        for allocation in &c.allocations {
+            self.allocation(allocation, &mut lines);
+        }
+        Self::verdict(verdict, &mut lines);
+        self.write(&lines)
+    }
+
+    fn incident(&mut self, told: Told<Incident>) -> io::Result<()> {
+        let i = told.what;
+        let mut lines = vec![format!(
+            "{} {} outside any creation, by {} (pid {})",
+            self.clock(told.time),
+            paint(DIM, "node    "),
+            printable(&i.task.comm),
+            i.task.pid
+        )];
+        self.allocation(&i.allocation, &mut lines);
+        if let Some(v) = told.verdict {
+            let text = format!("{} (confidence {})", v.cause.name(), v.confidence.name());
+            lines.push(labelled("why", &text));
+        }
+        self.write(&lines)
+    }
+
+    fn loss(&mut self, loss: &Loss) -> io::Result<()> {
+        let text = format!(
+            "lost so far: {} events of creations, {} other events, {} creations not followed, {} \
+             returns not seen",
+            loss.creation_events,
+            loss.other_events,
+            loss.untracked_creations,
+            loss.unseen_returns
+        );
+        self.write(&[paint(YELLOW, &text)])
+    }
+
+    fn summary(&mut self, s: &Summary) -> io::Result<()> {
+        let creations = s.ok + s.stalled + s.degraded + s.failed;
+        let mut lines = vec![format!(
+            "{}: {} failed, {} degraded, {} stalled, {} ok; lost {}",
+            paint(BOLD, &format!("{creations} creations")),
+            s.failed,
+            s.degraded,
+            s.stalled,
+            s.ok,
+            s.loss.total()
+        )];
+        for (cause, count) in &s.causes {
+            lines.push(labelled(&count.to_string(), cause.name()));
+        }
+        if s.unfinished != 0 {
+            lines.push(labelled(&s.unfinished.to_string(), "began, and were not seen to end"));
+        }
+        let o = &s.outside;
+        lines.push(labelled(
+            "outside",
+            &format!(
+                "{} slow paths, {} failed allocations (most had a fallback), {} compactions, {} \
+                 reclaims",
+                o.slow_paths, o.failures, o.compactions, o.reclaims
+            ),
+        ));
+        self.write(&lines)
+    }
+}

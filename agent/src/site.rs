@@ -1,0 +1,106 @@
+//! Where an allocation was asked for: the first function on its stack that is not the allocator
+//! itself.
+use crate::kernel::symbols::Frame;
+
+/// The allocators' own functions, by the beginning of their names (5.10–7.2; mm/page_alloc.c,
+/// mm/slub.c, mm/slab_common.c, mm/vmalloc.c, mm/util.c, mm/mempolicy.c, mm/percpu.c).
+const ALLOCATOR: &[&str] = &[
+    "warn_alloc",
+    "__alloc_pages",
+    "alloc_pages",
+    "__alloc_frozen_pages",
+    "alloc_frozen_pages",
+    "get_free_pages",
+    "__get_free_pages",
+    "get_zeroed_page",
+    "__folio_alloc",
+    "folio_alloc",
+    "alloc_contig",
+    "alloc_slab_page",
+    "allocate_slab",
+    "new_slab",
+    "___slab_alloc",
+    "__slab_alloc",
+    "slab_alloc",
+    "kmem_cache_alloc",
+    "__kmem_cache_alloc",
+    "kmalloc",
+    "__kmalloc",
+    "___kmalloc",
+    "krealloc",
+    "__krealloc",
+    "kvmalloc",
+    "__kvmalloc",
+    "kvcalloc",
+    "vmalloc",
+    "__vmalloc",
+    "vzalloc",
+    "vm_area_alloc_pages",
+    "alloc_large_system_hash",
+];
+
+/// Functions that run on a task's stack for somebody else (x86-64; kernel/softirq.c,
+/// arch/x86/include/asm/idtentry.h).
+const INTERRUPT: &[&str] = &[
+    "handle_softirqs",
+    "__do_softirq",
+    "irq_exit_rcu",
+    "__irq_exit_rcu",
+    "asm_sysvec_",
+    "asm_common_interrupt",
+    "asm_exc_nmi",
+];
+
+fn begins_with_any(frame: &Frame, prefixes: &[&str]) -> bool {
+    frame.function.as_deref().is_some_and(|name| prefixes.iter().any(|p| name.starts_with(p)))
+}
+
+/// The part of a stack (innermost first) that is worth telling: from the function that asked for
+/// the memory to `copy_net_ns`, or to the end where that is not on it.
+pub fn callers(stack: &[Frame]) -> &[Frame] {
+    let first = stack.iter().position(|f| !begins_with_any(f, ALLOCATOR)).unwrap_or(stack.len());
+    let callers = &stack[first..];
+    let last = callers.iter().position(|f| f.function.as_deref() == Some("copy_net_ns"));
+    last.map_or(callers, |at| &callers[..=at])
+}
+
+/// Whether the thread was interrupted when this stack was taken.
+pub fn in_interrupt(stack: &[Frame]) -> bool {
+    stack.iter().any(|f| begins_with_any(f, INTERRUPT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::creation::tests::frame;
+
+    fn names(frames: &[Frame]) -> Vec<&str> {
+        frames.iter().filter_map(|f| f.function.as_deref()).collect()
+    }
+
+    #[test]
+    fn skips_the_allocator_and_stops_at_the_creation() {
+        let stack = [
+            "warn_alloc",
+            "__alloc_pages_slowpath.constprop.0",
+            "__alloc_pages_noprof",
+            "___kmalloc_large_node",
+            "__kmalloc_large_noprof",
+            "fw_pernet_init",
+            "ops_init",
+            "copy_net_ns",
+            "create_new_namespaces",
+        ]
+        .map(|f| frame(f, None));
+        assert_eq!(names(callers(&stack)), ["fw_pernet_init", "ops_init", "copy_net_ns"]);
+        assert_eq!(names(callers(&stack[..6])), ["fw_pernet_init"]);
+        assert!(callers(&stack[..5]).is_empty());
+        assert!(callers(&[]).is_empty());
+    }
+
+    #[test]
+    fn sees_interrupts() {
+        assert!(in_interrupt(&[frame("warn_alloc", None), frame("handle_softirqs", None)]));
+        assert!(!in_interrupt(&[frame("warn_alloc", None), frame("copy_net_ns", None)]));
+    }
+}

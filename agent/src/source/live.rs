@@ -1,0 +1,248 @@
+//! Evidence from the running kernel: loads and attaches the programs, and reads their rings.
+use std::{fs, io};
+
+use aya::{
+    Btf, Ebpf, EbpfLoader, Endianness,
+    maps::{Map, MapData, MapError, PerCpuArray, RingBuf},
+};
+use aya_log::EbpfLogger;
+use bytes::Bytes;
+use fragwatch_ebpf::Counter;
+use tokio::io::{Interest, unix::AsyncFd};
+
+use super::decode::{DecodeError, Decoder};
+use crate::{
+    evidence::Evidence,
+    hook::{self, HookStatus, Preference, Target},
+    kernel::{
+        btf::{self, BtfError},
+        gfp::GfpNames,
+        offsets,
+        symbols::Symbols,
+    },
+    readiness,
+    report::{Loss, OutsideCounts},
+};
+
+/// The kernel programs, compiled into this binary.
+static PROGRAMS: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fragwatch-ebpf"));
+
+const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// Why tracing can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The kernel does not describe itself.
+    #[error(
+        "could not read {BTF_PATH}: {0}; fragwatch takes the kernel's structures from there: it \
+         needs a kernel with CONFIG_DEBUG_INFO_BTF"
+    )]
+    NoBtf(io::Error),
+    /// What describes it can't be understood.
+    #[error("could not make sense of {BTF_PATH}: {0}")]
+    BadBtf(BtfError),
+    /// aya can't make sense of it.
+    #[error("could not make sense of {BTF_PATH}: {0}")]
+    UnusableBtf(aya::BtfError),
+    /// The kernel did not take the maps.
+    #[error("the kernel did not take the programs' maps: {0}")]
+    Load(String),
+    /// A map of the programs is missing: agent and programs are not of one build.
+    #[error("the kernel side has no usable map {0}")]
+    NoMap(&'static str),
+    /// A ring can't be waited for.
+    #[error("could not wait for the kernel's events: {0}")]
+    Wait(io::Error),
+    /// Not one hook could be attached.
+    #[error(
+        "the kernel refused every hook, so there is nothing to watch; the first: {0}. Kernels \
+         without CONFIG_KPROBES, or with lockdown=confidentiality, can't be traced"
+    )]
+    NoHook(String),
+}
+
+/// How to watch.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Also what happens outside creations, in detail.
+    pub all: bool,
+    /// How to attach.
+    pub preference: Preference,
+}
+
+/// What the running kernel tells, from now on.
+pub struct Live {
+    /// What became of each hook.
+    pub hooks: Vec<HookStatus>,
+    /// What can't be seen for other reasons than a missing hook, in sentences.
+    pub not_seen: Vec<String>,
+    ebpf: Option<Ebpf>,
+    creations: Ring,
+    others: Ring,
+    counters: PerCpuArray<MapData, u64>,
+    logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
+    decoder: Decoder,
+}
+
+type Ring = AsyncFd<RingBuf<MapData>>;
+
+impl Live {
+    /// Loads the programs and attaches every hook that this kernel takes.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let mut not_seen = Vec::new();
+        let symbols = Symbols::load().unwrap_or_else(|error| {
+            not_seen.push(format!("names of functions: {error}"));
+            Symbols::default()
+        });
+        // Read once; both indexes and the bytes are gone when this returns.
+        let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
+        let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
+        let gfp = GfpNames::from_btf(&types);
+        if !gfp.known() {
+            not_seen.push("names of gfp flags: this kernel's BTF does not have them".to_owned());
+        }
+        let btf = Btf::parse(&bytes, Endianness::default()).map_err(StartError::UnusableBtf)?;
+        let mut ebpf = load(options, &types, &btf, &mut not_seen)?;
+        let target =
+            Target { symbols: &symbols, types: &types, btf: &btf, preference: options.preference };
+        // The rings and counters are taken before the first program runs, so nothing is missed.
+        let creations = ring(&mut ebpf, "CREATION_EVENTS")?;
+        let others = ring(&mut ebpf, "OTHER_EVENTS")?;
+        let counters = ebpf
+            .take_map("COUNTERS")
+            .and_then(|map| PerCpuArray::try_from(map).ok())
+            .ok_or(StartError::NoMap("COUNTERS"))?;
+        let hooks = hook::attach_all(&mut ebpf, &target);
+        if hooks.iter().all(|hook| hook.via.is_none()) {
+            let first = hooks.into_iter().find_map(|hook| hook.why).unwrap_or_default();
+            return Err(StartError::NoHook(first));
+        }
+        let logger = logger(&mut ebpf)?;
+        let decoder = Decoder { gfp, symbols };
+        let ebpf = Some(ebpf);
+        Ok(Self { hooks, not_seen, ebpf, creations, others, counters, logger, decoder })
+    }
+
+    /// Waits until there is something to take. The programs' own log is passed on meanwhile.
+    pub async fn wait(&mut self) -> io::Result<()> {
+        let log = async {
+            match &mut self.logger {
+                Some(logger) => {
+                    let mut guard = logger.readable_mut().await?;
+                    guard.get_inner_mut().flush();
+                    guard.clear_ready();
+                    Ok(())
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            guard = self.creations.readable_mut() => guard.map(|mut g| g.clear_ready()),
+            guard = self.others.readable_mut() => guard.map(|mut g| g.clear_ready()),
+            logged = log => logged,
+        }
+    }
+
+    /// Takes one piece of evidence, of a creation first; `None` if there is none just now.
+    pub fn next(&mut self) -> Option<Result<Evidence, DecodeError>> {
+        let record = take(&mut self.creations).or_else(|| take(&mut self.others))?;
+        Some(self.decoder.decode(&record))
+    }
+
+    /// What the kernel side has lost so far.
+    pub fn loss(&self) -> Result<Loss, MapError> {
+        Ok(Loss {
+            creation_events: self.counter(Counter::LostCreationEvents)?,
+            other_events: self.counter(Counter::LostOtherEvents)?,
+            untracked_creations: self.counter(Counter::UntrackedCreations)?,
+            unseen_returns: self.counter(Counter::UnseenReturns)?,
+        })
+    }
+
+    /// What the kernel side has counted outside creations so far.
+    pub fn outside(&self) -> Result<OutsideCounts, MapError> {
+        Ok(OutsideCounts {
+            slow_paths: self.counter(Counter::OutsideSlowPaths)?,
+            failures: self.counter(Counter::OutsideFailures)?,
+            compactions: self.counter(Counter::OutsideCompactions)?,
+            reclaims: self.counter(Counter::OutsideReclaims)?,
+        })
+    }
+
+    /// Detaches every hook; what lies in the rings can still be taken.
+    pub fn detach(&mut self) {
+        self.ebpf = None;
+    }
+
+    fn counter(&self, counter: Counter) -> Result<u64, MapError> {
+        Ok(self.counters.get(&(counter as u32), 0)?.iter().sum())
+    }
+}
+
+fn take(ring: &mut Ring) -> Option<Bytes> {
+    ring.get_mut().next().map(|item| Bytes::copy_from_slice(&item))
+}
+
+fn load(
+    options: Options,
+    types: &btf::Btf,
+    btf: &Btf,
+    not_seen: &mut Vec<String>,
+) -> Result<Ebpf, StartError> {
+    let offsets = offsets::resolve(types);
+    let want_all = u8::from(options.all);
+    let log_level = log::max_level() as u8;
+    let mut loader = EbpfLoader::new();
+    loader.btf(Some(btf));
+    loader.override_global("WANT_ALL", &want_all, true);
+    loader.override_global(aya_log::LEVEL, &log_level, false);
+    for offset in &offsets {
+        match &offset.value {
+            Some(value) => {
+                loader.override_global(offset.global, value, true);
+            }
+            None if offset.optional => {}
+            None => not_seen.push(format!("what {} is for: it is not in this kernel's BTF", offset.global)),
+        }
+    }
+    if !options.all {
+        // Nothing is put into it: one page will do.
+        loader.map_max_entries("OTHER_EVENTS", 4096);
+        loader.map_max_entries("OUTSIDE", 1);
+    }
+    loader.load(PROGRAMS).map_err(|error| StartError::Load(innermost(&error)))
+}
+
+/// The last of a chain of errors, which is what the kernel said.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
+    let map: Map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
+    let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
+    readiness::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+}
+
+/// The programs' own log, if anybody wants it.
+fn logger(
+    ebpf: &mut Ebpf,
+) -> Result<Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>, StartError> {
+    if log::max_level() < log::Level::Debug {
+        return Ok(None);
+    }
+    match EbpfLogger::init(ebpf) {
+        Ok(logger) => {
+            readiness::watch(logger, Interest::READABLE).map(Some).map_err(StartError::Wait)
+        }
+        Err(error) => {
+            log::warn!("the kernel programs' own log can't be read: {error}");
+            Ok(None)
+        }
+    }
+}

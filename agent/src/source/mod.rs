@@ -1,0 +1,3 @@
+//! Where evidence comes from.
+pub mod decode;
+pub mod live;

@@ -1,0 +1,64 @@
+//! Quantities as people read them.
+
+/// Bytes in the largest binary unit that leaves a number of at least 1: `256 KiB`, `280.3 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let rounded = format!("{value:.1}");
+    format!("{} {}", rounded.strip_suffix(".0").unwrap_or(&rounded), UNITS[unit])
+}
+
+/// Nanoseconds in the unit that suits them: `840 µs`, `38.2 ms`, `1.4 s`.
+pub fn duration(ns: u64) -> String {
+    match ns {
+        0..1_000_000 => format!("{} µs", ns / 1000),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        _ => format!("{:.1} s", ns as f64 / 1e9),
+    }
+}
+
+/// Text from outside, safe for a terminal: what could drive it, hide or reorder text is escaped.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let invisible = matches!(c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if c.is_control() || invisible || c == '\\' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities() {
+        assert_eq!(bytes(512), "512 B");
+        assert_eq!(bytes(4096), "4 KiB");
+        assert_eq!(bytes(262_144), "256 KiB");
+        assert_eq!(bytes(293_888_000), "280.3 MiB");
+        assert_eq!(duration(840_000), "840 µs");
+        assert_eq!(duration(38_211_000), "38.2 ms");
+        assert_eq!(duration(1_400_000_000), "1.4 s");
+    }
+
+    #[test]
+    fn nothing_drives_a_terminal() {
+        assert_eq!(printable("runc:[1:CHILD]"), "runc:[1:CHILD]");
+        assert_eq!(printable("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
+        assert_eq!(printable("a\u{202e}b\\"), "a\\u{202e}b\\\\");
+    }
+}
