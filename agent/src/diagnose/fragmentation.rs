@@ -28,15 +28,16 @@ const REMEDIES: &[Remedy] = &[
     },
     Remedy {
         title: "make the kernel keep larger blocks free in the background",
-        command: "sysctl -w vm.compaction_proactiveness=40 vm.watermark_boost_factor=15000",
-        risk: "some CPU time in kcompactd; put it under /etc/sysctl.d to keep it; kernels before \
-               5.9 have no compaction_proactiveness",
+        command: "sysctl -w vm.compaction_proactiveness=60",
+        risk: "some CPU time in kcompactd; kernels before 5.9 don't have it; put it under \
+               /etc/sysctl.d to keep it",
         durable: true,
     },
     Remedy {
         title: "keep more memory free, so that large blocks last longer",
         command: "sysctl -w vm.min_free_kbytes=$(( $(cat /proc/sys/vm/min_free_kbytes) * 2 ))",
-        risk: "the memory is gone for everything else; too high a value makes the OOM killer run",
+        risk: "the memory is gone for everything else; too high a value makes the OOM killer run; \
+               put it under /etc/sysctl.d to keep it",
         durable: true,
     },
 ];

@@ -127,3 +127,113 @@ pub trait Report {
     /// Watching ends.
     fn summary(&mut self, summary: &Summary) -> io::Result<()>;
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::{
+        creation::tests as stories,
+        diagnose::diagnose,
+        hook::{Logical, State},
+    };
+
+    const TIME: &str = "2026-11-20T09:42:36.123Z";
+
+    /// A whole session, as it would be told.
+    fn tell(report: &mut dyn Report) -> io::Result<()> {
+        let time: Timestamp = TIME.parse().expect("a valid time");
+        let hook = |hook, via: Option<&str>, state, why: Option<&str>| HookStatus {
+            hook,
+            via: via.map(str::to_owned),
+            state,
+            why: why.map(str::to_owned),
+        };
+        report.ready(&Ready {
+            kernel: "6.12.117+deb12-cloud-amd64".to_owned(),
+            hooks: vec![
+                hook(Logical::NetnsSetup, Some("fentry+fexit:copy_net_ns"), State::Attached, None),
+                hook(
+                    Logical::SlowPathEntered,
+                    Some("kprobe:wake_all_kswapds"),
+                    State::Fallback,
+                    Some("the kernel refused a kprobe on __alloc_pages_slowpath.constprop.0"),
+                ),
+                hook(
+                    Logical::Reclaim,
+                    None,
+                    State::Missing,
+                    Some("this kernel has no function try_to_free_pages"),
+                ),
+            ],
+            not_seen: vec!["names of gfp flags: this kernel's BTF does not have them".to_owned()],
+        })?;
+        let mut hostile = stories::failed_creation();
+        hostile.id = 4;
+        hostile.task.comm = "\x1b[2Jevil\n\u{202e}".to_owned();
+        hostile.cgroup = None;
+        hostile.allocations.clear();
+        hostile.slab_caches[0].failed = true;
+        hostile.slab_caches[0].name = "a\x1b]0;\"b".to_owned();
+        hostile.pernet_init = None;
+        hostile.events_lost = true;
+        let mut creations = vec![
+            stories::ok_creation(),
+            stories::degraded_creation(),
+            stories::failed_creation(),
+            hostile,
+        ];
+        let mut summary = Summary::default();
+        for (i, creation) in creations.iter_mut().enumerate() {
+            creation.id = i as u64 + 1;
+            let verdict = (creation.outcome() != Outcome::Ok)
+                .then(|| diagnose(&(&*creation).into(), 4096));
+            summary.count(creation.outcome(), verdict.as_ref());
+            report.creation(Told { time, what: creation, verdict: verdict.as_ref() })?;
+        }
+        let incident = stories::incident();
+        let verdict = diagnose(&(&incident).into(), 4096);
+        report.incident(Told { time, what: &incident, verdict: Some(&verdict) })?;
+        summary.loss = Loss { creation_events: 3, ..Loss::default() };
+        report.loss(&summary.loss)?;
+        summary.incidents = 1;
+        summary.unfinished = 1;
+        summary.outside =
+            OutsideCounts { slow_paths: 120, failures: 7, compactions: 9, reclaims: 31 };
+        summary.slowest_report_us = Some(1830);
+        report.summary(&summary)
+    }
+
+    #[test]
+    fn text() {
+        let mut styled = Vec::new();
+        tell(&mut Text::new(&mut styled, 4096, TimeZone::UTC)).expect("memory takes all");
+        let plain = anstream::adapter::strip_bytes(&styled).into_vec();
+        let text = String::from_utf8(plain).expect("UTF-8");
+        assert!(!text.contains('\x1b'), "a terminal would be driven");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn json() {
+        let mut out = Vec::new();
+        tell(&mut Json::new(&mut out, 4096)).expect("memory takes all");
+        let text = String::from_utf8(out).expect("UTF-8");
+        for line in text.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).expect("one object a line");
+            assert!(value["type"].is_string());
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn styles_are_for_terminals() {
+        let mut styled = Vec::new();
+        tell(&mut Text::new(&mut styled, 4096, TimeZone::UTC)).expect("memory takes all");
+        assert!(styled.windows(2).any(|w| w == b"\x1b["), "no style at all");
+        let mut plain = anstream::StripStream::new(Vec::new());
+        tell(&mut Text::new(&mut plain, 4096, TimeZone::UTC)).expect("memory takes all");
+        assert!(!plain.into_inner().contains(&0x1b));
+    }
+}

@@ -101,6 +101,9 @@ impl<W: Write> Text<W> {
         lines.push(labelled("why", &format!("{cause} (confidence {})", v.confidence.name())));
         lines.extend(v.because.iter().map(|b| labelled("", &format!("- {}", printable(b)))));
         lines.extend(v.not_seen.iter().map(|n| labelled("not seen", &printable(n))));
+    }
+
+    fn remedies(v: &Verdict, lines: &mut Vec<String>) {
         for remedy in &v.remedies {
             let label = if remedy.durable { "to last" } else { "do now" };
             lines.push(labelled(label, remedy.title));
@@ -172,10 +175,10 @@ impl<W: Write> Report for Text<W> {
         let container = c.cgroup.as_ref().and_then(Container::from_path);
         let who = container.as_ref().map_or_else(String::new, |found| {
             let runtime = found.runtime.unwrap_or("container");
-            format!(" {runtime} {}", found.id.get(..12).unwrap_or(&found.id))
+            format!("{runtime} {}: ", found.id.get(..12).unwrap_or(&found.id))
         });
         let mut lines = vec![format!(
-            "{} {mark}{who} netns setup by {} (pid {}) {what}",
+            "{} {mark} {who}netns setup by {} (pid {}) {what}",
             self.clock(told.time),
             printable(&c.task.comm),
             c.task.pid
@@ -206,6 +209,9 @@ impl<W: Write> Report for Text<W> {
             self.allocation(allocation, &mut lines);
         }
         Self::verdict(verdict, &mut lines);
+        if c.outcome() == Outcome::Failed {
+            Self::remedies(verdict, &mut lines);
+        }
         self.write(&lines)
     }
 
