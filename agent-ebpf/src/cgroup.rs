@@ -1,5 +1,5 @@
 //! The current task's cgroup path, read while the cgroup surely exists.
-use aya_ebpf::helpers::{bpf_probe_read_kernel_str, generated::bpf_get_current_task};
+use aya_ebpf::helpers::generated::bpf_get_current_task;
 use fragwatch_ebpf::NetnsSetupBegan;
 
 use crate::kernel::{
@@ -28,8 +28,7 @@ pub(crate) fn record(into: &mut NetnsSetupBegan) {
             return;
         }
         let Some(text) = kernel::read::<u64>(node, KN_NAME.load()) else { return };
-        // SAFETY: the helper checks the address, ends the string with NUL and cuts what is longer.
-        if unsafe { bpf_probe_read_kernel_str(text as *const u8, name) }.is_err() {
+        if kernel::read_str(name, text) < 0 {
             return;
         }
         into.depth += 1;

@@ -1,7 +1,7 @@
 //! Getting a record into the ring it belongs to.
 use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid,
-    generated::{bpf_get_current_cgroup_id, bpf_ktime_get_ns},
+    bpf_get_current_pid_tgid,
+    generated::{bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_ns},
 };
 use fragwatch_ebpf::{COMM_LEN, Counter, Head, Kind};
 
@@ -18,6 +18,9 @@ pub(crate) fn now() -> u64 {
 #[inline(always)]
 pub(crate) fn head(kind: Kind, creation_ns: u64) -> Head {
     let ids = bpf_get_current_pid_tgid();
+    let mut comm = [0; COMM_LEN];
+    // SAFETY: the buffer is as large as is said. Should it fail, the helper clears the buffer.
+    unsafe { bpf_get_current_comm(comm.as_mut_ptr().cast(), COMM_LEN as u32) };
     Head {
         kind: kind as u32,
         tid: ids as u32,
@@ -27,7 +30,7 @@ pub(crate) fn head(kind: Kind, creation_ns: u64) -> Head {
         creation_ns,
         // SAFETY: the helper takes nothing and can't fail.
         cgroup_id: unsafe { bpf_get_current_cgroup_id() },
-        comm: bpf_get_current_comm().unwrap_or([0; COMM_LEN]),
+        comm,
     }
 }
 

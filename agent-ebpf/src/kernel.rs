@@ -1,5 +1,8 @@
 //! Reading kernel memory at offsets that the agent took from the running kernel's BTF.
-use aya_ebpf::{Global, helpers::bpf_probe_read_kernel};
+use aya_ebpf::{
+    EbpfContext, Global,
+    helpers::{bpf_probe_read_kernel, generated},
+};
 use fragwatch_ebpf::ABSENT;
 
 macro_rules! from_btf {
@@ -33,8 +36,6 @@ from_btf! {
     AC_ZONELIST,
     /// `alloc_context.nodemask`
     AC_NODEMASK,
-    /// `alloc_context.migratetype`
-    AC_MIGRATETYPE,
     /// `alloc_context.highest_zoneidx`
     AC_HIGHEST_ZONEIDX,
     /// `zonelist._zonerefs`
@@ -65,19 +66,15 @@ from_btf! {
     ZONE_FREE_PAGES,
     /// `zone.vm_stat[NR_FREE_CMA_PAGES]`
     ZONE_FREE_CMA,
-    /// elements of `zone.free_area`
-    ZONE_ORDERS,
     /// `pglist_data.node_id`
     PGDAT_NODE_ID,
-    /// size of `struct free_area`
-    FREE_AREA_SIZE,
-    /// `free_area.nr_free`
-    FREE_AREA_NR_FREE,
-    /// `free_area.free_list`
-    FREE_AREA_LISTS,
-    /// `MIGRATE_PCPTYPES`: how many of the first migratetypes any allocation may take from
-    ORDINARY_MIGRATETYPES,
+    /// size of the array `zone.free_area` in bytes
+    ZONE_AREAS_LEN,
 }
+
+/// 1 if every offset that reading zones takes is known.
+#[unsafe(no_mangle)]
+pub(crate) static ZONES_READABLE: Global<u8> = Global::new(0);
 
 /// Reads a `T` at `base + offset`. `None` if the offset is not in this kernel's BTF, the base is
 /// NULL, or the memory can't be read.
@@ -89,6 +86,42 @@ pub(crate) fn read<T>(base: u64, offset: u32) -> Option<T> {
     let address = base.wrapping_add(u64::from(offset)) as *const T;
     // SAFETY: the helper checks the address and answers an error for memory it can't read.
     unsafe { bpf_probe_read_kernel(address) }.ok()
+}
+
+/// Reads a `T` at `base + offset` into `into`, without a branch: 0, or the helper's negative error
+/// with `into` zeroed.
+#[inline(always)]
+pub(crate) fn read_into<T: Copy>(into: &mut T, base: u64, offset: u32) -> i64 {
+    let address = base.wrapping_add(u64::from(offset)) as *const _;
+    // SAFETY: `into` is as large as is said; the helper checks the address.
+    unsafe {
+        generated::bpf_probe_read_kernel(core::ptr::from_mut(into).cast(), size_of::<T>() as u32, address)
+    }
+}
+
+/// Reads a NUL-terminated string into `into`, cut to its length: the bytes read, or a negative
+/// error with `into` empty.
+#[inline(always)]
+pub(crate) fn read_str<const N: usize>(into: &mut [u8; N], address: u64) -> i64 {
+    into[0] = 0;
+    // SAFETY: `into` is as large as is said; the helper checks the address and writes the NUL.
+    unsafe {
+        generated::bpf_probe_read_kernel_str(
+            into.as_mut_ptr().cast(),
+            N as u32,
+            address as *const _,
+        )
+    }
+}
+
+/// Argument `n` of a function that an fentry or fexit program is attached to; behind the last one
+/// lies an fexit's return value. Read as memory: a plain load would give the verifier a typed
+/// pointer, with which nothing can be calculated.
+#[inline(always)]
+pub(crate) fn argument(ctx: &impl EbpfContext, n: u32) -> u64 {
+    let mut value = 0u64;
+    read_into(&mut value, ctx.as_ptr() as u64, n * 8);
+    value
 }
 
 /// The number behind an `ERR_PTR`, or 0 if `pointer` is not one (`IS_ERR_VALUE`, `MAX_ERRNO` 4095).

@@ -18,10 +18,10 @@ pub const CGROUP_NAME_LEN: usize = 128;
 pub const CACHE_NAME_LEN: usize = 64;
 /// Bytes kept of a zone's name ("Movable" is the longest).
 pub const ZONE_NAME_LEN: usize = 16;
-/// Zones recorded for one failed allocation.
-pub const MAX_ZONES: usize = 12;
-/// Orders recorded per zone; kernels have 11 of them on x86-64.
-pub const MAX_ORDERS: usize = 16;
+/// Bytes kept of a zone's `free_area` array (968 on 6.12, 1144 on 7.2).
+pub const AREAS_LEN: usize = 1536;
+/// Entries of a zonelist that are looked at: zones out of reach stand among those in reach.
+pub const MAX_ZONEREFS: u32 = 32;
 /// Kernel stack frames recorded for one failed allocation.
 pub const MAX_FRAMES: usize = 40;
 /// An offset or enum value that the running kernel's BTF does not have.
@@ -47,6 +47,8 @@ pub enum Kind {
     SlabCacheCreated = 7,
     /// [`PernetInitFailed`]
     PernetInitFailed = 8,
+    /// [`ZoneRead`]
+    ZoneRead = 9,
 }
 
 /// What the kernel side counts, per CPU; the index into the map `COUNTERS`.
@@ -141,40 +143,43 @@ pub struct SlowPathEntered {
     pub order: u32,
 }
 
-/// One zone, read locklessly at the moment of a failure. All counts are in pages.
-#[derive(Clone, Copy, Debug)]
+/// One zone in reach of an allocation that came back NULL, read locklessly at that moment. One
+/// record for each zone comes before the [`AllocationFailed`] that they belong to. All counts are
+/// in pages.
+#[derive(Clone, Copy)]
 #[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
 #[repr(C)]
-pub struct Zone {
-    /// NUMA node, −1 if it could not be read.
-    pub node: i32,
-    /// The zone's index in its node.
-    pub index: u32,
-    /// The zone's name, NUL-terminated.
-    pub name: [u8; ZONE_NAME_LEN],
+pub struct ZoneRead {
+    /// Who and when.
+    pub head: Head,
+    /// [`AllocationFailed::failure_ns`] of the failure that it belongs to.
+    pub failure_ns: u64,
+    /// Address of `zone.free_area`: an empty free list's head points to itself.
+    pub areas_at: u64,
     /// `vm_stat[NR_FREE_PAGES]`.
     pub free: u64,
     /// `vm_stat[NR_FREE_CMA_PAGES]`, 0 on kernels without CMA.
     pub free_cma: u64,
     /// `managed_pages`.
     pub managed: u64,
-    /// `_watermark[WMARK_MIN]` with the zone's boost.
+    /// `_watermark[WMARK_MIN]`.
     pub min_watermark: u64,
+    /// `watermark_boost`, which `min_wmark_pages()` adds.
+    pub watermark_boost: u64,
     /// `lowmem_reserve` against the highest zone that the allocation could have used.
     pub lowmem_reserve: u64,
     /// `nr_reserved_highatomic`.
     pub reserved_highatomic: u64,
-    /// Used entries of `blocks`.
-    pub orders: u32,
-    /// Bit `o` is set if a free block of order `o` lies on a list that an ordinary allocation may
-    /// take from (unmovable, movable, reclaimable). Only read for orders that would have served.
-    pub usable_orders: u32,
-    /// Free blocks per order.
-    pub blocks: [u32; MAX_ORDERS],
-    /// 1 if a read failed and some of the above is 0 for that reason.
-    pub incomplete: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// NUMA node.
+    pub node: i32,
+    /// The zone's index in its node.
+    pub index: u32,
+    /// The zone's name, NUL-terminated.
+    pub name: [u8; ZONE_NAME_LEN],
+    /// 0 if all could be read; what could not be read stands as 0.
+    pub errors: i64,
+    /// `zone.free_area`, as it lies in memory.
+    pub areas: [u8; AREAS_LEN],
 }
 
 /// A page allocation came back NULL.
@@ -184,26 +189,23 @@ pub struct Zone {
 pub struct AllocationFailed {
     /// Who and when.
     pub head: Head,
+    /// When the failure was noticed; with the thread's id what ties its zones to it.
+    pub failure_ns: u64,
     /// gfp mask.
     pub gfp: u32,
     /// Order.
     pub order: u32,
-    /// `ac->migratetype`, −1 if not known.
-    pub migratetype: i32,
-    /// `ac->highest_zoneidx`, −1 if not known.
-    pub highest_zone: i32,
-    /// 1 if `zones` was read: the allocation's `alloc_context` was known.
-    pub zones_read: u32,
-    /// Used entries of `zones`.
+    /// 1 if every zone in reach was looked at: the allocation's `alloc_context` was known, and its
+    /// list of zones ended within [`MAX_ZONEREFS`].
+    pub zones_complete: u32,
+    /// How many [`ZoneRead`] records belong to it.
     pub zone_count: u32,
-    /// 1 if the allocation could have used more zones than are recorded.
-    pub zones_truncated: u32,
     /// Used entries of `stack`.
     pub frames: u32,
+    /// Always 0.
+    pub reserved: u32,
     /// Kernel stack, innermost first.
     pub stack: [u64; MAX_FRAMES],
-    /// Every zone in reach, in the order in which the allocator tries them.
-    pub zones: [Zone; MAX_ZONES],
 }
 
 /// Direct compaction returned.

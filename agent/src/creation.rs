@@ -351,8 +351,8 @@ pub(crate) mod tests {
             order: 6,
             failure: Failure {
                 stack: stack.iter().map(|(f, m)| frame(f, *m)).collect(),
-                zones: Some(vec![fragmented()]),
-                zones_truncated: false,
+                zones: vec![fragmented()],
+                zones_complete: true,
             },
         }
     }

@@ -130,10 +130,10 @@ impl CgroupPath {
 pub struct Failure {
     /// Kernel stack, innermost first; empty if it could not be taken.
     pub stack: Vec<Frame>,
-    /// The zones that it could have used; `None` if they could not be read.
-    pub zones: Option<Vec<Zone>>,
-    /// There were more zones than were read.
-    pub zones_truncated: bool,
+    /// The zones that it could have used, as far as they were read.
+    pub zones: Vec<Zone>,
+    /// These are all of them.
+    pub zones_complete: bool,
 }
 
 /// `enum compact_result` (5.10–7.2; include/linux/compaction.h).

@@ -8,7 +8,7 @@ use aya_log_ebpf::debug;
 use fragwatch_ebpf::{AllocationFailed, Counter, Kind, MAX_FRAMES};
 
 use crate::{
-    emit::{emit, head},
+    emit::{emit, head, now},
     kernel, thread, zones,
 };
 
@@ -33,15 +33,20 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     thread.alloc_context = 0;
     let creation = thread.creation_ns;
     debug!(&ctx, "allocation failed, tid {}, order {}, gfp {:x}", thread::tid(), order, gfp);
+    let failure_ns = now();
+    let zones = zones::record(alloc_context, failure_ns, creation);
     emit::<AllocationFailed>(creation, |record| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
-        // is written below before anything reads it; the arrays' rest is never read.
+        // is written below before anything reads it; the stack's rest is never read.
         let record = unsafe { &mut *record };
         record.head = head(Kind::AllocationFailed, creation);
+        record.failure_ns = failure_ns;
         record.gfp = gfp;
         record.order = order;
+        record.zones_complete = u32::from(zones.complete);
+        record.zone_count = zones.count;
         record.frames = stack(&ctx, &mut record.stack);
-        zones::record(alloc_context, record);
+        record.reserved = 0;
     });
     0
 }

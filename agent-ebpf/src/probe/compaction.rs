@@ -9,6 +9,7 @@ use fragwatch_ebpf::{CompactionEnded, Counter, Kind};
 
 use crate::{
     emit::{emit, head, now},
+    kernel::argument,
     thread,
 };
 
@@ -47,14 +48,14 @@ fn leave(result: u32) {
 
 #[fentry]
 fn compaction_fentry(ctx: FEntryContext) -> u32 {
-    enter(ctx.arg(0), ctx.arg(1), ctx.arg(3));
+    enter(argument(&ctx, 0) as u32, argument(&ctx, 1) as u32, argument(&ctx, 3));
     0
 }
 
 #[fexit]
 fn compaction_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the six arguments.
-    leave(ctx.arg(6));
+    leave(argument(&ctx, 6) as u32);
     0
 }
 

@@ -11,7 +11,7 @@ use fragwatch_ebpf::{Counter, Kind, NetnsSetupBegan, NetnsSetupEnded};
 use crate::{
     cgroup,
     emit::{emit, head, now},
-    kernel::{self, NET_INUM, errno_of},
+    kernel::{self, NET_INUM, argument, errno_of},
     maps::count,
     thread,
 };
@@ -58,14 +58,14 @@ fn leave(ctx: &impl EbpfContext, returned: u64) {
 
 #[fentry]
 fn netns_setup_fentry(ctx: FEntryContext) -> u32 {
-    enter(&ctx, ctx.arg(0));
+    enter(&ctx, argument(&ctx, 0));
     0
 }
 
 #[fexit]
 fn netns_setup_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the three arguments.
-    leave(&ctx, ctx.arg(3));
+    leave(&ctx, argument(&ctx, 3));
     0
 }
 

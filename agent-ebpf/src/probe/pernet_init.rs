@@ -9,7 +9,7 @@ use fragwatch_ebpf::{Kind, PernetInitFailed};
 
 use crate::{
     emit::{emit, head},
-    kernel::{self, PERNET_INIT},
+    kernel::{self, PERNET_INIT, argument},
     thread,
 };
 
@@ -42,14 +42,14 @@ fn leave(errno: i32) {
 
 #[fentry]
 fn pernet_init_fentry(ctx: FEntryContext) -> u32 {
-    enter(ctx.arg(0));
+    enter(argument(&ctx, 0));
     0
 }
 
 #[fexit]
 fn pernet_init_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the two arguments.
-    leave(ctx.arg(2));
+    leave(argument(&ctx, 2) as i32);
     0
 }
 

@@ -8,6 +8,7 @@ use fragwatch_ebpf::{Counter, Kind, ReclaimEnded};
 
 use crate::{
     emit::{emit, head, now},
+    kernel::argument,
     thread,
 };
 
@@ -47,14 +48,14 @@ fn leave(reclaimed: u64) {
 
 #[fentry]
 fn reclaim_fentry(ctx: FEntryContext) -> u32 {
-    enter(ctx.arg(2), ctx.arg(1));
+    enter(argument(&ctx, 2) as u32, argument(&ctx, 1) as u32);
     0
 }
 
 #[fexit]
 fn reclaim_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the four arguments.
-    leave(ctx.arg(4));
+    leave(argument(&ctx, 4));
     0
 }
 

@@ -5,7 +5,6 @@
 //! - `kmem_cache_create_usercopy(const char *name, unsigned int size, …)` (5.10–6.1), which
 //!   `kmem_cache_create` calls.
 use aya_ebpf::{
-    helpers::bpf_probe_read_kernel_str,
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
@@ -13,6 +12,7 @@ use fragwatch_ebpf::{Kind, SlabCacheCreated};
 
 use crate::{
     emit::{emit, head},
+    kernel::{argument, read_str},
     thread,
 };
 
@@ -39,23 +39,21 @@ fn leave(cache: u64) {
         record.head = head(Kind::SlabCacheCreated, creation);
         record.size = size as u32;
         record.failed = u32::from(cache == 0);
-        record.name[0] = 0;
-        // SAFETY: the helper checks the address, ends the string with NUL and cuts what is longer;
-        // the caller's name outlives the call. A name that can't be read stays empty.
-        let _ = unsafe { bpf_probe_read_kernel_str(name as *const u8, &mut record.name) };
+        // The caller's name outlives the call; one that can't be read stays empty.
+        read_str(&mut record.name, name);
     });
 }
 
 #[fentry]
 fn slab_cache_fentry(ctx: FEntryContext) -> u32 {
-    enter(ctx.arg(0), ctx.arg(1));
+    enter(argument(&ctx, 0), argument(&ctx, 1) as u32);
     0
 }
 
 #[fexit]
 fn slab_cache_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the four arguments.
-    leave(ctx.arg(4));
+    leave(argument(&ctx, 4));
     0
 }
 

@@ -46,12 +46,14 @@ const REMEDIES: &[Remedy] = &[
 pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
     let allocation = case.decisive()?;
     let failure = allocation.failure.as_ref()?;
-    let zones = failure.zones.as_deref()?;
     let order = allocation.order;
     if order == 0 || case.errno.is_some_and(|errno| errno != libc::ENOMEM) {
         return None;
     }
-    let zone = decisive_zone(zones, order)?;
+    if !failure.zones_complete {
+        return None;
+    }
+    let zone = decisive_zone(&failure.zones, order)?;
     let offer = zone.offer(order);
     let block = units::bytes(page_size << order);
     let name = zone.label();
@@ -81,10 +83,7 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
         because.push(format!("direct compaction did not help: {}", results.join("; ")));
     }
 
-    let mut not_seen = case.gaps();
-    if failure.zones_truncated {
-        not_seen.push(format!("zones beyond the first {}", zones.len()));
-    }
+    let not_seen = case.gaps();
     let sure = not_seen.is_empty()
         && offer == Offer::Fragmented
         && index.is_some_and(|index| index > 0.5);

@@ -159,7 +159,7 @@ mod tests {
         let mut zone = fragmented();
         change(&mut zone);
         if let Some(failure) = &mut creation.allocations[0].failure {
-            failure.zones = Some(vec![zone]);
+            failure.zones = vec![zone];
         }
         creation
     }
@@ -191,7 +191,7 @@ mod tests {
             let mut served = fragmented();
             served.blocks[9] = 3;
             served.usable_orders = 1 << 9;
-            failure.zones = Some(vec![fragmented(), served]);
+            failure.zones = vec![fragmented(), served];
         }
         assert_eq!(verdict(&creation).0, Cause::Undetermined);
     }
@@ -208,7 +208,7 @@ mod tests {
         if let Some(failure) = &mut creation.allocations[0].failure {
             let mut empty = fragmented();
             empty.min_watermark = empty.free;
-            failure.zones = Some(vec![empty, fragmented()]);
+            failure.zones = vec![empty, fragmented()];
         }
         assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
     }
@@ -217,7 +217,7 @@ mod tests {
     fn unread_zones_carry_no_cause() {
         let mut creation = stories::failed_creation();
         if let Some(failure) = &mut creation.allocations[0].failure {
-            failure.zones = None;
+            failure.zones_complete = false;
         }
         let verdict = diagnose(&(&creation).into(), 4096);
         assert_eq!(verdict.cause, Cause::Undetermined);

@@ -47,12 +47,14 @@ fn describe(
 ) {
     let order = allocation.order;
     because.push(format!("an order-{order} allocation came back NULL"));
-    let zones = allocation.failure.as_ref().and_then(|failure| failure.zones.as_deref());
-    match zones {
-        Some(zones) => because.extend(zones.iter().map(|zone| offered(zone, order, page_size))),
-        None => not_seen.push(
-            "the zones at the failure: the allocation's context was not known".to_owned(),
-        ),
+    let Some(failure) = &allocation.failure else { return };
+    because.extend(failure.zones.iter().map(|zone| offered(zone, order, page_size)));
+    if !failure.zones_complete {
+        not_seen.push(
+            "all zones at the failure: the allocation's context was not known, or records of it \
+             were lost"
+                .to_owned(),
+        );
     }
 }
 

@@ -8,15 +8,11 @@ enum From {
     Member(&'static str, &'static [&'static str]),
     /// Size of a structure.
     Size(&'static str),
-    /// Elements of an array member.
-    Elements(&'static str, &'static str),
     /// A counter in `zone.vm_stat`, whose elements are longs.
     ZoneCounter(&'static str),
-    /// An enumerator of a named enum.
-    Enumerator(&'static str, &'static str),
 }
 
-use From::{Elements, Enumerator, Member, Size, ZoneCounter};
+use From::{Member, Size, ZoneCounter};
 
 /// Name of the global in the programs, and where its value comes from.
 const TABLE: &[(&str, From)] = &[
@@ -30,7 +26,6 @@ const TABLE: &[(&str, From)] = &[
     ("PERNET_INIT", Member("pernet_operations", &["init"])),
     ("AC_ZONELIST", Member("alloc_context", &["zonelist"])),
     ("AC_NODEMASK", Member("alloc_context", &["nodemask"])),
-    ("AC_MIGRATETYPE", Member("alloc_context", &["migratetype"])),
     ("AC_HIGHEST_ZONEIDX", Member("alloc_context", &["highest_zoneidx"])),
     ("ZONELIST_ZONEREFS", Member("zonelist", &["_zonerefs"])),
     ("ZONEREF_ZONE", Member("zoneref", &["zone"])),
@@ -46,36 +41,76 @@ const TABLE: &[(&str, From)] = &[
     ("ZONE_FREE_AREA", Member("zone", &["free_area"])),
     ("ZONE_FREE_PAGES", ZoneCounter("NR_FREE_PAGES")),
     ("ZONE_FREE_CMA", ZoneCounter("NR_FREE_CMA_PAGES")),
-    ("ZONE_ORDERS", Elements("zone", "free_area")),
     ("PGDAT_NODE_ID", Member("pglist_data", &["node_id"])),
-    ("FREE_AREA_SIZE", Size("free_area")),
-    ("FREE_AREA_NR_FREE", Member("free_area", &["nr_free"])),
-    ("FREE_AREA_LISTS", Member("free_area", &["free_list"])),
-    ("ORDINARY_MIGRATETYPES", Enumerator("migratetype", "MIGRATE_PCPTYPES")),
 ];
 
-/// One resolved global.
+/// Globals without which a zone can't be read. Only kernels with `CONFIG_CMA` count its pages.
+fn reads_zones(global: &str) -> bool {
+    (global.starts_with("AC_") || global.starts_with("ZONE") || global.starts_with("PGDAT_"))
+        && global != "ZONE_FREE_CMA"
+}
+
+/// What the kernel's BTF says about its structures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offsets {
+    /// Names of the programs' globals with their values.
+    pub globals: Vec<(&'static str, u32)>,
+    /// Names of those that this kernel does not have.
+    pub missing: Vec<&'static str>,
+    /// How a zone's free areas lie in memory; `None` if zones can't be read on this kernel.
+    pub areas: Option<AreasLayout>,
+}
+
+/// How `zone.free_area` lies in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Offset {
-    /// Name of the global in the kernel programs.
-    pub global: &'static str,
-    /// Its value; `None` if this kernel's BTF does not have it.
-    pub value: Option<u32>,
-    /// Kernels may well be without it, and nothing is lost then.
-    pub optional: bool,
+pub struct AreasLayout {
+    /// Elements of `zone.free_area`: orders.
+    pub orders: u32,
+    /// Size of `struct free_area` in bytes.
+    pub size: u32,
+    /// `free_area.nr_free`
+    pub nr_free: u32,
+    /// `free_area.free_list`, an array of `struct list_head`
+    pub lists: u32,
+    /// `MIGRATE_PCPTYPES`: how many of the first lists any allocation may take from.
+    pub ordinary_lists: u32,
+}
+
+impl AreasLayout {
+    fn from_btf(btf: &Btf) -> Option<Self> {
+        Some(Self {
+            orders: btf.array_len(btf.member("zone", "free_area")?)?,
+            size: btf.size_of("free_area")?,
+            nr_free: btf.member("free_area", "nr_free")?.offset,
+            lists: btf.member("free_area", "free_list")?.offset,
+            ordinary_lists: btf.enumerator("migratetype", "MIGRATE_PCPTYPES")?,
+        })
+    }
+
+    /// Size of the whole array in bytes.
+    pub fn len(&self) -> u32 {
+        self.orders.saturating_mul(self.size)
+    }
 }
 
 /// Resolves every global against the running kernel's BTF.
-pub fn resolve(btf: &Btf) -> Vec<Offset> {
-    TABLE
-        .iter()
-        .map(|(global, from)| Offset {
-            global,
-            value: value(btf, from),
-            // Only kernels with CONFIG_CMA count its pages.
-            optional: *global == "ZONE_FREE_CMA",
-        })
-        .collect()
+pub fn resolve(btf: &Btf) -> Offsets {
+    let (mut globals, mut missing) = (Vec::new(), Vec::new());
+    for (global, from) in TABLE {
+        match value(btf, from) {
+            Some(value) => globals.push((*global, value)),
+            None if *global == "ZONE_FREE_CMA" => {}
+            None => missing.push(*global),
+        }
+    }
+    let areas = AreasLayout::from_btf(btf).filter(|areas| {
+        areas.len() as usize <= fragwatch_ebpf::AREAS_LEN
+            && !missing.iter().any(|global| reads_zones(global))
+    });
+    if let Some(areas) = areas {
+        globals.push(("ZONE_AREAS_LEN", areas.len()));
+    }
+    Offsets { globals, missing, areas }
 }
 
 fn value(btf: &Btf, from: &From) -> Option<u32> {
@@ -84,11 +119,9 @@ fn value(btf: &Btf, from: &From) -> Option<u32> {
             paths.iter().find_map(|path| btf.member(structure, path)).map(|m| m.offset)
         }
         Size(structure) => btf.size_of(structure),
-        Elements(structure, member) => btf.array_len(btf.member(structure, member)?),
         ZoneCounter(name) => {
             let start = btf.member("zone", "vm_stat")?.offset;
             Some(start + btf.enumerator("zone_stat_item", name)? * 8)
         }
-        Enumerator(enumeration, name) => btf.enumerator(enumeration, name),
     }
 }

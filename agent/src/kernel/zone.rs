@@ -1,6 +1,7 @@
 //! A zone's free blocks and what they say about one allocation. The arithmetic is the kernel's
 //! (5.10–7.2; mm/vmstat.c `__fragmentation_index`, `unusable_free_index`; mm/page_alloc.c
 //! `__zone_watermark_ok`).
+use super::offsets::AreasLayout;
 
 /// A zone at the moment of a failure. Counts are pages of the kernel's page size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +24,37 @@ pub struct Zone {
     pub reserved_highatomic: u64,
     /// Free blocks per order, from order 0.
     pub blocks: Vec<u64>,
-    /// Orders, as bits, of which a free block lies on a list that any allocation may take from;
-    /// known only from the order that failed upwards.
+    /// Orders, as bits, of which a free block lies on a list that any allocation may take from.
     pub usable_orders: u32,
     /// Something could not be read and stands as 0.
     pub incomplete: bool,
 }
+
+/// Reads a zone's free areas as they lay in memory: free blocks per order, and the orders (as
+/// bits) of which a block lies on a list that any allocation may take from. `areas_at` is the
+/// array's address: an empty list's head points to itself. `None` if the bytes are too few.
+pub fn read_areas(areas: &[u8], areas_at: u64, layout: &AreasLayout) -> Option<(Vec<u64>, u32)> {
+    let word = |at: u32| {
+        let bytes = areas.get(at as usize..)?.first_chunk()?;
+        Some(u64::from_ne_bytes(*bytes))
+    };
+    let mut blocks = Vec::new();
+    let mut usable_orders = 0;
+    for order in 0..layout.orders.min(u32::BITS) {
+        let area = order.checked_mul(layout.size)?;
+        blocks.push(word(area.checked_add(layout.nr_free)?)?);
+        for list in 0..layout.ordinary_lists {
+            let head = area.checked_add(layout.lists)?.checked_add(list.checked_mul(LIST_HEAD)?)?;
+            if word(head)? != areas_at.wrapping_add(u64::from(head)) {
+                usable_orders |= 1 << order;
+            }
+        }
+    }
+    Some((blocks, usable_orders))
+}
+
+/// Size of `struct list_head` in bytes on a 64-bit kernel; `next` is its first word.
+const LIST_HEAD: u32 = 16;
 
 /// What a zone had for an allocation that came back NULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,6 +212,37 @@ pub(crate) mod tests {
     #[test]
     fn what_could_not_be_read_is_unknown() {
         assert_eq!(Zone { incomplete: true, ..fragmented() }.offer(6), Offer::Unknown);
+    }
+
+    /// 6.12's layout.
+    pub(crate) const LAYOUT: AreasLayout =
+        AreasLayout { orders: 11, size: 88, nr_free: 80, lists: 0, ordinary_lists: 3 };
+
+    /// Free areas as they would lie at `at`: `blocks` per order, each on list `list`.
+    pub(crate) fn areas(at: u64, blocks: &[u64], list: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (order, &n) in blocks.iter().enumerate() {
+            for i in 0..5 {
+                let head = at + order as u64 * 88 + i * 16;
+                let next = if n != 0 && i == list { head ^ 0xffff_0000 } else { head };
+                bytes.extend([next, next].map(u64::to_ne_bytes).concat());
+            }
+            bytes.extend(n.to_ne_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn reads_areas_as_they_lie_in_memory() {
+        let at = 0xff11_0000_0000_0100;
+        let blocks = [7, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1];
+        let bytes = areas(at, &blocks, 1);
+        let read = read_areas(&bytes, at, &LAYOUT);
+        assert_eq!(read, Some((blocks.to_vec(), 1 << 10 | 1 << 2 | 1)));
+        // Of list 3 (high-order atomic) nobody else may take.
+        let read = read_areas(&areas(at, &blocks, 3), at, &LAYOUT);
+        assert_eq!(read, Some((blocks.to_vec(), 0)));
+        assert_eq!(read_areas(&bytes[..900], at, &LAYOUT), None);
     }
 
     proptest::proptest! {

@@ -11,7 +11,11 @@ use crate::{
     diagnose::Verdict,
     evidence::{CgroupPath, Task},
     hook::HookStatus,
-    kernel::{errno, symbols::Frame, zone::Zone},
+    kernel::{
+        errno,
+        symbols::Frame,
+        zone::{self, Zone},
+    },
     site,
 };
 
@@ -195,8 +199,8 @@ fn allocation(a: &Allocation, page_size: u64) -> Value {
     };
     let failure = a.failure.as_ref();
     let callers = failure.map(|f| site::callers(&f.stack)).unwrap_or_default();
-    let zones = failure.and_then(|f| f.zones.as_deref());
-    let shown = zones.and_then(|zones| crate::kernel::zone::telling(zones, a.order));
+    let zones = failure.map(|f| f.zones.as_slice()).unwrap_or_default();
+    let shown = zone::telling(zones, a.order);
     json!({
         "order": a.order,
         "bytes": page_size.checked_shl(a.order),
@@ -208,13 +212,14 @@ fn allocation(a: &Allocation, page_size: u64) -> Value {
         "site": callers.first().map(function),
         "module": callers.first().and_then(|f| f.module.as_deref()),
         "stack": callers.iter().map(function).collect::<Vec<_>>(),
-        "zone": shown.map(|z| zone(z, page_size)),
-        "zones": zones.map(|zones| zones.iter().map(|z| zone(z, page_size)).collect::<Vec<_>>()),
+        "zone": shown.map(|z| zone_value(z, page_size)),
+        "zones": zones.iter().map(|z| zone_value(z, page_size)).collect::<Vec<_>>(),
+        "zones_complete": failure.map(|f| f.zones_complete),
         "fragmentation_index": shown.and_then(|z| z.fragmentation_index(a.order)),
     })
 }
 
-fn zone(z: &Zone, page_size: u64) -> Value {
+fn zone_value(z: &Zone, page_size: u64) -> Value {
     let kib = |pages: u64| pages.saturating_mul(page_size) / 1024;
     json!({
         "node": z.node,

@@ -11,7 +11,11 @@ use crate::{
     creation::{Creation, Incident, Outcome},
     diagnose::Verdict,
     hook::State,
-    kernel::{errno, symbols::Frame, zone::Zone},
+    kernel::{
+        errno,
+        symbols::Frame,
+        zone::{self, Zone},
+    },
     site,
     units::{bytes, duration, printable},
 };
@@ -76,8 +80,7 @@ impl<W: Write> Text<W> {
             let names: Vec<String> = callers.iter().map(place).collect();
             lines.push(labelled("asked by", &names.join(" < ")));
         }
-        let zones = failure.zones.as_deref().unwrap_or_default();
-        if let Some(zone) = crate::kernel::zone::telling(zones, a.order) {
+        if let Some(zone) = zone::telling(&failure.zones, a.order) {
             lines.push(labelled("memory", &self.free(zone, a.order)));
             lines.push(labelled("free blocks", &blocks(zone)));
         }

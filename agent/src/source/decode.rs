@@ -1,8 +1,10 @@
 //! Records from the kernel programs, turned into evidence.
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use fragwatch_ebpf::{
-    self as wire, AllocationFailed, CompactionEnded, Head, Kind, NetnsSetupBegan, NetnsSetupEnded,
-    PernetInitFailed, ReclaimEnded, SlabCacheCreated, SlowPathEntered,
+    AllocationFailed, CompactionEnded, Head, Kind, NetnsSetupBegan, NetnsSetupEnded,
+    PernetInitFailed, ReclaimEnded, SlabCacheCreated, SlowPathEntered, ZoneRead,
 };
 use zerocopy::FromBytes;
 
@@ -10,8 +12,9 @@ use crate::{
     evidence::{CgroupPath, CompactResult, CreationKey, Event, Evidence, Failure, Task},
     kernel::{
         gfp::GfpNames,
+        offsets::AreasLayout,
         symbols::{Frame, Symbols},
-        zone::Zone,
+        zone::{self, Zone},
     },
 };
 
@@ -32,12 +35,25 @@ pub struct Decoder {
     pub gfp: GfpNames,
     /// This kernel's symbols; empty if they are hidden.
     pub symbols: Symbols,
+    /// How free areas lie in this kernel's memory; `None` if zones are not read.
+    pub areas: Option<AreasLayout>,
+    /// Zones whose failure has not come yet, by thread, with the failure's time.
+    pub zones: HashMap<u32, (u64, Vec<Zone>)>,
 }
 
+/// Threads whose zones are kept at a time. A failure follows its zones at once, so more of them
+/// than there are CPUs means that failures were lost.
+const MAX_THREADS: usize = 1024;
+
 impl Decoder {
-    /// Decodes one record.
-    pub fn decode(&mut self, record: &Bytes) -> Result<Evidence, DecodeError> {
+    /// Decodes one record. `None` if it is only a part of evidence, whose last record is still to
+    /// come.
+    pub fn decode(&mut self, record: &Bytes) -> Result<Option<Evidence>, DecodeError> {
         let kind = record.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
+        if kind == Kind::ZoneRead as u32 {
+            let part = whole(record).map(|zone| self.keep_zone(&zone));
+            return part.map(|()| None).ok_or(DecodeError { kind, len: record.len() });
+        }
         self.event(kind, record)
             .map(|(head, event)| Evidence {
                 time_ns: head.time_ns,
@@ -51,7 +67,22 @@ impl Decoder {
                 },
                 event,
             })
+            .map(Some)
             .ok_or(DecodeError { kind, len: record.len() })
+    }
+
+    fn keep_zone(&mut self, r: &ZoneRead) {
+        if self.zones.len() >= MAX_THREADS {
+            self.zones.clear();
+        }
+        let zone = self.zone(r);
+        let (failure_ns, zones) = self.zones.entry(r.head.tid).or_default();
+        if *failure_ns != r.failure_ns {
+            // What is left of a failure that never came.
+            zones.clear();
+            *failure_ns = r.failure_ns;
+        }
+        zones.push(zone);
     }
 
     fn event(&mut self, kind: u32, record: &[u8]) -> Option<(Head, Event)> {
@@ -116,11 +147,34 @@ impl Decoder {
 
     fn failure(&mut self, r: &AllocationFailed) -> Failure {
         let frames = r.stack.get(..r.frames as usize).unwrap_or(&r.stack);
-        let zones = r.zones.get(..r.zone_count as usize).unwrap_or(&r.zones);
+        let (failure_ns, zones) = self.zones.remove(&r.head.tid).unwrap_or_default();
+        // A zone whose record was lost may be the one that could have served.
+        let all = failure_ns == r.failure_ns && zones.len() == r.zone_count as usize;
+        let zones_complete = r.zones_complete != 0 && all;
         Failure {
             stack: self.symbols.stack(frames),
-            zones: (r.zones_read != 0).then(|| zones.iter().map(zone).collect()),
-            zones_truncated: r.zones_truncated != 0,
+            zones: if failure_ns == r.failure_ns { zones } else { Vec::new() },
+            zones_complete,
+        }
+    }
+
+    fn zone(&self, z: &ZoneRead) -> Zone {
+        let areas =
+            self.areas.as_ref().and_then(|layout| zone::read_areas(&z.areas, z.areas_at, layout));
+        let incomplete = z.errors != 0 || areas.is_none();
+        let (blocks, usable_orders) = areas.unwrap_or_default();
+        Zone {
+            node: u32::try_from(z.node).ok(),
+            name: text(&z.name),
+            free: z.free,
+            free_cma: z.free_cma,
+            managed: z.managed,
+            min_watermark: z.min_watermark.saturating_add(z.watermark_boost),
+            lowmem_reserve: z.lowmem_reserve,
+            reserved_highatomic: z.reserved_highatomic,
+            blocks,
+            usable_orders,
+            incomplete,
         }
     }
 }
@@ -144,27 +198,13 @@ fn cgroup_path(r: &NetnsSetupBegan) -> CgroupPath {
     }
 }
 
-fn zone(z: &wire::Zone) -> Zone {
-    let blocks = z.blocks.get(..z.orders as usize).unwrap_or(&z.blocks);
-    Zone {
-        node: u32::try_from(z.node).ok(),
-        name: text(&z.name),
-        free: z.free,
-        free_cma: z.free_cma,
-        managed: z.managed,
-        min_watermark: z.min_watermark,
-        lowmem_reserve: z.lowmem_reserve,
-        reserved_highatomic: z.reserved_highatomic,
-        blocks: blocks.iter().map(|&n| u64::from(n)).collect(),
-        usable_orders: z.usable_orders,
-        incomplete: z.incomplete != 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::gfp;
+    use crate::kernel::{
+        gfp,
+        zone::tests::{LAYOUT, areas, fragmented},
+    };
 
     /// A record as the programs write it: words of the contract in their order.
     fn head(kind: Kind) -> Vec<u8> {
@@ -181,7 +221,8 @@ mod tests {
     }
 
     fn decoder() -> Decoder {
-        Decoder { gfp: gfp::tests::names_6_12(), symbols: Symbols::default() }
+        let gfp = gfp::tests::names_6_12();
+        Decoder { gfp, areas: Some(LAYOUT), ..Decoder::default() }
     }
 
     #[test]
@@ -189,7 +230,7 @@ mod tests {
         let mut bytes = head(Kind::NetnsSetupEnded);
         bytes.extend((-12i32).to_ne_bytes());
         bytes.extend(0u32.to_ne_bytes());
-        let evidence = decoder().decode(&bytes.into()).expect("fits");
+        let evidence = decoder().decode(&bytes.into()).expect("fits").expect("whole");
         assert_eq!(evidence.creation, Some(CreationKey { began_ns: 4_000_000_000, tid: 754 }));
         assert_eq!(evidence.task.comm, "runc:[1:CHILD]");
         assert_eq!((evidence.task.pid, evidence.task.cgroup_id), (753, 4711));
@@ -203,43 +244,80 @@ mod tests {
         bytes.extend(2u32.to_ne_bytes());
         bytes.extend(0u32.to_ne_bytes());
         for level in ["3fa9", "docker", "left from another record"] {
-            let mut name = [0xff; wire::CGROUP_NAME_LEN];
+            let mut name = [0xff; fragwatch_ebpf::CGROUP_NAME_LEN];
             name[..level.len()].copy_from_slice(level.as_bytes());
             name[level.len()] = 0;
             bytes.extend(name);
         }
         bytes.resize(size_of::<NetnsSetupBegan>(), 0);
-        let evidence = decoder().decode(&bytes.into()).expect("fits");
+        let evidence = decoder().decode(&bytes.into()).expect("fits").expect("whole");
         let names = vec!["docker".to_owned(), "3fa9".to_owned()];
         let cgroup = CgroupPath { names, truncated: false };
         assert_eq!(evidence.event, Event::NetnsSetupBegan { cgroup });
     }
 
-    #[test]
-    fn decodes_a_failure_with_its_zones() {
-        let mut bytes = head(Kind::AllocationFailed);
-        // gfp, order, migratetype, highest zone, read, zones, truncated, frames
-        for word in [0x40cc0u32, 6, 0, 2, 1, 1, 0, 0] {
+    fn zone_read(failure_ns: u64) -> Bytes {
+        let at = 0xff11_0000_0000_0100;
+        let zone = fragmented();
+        let mut bytes = head(Kind::ZoneRead);
+        let watermark = [zone.min_watermark - 100, 100];
+        for word in [failure_ns, at, zone.free, 0, zone.managed, watermark[0], watermark[1], 0, 0] {
             bytes.extend(word.to_ne_bytes());
         }
-        bytes.resize(bytes.len() + wire::MAX_FRAMES * 8, 0xff);
-        bytes.extend(0u32.to_ne_bytes());
-        bytes.extend(1u32.to_ne_bytes());
+        bytes.extend([0; 8]);
         bytes.extend(b"DMA32\0garbage...");
-        for word in [71_750u64, 0, 180_000, 700, 0, 0] {
+        bytes.extend(0u64.to_ne_bytes());
+        bytes.extend(areas(at, &zone.blocks, 0));
+        bytes.resize(size_of::<ZoneRead>(), 0xff);
+        bytes.into()
+    }
+
+    fn allocation_failed(failure_ns: u64, zone_count: u32) -> Bytes {
+        let mut bytes = head(Kind::AllocationFailed);
+        bytes.extend(failure_ns.to_ne_bytes());
+        // gfp, order, complete, zones, frames, reserved
+        for word in [0x40cc0, 6, 1, zone_count, 0, 0] {
             bytes.extend(word.to_ne_bytes());
         }
-        for word in [11u32, 0, 69_949, 11, 21, 15, 2, 1, 0, 0, 0, 0, 0] {
-            bytes.extend(word.to_ne_bytes());
+        bytes.resize(size_of::<AllocationFailed>(), 0xff);
+        bytes.into()
+    }
+
+    fn failure(decoder: &mut Decoder, record: &Bytes) -> Failure {
+        match decoder.decode(record).expect("fits").expect("whole").event {
+            Event::AllocationFailed { gfp, order, failure } => {
+                assert_eq!((gfp.flags.as_deref(), order), (Some("GFP_KERNEL|__GFP_COMP"), 6));
+                failure
+            }
+            other => panic!("another event: {other:?}"),
         }
-        bytes.resize(size_of::<AllocationFailed>(), 0);
-        // What lies behind the zone's used blocks belongs to nothing.
-        let evidence = decoder().decode(&bytes.into()).expect("fits");
-        let Event::AllocationFailed { gfp, order, failure } = evidence.event else {
-            panic!("another event: {:?}", evidence.event)
-        };
-        assert_eq!((gfp.flags.as_deref(), order), (Some("GFP_KERNEL|__GFP_COMP"), 6));
-        assert_eq!(failure.zones, Some(vec![crate::kernel::zone::tests::fragmented()]));
+    }
+
+    #[test]
+    fn a_failure_takes_its_zones() {
+        let mut decoder = decoder();
+        assert_eq!(decoder.decode(&zone_read(77)), Ok(None));
+        let mut zone = fragmented();
+        zone.usable_orders = 0b11_1111;
+        let whole = Failure { stack: Vec::new(), zones: vec![zone], zones_complete: true };
+        assert_eq!(failure(&mut decoder, &allocation_failed(77, 1)), whole);
+        // They are taken once.
+        assert!(!failure(&mut decoder, &allocation_failed(77, 1)).zones_complete);
+    }
+
+    #[test]
+    fn lost_zones_make_a_failure_incomplete() {
+        let mut decoder = decoder();
+        assert_eq!(decoder.decode(&zone_read(77)), Ok(None));
+        assert!(!failure(&mut decoder, &allocation_failed(77, 2)).zones_complete);
+        // Left over from a failure whose record was lost.
+        assert_eq!(decoder.decode(&zone_read(77)), Ok(None));
+        assert_eq!(decoder.decode(&zone_read(99)), Ok(None));
+        let next = failure(&mut decoder, &allocation_failed(99, 1));
+        assert_eq!((next.zones.len(), next.zones_complete), (1, true));
+        assert_eq!(decoder.decode(&zone_read(77)), Ok(None));
+        let other = failure(&mut decoder, &allocation_failed(99, 1));
+        assert_eq!((other.zones.len(), other.zones_complete), (0, false));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     kernel::{
         btf::{self, BtfError},
         gfp::GfpNames,
-        offsets,
+        offsets::{self, Offsets},
         symbols::Symbols,
     },
     readiness,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The kernel programs, compiled into this binary.
-static PROGRAMS: &[u8] =
+pub static PROGRAMS: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fragwatch-ebpf"));
 
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -103,7 +103,16 @@ impl Live {
             not_seen.push("names of gfp flags: this kernel's BTF does not have them".to_owned());
         }
         let btf = Btf::parse(&bytes, Endianness::default()).map_err(StartError::UnusableBtf)?;
-        let mut ebpf = load(options, &types, &btf, &mut not_seen)?;
+        let offsets = offsets::resolve(&types);
+        not_seen.extend(
+            offsets.missing.iter().map(|global| {
+                format!("what {global} is for: this kernel's BTF does not have it")
+            }),
+        );
+        if offsets.areas.is_none() {
+            not_seen.push("the zones at a failure: their layout is not known".to_owned());
+        }
+        let mut ebpf = load(options, &offsets, &btf)?;
         let target =
             Target { symbols: &symbols, types: &types, btf: &btf, preference: options.preference };
         // The rings and counters are taken before the first program runs, so nothing is missed.
@@ -119,7 +128,8 @@ impl Live {
             return Err(StartError::NoHook(first));
         }
         let logger = logger(&mut ebpf)?;
-        let decoder = Decoder { gfp, symbols };
+        let areas = offsets.areas;
+        let decoder = Decoder { gfp, symbols, areas, ..Decoder::default() };
         let ebpf = Some(ebpf);
         Ok(Self { hooks, not_seen, ebpf, creations, others, counters, logger, decoder })
     }
@@ -146,8 +156,13 @@ impl Live {
 
     /// Takes one piece of evidence, of a creation first; `None` if there is none just now.
     pub fn next(&mut self) -> Option<Result<Evidence, DecodeError>> {
-        let record = take(&mut self.creations).or_else(|| take(&mut self.others))?;
-        Some(self.decoder.decode(&record))
+        loop {
+            let record = take(&mut self.creations).or_else(|| take(&mut self.others))?;
+            // A record may be only a part.
+            if let Some(whole) = self.decoder.decode(&record).transpose() {
+                return Some(whole);
+            }
+        }
     }
 
     /// What the kernel side has lost so far.
@@ -184,27 +199,17 @@ fn take(ring: &mut Ring) -> Option<Bytes> {
     ring.get_mut().next().map(|item| Bytes::copy_from_slice(&item))
 }
 
-fn load(
-    options: Options,
-    types: &btf::Btf,
-    btf: &Btf,
-    not_seen: &mut Vec<String>,
-) -> Result<Ebpf, StartError> {
-    let offsets = offsets::resolve(types);
+fn load(options: Options, offsets: &Offsets, btf: &Btf) -> Result<Ebpf, StartError> {
+    let zones_readable = u8::from(offsets.areas.is_some());
     let want_all = u8::from(options.all);
     let log_level = log::max_level() as u8;
     let mut loader = EbpfLoader::new();
     loader.btf(Some(btf));
     loader.override_global("WANT_ALL", &want_all, true);
     loader.override_global(aya_log::LEVEL, &log_level, false);
-    for offset in &offsets {
-        match &offset.value {
-            Some(value) => {
-                loader.override_global(offset.global, value, true);
-            }
-            None if offset.optional => {}
-            None => not_seen.push(format!("what {} is for: it is not in this kernel's BTF", offset.global)),
-        }
+    loader.override_global("ZONES_READABLE", &zones_readable, true);
+    for (global, value) in &offsets.globals {
+        loader.override_global(global, value, true);
     }
     if !options.all {
         // Nothing is put into it: one page will do.
