@@ -12,10 +12,17 @@ const EARLY: u8 = 1;
 /// It could not begin.
 const CANNOT_BEGIN: u8 = 2;
 
+/// Logs to standard error what `RUST_LOG` asks for, warnings if it asks for nothing. How aya moves
+/// instructions around is left out unless it is asked for by name.
+fn init_log() {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    env_logger::Builder::new().parse_filters(&format!("aya_obj=warn,{filter}")).init();
+}
+
 // One thread: the events of a creation have an order, and memory is dear where this runs.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    init_log();
     let ended = match Cli::parse().command {
         Command::Trace(args) => trace::run(&args).await,
     };
