@@ -183,9 +183,23 @@ impl Symbols {
     }
 
     /// The frames of a stack as the kernel took it, innermost first, without code made at run
-    /// time.
+    /// time. A function that is entered through such code stands on the stack twice, before it and
+    /// behind it; it is told once.
     pub fn stack(&mut self, addresses: &[u64]) -> Vec<Frame> {
-        addresses.iter().enumerate().filter_map(|(i, &a)| self.frame(a, i != 0)).collect()
+        let mut frames: Vec<Frame> = Vec::new();
+        let mut through_trampoline = false;
+        for (i, &address) in addresses.iter().enumerate() {
+            let Some(frame) = self.frame(address, i != 0) else {
+                through_trampoline = true;
+                continue;
+            };
+            let again = frames.last().is_some_and(|last| last.function == frame.function);
+            if !(through_trampoline && again) {
+                frames.push(frame);
+            }
+            through_trampoline = false;
+        }
+        frames
     }
 
     fn range_of(&self, address: u64) -> Option<&ModuleRange> {
@@ -280,6 +294,22 @@ ffffffffc0a01200 t fw_pernet_exit\t[fragwatch_pernet]
     #[test]
     fn code_made_at_run_time_has_no_frame() {
         assert_eq!(sample().frame(0xffff_ffff_c0f0_0000, true), None);
+    }
+
+    #[test]
+    fn a_probed_function_is_told_once() {
+        let (init, probed) = (0xffff_ffff_c0a0_1010, 0xffff_ffff_81b0_0040);
+        let (trampoline, entry) = (0xffff_ffff_c0f0_0000, 0xffff_ffff_81b0_0005);
+        let caller = 0xffff_ffff_81b0_0440;
+        let names = |addresses: &[u64]| -> Vec<String> {
+            sample().stack(addresses).into_iter().filter_map(|f| f.function).collect()
+        };
+        assert_eq!(
+            names(&[init, probed, trampoline, entry, caller]),
+            ["fw_pernet_init", "ops_init", "copy_net_ns"]
+        );
+        // One that calls itself stands there as often as it does.
+        assert_eq!(names(&[init, probed, probed]), ["fw_pernet_init", "ops_init", "ops_init"]);
     }
 
     #[test]
