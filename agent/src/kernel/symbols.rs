@@ -162,14 +162,9 @@ impl Symbols {
         let inside = if returned_to { address.saturating_sub(1) } else { address };
         let module = if self.text_end != 0 && inside >= self.text_end {
             if self.range_of(inside).is_none() {
-                // A module that was loaded since; reading the list costs less than the symbols.
-                self.ranges = module_ranges().unwrap_or_default();
+                self.refresh();
             }
-            let module = self.range_of(inside)?.name.clone();
-            if !self.modules.contains(&module) {
-                self.reload();
-            }
-            Some(module)
+            Some(self.range_of(inside)?.name.clone())
         } else {
             None
         };
@@ -202,15 +197,22 @@ impl Symbols {
         frames
     }
 
-    fn range_of(&self, address: u64) -> Option<&ModuleRange> {
-        self.ranges.iter().find(|r| (r.start..r.start.saturating_add(r.len)).contains(&address))
+    /// Looks whether modules were loaded since, and reads the symbols again if so. Cheap when none
+    /// was; called where time does not matter yet, so that names are there when it does.
+    pub fn refresh(&mut self) {
+        let Ok(ranges) = module_ranges() else { return };
+        let known = ranges.iter().all(|range| self.ranges.contains(range));
+        self.ranges = ranges;
+        if !known && !self.is_empty() {
+            match Self::load() {
+                Ok(symbols) => *self = symbols,
+                Err(error) => log::warn!("names of newly loaded modules are missing: {error}"),
+            }
+        }
     }
 
-    fn reload(&mut self) {
-        match Self::load() {
-            Ok(symbols) => *self = symbols,
-            Err(error) => log::warn!("names of newly loaded modules are missing: {error}"),
-        }
+    fn range_of(&self, address: u64) -> Option<&ModuleRange> {
+        self.ranges.iter().find(|r| (r.start..r.start.saturating_add(r.len)).contains(&address))
     }
 }
 

@@ -61,7 +61,7 @@ impl Loss {
 pub struct OutsideCounts {
     /// Entries into the slow path.
     pub slow_paths: u64,
-    /// Allocations that came back NULL, most of them with a fallback.
+    /// Allocations that came back NULL, with a fallback or without.
     pub failures: u64,
     /// Direct compactions.
     pub compactions: u64,

@@ -268,8 +268,8 @@ impl<W: Write> Report for Text<W> {
         lines.push(labelled(
             "outside",
             &format!(
-                "{} slow paths, {} failed allocations (most had a fallback), {} compactions, {} \
-                 reclaims",
+                "{} slow paths, {} failed allocations (with a fallback or without), {} \
+                 compactions, {} reclaims",
                 o.slow_paths, o.failures, o.compactions, o.reclaims
             ),
         ));

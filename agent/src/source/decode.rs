@@ -97,6 +97,8 @@ impl Decoder {
         Some(match kind {
             BEGAN => {
                 let r: NetnsSetupBegan = whole(record)?;
+                // Modules set up namespaces too, and may have come since.
+                self.symbols.refresh();
                 (r.head, Event::NetnsSetupBegan { cgroup: cgroup_path(&r) })
             }
             ENDED => {

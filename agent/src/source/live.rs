@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The kernel programs, compiled into this binary.
-pub static PROGRAMS: &[u8] =
+static PROGRAMS: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fragwatch-ebpf"));
 
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
