@@ -2,9 +2,7 @@
 use aya_ebpf::helpers::generated::bpf_get_current_task;
 use fragwatch_ebpf::NetnsSetupBegan;
 
-use crate::kernel::{
-    self, CGROUP_KN, CSS_SET_DFL_CGRP, KN_NAME, KN_PARENT, TASK_CGROUPS,
-};
+use crate::kernel::{self, CGROUP_KN, CSS_SET_DFL_CGRP, KN_NAME, KN_PARENT, TASK_CGROUPS};
 
 /// Writes the names from the task's v2 cgroup up to the root, leaf first, as
 /// `kernfs_path_from_node` would walk them.

@@ -95,7 +95,11 @@ pub(crate) fn read_into<T: Copy>(into: &mut T, base: u64, offset: u32) -> i64 {
     let address = base.wrapping_add(u64::from(offset)) as *const _;
     // SAFETY: `into` is as large as is said; the helper checks the address.
     unsafe {
-        generated::bpf_probe_read_kernel(core::ptr::from_mut(into).cast(), size_of::<T>() as u32, address)
+        generated::bpf_probe_read_kernel(
+            core::ptr::from_mut(into).cast(),
+            size_of::<T>() as u32,
+            address,
+        )
     }
 }
 

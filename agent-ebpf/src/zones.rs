@@ -11,7 +11,8 @@ use crate::{
         AC_HIGHEST_ZONEIDX, AC_NODEMASK, AC_ZONELIST, PGDAT_NODE_ID, ZONE_AREAS_LEN,
         ZONE_FREE_AREA, ZONE_FREE_CMA, ZONE_FREE_PAGES, ZONE_LOWMEM_RESERVE, ZONE_MANAGED,
         ZONE_NAME, ZONE_PGDAT, ZONE_RESERVED_HIGHATOMIC, ZONE_WATERMARK, ZONE_WATERMARK_BOOST,
-        ZONELIST_ZONEREFS, ZONEREF_IDX, ZONEREF_SIZE, ZONEREF_ZONE, ZONES_READABLE, read_into, read_str,
+        ZONELIST_ZONEREFS, ZONEREF_IDX, ZONEREF_SIZE, ZONEREF_ZONE, ZONES_READABLE, read_into,
+        read_str,
     },
 };
 
@@ -124,11 +125,5 @@ fn read_areas(into: &mut [u8; AREAS_LEN], at: u64) -> i64 {
         return -1;
     }
     // SAFETY: no more is written than the buffer holds; the helper checks the address.
-    unsafe {
-        bpf_probe_read_kernel(
-            into.as_mut_ptr().cast(),
-            len,
-            at as *const _,
-        )
-    }
+    unsafe { bpf_probe_read_kernel(into.as_mut_ptr().cast(), len, at as *const _) }
 }

@@ -179,8 +179,11 @@ mod tests {
             failed(0x40cc0, 6),
             failed(0x40cc0, 6),
         ];
-        let expected =
-            [(2, Outcome::Recovered, 1000, 1), (6, Outcome::Failed, 0, 0), (6, Outcome::Failed, 0, 0)];
+        let expected = [
+            (2, Outcome::Recovered, 1000, 1),
+            (6, Outcome::Failed, 0, 0),
+            (6, Outcome::Failed, 0, 0),
+        ];
         assert_eq!(run(&story), expected);
     }
 }

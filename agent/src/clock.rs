@@ -9,7 +9,8 @@ pub fn monotonic_ns() -> u64 {
 
 fn nanoseconds(clock: ClockId) -> u64 {
     // Both clocks exist on every Linux, so the call can't fail; 0 would only be a wrong time.
-    clock_gettime(clock).map_or(0, |t| t.tv_sec().cast_unsigned() * 1_000_000_000 + t.tv_nsec().cast_unsigned())
+    clock_gettime(clock)
+        .map_or(0, |t| t.tv_sec().cast_unsigned() * 1_000_000_000 + t.tv_nsec().cast_unsigned())
 }
 
 /// The time of day at a moment of `CLOCK_MONOTONIC`, by how far the clocks are apart now.

@@ -295,8 +295,8 @@ impl Outside {
 
     /// Only what failed or stalled at an order above 0 is worth telling.
     fn story(&self, allocation: Allocation) -> Option<Story> {
-        let trouble = allocation.outcome != AllocationOutcome::Recovered
-            || allocation.stall_ns > STALL_NS;
+        let trouble =
+            allocation.outcome != AllocationOutcome::Recovered || allocation.stall_ns > STALL_NS;
         if allocation.order == 0 || !trouble {
             return None;
         }
@@ -319,12 +319,7 @@ pub(crate) mod tests {
         Evidence {
             time_ns: 1_000_000_000 + ms * 1_000_000,
             creation,
-            task: Task {
-                pid: 753,
-                tid: 753,
-                comm: "runc:[1:CHILD]".to_owned(),
-                cgroup_id: 4711,
-            },
+            task: Task { pid: 753, tid: 753, comm: "runc:[1:CHILD]".to_owned(), cgroup_id: 4711 },
             event,
         }
     }
@@ -445,7 +440,8 @@ pub(crate) mod tests {
 
     #[test]
     fn stalls_add_up() {
-        let stalled = |ns| tell(vec![began(), entered(), compacted(ns), compacted(ns), ended(None)]);
+        let stalled =
+            |ns| tell(vec![began(), entered(), compacted(ns), compacted(ns), ended(None)]);
         assert_eq!(stalled(500_000).outcome(), Outcome::Ok);
         assert_eq!(stalled(500_001).outcome(), Outcome::Stalled);
         assert_eq!(ok_creation().outcome(), Outcome::Ok);
@@ -485,8 +481,7 @@ pub(crate) mod tests {
         let mut correlator = Correlator::default();
         correlator.push(at(Some(KEY), 0, began()));
         correlator.note_loss();
-        let Some(Story::Creation(creation)) =
-            correlator.push(at(Some(KEY), 1, ended(None))).pop()
+        let Some(Story::Creation(creation)) = correlator.push(at(Some(KEY), 1, ended(None))).pop()
         else {
             panic!("the creation ended")
         };

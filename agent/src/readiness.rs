@@ -9,7 +9,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 pub fn watch<T: AsRawFd + Owned>(inner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // SAFETY: `Owned` promises one descriptor of its own, open and unchanged as long as it lives.
     unsafe { AsyncFd::register_with_interest(inner, interest) }
-        .map_err(|error| io::Error::from(error.into_parts().1))
+        .map_err(|error| error.into_parts().1)
 }
 
 /// What owns one file descriptor from its making to its drop.

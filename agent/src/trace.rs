@@ -59,6 +59,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 struct Session {
     live: Live,
+    ready: Ready,
     report: Box<dyn Report>,
     correlator: Correlator,
     summary: Summary,
@@ -78,16 +79,14 @@ impl Session {
         let page_size = page_size()?;
         let live = Live::start(Options { all: args.all, preference: args.attach })?;
         survive::prepare();
-        let mut report: Box<dyn Report> = match args.format {
-            Format::Text => {
-                Box::new(Text::new(anstream::stdout(), page_size, TimeZone::system()))
-            }
+        let report: Box<dyn Report> = match args.format {
+            Format::Text => Box::new(Text::new(anstream::stdout(), page_size, TimeZone::system())),
             Format::Json => Box::new(Json::new(io::stdout(), page_size)),
         };
         let (hooks, not_seen) = (live.hooks.clone(), live.not_seen.clone());
-        report.ready(&Ready { kernel, hooks, not_seen }).context(REPORT)?;
         Ok(Self {
             live,
+            ready: Ready { kernel, hooks, not_seen },
             report,
             correlator: Correlator::default(),
             summary: Summary::default(),
@@ -99,6 +98,7 @@ impl Session {
     }
 
     async fn watch(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
+        self.report.ready(&self.ready).context(REPORT)?;
         let end = duration.and_then(|d| Instant::now().checked_add(d));
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -129,7 +129,7 @@ impl Session {
     /// Takes what lies in the rings and tells what came of it.
     fn take_all(&mut self) -> anyhow::Result<()> {
         self.look_for_loss()?;
-        while let Some(evidence) = self.live.next() {
+        while let Some(evidence) = self.live.take() {
             match evidence {
                 Ok(evidence) => {
                     let stories = self.correlator.push(evidence);
@@ -228,6 +228,6 @@ impl Reader {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

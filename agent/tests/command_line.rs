@@ -51,7 +51,8 @@ fn without_capabilities() {
     // A copy that any user may run: the build directory may be closed to others.
     let dir = std::env::temp_dir();
     let copy = dir.join(format!("fragwatch-unprivileged-{}", std::process::id()));
-    std::fs::copy(env!("CARGO_BIN_EXE_fragwatch"), &copy).expect("the temporary directory takes it");
+    std::fs::copy(env!("CARGO_BIN_EXE_fragwatch"), &copy)
+        .expect("the temporary directory takes it");
     let mut command = Command::new(&copy);
     command.arg("trace").current_dir("/").stdin(Stdio::null());
     // SAFETY: geteuid takes nothing and can't fail.

@@ -47,8 +47,7 @@ fn leave(ctx: &impl EbpfContext, returned: u64) {
     thread::end_creation();
     let errno = errno_of(returned);
     debug!(ctx, "netns setup ends, tid {}, errno {}", thread::tid(), errno);
-    let netns =
-        if errno == 0 { kernel::read(returned, NET_INUM.load()).unwrap_or(0) } else { 0 };
+    let netns = if errno == 0 { kernel::read(returned, NET_INUM.load()).unwrap_or(0) } else { 0 };
     emit::<NetnsSetupEnded>(creation, |record| {
         let ended = NetnsSetupEnded { head: head(Kind::NetnsSetupEnded, creation), errno, netns };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.

@@ -60,8 +60,12 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
     let free = units::bytes(zone.free.saturating_mul(page_size));
 
     let mut because = vec![match case.errno {
-        Some(_) => format!("the order-{order} allocation ({block}) came back NULL, and the creation with ENOMEM"),
-        None => format!("the order-{order} allocation ({block}) came back NULL; its caller went on without"),
+        Some(_) => format!(
+            "the order-{order} allocation ({block}) came back NULL, and the creation with ENOMEM"
+        ),
+        None => format!(
+            "the order-{order} allocation ({block}) came back NULL; its caller went on without"
+        ),
     }];
     because.push(match offer {
         Offer::Reserved => format!(
@@ -84,9 +88,8 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
     }
 
     let not_seen = case.gaps();
-    let sure = not_seen.is_empty()
-        && offer == Offer::Fragmented
-        && index.is_some_and(|index| index > 0.5);
+    let sure =
+        not_seen.is_empty() && offer == Offer::Fragmented && index.is_some_and(|index| index > 0.5);
     Some(Verdict {
         cause: Cause::Fragmentation,
         confidence: if sure { Confidence::High } else { Confidence::Medium },

@@ -2,7 +2,10 @@
 use super::{Case, Cause, Confidence, Verdict};
 use crate::{
     allocation::Allocation,
-    kernel::{errno, zone::{Offer, Zone}},
+    kernel::{
+        errno,
+        zone::{Offer, Zone},
+    },
     units,
 };
 

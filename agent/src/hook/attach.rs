@@ -73,7 +73,8 @@ fn attach(ebpf: &mut Ebpf, target: &Target, hook: &Hook) -> HookStatus {
                 let state = if candidate.function() == hook.named {
                     State::Attached
                 } else {
-                    if !target.symbols.is_empty() && target.symbols.variants(hook.named).is_empty() {
+                    if !target.symbols.is_empty() && target.symbols.variants(hook.named).is_empty()
+                    {
                         refusals.push(AttachError::NoFunction(hook.named.to_owned()).to_string());
                     }
                     State::Fallback

@@ -67,7 +67,7 @@ struct Type {
     /// The kind flag: members' offsets carry a bit field's size.
     flag: bool,
     /// Size in bytes, or the id of the type that it refers to.
-    size_or_type: u32,
+    extent: u32,
 }
 
 /// A structure's member.
@@ -159,7 +159,7 @@ impl<'a> Btf<'a> {
             kind: info >> 24 & 0x1f,
             len: info & 0xffff,
             flag: info >> 31 == 1,
-            size_or_type: word(self.types, at + 8)?,
+            extent: word(self.types, at + 8)?,
         })
     }
 
@@ -185,10 +185,7 @@ impl<'a> Btf<'a> {
     }
 
     fn find(&self, among: &[u32], name: &str) -> Option<Type> {
-        among
-            .iter()
-            .filter_map(|&id| self.read(id).ok())
-            .find(|ty| self.is_named(ty.name, name))
+        among.iter().filter_map(|&id| self.read(id).ok()).find(|ty| self.is_named(ty.name, name))
     }
 
     /// Follows typedefs, qualifiers and type tags.
@@ -197,7 +194,7 @@ impl<'a> Btf<'a> {
         for _ in 0..MAX_NESTING {
             match ty.kind {
                 KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT | KIND_TYPE_TAG => {
-                    ty = self.read(ty.size_or_type).ok()?;
+                    ty = self.read(ty.extent).ok()?;
                 }
                 _ => return Some(ty),
             }
@@ -207,7 +204,7 @@ impl<'a> Btf<'a> {
 
     /// Size of a structure in bytes.
     pub fn size_of(&self, structure: &str) -> Option<u32> {
-        self.find(&self.structs, structure).map(|ty| ty.size_or_type)
+        self.find(&self.structs, structure).map(|ty| ty.extent)
     }
 
     /// A member by its path (`ns.inum`), through anonymous structures and unions as in C. `None`
@@ -293,7 +290,7 @@ impl<'a> Btf<'a> {
     /// How many parameters a function takes; `None` if BTF does not know the function.
     pub fn parameters(&self, function: &str) -> Option<u32> {
         let function = self.find(&self.functions, function)?;
-        let prototype = self.read(function.size_or_type).ok()?;
+        let prototype = self.read(function.extent).ok()?;
         (prototype.kind == KIND_FUNC_PROTO).then_some(prototype.len)
     }
 }

@@ -164,9 +164,30 @@ pub(crate) mod tests {
 
     /// The enum as 6.12's BTF has it.
     const BITS_6_12: [&str; 24] = [
-        "DMA", "HIGHMEM", "DMA32", "MOVABLE", "RECLAIMABLE", "HIGH", "IO", "FS", "ZERO", "UNUSED",
-        "DIRECT_RECLAIM", "KSWAPD_RECLAIM", "WRITE", "NOWARN", "RETRY_MAYFAIL", "NOFAIL",
-        "NORETRY", "MEMALLOC", "COMP", "NOMEMALLOC", "HARDWALL", "THISNODE", "ACCOUNT", "ZEROTAGS",
+        "DMA",
+        "HIGHMEM",
+        "DMA32",
+        "MOVABLE",
+        "RECLAIMABLE",
+        "HIGH",
+        "IO",
+        "FS",
+        "ZERO",
+        "UNUSED",
+        "DIRECT_RECLAIM",
+        "KSWAPD_RECLAIM",
+        "WRITE",
+        "NOWARN",
+        "RETRY_MAYFAIL",
+        "NOFAIL",
+        "NORETRY",
+        "MEMALLOC",
+        "COMP",
+        "NOMEMALLOC",
+        "HARDWALL",
+        "THISNODE",
+        "ACCOUNT",
+        "ZEROTAGS",
     ];
 
     pub(crate) fn names_6_12() -> GfpNames {

@@ -88,7 +88,7 @@ impl AreasLayout {
     }
 
     /// Size of the whole array in bytes.
-    pub fn len(&self) -> u32 {
+    pub fn bytes(&self) -> u32 {
         self.orders.saturating_mul(self.size)
     }
 }
@@ -104,11 +104,11 @@ pub fn resolve(btf: &Btf) -> Offsets {
         }
     }
     let areas = AreasLayout::from_btf(btf).filter(|areas| {
-        areas.len() as usize <= fragwatch_ebpf::AREAS_LEN
+        areas.bytes() as usize <= fragwatch_ebpf::AREAS_LEN
             && !missing.iter().any(|global| reads_zones(global))
     });
     if let Some(areas) = areas {
-        globals.push(("ZONE_AREAS_LEN", areas.len()));
+        globals.push(("ZONE_AREAS_LEN", areas.bytes()));
     }
     Offsets { globals, missing, areas }
 }

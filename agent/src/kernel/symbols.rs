@@ -217,8 +217,8 @@ impl Symbols {
 }
 
 fn open(path: &str) -> Result<BufReader<File>, SymbolError> {
-    let file = File::open(path)
-        .map_err(|source| SymbolError::Read { path: path.to_owned(), source })?;
+    let file =
+        File::open(path).map_err(|source| SymbolError::Read { path: path.to_owned(), source })?;
     Ok(BufReader::with_capacity(64 * 1024, file))
 }
 
@@ -267,9 +267,8 @@ ffffffffc0a01200 t fw_pernet_exit\t[fragwatch_pernet]
 
     fn sample() -> Symbols {
         let mut symbols = Symbols::parse(KALLSYMS.as_bytes()).expect("reads from memory");
-        symbols.ranges = parse_modules(
-            "fragwatch_pernet 12288 0 - Live 0xffffffffc0a01000 (OE)\nbroken line\n",
-        );
+        symbols.ranges =
+            parse_modules("fragwatch_pernet 12288 0 - Live 0xffffffffc0a01000 (OE)\nbroken line\n");
         symbols
     }
 

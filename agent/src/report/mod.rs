@@ -104,12 +104,11 @@ impl Summary {
             Outcome::Failed => self.failed += 1,
         }
         let Some(cause) = verdict.map(|v| v.cause) else { return };
-        match self.causes.iter_mut().find(|(known, _)| *known == cause) {
-            Some((_, count)) => *count += 1,
-            None => {
-                self.causes.push((cause, 1));
-                self.causes.sort_unstable();
-            }
+        if let Some((_, count)) = self.causes.iter_mut().find(|(known, _)| *known == cause) {
+            *count += 1;
+        } else {
+            self.causes.push((cause, 1));
+            self.causes.sort_unstable();
         }
     }
 }
@@ -178,7 +177,7 @@ mod tests {
         hostile.slab_caches[0].name = "a\x1b]0;\"b".to_owned();
         hostile.pernet_init = None;
         hostile.events_lost = true;
-        let mut creations = vec![
+        let mut creations = [
             stories::ok_creation(),
             stories::degraded_creation(),
             stories::failed_creation(),
@@ -187,8 +186,8 @@ mod tests {
         let mut summary = Summary::default();
         for (i, creation) in creations.iter_mut().enumerate() {
             creation.id = i as u64 + 1;
-            let verdict = (creation.outcome() != Outcome::Ok)
-                .then(|| diagnose(&(&*creation).into(), 4096));
+            let verdict =
+                (creation.outcome() != Outcome::Ok).then(|| diagnose(&(&*creation).into(), 4096));
             summary.count(creation.outcome(), verdict.as_ref());
             report.creation(Told { time, what: creation, verdict: verdict.as_ref() })?;
         }

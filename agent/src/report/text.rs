@@ -69,10 +69,11 @@ impl<W: Write> Text<W> {
             Some(flags) => format!("{flags} ({:#x})", a.gfp.raw),
             None => format!("gfp {:#x}", a.gfp.raw),
         };
-        let mut text = format!("order {} ({size}) {outcome}, {gfp}", a.order);
-        if a.stall_ns != 0 {
-            text += &format!(", waited {}", duration(a.stall_ns));
-        }
+        let waited = match a.stall_ns {
+            0 => String::new(),
+            ns => format!(", waited {}", duration(ns)),
+        };
+        let text = format!("order {} ({size}) {outcome}, {gfp}{waited}", a.order);
         lines.push(labelled("allocation", &text));
         let Some(failure) = &a.failure else { return };
         let callers = site::callers(&failure.stack);
@@ -239,10 +240,7 @@ impl<W: Write> Report for Text<W> {
         let text = format!(
             "lost so far: {} events of creations, {} other events, {} creations not followed, {} \
              returns not seen",
-            loss.creation_events,
-            loss.other_events,
-            loss.untracked_creations,
-            loss.unseen_returns
+            loss.creation_events, loss.other_events, loss.untracked_creations, loss.unseen_returns
         );
         self.write(&[paint(YELLOW, &text)])
     }

@@ -25,8 +25,7 @@ use crate::{
 };
 
 /// The kernel programs, compiled into this binary.
-static PROGRAMS: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fragwatch-ebpf"));
+static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fragwatch-ebpf"));
 
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
@@ -105,9 +104,10 @@ impl Live {
         let btf = Btf::parse(&bytes, Endianness::default()).map_err(StartError::UnusableBtf)?;
         let offsets = offsets::resolve(&types);
         not_seen.extend(
-            offsets.missing.iter().map(|global| {
-                format!("what {global} is for: this kernel's BTF does not have it")
-            }),
+            offsets
+                .missing
+                .iter()
+                .map(|global| format!("what {global} is for: this kernel's BTF does not have it")),
         );
         if offsets.areas.is_none() {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
@@ -155,9 +155,9 @@ impl Live {
     }
 
     /// Takes one piece of evidence, of a creation first; `None` if there is none just now.
-    pub fn next(&mut self) -> Option<Result<Evidence, DecodeError>> {
+    pub fn take(&mut self) -> Option<Result<Evidence, DecodeError>> {
         loop {
-            let record = take(&mut self.creations).or_else(|| take(&mut self.others))?;
+            let record = next(&mut self.creations).or_else(|| next(&mut self.others))?;
             // A record may be only a part.
             if let Some(whole) = self.decoder.decode(&record).transpose() {
                 return Some(whole);
@@ -195,7 +195,7 @@ impl Live {
     }
 }
 
-fn take(ring: &mut Ring) -> Option<Bytes> {
+fn next(ring: &mut Ring) -> Option<Bytes> {
     ring.get_mut().next().map(|item| Bytes::copy_from_slice(&item))
 }
 

@@ -1,0 +1,88 @@
+//! Process 1 of the virtual machine: prepares the node, starts fragwatch, runs one scenario
+//! beside it, and sends everything that was said to the host.
+
+mod channel;
+mod container;
+mod fragmenter;
+mod helper;
+mod namespaces;
+mod node;
+mod scenario;
+mod watcher;
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use nix::sys::reboot::{RebootMode, reboot};
+use serde::Deserialize;
+
+use channel::Channel;
+use watcher::Watcher;
+
+/// What the host wants done; `xtask` writes it into the initramfs.
+#[derive(Deserialize)]
+struct Job {
+    scenario: String,
+    args: Vec<String>,
+    colour: bool,
+}
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let child = match (args.next().as_deref(), args.next()) {
+        (Some("fragment"), _) => Some(fragmenter::run_child()),
+        (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
+        _ => None,
+    };
+    if let Some(result) = child {
+        if let Err(error) = result {
+            eprintln!("guest: {error:#}");
+            std::process::exit(1);
+        }
+        return;
+    }
+    // What goes wrong here can be told to nobody but the console.
+    if let Err(error) = run_node() {
+        eprintln!("guest: {error:#}");
+    }
+    // It returns only when it fails.
+    let Err(error) = reboot(RebootMode::RB_POWER_OFF);
+    eprintln!("guest: can't power off: {error}");
+}
+
+fn run_node() -> Result<()> {
+    node::mount_all()?;
+    let (channel, writer) = Channel::open("/dev/ttyS1")?;
+    if let Err(error) = run_job(&channel) {
+        channel.send("error", &format!("{error:#}"));
+    }
+    match node::kernel_log() {
+        Ok(lines) => lines.iter().for_each(|line| channel.send("dmesg", line)),
+        Err(error) => channel.send("error", &format!("{error:#}")),
+    }
+    channel.close(writer)
+}
+
+fn run_job(channel: &Channel) -> Result<()> {
+    let job = fs::read_to_string("/job.json").context("can't read /job.json")?;
+    let job: Job = serde_json::from_str(&job).context("can't understand /job.json")?;
+    let release =
+        fs::read_to_string("/proc/sys/kernel/osrelease").context("can't read osrelease")?;
+    let memory = node::meminfo_kib("MemTotal")? / 1024;
+    channel.node(format!("a node with {memory} MiB runs Linux {}", release.trim()));
+    node::quiet_console()?;
+    let mut watcher = Watcher::start(channel, &job.args, job.colour)?;
+    // Only these two watch; every other command says what it has to say and ends.
+    let stays = matches!(job.args.first().map(String::as_str), Some("trace" | "serve"));
+    if !stays {
+        return watcher.finish();
+    }
+    if !watcher.wait_until_ready()? {
+        return watcher.finish();
+    }
+    channel.node("fragwatch is ready");
+    let result =
+        scenario::run(&job.scenario, &mut scenario::Node { channel, watcher: &mut watcher });
+    watcher.stop()?;
+    result
+}

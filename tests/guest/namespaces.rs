@@ -1,0 +1,27 @@
+//! Network namespaces that somebody else's containers would have.
+
+use std::fs::File;
+
+use anyhow::{Context, Result};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::{helper, node};
+
+/// Creates namespaces until only that many blocks of order 6 are left, and keeps them.
+pub(crate) fn fill(left: u64) -> Result<()> {
+    helper::start(&["namespaces", &left.to_string()])
+}
+
+/// What the child does. It looks before each step, for a namespace takes other memory too, some
+/// of which breaks large blocks.
+pub(crate) fn run_child(left: &str) -> Result<()> {
+    let left: u64 = left.parse().context("the number of blocks isn't one")?;
+    let mut held = Vec::new();
+    while node::room_for(6)? > left {
+        unshare(CloneFlags::CLONE_NEWNET)
+            .with_context(|| format!("can't create a network namespace after {}", held.len()))?;
+        // An open file keeps the namespace when the process moves on to the next.
+        held.push(File::open("/proc/self/ns/net").context("can't hold a network namespace")?);
+    }
+    helper::stay()
+}

@@ -1,0 +1,153 @@
+//! The node: file systems, kernel settings, the module, and what the kernel itself says.
+
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+
+use anyhow::{Context, Result};
+use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::libc;
+use nix::mount::{MsFlags, mount};
+
+use crate::channel::Channel;
+
+const MOUNTS: [(&str, &str); 8] = [
+    ("proc", "/proc"),
+    ("sysfs", "/sys"),
+    ("devtmpfs", "/dev"),
+    ("cgroup2", "/sys/fs/cgroup"),
+    ("tracefs", "/sys/kernel/tracing"),
+    ("debugfs", "/sys/kernel/debug"),
+    ("tmpfs", "/run"),
+    ("tmpfs", "/tmp"),
+];
+
+/// Mounts what a node has mounted.
+pub(crate) fn mount_all() -> Result<()> {
+    for (kind, target) in MOUNTS {
+        // The kernel may have mounted devtmpfs already; a second one on top does no harm.
+        mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>)
+            .with_context(|| format!("can't mount {kind} on {target}"))?;
+    }
+    Ok(())
+}
+
+/// Writes a kernel setting: `set("vm/nr_hugepages", "64")`.
+pub(crate) fn set(name: &str, value: &str) -> Result<()> {
+    let path = format!("/proc/sys/{name}");
+    fs::write(&path, value).with_context(|| format!("can't write {value} to {path}"))
+}
+
+/// Keeps warnings off the console, which is slow; they stay in the kernel log.
+pub(crate) fn quiet_console() -> Result<()> {
+    set("kernel/printk", "4")
+}
+
+/// Loads the module that wants an order-6 block for each network namespace.
+pub(crate) fn load_pernet_module(channel: &Channel) -> Result<()> {
+    const PATH: &str = "/fragwatch_pernet.ko";
+    let file = fs::File::open(PATH).with_context(|| format!("can't open {PATH}"))?;
+    finit_module(&file, c"", ModuleInitFlags::empty())
+        .with_context(|| format!("the kernel doesn't take {PATH}"))?;
+    channel
+        .node("module fragwatch_pernet loaded: a new network namespace takes 256 KiB in one piece");
+    Ok(())
+}
+
+/// The whole kernel log so far, one `[seconds] text` line a message.
+pub(crate) fn kernel_log() -> Result<Vec<String>> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/kmsg")
+        .context("can't open /dev/kmsg")?;
+    let mut lines = Vec::new();
+    let mut record = [0; 8192];
+    loop {
+        match file.read(&mut record) {
+            Ok(length) => lines.extend(kmsg_line(&String::from_utf8_lossy(&record[..length]))),
+            // Older records were overwritten meanwhile: the next read goes on behind them.
+            Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => return Ok(lines),
+            Err(error) => return Err(error).context("can't read /dev/kmsg"),
+        }
+    }
+}
+
+/// `6,339,5140900,-;text` → `[    5.140900] text`
+fn kmsg_line(record: &str) -> Option<String> {
+    let (head, text) = record.split_once(';')?;
+    let micros: u64 = head.split(',').nth(2)?.parse().ok()?;
+    let text = text.lines().next()?;
+    Some(format!("[{:5}.{:06}] {text}", micros / 1_000_000, micros % 1_000_000))
+}
+
+/// Sends a file to the host, line by line, on a stream.
+pub(crate) fn send_file(channel: &Channel, stream: &str, path: &str) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| format!("can't read {path}"))?;
+    text.lines().for_each(|line| channel.send(stream, line));
+    Ok(())
+}
+
+/// A value in KiB of /proc/meminfo.
+pub(crate) fn meminfo_kib(name: &str) -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo").context("can't read /proc/meminfo")?;
+    text.lines()
+        .find_map(|line| {
+            line.strip_prefix(name)?.strip_prefix(':')?.split_whitespace().next()?.parse().ok()
+        })
+        .with_context(|| format!("/proc/meminfo has no {name}"))
+}
+
+/// Free blocks per order, without the small zone that the kernel keeps for old devices.
+pub(crate) fn free_blocks() -> Result<Vec<u64>> {
+    let text = fs::read_to_string("/proc/buddyinfo").context("can't read /proc/buddyinfo")?;
+    Ok(sum_blocks(&text))
+}
+
+/// Adds up lines like `Node 0, zone    DMA32  63055     67 …`.
+fn sum_blocks(buddyinfo: &str) -> Vec<u64> {
+    let mut sums = Vec::new();
+    for line in buddyinfo.lines() {
+        let mut words = line.split_whitespace().skip(3);
+        if words.next() == Some("DMA") {
+            continue;
+        }
+        for (order, count) in words.filter_map(|word| word.parse::<u64>().ok()).enumerate() {
+            if order == sums.len() {
+                sums.push(0);
+            }
+            sums[order] += count;
+        }
+    }
+    sums
+}
+
+/// How many blocks of that order could be had.
+pub(crate) fn room_for(order: usize) -> Result<u64> {
+    let blocks = free_blocks()?;
+    Ok(blocks.iter().enumerate().skip(order).map(|(size, count)| count << (size - order)).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{kmsg_line, sum_blocks};
+
+    #[test]
+    fn a_kmsg_record_becomes_a_log_line() {
+        let record = "4,512,61004512,-;runc:[1:CHILD]: page allocation failure: order:6\n KEY=v\n";
+        assert_eq!(
+            kmsg_line(record).as_deref(),
+            Some("[   61.004512] runc:[1:CHILD]: page allocation failure: order:6")
+        );
+        assert_eq!(kmsg_line("no record"), None);
+    }
+
+    #[test]
+    fn blocks_are_summed_over_zones_but_not_the_devices_one() {
+        let text = "Node 0, zone      DMA      0      0      1\n\
+                    Node 0, zone    DMA32  63055     67     58\n\
+                    Node 0, zone   Normal      5      0      2\n";
+        assert_eq!(sum_blocks(text), [63060, 67, 60]);
+    }
+}

@@ -1,0 +1,58 @@
+//! What happens on the node: one file per scenario.
+
+mod endings;
+mod fallback;
+mod healthy;
+mod order6;
+
+use anyhow::{Result, bail};
+
+use crate::channel::Channel;
+use crate::watcher::Watcher;
+
+/// What a scenario works with.
+pub(crate) struct Node<'a> {
+    /// The way to the host.
+    pub(crate) channel: &'a Channel,
+    /// fragwatch, which runs beside the scenario.
+    pub(crate) watcher: &'a mut Watcher,
+}
+
+impl Node<'_> {
+    /// Whether it makes sense to go on: a scenario that nobody watches any more ends.
+    fn watched(&mut self) -> Result<bool> {
+        let ended = self.watcher.ended()?;
+        if ended {
+            self.channel.node("fragwatch ended before the scenario did");
+        }
+        Ok(!ended)
+    }
+}
+
+type Scenario = fn(&mut Node) -> Result<()>;
+
+/// All scenarios, by the names that `xtask` knows them by.
+const SCENARIOS: [(&str, Scenario); 4] = [
+    ("healthy", healthy::run),
+    ("order6", order6::run),
+    ("fallback", fallback::run),
+    ("endings", endings::run),
+];
+
+/// Runs the scenario of that name.
+pub(crate) fn run(name: &str, node: &mut Node) -> Result<()> {
+    match SCENARIOS.iter().find(|(known, _)| *known == name) {
+        Some((_, scenario)) => scenario(node),
+        None => bail!("this machine knows no scenario {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn host_and_guest_know_the_same_scenarios() {
+        let guest = super::SCENARIOS.map(|(name, _)| name);
+        let host = xtask::vm::scenario::SCENARIOS.map(|scenario| scenario.name);
+        assert_eq!(guest, host);
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A per-network-namespace subsystem with the appetite of 3.10's nf_conntrack: for every new
+ * namespace it makes a slab cache and takes one physically contiguous block (order 6, 256 KiB).
+ * No subsystem of a current kernel asks for that much without a fallback, so a test that needs
+ * the failure brings its own.
+ */
+#include <linux/atomic.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+static unsigned int order = 6;
+module_param(order, uint, 0444);
+MODULE_PARM_DESC(order, "each network namespace takes one block of 2^order pages");
+
+struct fw_net {
+	char name[32];
+	struct kmem_cache *cache;
+	void *table;
+};
+
+static unsigned int fw_net_id;
+static atomic_t fw_next_cache = ATOMIC_INIT(0);
+
+/* A cache with a constructor is never merged with another of its size, so each one is created. */
+static void fw_conn_init(void *object)
+{
+	memset(object, 0, 320);
+}
+
+static int fw_pernet_init(struct net *net)
+{
+	struct fw_net *fw = net_generic(net, fw_net_id);
+
+	snprintf(fw->name, sizeof(fw->name), "fw_conn_%d", atomic_inc_return(&fw_next_cache));
+	fw->cache = kmem_cache_create(fw->name, 320, 0, 0, fw_conn_init);
+	if (!fw->cache)
+		return -ENOMEM;
+
+	/* Larger than any kmalloc cache, so this goes straight to the page allocator. */
+	fw->table = kmalloc(PAGE_SIZE << order, GFP_KERNEL);
+	if (!fw->table) {
+		kmem_cache_destroy(fw->cache);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void fw_pernet_exit(struct net *net)
+{
+	struct fw_net *fw = net_generic(net, fw_net_id);
+
+	kfree(fw->table);
+	kmem_cache_destroy(fw->cache);
+}
+
+static struct pernet_operations fw_pernet_ops = {
+	.init = fw_pernet_init,
+	.exit = fw_pernet_exit,
+	.id = &fw_net_id,
+	.size = sizeof(struct fw_net),
+};
+
+static int __init fw_init(void)
+{
+	return register_pernet_subsys(&fw_pernet_ops);
+}
+
+static void __exit fw_exit(void)
+{
+	unregister_pernet_subsys(&fw_pernet_ops);
+}
+
+module_init(fw_init);
+module_exit(fw_exit);
+MODULE_DESCRIPTION("Takes a high-order block and a slab cache for every network namespace");
+MODULE_LICENSE("GPL");

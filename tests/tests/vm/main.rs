@@ -1,0 +1,9 @@
+//! Boots each scenario once, beside the real fragwatch, and judges what it printed against what
+//! the kernel and runc of the same machine said.
+
+mod endings;
+mod fallback;
+mod harness;
+mod healthy;
+mod observed;
+mod order6;

@@ -1,0 +1,109 @@
+//! One run of a scenario with fragwatch's JSON taken apart.
+
+use std::ops::Deref;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use xtask::vm::{self, Request, Run};
+
+/// A scenario that is booted when the first test asks for it.
+pub(crate) struct Scenario {
+    name: &'static str,
+    results: &'static str,
+    args: &'static [&'static str],
+    observed: OnceLock<Result<Observed, String>>,
+}
+
+impl Scenario {
+    /// `results` is the directory of its results, `args` are fragwatch's.
+    pub(crate) const fn new(
+        name: &'static str,
+        results: &'static str,
+        args: &'static [&'static str],
+    ) -> Self {
+        Self { name, results, args, observed: OnceLock::new() }
+    }
+}
+
+impl Deref for Scenario {
+    type Target = Observed;
+
+    /// Every test of a scenario that could not be run fails with the same words.
+    fn deref(&self) -> &Observed {
+        let run = || Observed::run(self).map_err(|error| format!("{error:#}"));
+        self.observed.get_or_init(run).as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// What came out of a run.
+pub(crate) struct Observed {
+    pub(crate) run: Run,
+    pub(crate) json: Vec<Value>,
+}
+
+impl Observed {
+    fn run(scenario: &Scenario) -> Result<Self> {
+        let mut request = Request::new("6.12", scenario.name);
+        request.args = scenario.args.iter().map(|arg| (*arg).to_owned()).collect();
+        scenario.results.clone_into(&mut request.results);
+        let run = vm::run(&request, &mut |_| {})?;
+        let parse = |line: &str| {
+            serde_json::from_str(line).with_context(|| format!("fragwatch printed no JSON: {line}"))
+        };
+        let json = run.stream("fragwatch-out").map(parse).collect::<Result<_>>()?;
+        Ok(Self { run, json })
+    }
+
+    /// The first line, which must say what is attached.
+    pub(crate) fn ready(&self) -> &Value {
+        let first = self.json.first().expect("fragwatch prints at least one line");
+        assert_eq!(first["type"], "ready", "the first line is another: {first}");
+        first
+    }
+
+    /// The hooks of the first line.
+    pub(crate) fn hooks(&self) -> &Vec<Value> {
+        let hooks = self.ready()["hooks"].as_array().expect("`ready` lists hooks");
+        assert!(!hooks.is_empty());
+        hooks
+    }
+
+    /// The last line, which must be the totals.
+    pub(crate) fn summary(&self) -> &Value {
+        let last = self.json.last().expect("fragwatch prints at least one line");
+        assert_eq!(last["type"], "summary", "the last line is another: {last}");
+        last
+    }
+
+    /// All creations.
+    pub(crate) fn creations(&self) -> Vec<&Value> {
+        self.json.iter().filter(|line| line["type"] == "creation").collect()
+    }
+
+    /// All creations that ended so.
+    pub(crate) fn creations_that(&self, outcome: &str) -> Vec<&Value> {
+        let mut creations = self.creations();
+        creations.retain(|creation| creation["outcome"] == outcome);
+        creations
+    }
+
+    /// The ids of the containers about which the node said this (`started`, `failed`), in order.
+    pub(crate) fn containers(&self, what: &str) -> Vec<&str> {
+        self.run
+            .stream("node")
+            .filter_map(|line| {
+                let mut words = line.strip_prefix("container ")?.split(' ').skip(1);
+                let id = words.next()?;
+                (words.next() == Some(what)).then_some(id)
+            })
+            .collect()
+    }
+
+    /// fragwatch ended well and saw every event.
+    pub(crate) fn assert_complete(&self) {
+        let errors: Vec<&str> = self.run.stream("fragwatch-err").collect();
+        assert_eq!(self.run.exit_code, 0, "fragwatch failed; its stderr: {errors:#?}");
+        assert_eq!(self.summary()["lost"], 0, "{}", self.summary());
+    }
+}

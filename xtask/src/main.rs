@@ -1,0 +1,41 @@
+//! `cargo xtask`: everything that is done with this repository, one command each.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::{Usage, build, demo, setup, test, vm};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Sets up, builds, runs and tests fragwatch")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what building and testing need (Debian 12, as root); quick when all is there
+    Setup,
+    /// Build fragwatch into target/debug or target/release
+    Build(build::Args),
+    /// Show, in a virtual machine, a container that can't be created and fragwatch's report
+    Demo,
+    /// Check formatting and lints, run all tests, those in virtual machines included
+    Test,
+    /// Run a scenario in a virtual machine beside fragwatch; exits as fragwatch does
+    Vm(vm::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+        Command::Build(args) => build::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
+        Command::Test => test::run().map(|()| ExitCode::SUCCESS),
+        Command::Vm(args) => vm::command(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+    })
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask setup`: from a bare Debian 12 with rustup to a machine where everything runs.
+
+pub mod apt;
+pub mod kernel;
+pub mod toolchain;
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+/// What building and booting need, whatever else is there.
+const PACKAGES: [&str; 12] = [
+    // The linker, and the compiler that the kernel's headers ask for.
+    "gcc",
+    "gcc-12",
+    "binutils",
+    "libc6-dev",
+    "make",
+    // Tools in the kernel's headers are linked with these.
+    "libelf1",
+    "libssl3",
+    "pahole",
+    // The virtual machine, and what runs in it.
+    "qemu-system-x86",
+    "runc",
+    "busybox-static",
+    // `ldd` finds the libraries that the machine's programs need.
+    "libc-bin",
+];
+
+/// Installs what is missing. Asks no server when nothing is.
+pub fn run() -> Result<()> {
+    check_distribution()?;
+    apt::install(&PACKAGES)?;
+    toolchain::prepare()?;
+    for series in kernel::SERIES {
+        kernel::fetch(series)?;
+    }
+    Ok(())
+}
+
+fn check_distribution() -> Result<()> {
+    const PATH: &str = "/etc/os-release";
+    let text = fs::read_to_string(PATH).with_context(|| format!("can't read {PATH}"))?;
+    let has = |line: &str| text.lines().any(|have| have.replace('"', "") == line);
+    if has("ID=debian") && has("VERSION_ID=12") {
+        return Ok(());
+    }
+    bail!(
+        "setup knows the packages of Debian 12 only, and {PATH} names another system: run it there, in a container or a virtual machine"
+    )
+}

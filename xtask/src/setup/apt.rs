@@ -1,0 +1,103 @@
+//! Debian packages: what is installed, what can be had, and getting it.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, bail};
+
+use crate::step;
+
+/// Installs those of the packages that are missing.
+pub fn install(packages: &[&str]) -> Result<()> {
+    let missing = missing(packages)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !nix::unistd::geteuid().is_root() {
+        bail!("only root can install {}: run `cargo xtask setup` as root", missing.join(" "));
+    }
+    update()?;
+    for package in &missing {
+        if !available(package)? {
+            bail!(
+                "apt has no package {package}: add Debian 12's main, updates and security suites to \
+                 its sources, or install it another way, and run `cargo xtask setup` again"
+            );
+        }
+    }
+    step::run(
+        &format!("install {}", missing.join(" ")),
+        apt_get().args(["install", "--yes", "--no-install-recommends"]).args(&missing),
+    )
+}
+
+/// Fetches the package lists, once in a run.
+pub fn update() -> Result<()> {
+    static UPDATED: AtomicBool = AtomicBool::new(false);
+    if UPDATED.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    step::run("update the package lists", apt_get().arg("update"))?;
+    UPDATED.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Downloads packages into a directory without installing them.
+pub fn download(packages: &[String], directory: &Path) -> Result<()> {
+    step::run(
+        &format!("download {}", packages.join(" ")),
+        // The user that apt would download as can't write here.
+        apt_get()
+            .args(["-o", "APT::Sandbox::User=root", "download"])
+            .args(packages)
+            .current_dir(directory),
+    )
+}
+
+/// All package names that start so.
+pub fn names(prefix: &str) -> Result<Vec<String>> {
+    Ok(step::output("apt-cache", ["pkgnames", prefix])?.lines().map(str::to_owned).collect())
+}
+
+/// The packages that one depends on.
+pub fn depends(package: &str) -> Result<Vec<String>> {
+    let text = step::output("apt-cache", ["depends", "--important", package])?;
+    let names = text
+        .lines()
+        .filter_map(|line| line.trim().trim_start_matches('|').strip_prefix("Depends: "));
+    Ok(names.map(str::to_owned).collect())
+}
+
+fn missing(packages: &[&str]) -> Result<Vec<String>> {
+    let mut args = vec!["-W", "-f", "${db:Status-Abbrev} ${Package}\n"];
+    args.extend(packages);
+    // It fails when it doesn't know one of them, and lists the others all the same.
+    let text = step::output("dpkg-query", args)?;
+    let installed: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("ii")).map(str::trim).collect();
+    Ok(packages
+        .iter()
+        .filter(|package| !installed.contains(*package))
+        .map(|package| (*package).to_owned())
+        .collect())
+}
+
+fn available(package: &str) -> Result<bool> {
+    let policy = step::output("apt-cache", ["policy", package])?;
+    Ok(policy.lines().any(|line| {
+        line.trim().strip_prefix("Candidate: ").is_some_and(|version| version != "(none)")
+    }))
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").args([
+        "-q",
+        "-o",
+        "Dpkg::Use-Pty=0",
+        "-o",
+        "DPkg::Lock::Timeout=120",
+    ]);
+    command
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask test`: everything that must hold before a change goes in.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::setup::toolchain;
+use crate::{build, paths, setup, step};
+
+/// Formatting, lints, unit tests, and the scenarios in virtual machines.
+pub fn run() -> Result<()> {
+    setup::run()?;
+    step::run("check the formatting", step::cargo().args(["fmt", "--all", "--check"]))?;
+    step::run(
+        "check the lints",
+        step::cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+    )?;
+    check_programs()?;
+    step::run_to_stdout("run the unit tests", step::cargo().args(["test", "--workspace"]))?;
+    // Built here, where its progress can be seen; the tests find it done.
+    build::fragwatch(true)?;
+    build::guest()?;
+    // One machine at a time: a second would take the processor from what is timed.
+    step::run_to_stdout(
+        "run the tests in virtual machines",
+        step::cargo().args(["test", "--package", "fragwatch-tests", "--test", "vm"]).args([
+            "--",
+            "--ignored",
+            "--test-threads=1",
+        ]),
+    )
+}
+
+/// The lints of what runs in the kernel, which only its own toolchain can compile.
+fn check_programs() -> Result<()> {
+    let toolchain = toolchain::name()?;
+    if step::output("rustup", ["run", toolchain, "cargo", "clippy", "--version"])?.is_empty() {
+        eprintln!(
+            "==> skipped: the lints of the eBPF programs, because toolchain {toolchain} has no clippy"
+        );
+        return Ok(());
+    }
+    let mut cargo = Command::new("rustup");
+    step::colour(&mut cargo);
+    cargo
+        .current_dir(paths::root())
+        .args(["run", toolchain, "cargo", "clippy", "--package", "fragwatch-ebpf"])
+        .args(["--features", "programs", "--bin", "fragwatch-ebpf", "--release"])
+        .args(["--target", "bpfel-unknown-none", "-Z", "build-std=core"])
+        .args(["--", "--deny", "warnings"])
+        // Debian's compiler is a stable one, and `build-std` isn't.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "--cfg=bpf_target_arch=\"x86_64\"")
+        .env("CARGO_TARGET_DIR", paths::target().join("clippy-ebpf"));
+    step::run("check the lints of the eBPF programs", &mut cargo)
+}

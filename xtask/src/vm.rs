@@ -1,0 +1,249 @@
+//! `cargo xtask vm`: boots a kernel in a virtual machine and runs a scenario beside fragwatch.
+
+pub mod accel;
+pub mod cpio;
+pub mod initramfs;
+pub mod protocol;
+pub mod qemu;
+pub mod record;
+pub mod scenario;
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::setup::kernel;
+use crate::{build, paths, setup};
+use protocol::Line;
+use qemu::{Machine, Next};
+use record::Recorder;
+
+/// What `cargo xtask vm` takes.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Which kernel to boot
+    #[arg(long, default_value = "6.12")]
+    pub kernel: String,
+    /// What happens on the node; a wrong name lists those there are
+    #[arg(long)]
+    pub scenario: String,
+    /// Seconds after which the machine is killed
+    #[arg(long, default_value_t = 300)]
+    pub deadline: u64,
+    /// Arguments for fragwatch; `trace` unless given
+    #[arg(last = true)]
+    pub args: Vec<String>,
+}
+
+/// One run of one scenario.
+pub struct Request {
+    /// A series of [`kernel::SERIES`].
+    pub kernel: String,
+    /// One of [`scenario::SCENARIOS`].
+    pub scenario: String,
+    /// What fragwatch is called with.
+    pub args: Vec<String>,
+    /// Whether fragwatch shall colour its output.
+    pub colour: bool,
+    /// How long the machine may live.
+    pub deadline: Duration,
+    /// The name of the directory of results, under `target/vm/<kernel>`.
+    pub results: String,
+}
+
+/// What there is to see while it runs.
+pub enum Event<'a> {
+    /// Something the host does.
+    Progress(&'a str),
+    /// QEMU runs, as this process.
+    Booted(u32),
+    /// The guest said something.
+    Line(&'a Line),
+    /// The guest has said nothing for this long.
+    Silence(Duration),
+}
+
+/// How it went.
+pub struct Run {
+    /// fragwatch's exit code.
+    pub exit_code: u8,
+    /// All that the guest said, in order.
+    pub lines: Vec<Line>,
+    /// Where the files are.
+    pub directory: PathBuf,
+}
+
+impl Run {
+    /// What was said on one stream, in order.
+    pub fn stream<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.lines.iter().filter(move |line| line.stream == name).map(|line| line.text.as_str())
+    }
+}
+
+impl Request {
+    /// A scenario with `fragwatch trace`.
+    #[must_use]
+    pub fn new(kernel: &str, scenario: &str) -> Self {
+        Self {
+            kernel: kernel.to_owned(),
+            scenario: scenario.to_owned(),
+            args: vec!["trace".to_owned()],
+            colour: false,
+            deadline: Duration::from_mins(5),
+            results: scenario.to_owned(),
+        }
+    }
+}
+
+/// The kernel panicked before there was a process 1; worth a second try.
+#[derive(Debug, Clone, Copy)]
+struct EarlyPanic;
+
+impl std::fmt::Display for EarlyPanic {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("the guest's kernel panicked before init")
+    }
+}
+
+/// The command: fragwatch's stdout is ours, everything else goes to stderr.
+pub fn command(args: &Args) -> Result<ExitCode> {
+    let mut request = Request::new(&args.kernel, &args.scenario);
+    if !args.args.is_empty() {
+        request.args.clone_from(&args.args);
+    }
+    request.colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    request.deadline = Duration::from_secs(args.deadline);
+    // A wrong name is told before anything is installed or built.
+    kernel::series(&request.kernel)?;
+    scenario::find(&request.scenario)?;
+    setup::run()?;
+    let run = run(&request, &mut |event| match event {
+        Event::Progress(text) => eprintln!("==> {text}"),
+        Event::Line(line) => match line.stream.as_str() {
+            // A reader that went away doesn't end the run: its results are kept in files too.
+            "fragwatch-out" => drop(writeln!(io::stdout(), "{}", line.text)),
+            "fragwatch-err" => eprintln!("{}", line.text),
+            "node" | "runc" => eprintln!("    {} │ {}", line.stream, line.text),
+            _ => {}
+        },
+        Event::Booted(_) | Event::Silence(_) => {}
+    })?;
+    eprintln!("==> results are in {}", run.directory.display());
+    Ok(ExitCode::from(run.exit_code))
+}
+
+/// Builds what is needed, boots, and stays until the machine is gone.
+pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
+    let series = kernel::series(&request.kernel)?;
+    let scenario = scenario::find(&request.scenario)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let kernel = kernel::unpacked(series)?;
+    build::fragwatch(true)?;
+    let programs = initramfs::Programs {
+        fragwatch: paths::target().join("release/fragwatch"),
+        guest: build::guest()?,
+        module: build::kernel_module(&kernel)?,
+    };
+    // From here on Ctrl-C must find somebody who kills QEMU.
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))
+            .context("can't watch for Ctrl-C")?;
+    }
+    let directory = paths::target().join("vm").join(series.name).join(&request.results);
+    // Results of another run would only mislead.
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("can't create {}", directory.display()))?;
+    let initramfs = directory.join("initramfs.cpio");
+    initramfs::write(&initramfs, &programs, request)?;
+    let boot = qemu::Boot {
+        image: kernel.image.clone(),
+        initramfs: Some(initramfs),
+        memory_mib: scenario.memory_mib,
+        accel: accel::choose(&kernel, observe)?,
+        directory: directory.clone(),
+    };
+    observe(Event::Progress(&format!(
+        "boot Linux {} with {} MiB ({})",
+        kernel.release,
+        scenario.memory_mib,
+        boot.accel.describe()
+    )));
+    match follow(request, &boot, &interrupted, observe) {
+        Err(error) if error.is::<EarlyPanic>() => {
+            observe(Event::Progress("the kernel panicked before init: booting once more"));
+            follow(request, &boot, &interrupted, observe)
+        }
+        result => result,
+    }
+}
+
+/// One boot, to its end.
+fn follow(
+    request: &Request,
+    boot: &qemu::Boot,
+    interrupted: &AtomicBool,
+    observe: &mut dyn FnMut(Event),
+) -> Result<Run> {
+    let mut recorder = Recorder::new(&boot.directory)?;
+    let mut lines: Vec<Line> = Vec::new();
+    let mut ended = false;
+    let started = Instant::now();
+    let mut heard = started;
+    let mut machine = Machine::boot(boot)?;
+    observe(Event::Booted(machine.pid()));
+    while !ended {
+        match machine.next(Duration::from_millis(100))? {
+            Next::Line(text) => {
+                heard = Instant::now();
+                let line = protocol::parse(&text)?;
+                recorder.write(&line)?;
+                observe(Event::Line(&line));
+                ended = line.stream == "end";
+                lines.push(line);
+            }
+            Next::Silence => observe(Event::Silence(heard.elapsed())),
+            // With `panic=-1` a panic ends QEMU too; it is judged below.
+            Next::Ended(_) if machine.panic().is_some() => {}
+            Next::Ended(how) => bail!(
+                "QEMU ended ({how}) before scenario {} did; {}",
+                request.scenario,
+                machine.console_tail()
+            ),
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            bail!("interrupted: the virtual machine was killed");
+        }
+        if let Some(panic) = machine.panic().filter(|_| !ended) {
+            let tail = machine.console_tail();
+            let error = anyhow!("the guest's kernel gave up ({panic}); {tail}");
+            return Err(if lines.is_empty() { error.context(EarlyPanic) } else { error });
+        }
+        if started.elapsed() > request.deadline {
+            bail!(
+                "scenario {} was still running after {} s and was killed; {}",
+                request.scenario,
+                request.deadline.as_secs(),
+                machine.console_tail()
+            );
+        }
+    }
+    machine.wait_for_power_off();
+    let find = |stream: &str| {
+        lines.iter().find(|line| line.stream == stream).map(|line| line.text.as_str())
+    };
+    if let Some(error) = find("error") {
+        bail!("scenario {} failed: {error}; see {}", request.scenario, boot.directory.display());
+    }
+    let exit_code = find("exit")
+        .and_then(|code| code.parse().ok())
+        .with_context(|| format!("the guest told no exit code; {}", machine.console_tail()))?;
+    Ok(Run { exit_code, lines, directory: boot.directory.clone() })
+}

@@ -1,0 +1,98 @@
+//! Everything the machine has on disk, in one archive.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::Request;
+use super::cpio::Archive;
+use crate::{paths, step};
+
+/// What was built for the machine.
+pub struct Programs {
+    /// The program this is all about.
+    pub fragwatch: PathBuf,
+    /// Process 1.
+    pub guest: PathBuf,
+    /// The module that wants large blocks.
+    pub module: PathBuf,
+}
+
+/// Writes the archive: programs with their libraries, the module, and what to do.
+pub fn write(to: &Path, programs: &Programs, request: &Request) -> Result<()> {
+    let file = File::create(to).with_context(|| format!("can't create {}", to.display()))?;
+    let mut archive = Archive::new(BufWriter::new(file));
+    let job = json!({
+        "scenario": request.scenario,
+        "args": request.args,
+        "colour": request.colour,
+    });
+    let executables = [
+        (programs.guest.clone(), "/init"),
+        (programs.fragwatch.clone(), "/bin/fragwatch"),
+        (installed("busybox")?, "/bin/busybox"),
+        (installed("runc")?, "/sbin/runc"),
+    ];
+    let mut libraries = BTreeSet::new();
+    let mut files = vec![(programs.module.clone(), "/fragwatch_pernet.ko".to_owned())];
+    for (path, place) in executables {
+        libraries.extend(libraries_of(&path)?);
+        files.push((path, place.to_owned()));
+    }
+    files.extend(libraries.into_iter().map(|path| (PathBuf::from(&path), path)));
+    let mut begin = || -> std::io::Result<()> {
+        for directory in ["/proc", "/sys", "/dev", "/run", "/tmp"] {
+            archive.directory(directory)?;
+        }
+        // Process 1 has no stderr without it: devtmpfs comes later.
+        archive.device("/dev/console", 5, 1)?;
+        archive.file("/job.json", job.to_string().as_bytes())
+    };
+    begin().with_context(|| format!("can't write {}", to.display()))?;
+    for (path, place) in files {
+        let content = fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
+        archive.file(&place, &content).with_context(|| format!("can't write {}", to.display()))?;
+    }
+    archive.finish().with_context(|| format!("can't write {}", to.display()))
+}
+
+fn installed(program: &str) -> Result<PathBuf> {
+    paths::program(program)
+        .with_context(|| format!("{program} isn't installed: run `cargo xtask setup`"))
+}
+
+/// The shared libraries and the loader of a program; none if it is static.
+fn libraries_of(program: &Path) -> Result<Vec<String>> {
+    Ok(step::output("ldd", [program])?.lines().filter_map(library).collect())
+}
+
+/// The path in a line like `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f…)`.
+fn library(line: &str) -> Option<String> {
+    let (before, _) = line.trim().rsplit_once(" (0x")?;
+    let path = before.rsplit(' ').next()?;
+    path.starts_with('/').then(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::library;
+
+    #[test]
+    fn libraries_are_read_from_ldd() {
+        let find = |line| library(line).unwrap_or_default();
+        assert_eq!(
+            find("\tlibc.so.6 => /lib/x/libc.so.6 (0x00007f2f57b8f000)"),
+            "/lib/x/libc.so.6"
+        );
+        assert_eq!(
+            find("\t/lib64/ld-linux-x86-64.so.2 (0x00007f2f57da4000)"),
+            "/lib64/ld-linux-x86-64.so.2"
+        );
+        assert_eq!(find("\tlinux-vdso.so.1 (0x00007f2f57dc3000)"), "");
+        assert_eq!(find("\tstatically linked"), "");
+    }
+}
