@@ -5,7 +5,10 @@ use aya_ebpf::helpers::{
 };
 use fragwatch_ebpf::{COMM_LEN, Counter, Head, Kind};
 
-use crate::maps::{CREATION_EVENTS, OTHER_EVENTS, count};
+use crate::{
+    maps::{CREATION_EVENTS, OTHER_EVENTS, count},
+    thread,
+};
 
 /// `CLOCK_MONOTONIC` in nanoseconds.
 #[inline(always)]
@@ -45,6 +48,9 @@ pub(crate) fn emit<T: 'static>(creation_ns: u64, fill: impl FnOnce(*mut T)) {
     };
     let Some(mut entry) = ring.reserve::<T>(0) else {
         count(lost);
+        if creation_ns != 0 {
+            thread::note_lost();
+        }
         return;
     };
     fill(entry.as_mut_ptr());

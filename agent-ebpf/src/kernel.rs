@@ -50,7 +50,7 @@ from_btf! {
     ZONE_WATERMARK,
     /// `zone.watermark_boost`
     ZONE_WATERMARK_BOOST,
-    /// `zone.nr_reserved_highatomic`
+    /// `zone.nr_free_highatomic` (6.12), `nr_reserved_highatomic` before
     ZONE_RESERVED_HIGHATOMIC,
     /// `zone.lowmem_reserve`
     ZONE_LOWMEM_RESERVE,

@@ -63,7 +63,7 @@ pub enum Counter {
     UntrackedCreations,
     /// Tracked creations whose return was never seen, found when their thread id came up again.
     UnseenReturns,
-    /// Slow paths entered outside any creation.
+    /// Slow paths entered outside any creation, retries included.
     OutsideSlowPaths,
     /// Allocations that came back NULL outside any creation.
     OutsideFailures,
@@ -128,6 +128,10 @@ pub struct NetnsSetupEnded {
     pub errno: i32,
     /// Inode of the new namespace; 0 if there is none or it could not be read.
     pub netns: u32,
+    /// Records of this creation for which the ring had no room.
+    pub lost: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 /// A page allocation entered the slow path. This is not a failure.
@@ -168,7 +172,7 @@ pub struct ZoneRead {
     pub watermark_boost: u64,
     /// `lowmem_reserve` against the highest zone that the allocation could have used.
     pub lowmem_reserve: u64,
-    /// `nr_reserved_highatomic`.
+    /// `nr_free_highatomic`, on older kernels `nr_reserved_highatomic`.
     pub reserved_highatomic: u64,
     /// NUMA node.
     pub node: i32,
@@ -266,6 +270,8 @@ pub struct SlabCacheCreated {
 pub struct PernetInitFailed {
     /// Who and when.
     pub head: Head,
+    /// When it was entered, as [`Head::time_ns`]; 0 if that was not seen.
+    pub began_ns: u64,
     /// Address of its `init` function, 0 if it could not be read.
     pub init: u64,
     /// The negative errno that it returned.

@@ -1,8 +1,16 @@
 //! The kernel side of fragwatch: one file per hook under `probe`.
 #![no_std]
 #![no_main]
-// Programs are entry points of the kernel, not an API.
-#![allow(missing_docs)]
+#![allow(missing_docs, reason = "programs are entry points of the kernel, not an API")]
+#![allow(
+    clippy::inline_always,
+    reason = "a pointer into the ring loses its type across a call, and is refused then"
+)]
+#![allow(clippy::needless_pass_by_value, reason = "aya's macros hand the context over by value")]
+#![allow(
+    clippy::cast_sign_loss,
+    reason = "registers and helpers' answers are reinterpreted, their signs are checked before"
+)]
 
 mod cgroup;
 mod emit;

@@ -3,6 +3,7 @@ use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_tas
 use fragwatch_ebpf::Counter;
 
 use crate::{
+    emit::now,
     kernel::{self, TASK_START_TIME},
     maps::{CREATING, OUTSIDE, WANT_ALL, count},
 };
@@ -21,16 +22,44 @@ pub(crate) struct Thread {
     pub(crate) gfp: u32,
     /// Order of that allocation.
     pub(crate) order: u32,
-    /// When direct compaction was entered, 0 if it is not in it.
-    pub(crate) compaction_since: u64,
-    /// When direct reclaim was entered, 0 if it is not in it.
-    pub(crate) reclaim_since: u64,
+    /// Direct compaction under way.
+    pub(crate) compaction: Stall,
+    /// Direct reclaim under way.
+    pub(crate) reclaim: Stall,
     /// `name` of the slab cache that is being created.
     pub(crate) cache_name: u64,
     /// Object size of the slab cache that is being created.
     pub(crate) cache_size: u64,
     /// `struct pernet_operations` whose init is running.
     pub(crate) pernet_ops: u64,
+    /// When that init was entered.
+    pub(crate) pernet_since: u64,
+    /// Records of this creation for which the ring had no room.
+    pub(crate) lost: u64,
+}
+
+/// No single compaction or reclaim takes this long.
+const STALL_LIMIT_NS: u64 = 10_000_000_000;
+
+/// Time spent on making room for an allocation.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Stall {
+    /// When it began; 0 if none is under way.
+    pub(crate) since: u64,
+    /// gfp mask of the allocation that it is for.
+    pub(crate) gfp: u32,
+    /// Order of that allocation.
+    pub(crate) order: u32,
+}
+
+impl Stall {
+    const NONE: Self = Self { since: 0, gfp: 0, order: 0 };
+
+    /// A return that a kretprobe missed must not silence the thread for good.
+    fn is_under_way(&self) -> bool {
+        self.since != 0 && now().saturating_sub(self.since) < STALL_LIMIT_NS
+    }
 }
 
 impl Thread {
@@ -41,12 +70,20 @@ impl Thread {
             alloc_context: 0,
             gfp: 0,
             order: 0,
-            compaction_since: 0,
-            reclaim_since: 0,
+            compaction: Stall::NONE,
+            reclaim: Stall::NONE,
             cache_name: 0,
             cache_size: 0,
             pernet_ops: 0,
+            pernet_since: 0,
+            lost: 0,
         }
+    }
+
+    /// Whether the thread is inside compaction or reclaim: what it allocates there is the memory
+    /// manager's own business, and must not be taken for the allocation that waits.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.compaction.is_under_way() || self.reclaim.is_under_way()
     }
 }
 
@@ -66,11 +103,29 @@ fn current_start() -> u64 {
 #[inline(always)]
 pub(crate) fn begin_creation(now_ns: u64) -> bool {
     let tid = tid();
-    if CREATING.get_ptr(&tid).is_some() {
+    if CREATING.get_ptr(tid).is_some() {
         // Its return was never seen, whosever it was: nothing may be added to it any more.
         count(Counter::UnseenReturns);
     }
     CREATING.insert(tid, Thread::new(now_ns), 0).is_ok()
+}
+
+/// A creation of the current thread whose return was never seen is over at the latest now.
+#[inline(always)]
+pub(crate) fn drop_stale_creation() {
+    if CREATING.get_ptr(tid()).is_some() {
+        count(Counter::UnseenReturns);
+        end_creation();
+    }
+}
+
+/// A record of the current thread's creation was lost.
+#[inline(always)]
+pub(crate) fn note_lost() {
+    if let Some(thread) = CREATING.get_ptr_mut(tid()) {
+        // SAFETY: the slot is this thread's own, which is in the kernel and so can't remove it.
+        unsafe { (*thread).lost += 1 };
+    }
 }
 
 /// Stops following the current thread.
@@ -84,8 +139,9 @@ pub(crate) fn end_creation() {
 #[inline(always)]
 pub(crate) fn creating<'a>() -> Option<&'a mut Thread> {
     let tid = tid();
-    let thread = CREATING.get_ptr_mut(&tid)?;
-    // SAFETY: the slot is live until this program ends (RCU), and only its own thread uses it.
+    let thread = CREATING.get_ptr_mut(tid)?;
+    // SAFETY: the slot is this thread's own: only programs that run on the thread use it, and it is
+    // removed only by them.
     let thread = unsafe { &mut *thread };
     if thread.task_start != current_start() {
         count(Counter::UnseenReturns);
@@ -113,10 +169,22 @@ pub(crate) fn watched_outside<'a>() -> Option<&'a mut Thread> {
         return None;
     }
     let tid = tid();
-    if OUTSIDE.get_ptr(&tid).is_none() {
-        OUTSIDE.insert(tid, Thread::new(0), 0).ok()?;
+    // The idle tasks of all CPUs share this id; what interrupts do on them is only counted.
+    if tid == 0 {
+        return None;
     }
-    let thread = OUTSIDE.get_ptr_mut(&tid)?;
-    // SAFETY: as in `creating`; an evicted slot is only reused after this program has ended.
+    let start = current_start();
+    if let Some(thread) = OUTSIDE.get_ptr_mut(tid) {
+        // SAFETY: memory of the map. An element that is evicted meanwhile may be reused for
+        // another thread; then a stall or a context of this one is lost, and what belongs to
+        // another start time is not used.
+        let thread = unsafe { &mut *thread };
+        if thread.task_start == start {
+            return Some(thread);
+        }
+    }
+    OUTSIDE.insert(tid, Thread::new(0), 0).ok()?;
+    let thread = OUTSIDE.get_ptr_mut(tid)?;
+    // SAFETY: as above.
     Some(unsafe { &mut *thread })
 }

@@ -32,6 +32,8 @@ pub struct Allocation {
     pub reclaimed: u64,
     /// What was read when it came back NULL.
     pub failure: Option<Failure>,
+    /// When that was, `CLOCK_MONOTONIC` in nanoseconds.
+    pub failed_ns: Option<u64>,
 }
 
 /// Compaction results kept for one allocation; the slow path rarely tries more than twice.
@@ -47,6 +49,7 @@ impl Allocation {
             compactions: Vec::new(),
             reclaimed: 0,
             failure: None,
+            failed_ns: None,
         }
     }
 
@@ -72,7 +75,7 @@ pub struct Tracker {
 impl Tracker {
     /// Takes one event and returns the allocation that it ends, if that was in trouble. Events
     /// that are not about an allocation change nothing.
-    pub fn push(&mut self, event: &Event) -> Option<Allocation> {
+    pub fn push(&mut self, time_ns: u64, event: &Event) -> Option<Allocation> {
         match event {
             Event::SlowPathEntered { gfp, order } => {
                 let ended = self.finish();
@@ -96,6 +99,7 @@ impl Tracker {
             Event::AllocationFailed { gfp, order, failure } => {
                 let (ended, current) = self.continue_with(gfp, *order);
                 current.failure = Some(failure.clone());
+                current.failed_ns = Some(time_ns);
                 ended
             }
             Event::NetnsSetupBegan { .. }
@@ -110,7 +114,7 @@ impl Tracker {
         let mut ended = self.current.take().filter(Allocation::in_trouble)?;
         if ended.failure.is_some() {
             ended.outcome =
-                if ended.gfp.has_fallback { Outcome::FellBack } else { Outcome::Failed };
+                if ended.gfp.has_fallback() { Outcome::FellBack } else { Outcome::Failed };
         }
         Some(ended)
     }
@@ -145,7 +149,7 @@ mod tests {
 
     fn run(events: &[Event]) -> Vec<(u32, Outcome, u64, usize)> {
         let mut tracker = Tracker::default();
-        let mut ended: Vec<Allocation> = events.iter().filter_map(|e| tracker.push(e)).collect();
+        let mut ended: Vec<Allocation> = events.iter().filter_map(|e| tracker.push(1, e)).collect();
         ended.extend(tracker.finish());
         ended.iter().map(|a| (a.order, a.outcome, a.stall_ns, a.compactions.len())).collect()
     }

@@ -44,6 +44,10 @@ pub struct SlabCache {
 /// The subsystem whose per-netns initialisation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PernetInit {
+    /// When it was entered, `CLOCK_MONOTONIC` in nanoseconds; `None` if that was not seen.
+    pub began_ns: Option<u64>,
+    /// When it returned.
+    pub ended_ns: u64,
     /// Its function.
     pub init: Option<Frame>,
     /// The error as a positive errno.
@@ -71,6 +75,8 @@ pub struct Creation {
     pub allocations: Vec<Allocation>,
     /// More such allocations, not kept.
     pub allocations_omitted: u64,
+    /// How long it waited in direct compaction and reclaim in all, in nanoseconds.
+    pub stall_ns: u64,
     /// Slab caches asked for, in time order.
     pub slab_caches: Vec<SlabCache>,
     /// The subsystem that failed.
@@ -87,7 +93,7 @@ impl Creation {
             Outcome::Failed
         } else if self.allocations.iter().any(failure) {
             Outcome::Degraded
-        } else if self.allocations.iter().map(|a| a.stall_ns).sum::<u64>() > STALL_NS {
+        } else if self.stall_ns > STALL_NS {
             Outcome::Stalled
         } else {
             Outcome::Ok
@@ -95,10 +101,13 @@ impl Creation {
     }
 
     fn keep(&mut self, allocation: Allocation) {
+        self.stall_ns = self.stall_ns.saturating_add(allocation.stall_ns);
         if self.allocations.len() == MAX_DETAILS {
-            // The last failures decide; what went well can go first, then what came first.
-            let spare = |a: &Allocation| a.outcome != AllocationOutcome::Failed;
-            let at = self.allocations.iter().position(spare).unwrap_or(0);
+            // The last failures decide: what went well goes first, then what came first.
+            let spare = |outcome| self.allocations.iter().position(|a| a.outcome == outcome);
+            let at = spare(AllocationOutcome::Recovered)
+                .or_else(|| spare(AllocationOutcome::FellBack))
+                .unwrap_or(0);
             self.allocations.remove(at);
             self.allocations_omitted += 1;
         }
@@ -156,13 +165,6 @@ impl Correlator {
         }
     }
 
-    /// Events were lost just now: whatever is under way may lack something.
-    pub fn note_loss(&mut self) {
-        for open in self.open.values_mut() {
-            open.creation.events_lost = true;
-        }
-    }
-
     /// Ends outside stories that have been quiet for a while, all of them if `now_ns` is `None`.
     pub fn flush_outside(&mut self, now_ns: Option<u64>) -> Vec<Story> {
         let over = |o: &Outside| {
@@ -190,12 +192,12 @@ impl Correlator {
         let Evidence { time_ns, task, event, .. } = evidence;
         // An interrupt borrows the thread: what it allocates is not the creation's.
         if let Event::AllocationFailed { failure, .. } = &event
-            && site::in_interrupt(&failure.stack)
+            && !site::is_creations_own(&failure.stack)
         {
-            log::debug!("an interrupt's allocation failed while {} was creating", task.comm);
+            log::debug!("an interrupt's allocation failed in tid {} while it created", task.tid);
             return None;
         }
-        if let Some(allocation) = open.tracker.push(&event) {
+        if let Some(allocation) = open.tracker.push(time_ns, &event) {
             open.creation.keep(allocation);
         }
         let creation = &mut open.creation;
@@ -207,18 +209,20 @@ impl Correlator {
                 }
                 creation.slab_caches.push(SlabCache { name, size, failed });
             }
-            Event::PernetInitFailed { init, errno } => {
-                creation.pernet_init = Some(PernetInit { init, errno });
+            Event::PernetInitFailed { began_ns, init, errno } => {
+                let ended_ns = time_ns;
+                creation.pernet_init = Some(PernetInit { began_ns, ended_ns, init, errno });
             }
-            Event::NetnsSetupEnded { errno, netns } => {
+            Event::NetnsSetupEnded { errno, netns, lost } => {
                 let Open { mut creation, mut tracker } = self.open.remove(&key)?;
                 if let Some(allocation) = tracker.finish() {
                     creation.keep(allocation);
                 }
                 self.ended += 1;
                 creation.id = self.ended;
-                (creation.task, creation.ended_ns) = (task, time_ns);
+                creation.ended_ns = time_ns;
                 (creation.errno, creation.netns) = (errno, netns);
+                creation.events_lost = lost;
                 if errno.is_none() {
                     // All went well, so whoever failed had a fallback, whatever its mask said.
                     for allocation in &mut creation.allocations {
@@ -255,7 +259,7 @@ impl Correlator {
         let full = self.outside.len() >= MAX_OPEN && !self.outside.contains_key(&task.tid);
         let mut ended = if full { self.flush_outside(None) } else { Vec::new() };
         let thread = self.outside.entry(task.tid).or_default();
-        if let Some(allocation) = thread.tracker.push(&event) {
+        if let Some(allocation) = thread.tracker.push(time_ns, &event) {
             ended.extend(thread.story(allocation));
         }
         (thread.task, thread.time_ns) = (Some(task), time_ns);
@@ -279,6 +283,7 @@ impl Open {
             netns: None,
             allocations: Vec::new(),
             allocations_omitted: 0,
+            stall_ns: 0,
             slab_caches: Vec::new(),
             pernet_init: None,
             events_lost: false,
@@ -370,7 +375,7 @@ pub(crate) mod tests {
 
     fn ended(errno: Option<i32>) -> Event {
         let netns = errno.is_none().then_some(4_026_532_115);
-        Event::NetnsSetupEnded { errno, netns }
+        Event::NetnsSetupEnded { errno, netns, lost: false }
     }
 
     fn tell(events: Vec<Event>) -> Creation {
@@ -397,7 +402,7 @@ pub(crate) mod tests {
             compacted(1_200_000),
             compacted(1_210_000),
             failed(0x40cc0),
-            Event::PernetInitFailed { init, errno: libc::ENOMEM },
+            Event::PernetInitFailed { began_ns: Some(1_000_500_000), init, errno: libc::ENOMEM },
             ended(Some(libc::ENOMEM)),
         ])
     }
@@ -477,15 +482,20 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn lost_events_mark_what_is_under_way() {
-        let mut correlator = Correlator::default();
-        correlator.push(at(Some(KEY), 0, began()));
-        correlator.note_loss();
-        let Some(Story::Creation(creation)) = correlator.push(at(Some(KEY), 1, ended(None))).pop()
-        else {
-            panic!("the creation ended")
-        };
-        assert!(creation.events_lost);
+    fn lost_events_mark_their_creation() {
+        let lost = Event::NetnsSetupEnded { errno: None, netns: None, lost: true };
+        assert!(tell(vec![began(), lost]).events_lost);
+        assert!(!ok_creation().events_lost);
+    }
+
+    #[test]
+    fn a_failure_outlasts_what_went_well() {
+        let mut events = vec![began(), failed(0xd20c0)];
+        events.extend((0..40).flat_map(|_| [entered(), compacted(1000)]));
+        events.push(ended(None));
+        let creation = tell(events);
+        assert_eq!(creation.outcome(), Outcome::Degraded);
+        assert_eq!(creation.stall_ns, 40_000);
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub enum Event {
         errno: Option<i32>,
         /// Inode of the new namespace.
         netns: Option<u32>,
+        /// Events of this creation were lost.
+        lost: bool,
     },
     /// An allocation entered the slow path, which is not a failure.
     SlowPathEntered {
@@ -101,6 +103,8 @@ pub enum Event {
     },
     /// A subsystem's per-netns initialisation failed.
     PernetInitFailed {
+        /// When it was entered, `CLOCK_MONOTONIC` in nanoseconds; `None` if that was not seen.
+        began_ns: Option<u64>,
         /// Its function.
         init: Option<Frame>,
         /// The error as a positive errno.

@@ -18,3 +18,4 @@ pub mod source;
 pub mod survive;
 pub mod trace;
 pub mod units;
+pub mod watchdog;

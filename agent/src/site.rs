@@ -37,6 +37,8 @@ const ALLOCATOR: &[&str] = &[
     "vzalloc",
     "vm_area_alloc_pages",
     "alloc_large_system_hash",
+    "pcpu_",
+    "__alloc_percpu",
 ];
 
 /// Functions that run on a task's stack for somebody else (x86-64; kernel/softirq.c,
@@ -64,9 +66,13 @@ pub fn callers(stack: &[Frame]) -> &[Frame] {
     last.map_or(callers, |at| &callers[..=at])
 }
 
-/// Whether the thread was interrupted when this stack was taken.
-pub fn in_interrupt(stack: &[Frame]) -> bool {
-    stack.iter().any(|f| begins_with_any(f, INTERRUPT))
+/// Whether an allocation with this stack was made by the creation under way in its thread, as far
+/// as names tell: not by an interrupt that borrowed the thread. A stack without names proves
+/// nothing either way and counts as the creation's.
+pub fn is_creations_own(stack: &[Frame]) -> bool {
+    let named = stack.iter().any(|f| f.function.is_some());
+    let inside = stack.iter().any(|f| f.function.as_deref() == Some("copy_net_ns"));
+    !named || inside && !stack.iter().any(|f| begins_with_any(f, INTERRUPT))
 }
 
 #[cfg(test)]
@@ -99,8 +105,15 @@ mod tests {
     }
 
     #[test]
-    fn sees_interrupts() {
-        assert!(in_interrupt(&[frame("warn_alloc", None), frame("handle_softirqs", None)]));
-        assert!(!in_interrupt(&[frame("warn_alloc", None), frame("copy_net_ns", None)]));
+    fn an_interrupts_stack_is_not_the_creations() {
+        let [alloc, softirq, create] =
+            ["warn_alloc", "handle_softirqs", "copy_net_ns"].map(|f| frame(f, None));
+        assert!(is_creations_own(&[alloc.clone(), create.clone()]));
+        assert!(!is_creations_own(&[alloc.clone(), softirq, create]));
+        // So deep that the creation itself did not fit.
+        assert!(!is_creations_own(std::slice::from_ref(&alloc)));
+        assert!(is_creations_own(&[]));
+        let unnamed = Frame { function: None, ..alloc };
+        assert!(is_creations_own(&[unnamed]));
     }
 }

@@ -18,15 +18,19 @@ use crate::{
     cli::{Format, TraceArgs},
     clock,
     creation::{Correlator, Creation, Incident, Outcome, Story},
-    diagnose::{Case, Verdict, diagnose},
+    diagnose::{Case, diagnose},
+    hook::State,
     kernel, privileges, readiness,
     report::{Json, Ready, Report, Summary, Text, Told},
     source::live::{Live, Options},
-    survive,
+    survive, watchdog,
 };
 
 /// How often losses are looked for, and quiet stories outside creations ended.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Pieces of evidence taken before signals and the clock are looked at again.
+const BATCH: usize = 1024;
 
 /// Why tracing ended early.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +67,8 @@ struct Session {
     report: Box<dyn Report>,
     correlator: Correlator,
     summary: Summary,
+    /// What no verdict can rest on here, in sentences.
+    blind_to: Vec<String>,
     all: bool,
     page_size: u64,
     interrupt: Signal,
@@ -75,6 +81,7 @@ impl Session {
         // First of all, so that a signal that comes while attaching ends in order.
         let interrupt = signal(SignalKind::interrupt()).context("could not wait for SIGINT")?;
         let terminate = signal(SignalKind::terminate()).context("could not wait for SIGTERM")?;
+        watchdog::start().context("could not watch over the end")?;
         let kernel = kernel::release()?;
         let page_size = page_size()?;
         let live = Live::start(Options { all: args.all, preference: args.attach })?;
@@ -84,8 +91,10 @@ impl Session {
             Format::Json => Box::new(Json::new(io::stdout(), page_size)),
         };
         let (hooks, not_seen) = (live.hooks.clone(), live.not_seen.clone());
+        let blind_to = blind_to(&live);
         Ok(Self {
             live,
+            blind_to,
             ready: Ready { kernel, hooks, not_seen },
             report,
             correlator: Correlator::default(),
@@ -103,22 +112,27 @@ impl Session {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let reader = Reader::new();
+        let mut more = false;
         loop {
             tokio::select! {
+                // In this order, so that a storm of events keeps nobody from ending it.
+                biased;
                 _ = self.interrupt.recv() => break,
                 _ = self.terminate.recv() => break,
                 () = at(end) => break,
                 () = reader.gone() => return Ok(()),
-                ready = self.live.wait() => ready.context("could not wait for the kernel's events")?,
                 _ = tick.tick() => {
+                    self.live.refresh_symbols();
                     let quiet = self.correlator.flush_outside(Some(clock::monotonic_ns()));
                     self.tell_all(quiet)?;
                 }
+                () = std::future::ready(()), if more => {}
+                ready = self.live.wait() => ready.context("could not wait for the kernel's events")?,
             }
-            self.take_all()?;
+            more = self.take_some(BATCH)?;
         }
         self.live.detach();
-        self.take_all()?;
+        while self.take_some(BATCH)? {}
         let rest = self.correlator.flush_outside(None);
         self.tell_all(rest)?;
         self.summary.unfinished = self.correlator.unfinished();
@@ -126,27 +140,26 @@ impl Session {
         self.report.summary(&self.summary).context(REPORT)
     }
 
-    /// Takes what lies in the rings and tells what came of it.
-    fn take_all(&mut self) -> anyhow::Result<()> {
+    /// Takes at most so many pieces of evidence from the rings and tells what came of them. True if
+    /// there may be more.
+    fn take_some(&mut self, limit: usize) -> anyhow::Result<bool> {
         self.look_for_loss()?;
-        while let Some(evidence) = self.live.take() {
-            match evidence {
-                Ok(evidence) => {
+        for _ in 0..limit {
+            match self.live.take() {
+                Some(Ok(evidence)) => {
                     let stories = self.correlator.push(evidence);
                     self.tell_all(stories)?;
                 }
-                Err(error) => log::error!("{error}; it is left out"),
+                Some(Err(error)) => log::error!("{error}; it is left out"),
+                None => return Ok(false),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn look_for_loss(&mut self) -> anyhow::Result<()> {
         let loss = self.live.loss().context(COUNTERS)?;
         if loss != self.summary.loss {
-            if loss.creation_events != self.summary.loss.creation_events {
-                self.correlator.note_loss();
-            }
             self.summary.loss = loss;
             self.report.loss(&loss).context(REPORT)?;
         }
@@ -165,7 +178,8 @@ impl Session {
 
     fn tell_creation(&mut self, creation: &Creation) -> anyhow::Result<()> {
         let outcome = creation.outcome();
-        let verdict = (outcome != Outcome::Ok).then(|| self.verdict(&creation.into()));
+        let verdict = (outcome != Outcome::Ok)
+            .then(|| diagnose(&Case::creation(creation, &self.blind_to), self.page_size));
         self.summary.count(outcome, verdict.as_ref());
         if outcome == Outcome::Ok && !self.all {
             return Ok(());
@@ -180,15 +194,22 @@ impl Session {
 
     fn tell_incident(&mut self, incident: &Incident) -> anyhow::Result<()> {
         self.summary.incidents += 1;
-        let verdict = self.verdict(&incident.into());
+        let verdict = diagnose(&Case::incident(incident, &self.blind_to), self.page_size);
         let time = clock::time_of_day(incident.time_ns);
         let told = Told { time, what: incident, verdict: Some(&verdict) };
         self.report.incident(told).context(REPORT)
     }
+}
 
-    fn verdict(&self, case: &Case) -> Verdict {
-        diagnose(case, self.page_size)
+/// What is missing on this kernel that a verdict would otherwise rest on.
+fn blind_to(live: &Live) -> Vec<String> {
+    let missing = live.hooks.iter().filter(|hook| hook.state == State::Missing);
+    let mut blind_to: Vec<String> =
+        missing.map(|hook| hook.hook.lost_without().to_owned()).collect();
+    if !live.knows_names() {
+        blind_to.push("whether an interrupt made the allocation: names are hidden".to_owned());
     }
+    blind_to
 }
 
 const REPORT: &str = "could not write the report to standard output";

@@ -25,13 +25,18 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
+/// Whether a character drives a terminal, hides, or reorders what stands around it.
+pub fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// Text from outside, safe for a terminal: what could drive it, hide or reorder text is escaped.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let invisible = matches!(c,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if c.is_control() || invisible || c == '\\' {
+        if is_hostile(c) || c == '\\' {
             out.extend(c.escape_default());
         } else {
             out.push(c);

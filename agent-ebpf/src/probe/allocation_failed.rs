@@ -26,11 +26,16 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let Some(thread) = thread::allocating(Counter::OutsideFailures) else { return 0 };
+    if thread.is_stalled() {
+        return 0;
+    }
+    let mut alloc_context = 0;
     // Another allocation's context is another frame: only the one that this mask and order came
     // with may be read.
-    let alloc_context =
-        if thread.gfp == gfp && thread.order == order { thread.alloc_context } else { 0 };
-    thread.alloc_context = 0;
+    if thread.gfp == gfp && thread.order == order {
+        alloc_context = thread.alloc_context;
+        thread.alloc_context = 0;
+    }
     let creation = thread.creation_ns;
     debug!(&ctx, "allocation failed, tid {}, order {}, gfp {:x}", thread::tid(), order, gfp);
     let failure_ns = now();

@@ -10,28 +10,32 @@ use fragwatch_ebpf::{CompactionEnded, Counter, Kind};
 use crate::{
     emit::{emit, head, now},
     kernel::argument,
-    thread,
+    thread::{self, Stall},
 };
 
 #[inline(always)]
 fn enter(gfp: u32, order: u32, alloc_context: u64) {
     let Some(thread) = thread::allocating(Counter::OutsideCompactions) else { return };
+    if thread.is_stalled() {
+        return;
+    }
     // Where the slow path's entry can't be seen, this is the second way to its context.
     thread.gfp = gfp;
     thread.order = order;
     thread.alloc_context = alloc_context;
-    thread.compaction_since = now();
+    thread.compaction = Stall { since: now(), gfp, order };
 }
 
 #[inline(always)]
 fn leave(result: u32) {
     let Some(thread) = thread::creating().or_else(thread::watched_outside) else { return };
-    if thread.compaction_since == 0 {
+    let Stall { since, gfp, order } = thread.compaction;
+    if since == 0 {
         return;
     }
-    let stall_ns = now().saturating_sub(thread.compaction_since);
-    thread.compaction_since = 0;
-    let (creation, gfp, order) = (thread.creation_ns, thread.gfp, thread.order);
+    thread.compaction.since = 0;
+    let stall_ns = now().saturating_sub(since);
+    let creation = thread.creation_ns;
     emit::<CompactionEnded>(creation, |record| {
         let ended = CompactionEnded {
             head: head(Kind::CompactionEnded, creation),

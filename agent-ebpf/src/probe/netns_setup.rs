@@ -22,6 +22,7 @@ const CLONE_NEWNET: u64 = 0x4000_0000;
 #[inline(always)]
 fn enter(ctx: &impl EbpfContext, flags: u64) {
     if flags & CLONE_NEWNET == 0 {
+        thread::drop_stale_creation();
         return;
     }
     let began = now();
@@ -43,13 +44,19 @@ fn enter(ctx: &impl EbpfContext, flags: u64) {
 #[inline(always)]
 fn leave(ctx: &impl EbpfContext, returned: u64) {
     let Some(thread) = thread::creating() else { return };
-    let creation = thread.creation_ns;
+    let (creation, lost) = (thread.creation_ns, thread.lost as u32);
     thread::end_creation();
     let errno = errno_of(returned);
     debug!(ctx, "netns setup ends, tid {}, errno {}", thread::tid(), errno);
     let netns = if errno == 0 { kernel::read(returned, NET_INUM.load()).unwrap_or(0) } else { 0 };
     emit::<NetnsSetupEnded>(creation, |record| {
-        let ended = NetnsSetupEnded { head: head(Kind::NetnsSetupEnded, creation), errno, netns };
+        let ended = NetnsSetupEnded {
+            head: head(Kind::NetnsSetupEnded, creation),
+            errno,
+            netns,
+            lost,
+            reserved: 0,
+        };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(ended) };
     });

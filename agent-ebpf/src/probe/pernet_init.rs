@@ -8,7 +8,7 @@ use aya_ebpf::{
 use fragwatch_ebpf::{Kind, PernetInitFailed};
 
 use crate::{
-    emit::{emit, head},
+    emit::{emit, head, now},
     kernel::{self, PERNET_INIT, argument},
     thread,
 };
@@ -17,6 +17,7 @@ use crate::{
 fn enter(ops: u64) {
     if let Some(thread) = thread::creating() {
         thread.pernet_ops = ops;
+        thread.pernet_since = now();
     }
 }
 
@@ -27,10 +28,11 @@ fn leave(errno: i32) {
     }
     let Some(thread) = thread::creating() else { return };
     let init = kernel::read(thread.pernet_ops, PERNET_INIT.load()).unwrap_or(0);
-    let creation = thread.creation_ns;
+    let (creation, began_ns) = (thread.creation_ns, thread.pernet_since);
     emit::<PernetInitFailed>(creation, |record| {
         let failed = PernetInitFailed {
             head: head(Kind::PernetInitFailed, creation),
+            began_ns,
             init,
             errno,
             reserved: 0,

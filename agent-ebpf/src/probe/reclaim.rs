@@ -9,30 +9,28 @@ use fragwatch_ebpf::{Counter, Kind, ReclaimEnded};
 use crate::{
     emit::{emit, head, now},
     kernel::argument,
-    thread,
+    thread::{self, Stall},
 };
 
 #[inline(always)]
 fn enter(gfp: u32, order: u32) {
     let Some(thread) = thread::allocating(Counter::OutsideReclaims) else { return };
-    if thread.gfp != gfp || thread.order != order {
-        // The slow path's entry was not seen: its context is not known.
-        thread.alloc_context = 0;
-        thread.gfp = gfp;
-        thread.order = order;
+    if thread.is_stalled() {
+        return;
     }
-    thread.reclaim_since = now();
+    thread.reclaim = Stall { since: now(), gfp, order };
 }
 
 #[inline(always)]
 fn leave(reclaimed: u64) {
     let Some(thread) = thread::creating().or_else(thread::watched_outside) else { return };
-    if thread.reclaim_since == 0 {
+    let Stall { since, gfp, order } = thread.reclaim;
+    if since == 0 {
         return;
     }
-    let stall_ns = now().saturating_sub(thread.reclaim_since);
-    thread.reclaim_since = 0;
-    let (creation, gfp, order) = (thread.creation_ns, thread.gfp, thread.order);
+    thread.reclaim.since = 0;
+    let stall_ns = now().saturating_sub(since);
+    let creation = thread.creation_ns;
     emit::<ReclaimEnded>(creation, |record| {
         let ended = ReclaimEnded {
             head: head(Kind::ReclaimEnded, creation),

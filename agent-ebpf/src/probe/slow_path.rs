@@ -15,6 +15,9 @@ use crate::{
 #[inline(always)]
 fn enter(gfp: u32, order: u32, alloc_context: u64) {
     let Some(thread) = thread::allocating(Counter::OutsideSlowPaths) else { return };
+    if thread.is_stalled() {
+        return;
+    }
     let retry = thread.alloc_context == alloc_context && thread.gfp == gfp && thread.order == order;
     thread.alloc_context = alloc_context;
     thread.gfp = gfp;

@@ -5,7 +5,7 @@ mod undetermined;
 
 use crate::{
     allocation::{Allocation, Outcome},
-    creation::{Creation, Incident},
+    creation::{Creation, Incident, PernetInit},
 };
 
 /// Why it failed.
@@ -84,44 +84,61 @@ pub struct Case<'a> {
     pub errno: Option<i32>,
     /// Its allocations in trouble, in time order.
     pub allocations: &'a [Allocation],
+    /// The subsystem whose initialisation failed.
+    pub pernet_init: Option<&'a PernetInit>,
     /// Its beginning was not seen.
     pub no_beginning: bool,
-    /// Events were lost meanwhile.
+    /// Events of it were lost.
     pub events_lost: bool,
-}
-
-impl<'a> From<&'a Creation> for Case<'a> {
-    fn from(creation: &'a Creation) -> Self {
-        Self {
-            errno: creation.errno,
-            allocations: &creation.allocations,
-            no_beginning: creation.cgroup.is_none(),
-            events_lost: creation.events_lost,
-        }
-    }
-}
-
-impl<'a> From<&'a Incident> for Case<'a> {
-    fn from(incident: &'a Incident) -> Self {
-        Self {
-            errno: None,
-            allocations: std::slice::from_ref(&incident.allocation),
-            no_beginning: false,
-            events_lost: false,
-        }
-    }
+    /// What can't be seen on this kernel at all, in sentences.
+    pub blind_to: &'a [String],
 }
 
 impl<'a> Case<'a> {
+    /// A creation, on a kernel where `blind_to` can't be seen.
+    pub fn creation(creation: &'a Creation, blind_to: &'a [String]) -> Self {
+        Self {
+            errno: creation.errno,
+            allocations: &creation.allocations,
+            pernet_init: creation.pernet_init.as_ref(),
+            no_beginning: creation.cgroup.is_none(),
+            events_lost: creation.events_lost,
+            blind_to,
+        }
+    }
+
+    /// Trouble outside any creation, on a kernel where `blind_to` can't be seen.
+    pub fn incident(incident: &'a Incident, blind_to: &'a [String]) -> Self {
+        Self {
+            errno: None,
+            allocations: std::slice::from_ref(&incident.allocation),
+            pernet_init: None,
+            no_beginning: false,
+            events_lost: false,
+            blind_to,
+        }
+    }
+
     /// The allocation that decided it: the last one that failed without a fallback or, where the
-    /// whole was no failure, the last one that failed at all. An error is never blamed on an
-    /// allocation whose caller had a fallback.
+    /// whole was no failure, the last one that failed at all.
+    ///
+    /// An error is never blamed on an allocation whose caller had a fallback; and when a
+    /// subsystem's initialisation returned the error, on none that failed outside of it.
     fn decisive(&self) -> Option<&'a Allocation> {
-        let last = |outcome| self.allocations.iter().rev().find(|a| a.outcome == outcome);
+        let last = |outcome| {
+            self.allocations.iter().rev().find(|a| a.outcome == outcome && self.could_cause(a))
+        };
         match self.errno {
             Some(_) => last(Outcome::Failed),
             None => last(Outcome::Failed).or_else(|| last(Outcome::FellBack)),
         }
+    }
+
+    fn could_cause(&self, allocation: &Allocation) -> bool {
+        let (Some(init), Some(failed)) = (self.pernet_init, allocation.failed_ns) else {
+            return true;
+        };
+        failed <= init.ended_ns && init.began_ns.is_none_or(|began| began <= failed)
     }
 
     /// What is missing from the story as a whole.
@@ -131,8 +148,9 @@ impl<'a> Case<'a> {
             gaps.push("the beginning of this creation".to_owned());
         }
         if self.events_lost {
-            gaps.push("events that were lost while it was under way".to_owned());
+            gaps.push("events of this creation that were lost".to_owned());
         }
+        gaps.extend(self.blind_to.iter().cloned());
         gaps
     }
 }
@@ -149,7 +167,7 @@ mod tests {
     use crate::{creation::tests as stories, kernel::zone::tests::fragmented};
 
     fn verdict(creation: &Creation) -> (Cause, Confidence) {
-        let verdict = diagnose(&creation.into(), 4096);
+        let verdict = diagnose(&Case::creation(creation, &[]), 4096);
         (verdict.cause, verdict.confidence)
     }
 
@@ -219,7 +237,7 @@ mod tests {
         if let Some(failure) = &mut creation.allocations[0].failure {
             failure.zones_complete = false;
         }
-        let verdict = diagnose(&(&creation).into(), 4096);
+        let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
         assert_eq!(verdict.cause, Cause::Undetermined);
         assert!(!verdict.not_seen.is_empty());
         let creation = with_zone(|zone| zone.incomplete = true);
@@ -255,5 +273,65 @@ mod tests {
         let mut creation = stories::failed_creation();
         creation.errno = Some(libc::EINTR);
         assert_eq!(verdict(&creation).0, Cause::Undetermined);
+    }
+
+    #[test]
+    fn an_error_is_not_blamed_on_what_failed_outside_the_subsystem() {
+        let mut creation = stories::failed_creation();
+        if let Some(init) = &mut creation.pernet_init {
+            // It was entered after the allocation had failed.
+            init.began_ns = creation.allocations[0].failed_ns.map(|failed| failed + 1);
+        }
+        assert_eq!(verdict(&creation).0, Cause::Undetermined);
+        let mut creation = stories::failed_creation();
+        // Taking back what was set up may fail too, after the error.
+        creation.allocations[0].failed_ns = creation.pernet_init.as_ref().map(|i| i.ended_ns + 1);
+        assert_eq!(verdict(&creation).0, Cause::Undetermined);
+    }
+
+    #[test]
+    fn a_mask_that_is_not_known_carries_no_cause() {
+        let mut creation = stories::failed_creation();
+        (creation.allocations[0].gfp.flags, creation.allocations[0].gfp.traits) = (None, None);
+        let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+        assert_eq!(verdict.cause, Cause::Undetermined);
+        assert!(verdict.not_seen.iter().any(|n| n.contains("gfp")), "{verdict:?}");
+    }
+
+    /// The failed creation with another mask.
+    fn with_mask(raw: u32) -> Creation {
+        let mut creation = stories::failed_creation();
+        creation.allocations[0].gfp = crate::kernel::gfp::tests::names_6_12().decode(raw);
+        creation
+    }
+
+    #[test]
+    fn a_mask_with_other_watermarks_or_lists_carries_no_cause() {
+        // GFP_ATOMIC may go below the watermark and take of the atomic reserve.
+        assert_eq!(verdict(&with_mask(0x820)).0, Cause::Undetermined);
+        // Nobody tried to make room for it.
+        assert_eq!(verdict(&with_mask(0xc0)).0, Cause::Undetermined);
+        assert_eq!(verdict(&with_mask(0x40cc0)).0, Cause::Fragmentation);
+    }
+
+    #[test]
+    fn what_lowers_the_confidence() {
+        // __GFP_NOWARN: its caller may have had a fallback.
+        let medium = (Cause::Fragmentation, Confidence::Medium);
+        assert_eq!(verdict(&with_mask(0x42cc0)), medium);
+        // __GFP_HARDWALL on two nodes: its cpuset may have allowed one of them alone.
+        let mut creation = with_mask(0x140cc0);
+        assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
+        if let Some(failure) = &mut creation.allocations[0].failure {
+            let other = crate::kernel::zone::Zone { node: Some(1), ..fragmented() };
+            failure.zones.push(other);
+        }
+        assert_eq!(verdict(&creation), medium);
+        // A hook that is missing.
+        let creation = stories::failed_creation();
+        let blind_to = ["which subsystem's initialisation failed".to_owned()];
+        let verdict = diagnose(&Case::creation(&creation, &blind_to), 4096);
+        assert_eq!((verdict.cause, verdict.confidence), medium);
+        assert_eq!(verdict.not_seen, blind_to);
     }
 }

@@ -20,7 +20,8 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Verdict {
         }
         (Some(number), None) => {
             because.push(format!(
-                "the creation failed with {}, and no allocation in it failed without a fallback",
+                "the creation failed with {}, and no allocation that could be the reason was seen \
+                 to fail",
                 errno::name(number)
             ));
             if number == libc::ENOMEM {
@@ -52,6 +53,9 @@ fn describe(
     because.push(format!("an order-{order} allocation came back NULL"));
     let Some(failure) = &allocation.failure else { return };
     because.extend(failure.zones.iter().map(|zone| offered(zone, order, page_size)));
+    if allocation.gfp.traits.is_none() {
+        not_seen.push("what its gfp mask says: this kernel's bits are not known".to_owned());
+    }
     if !failure.zones_complete {
         not_seen.push(
             "all zones at the failure: the allocation's context was not known, or records of it \

@@ -79,8 +79,34 @@ pub struct Gfp {
     pub raw: u32,
     /// Its names as the kernel's `%pGg` prints them; `None` if this kernel's bits aren't known.
     pub flags: Option<String>,
-    /// `__GFP_NOWARN` and `__GFP_NORETRY` are both set: the caller mostly has a fallback.
-    pub has_fallback: bool,
+    /// What it says about the caller; `None` if this kernel's bits aren't known.
+    pub traits: Option<Traits>,
+}
+
+/// What a mask says about its caller and about the pages that it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are bits of a mask")]
+pub struct Traits {
+    /// `__GFP_NOWARN`: the caller expects that it may fail.
+    pub nowarn: bool,
+    /// `__GFP_NORETRY`: the kernel shall not try hard.
+    pub noretry: bool,
+    /// `__GFP_HIGH`: it may have pages below the watermark, and of the atomic reserve.
+    pub high: bool,
+    /// `__GFP_DIRECT_RECLAIM`: it may wait until room is made.
+    pub direct_reclaim: bool,
+    /// `__GFP_MOVABLE`: it may have pages of CMA.
+    pub movable: bool,
+    /// `__GFP_HARDWALL`: its cpuset bounds the nodes that it may use.
+    pub hardwall: bool,
+}
+
+impl Gfp {
+    /// `__GFP_NOWARN` and `__GFP_NORETRY` are both set: the caller mostly has a fallback. False if
+    /// that can't be known.
+    pub fn has_fallback(&self) -> bool {
+        self.traits.is_some_and(|t| t.nowarn && t.noretry)
+    }
 }
 
 /// This kernel's bits.
@@ -88,8 +114,6 @@ pub struct Gfp {
 pub struct GfpNames {
     /// Masks with their names, in the order in which they are looked for.
     masks: Vec<(u32, String)>,
-    /// `__GFP_NOWARN | __GFP_NORETRY`; `None` if not known.
-    fallback: Option<u32>,
 }
 
 impl GfpNames {
@@ -112,9 +136,7 @@ impl GfpNames {
         // Bits that the kernel has no name for in its own print.
         let others = single.iter().filter(|(_, name)| !ORDER.contains(&name.as_str())).cloned();
         let masks = ordered.chain(others).collect();
-        let fallback =
-            mask(&single, "__GFP_NOWARN").zip(mask(&single, "__GFP_NORETRY")).map(|(a, b)| a | b);
-        Self { masks, fallback }
+        Self { masks }
     }
 
     /// Whether this kernel's bits are known.
@@ -125,9 +147,8 @@ impl GfpNames {
     /// Names a mask, as `format_flags` does (lib/vsprintf.c): the first that fits whole is taken
     /// out, then the next; what has no name stays a number.
     pub fn decode(&self, raw: u32) -> Gfp {
-        let has_fallback = self.fallback.is_some_and(|both| raw & both == both);
         if !self.known() {
-            return Gfp { raw, flags: None, has_fallback };
+            return Gfp { raw, flags: None, traits: None };
         }
         let mut names = Vec::new();
         let mut rest = raw;
@@ -141,7 +162,19 @@ impl GfpNames {
             names.push(format!("{rest:#x}"));
         }
         let flags = if names.is_empty() { "none".to_owned() } else { names.join("|") };
-        Gfp { raw, flags: Some(flags), has_fallback }
+        Gfp { raw, flags: Some(flags), traits: Some(self.traits(raw)) }
+    }
+
+    fn traits(&self, raw: u32) -> Traits {
+        let has = |name: &str| self.masks.iter().any(|(mask, n)| n == name && raw & mask == *mask);
+        Traits {
+            nowarn: has("__GFP_NOWARN"),
+            noretry: has("__GFP_NORETRY"),
+            high: has("__GFP_HIGH"),
+            direct_reclaim: has("__GFP_DIRECT_RECLAIM"),
+            movable: has("__GFP_MOVABLE"),
+            hardwall: has("__GFP_HARDWALL"),
+        }
     }
 }
 
@@ -220,14 +253,25 @@ pub(crate) mod tests {
     #[test]
     fn a_fallback_needs_both_bits() {
         let names = names_6_12();
-        assert!(names.decode(0xd20c0).has_fallback);
-        assert!(!names.decode(0x40cc0).has_fallback);
-        assert!(!names.decode(0x2800).has_fallback);
+        assert!(names.decode(0xd20c0).has_fallback());
+        assert!(!names.decode(0x40cc0).has_fallback());
+        assert!(!names.decode(0x2800).has_fallback());
+    }
+
+    #[test]
+    fn a_mask_says_what_its_caller_may_have() {
+        let traits = |raw| names_6_12().decode(raw).traits.expect("known bits");
+        let kernel = traits(0x40cc0);
+        assert!(kernel.direct_reclaim && !kernel.high && !kernel.movable && !kernel.hardwall);
+        let atomic = traits(0x820);
+        assert!(atomic.high && !atomic.direct_reclaim);
+        let user = traits(0x140cca);
+        assert!(user.movable && user.hardwall);
     }
 
     #[test]
     fn unknown_bits_are_not_decoded() {
         let gfp = GfpNames::from_bits(&[]).decode(0x40cc0);
-        assert_eq!(gfp, Gfp { raw: 0x40cc0, flags: None, has_fallback: false });
+        assert_eq!(gfp, Gfp { raw: 0x40cc0, flags: None, traits: None });
     }
 }

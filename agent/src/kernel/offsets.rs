@@ -33,7 +33,7 @@ const TABLE: &[(&str, From)] = &[
     ("ZONEREF_SIZE", Size("zoneref")),
     ("ZONE_WATERMARK", Member("zone", &["_watermark"])),
     ("ZONE_WATERMARK_BOOST", Member("zone", &["watermark_boost"])),
-    ("ZONE_RESERVED_HIGHATOMIC", Member("zone", &["nr_reserved_highatomic"])),
+    ("ZONE_RESERVED_HIGHATOMIC", Member("zone", &["nr_free_highatomic", "nr_reserved_highatomic"])),
     ("ZONE_LOWMEM_RESERVE", Member("zone", &["lowmem_reserve"])),
     ("ZONE_PGDAT", Member("zone", &["zone_pgdat"])),
     ("ZONE_MANAGED", Member("zone", &["managed_pages"])),

@@ -160,21 +160,31 @@ impl Symbols {
     /// of our own probes.
     pub fn frame(&mut self, address: u64, returned_to: bool) -> Option<Frame> {
         let inside = if returned_to { address.saturating_sub(1) } else { address };
-        let module = if self.text_end != 0 && inside >= self.text_end {
-            if self.range_of(inside).is_none() {
-                self.refresh();
+        let in_kernel = self.text_end == 0 || inside < self.text_end;
+        if !in_kernel && !self.in_a_module(inside) {
+            // A module that was loaded since, or code made at run time.
+            self.refresh();
+            if !self.in_a_module(inside) {
+                return None;
             }
-            Some(self.range_of(inside)?.name.clone())
-        } else {
-            None
-        };
+        }
         let at = self.entries.partition_point(|&(start, ..)| start <= inside).checked_sub(1);
-        let function = at.and_then(|i| self.entries.get(i)).and_then(|&(_, start, owner)| {
-            let owner = self.modules.get(owner as usize)?;
-            let same = *owner == module.as_deref().unwrap_or_default();
-            same.then(|| self.name(start).to_owned())
+        let entry = at.and_then(|i| self.entries.get(i));
+        // What stands before it may belong to another module, or to the kernel.
+        let owned = entry.and_then(|&(_, start, owner)| {
+            let module = self.modules.get(owner as usize)?;
+            let inside_owner = if module.is_empty() {
+                in_kernel
+            } else {
+                self.ranges.iter().any(|r| r.name == *module && r.contains(inside))
+            };
+            inside_owner.then(|| (self.name(start).to_owned(), module.clone()))
         });
-        Some(Frame { function, module, address })
+        if owned.is_none() && !in_kernel && !self.is_empty() {
+            return None;
+        }
+        let (function, module) = owned.unzip();
+        Some(Frame { function, module: module.filter(|name| !name.is_empty()), address })
     }
 
     /// The frames of a stack as the kernel took it, innermost first, without code made at run
@@ -211,8 +221,16 @@ impl Symbols {
         }
     }
 
-    fn range_of(&self, address: u64) -> Option<&ModuleRange> {
-        self.ranges.iter().find(|r| (r.start..r.start.saturating_add(r.len)).contains(&address))
+    /// Whether a loaded module may lie there. /proc/modules tells one start and the size of all of
+    /// a module's parts, so that ranges may overlap, and reach too far.
+    fn in_a_module(&self, address: u64) -> bool {
+        self.ranges.iter().any(|range| range.contains(address))
+    }
+}
+
+impl ModuleRange {
+    fn contains(&self, address: u64) -> bool {
+        (self.start..self.start.saturating_add(self.len)).contains(&address)
     }
 }
 

@@ -20,7 +20,8 @@ pub struct Zone {
     pub min_watermark: u64,
     /// What is kept for allocations that can use nothing but lower zones.
     pub lowmem_reserve: u64,
-    /// Pages in blocks reserved for high-order atomic allocations.
+    /// Pages that are kept for high-order atomic allocations: those free (`nr_free_highatomic`, 6.12
+    /// and later), before that all in such blocks (`nr_reserved_highatomic`).
     pub reserved_highatomic: u64,
     /// Free blocks per order, from order 0.
     pub blocks: Vec<u64>,
@@ -66,7 +67,7 @@ pub enum Offer {
     /// Free blocks that large only on lists this allocation may not use (high-order atomic
     /// reserve, CMA, isolated).
     Reserved,
-    /// A block it could have used: freed since, or taken into account by nobody.
+    /// A block it could have used: freed since, or out of its reach for a reason that is not seen.
     Usable,
     /// It could not be read whole.
     Unknown,

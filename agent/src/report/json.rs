@@ -10,13 +10,13 @@ use crate::{
     creation::{Creation, Incident, Outcome},
     diagnose::Verdict,
     evidence::{CgroupPath, Task},
-    hook::HookStatus,
+    hook::{HookStatus, State},
     kernel::{
         errno,
         symbols::Frame,
         zone::{self, Zone},
     },
-    site,
+    site, units,
 };
 
 /// The report for programs.
@@ -33,7 +33,7 @@ impl<W: Write> Json<W> {
     }
 
     fn line(&mut self, value: &Value) -> io::Result<()> {
-        let mut line = value.to_string();
+        let mut line = escape(&value.to_string());
         line.push('\n');
         self.out.write_all(line.as_bytes())?;
         self.out.flush()
@@ -63,10 +63,15 @@ impl<W: Write> Report for Json<W> {
             .slab_caches
             .iter()
             .map(|cache| {
-                // The kernel's function returns no more than NULL; ENOMEM is what its callers make
-                // of that.
-                let errno = cache.failed.then_some("ENOMEM");
-                json!({"name": cache.name, "size": cache.size, "errno": errno})
+                // The kernel's function returns no more than NULL: the error is what the creation
+                // made of it.
+                let errno = c.errno.filter(|_| cache.failed).map(errno::name);
+                json!({
+                    "name": cache.name,
+                    "size": cache.size,
+                    "errno": errno,
+                    "failed": cache.failed,
+                })
             })
             .collect();
         let pernet_init = c.pernet_init.as_ref().map(|init| {
@@ -91,7 +96,10 @@ impl<W: Write> Report for Json<W> {
             "container": container.map(|found| container_value(&found)),
             "allocations": self.allocations(&c.allocations),
             "allocations_omitted": c.allocations_omitted,
+            "stall_us": c.stall_ns / 1000,
             "slab_caches": slab_caches,
+            // Not watched: null, not empty.
+            "oom_kills": null,
             "pernet_init": pernet_init,
             "verdict": told.verdict.map(verdict),
         }))
@@ -155,6 +163,21 @@ impl<W: Write> Report for Json<W> {
     }
 }
 
+/// Escapes what JSON allows in a string but a terminal obeys or hides. None of it can stand outside
+/// of a string.
+fn escape(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for c in line.chars() {
+        if units::is_hostile(c) {
+            // All of these lie in the basic plane: one escape each.
+            out.extend(format!("\\u{:04x}", u32::from(c)).chars());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Ok => "ok",
@@ -170,6 +193,7 @@ fn hook(status: &HookStatus) -> Value {
         "via": status.via,
         "state": status.state.name(),
         "why": status.why,
+        "not_seen": (status.state == State::Missing).then(|| status.hook.lost_without()),
     })
 }
 

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::{
         creation::tests as stories,
-        diagnose::diagnose,
+        diagnose::{Case, diagnose},
         hook::{Logical, State},
     };
 
@@ -186,13 +186,13 @@ mod tests {
         let mut summary = Summary::default();
         for (i, creation) in creations.iter_mut().enumerate() {
             creation.id = i as u64 + 1;
-            let verdict =
-                (creation.outcome() != Outcome::Ok).then(|| diagnose(&(&*creation).into(), 4096));
+            let verdict = (creation.outcome() != Outcome::Ok)
+                .then(|| diagnose(&Case::creation(creation, &[]), 4096));
             summary.count(creation.outcome(), verdict.as_ref());
             report.creation(Told { time, what: creation, verdict: verdict.as_ref() })?;
         }
         let incident = stories::incident();
-        let verdict = diagnose(&(&incident).into(), 4096);
+        let verdict = diagnose(&Case::incident(&incident, &[]), 4096);
         report.incident(Told { time, what: &incident, verdict: Some(&verdict) })?;
         summary.loss = Loss { creation_events: 3, ..Loss::default() };
         report.loss(&summary.loss)?;

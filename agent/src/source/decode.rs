@@ -97,15 +97,13 @@ impl Decoder {
         Some(match kind {
             BEGAN => {
                 let r: NetnsSetupBegan = whole(record)?;
-                // Modules set up namespaces too, and may have come since.
-                self.symbols.refresh();
                 (r.head, Event::NetnsSetupBegan { cgroup: cgroup_path(&r) })
             }
             ENDED => {
                 let r: NetnsSetupEnded = whole(record)?;
                 let errno = (r.errno < 0).then(|| r.errno.saturating_neg());
                 let netns = (r.netns != 0).then_some(r.netns);
-                (r.head, Event::NetnsSetupEnded { errno, netns })
+                (r.head, Event::NetnsSetupEnded { errno, netns, lost: r.lost != 0 })
             }
             SLOW_PATH => {
                 let r: SlowPathEntered = whole(record)?;
@@ -136,7 +134,9 @@ impl Decoder {
             PERNET => {
                 let r: PernetInitFailed = whole(record)?;
                 let init = (r.init != 0).then(|| self.init(r.init));
-                (r.head, Event::PernetInitFailed { init, errno: r.errno.saturating_neg() })
+                let began_ns = (r.began_ns != 0).then_some(r.began_ns);
+                let errno = r.errno.saturating_neg();
+                (r.head, Event::PernetInitFailed { began_ns, init, errno })
             }
             _ => return None,
         })
@@ -168,8 +168,8 @@ impl Decoder {
         Zone {
             node: u32::try_from(z.node).ok(),
             name: text(&z.name),
-            free: z.free,
-            free_cma: z.free_cma,
+            free: counter(z.free),
+            free_cma: counter(z.free_cma),
             managed: z.managed,
             min_watermark: z.min_watermark.saturating_add(z.watermark_boost),
             lowmem_reserve: z.lowmem_reserve,
@@ -179,6 +179,12 @@ impl Decoder {
             incomplete,
         }
     }
+}
+
+/// A zone's counter, as `zone_page_state` reads it: the part that lies on other CPUs can make the
+/// global one negative, which counts as nothing.
+fn counter(pages: u64) -> u64 {
+    if pages.cast_signed() < 0 { 0 } else { pages }
 }
 
 fn whole<T: FromBytes>(record: &[u8]) -> Option<T> {
@@ -231,12 +237,17 @@ mod tests {
     fn decodes_an_end() {
         let mut bytes = head(Kind::NetnsSetupEnded);
         bytes.extend((-12i32).to_ne_bytes());
-        bytes.extend(0u32.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(3u32.to_ne_bytes());
+        bytes.extend([0; 4]);
         let evidence = decoder().decode(&bytes.into()).expect("fits").expect("whole");
         assert_eq!(evidence.creation, Some(CreationKey { began_ns: 4_000_000_000, tid: 754 }));
         assert_eq!(evidence.task.comm, "runc:[1:CHILD]");
         assert_eq!((evidence.task.pid, evidence.task.cgroup_id), (753, 4711));
-        assert_eq!(evidence.event, Event::NetnsSetupEnded { errno: Some(12), netns: None });
+        assert_eq!(
+            evidence.event,
+            Event::NetnsSetupEnded { errno: Some(12), netns: None, lost: true }
+        );
     }
 
     #[test]
@@ -305,6 +316,12 @@ mod tests {
         assert_eq!(failure(&mut decoder, &allocation_failed(77, 1)), whole);
         // They are taken once.
         assert!(!failure(&mut decoder, &allocation_failed(77, 1)).zones_complete);
+    }
+
+    #[test]
+    fn a_negative_counter_is_nothing() {
+        assert_eq!(counter((-3i64).cast_unsigned()), 0);
+        assert_eq!(counter(3), 3);
     }
 
     #[test]

@@ -185,6 +185,16 @@ impl Live {
         })
     }
 
+    /// Looks whether modules were loaded since, so that their names are there when they are needed.
+    pub fn refresh_symbols(&mut self) {
+        self.decoder.symbols.refresh();
+    }
+
+    /// Whether functions' names are known.
+    pub fn knows_names(&self) -> bool {
+        !self.decoder.symbols.is_empty()
+    }
+
     /// Detaches every hook; what lies in the rings can still be taken.
     pub fn detach(&mut self) {
         self.ebpf = None;

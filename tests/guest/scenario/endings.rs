@@ -3,21 +3,23 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe2};
 
 use super::Node;
 use crate::node;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// The user that has no privileges.
 const NOBODY: u32 = 65_534;
 
@@ -41,6 +43,13 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     let last = rest.by_ref().map_while(Result::ok).last().unwrap_or_default();
     node.channel.node(format!("sigterm printed last: {last}"));
     tell(node, "sigterm", child)?;
+
+    let (reader, full) = full_pipe()?;
+    let child = spawn(trace(&[]).stdout(full))?;
+    wait_until_attached(before)?;
+    signal(&child, Signal::SIGTERM)?;
+    tell(node, "stuck-reader", child)?;
+    drop(reader);
 
     node::set("kernel/kptr_restrict", "2")?;
     let mut child = spawn(trace(&["--duration", "1s"]).stdout(Stdio::piped()))?;
@@ -113,6 +122,27 @@ fn first_line(child: &mut Child) -> Result<Lines> {
 
 fn signal(child: &Child, signal: Signal) -> Result<()> {
     kill(Pid::from_raw(child.id().cast_signed()), signal).context("can't signal fragwatch")
+}
+
+/// A pipe that takes nothing more.
+fn full_pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe2(OFlag::O_NONBLOCK).context("can't make a pipe")?;
+    while nix::unistd::write(&writer, &[0; 4096]).is_ok() {}
+    // The flag is the pipe end's own; fragwatch shall wait as it would for any reader.
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).context("can't change the pipe")?;
+    Ok((reader, writer))
+}
+
+fn wait_until_attached(before: usize) -> Result<()> {
+    let deadline = Instant::now() + DEADLINE;
+    // Its last hooks come a moment later; a signal while it attaches must end it just the same.
+    while attached()? <= before {
+        if Instant::now() > deadline {
+            bail!("fragwatch attached nothing within {} s", DEADLINE.as_secs());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// The child sees a kernel without type information.

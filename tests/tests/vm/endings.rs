@@ -11,7 +11,7 @@ fn ending(name: &str) -> (&'static str, &'static str) {
     let head = format!("{name} exited ");
     let told = ENDINGS.run.stream("node").find_map(|line| line.strip_prefix(head.as_str()));
     let told = told.unwrap_or_else(|| panic!("the scenario told nothing of {name}"));
-    told.split_once(':').map(|(code, said)| (code, said.trim())).unwrap_or((told, ""))
+    told.split_once(':').map_or((told, ""), |(code, said)| (code, said.trim()))
 }
 
 #[track_caller]
@@ -34,6 +34,7 @@ fn endings_have_their_exit_codes_and_sentences() {
     check("no-btf", "2", "CONFIG_DEBUG_INFO_BTF");
     check("reader-gone", "0", "");
     check("sigterm", "0", "");
+    check("stuck-reader", "1", "nobody reads it");
     check("hidden-symbols", "0", "");
     check("sigkill", "by a signal", "");
     for quiet in ["duration", "reader-gone", "sigterm", "hidden-symbols"] {
