@@ -107,8 +107,6 @@ pub struct Head {
 pub struct NetnsSetupBegan {
     /// Who and when.
     pub head: Head,
-    /// The namespace flags it was called with.
-    pub flags: u64,
     /// Used entries of `cgroup`.
     pub depth: u32,
     /// 1 if the path goes on above the recorded levels, or could not be read to its root.

@@ -36,7 +36,6 @@ fn enter(ctx: &impl EbpfContext, flags: u64) {
         // is written below before anything reads it; the arrays' rest is never read.
         let record = unsafe { &mut *record };
         record.head = head(Kind::NetnsSetupBegan, began);
-        record.flags = flags;
         cgroup::record(record);
     });
 }

@@ -249,6 +249,7 @@ fn zone_value(z: &Zone, page_size: u64) -> Value {
         "node": z.node,
         "name": z.name,
         "free_kib": kib(z.free),
+        "managed_kib": kib(z.managed),
         "min_watermark_kib": kib(z.min_watermark),
         "lowmem_reserve_kib": kib(z.lowmem_reserve),
         "free_blocks": z.blocks,

@@ -44,6 +44,16 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     node.channel.node(format!("sigterm printed last: {last}"));
     tell(node, "sigterm", child)?;
 
+    let mut child =
+        spawn(trace(&["--duration", "5s"]).env("RUST_LOG", "debug").stdout(Stdio::piped()))?;
+    let rest = first_line(&mut child)?;
+    let made = Command::new("/bin/busybox").args(["unshare", "-n", "true"]).status();
+    if !made.context("can't run busybox")?.success() {
+        bail!("busybox could not make a network namespace");
+    }
+    tell(node, "debug-log", child)?;
+    drop(rest);
+
     let (reader, full) = full_pipe()?;
     let child = spawn(trace(&[]).stdout(full))?;
     wait_until_attached(before)?;

@@ -34,6 +34,8 @@ fn endings_have_their_exit_codes_and_sentences() {
     check("no-btf", "2", "CONFIG_DEBUG_INFO_BTF");
     check("reader-gone", "0", "");
     check("sigterm", "0", "");
+    // The kernel programs' own log.
+    check("debug-log", "0", "netns setup begins");
     check("stuck-reader", "1", "nobody reads it");
     check("hidden-symbols", "0", "");
     check("sigkill", "by a signal", "");

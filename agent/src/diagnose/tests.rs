@@ -1,0 +1,172 @@
+//! Cases with what is said of them, each beside the one that must not get the same verdict.
+use super::*;
+use crate::{creation::tests as stories, kernel::zone::tests::fragmented};
+
+fn verdict(creation: &Creation) -> (Cause, Confidence) {
+    let verdict = diagnose(&Case::creation(creation, &[]), 4096);
+    (verdict.cause, verdict.confidence)
+}
+
+/// Changes the zone that the failed creation's allocation saw.
+fn with_zone(change: impl FnOnce(&mut crate::kernel::zone::Zone)) -> Creation {
+    let mut creation = stories::failed_creation();
+    let mut zone = fragmented();
+    change(&mut zone);
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        failure.zones = vec![zone];
+    }
+    creation
+}
+
+#[test]
+fn fragmentation_is_seen() {
+    let creation = stories::failed_creation();
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
+    let creation = stories::degraded_creation();
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
+}
+
+#[test]
+fn a_zone_without_free_memory_is_not_fragmented() {
+    let creation = with_zone(|zone| zone.min_watermark = zone.free);
+    assert_eq!(verdict(&creation), (Cause::Undetermined, Confidence::Low));
+}
+
+#[test]
+fn a_block_that_was_there_is_not_fragmentation() {
+    let creation = with_zone(|zone| {
+        zone.blocks[6] = 1;
+        zone.usable_orders = 1 << 6;
+    });
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+    // One zone that could have served is enough against it.
+    let mut creation = stories::failed_creation();
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        let mut served = fragmented();
+        served.blocks[9] = 3;
+        served.usable_orders = 1 << 9;
+        failure.zones = vec![fragmented(), served];
+    }
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn reserved_blocks_serve_nobody() {
+    let creation = with_zone(|zone| zone.blocks[6] = 1);
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::Medium));
+}
+
+#[test]
+fn an_exhausted_zone_beside_a_fragmented_one_changes_nothing() {
+    let mut creation = stories::failed_creation();
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        let mut empty = fragmented();
+        empty.min_watermark = empty.free;
+        failure.zones = vec![empty, fragmented()];
+    }
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
+}
+
+#[test]
+fn unread_zones_carry_no_cause() {
+    let mut creation = stories::failed_creation();
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        failure.zones_complete = false;
+    }
+    let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+    assert_eq!(verdict.cause, Cause::Undetermined);
+    assert!(!verdict.not_seen.is_empty());
+    let creation = with_zone(|zone| zone.incomplete = true);
+    assert_eq!(self::verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn order_0_is_never_fragmentation() {
+    let mut creation = stories::failed_creation();
+    creation.allocations[0].order = 0;
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn an_error_is_not_blamed_on_what_had_a_fallback() {
+    let mut creation = stories::failed_creation();
+    creation.allocations[0].outcome = Outcome::FellBack;
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn an_error_without_a_failed_allocation_is_undetermined() {
+    let mut creation = stories::failed_creation();
+    creation.allocations.clear();
+    assert_eq!(verdict(&creation), (Cause::Undetermined, Confidence::Low));
+}
+
+#[test]
+fn gaps_lower_the_confidence() {
+    let mut creation = stories::failed_creation();
+    creation.events_lost = true;
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::Medium));
+    let mut creation = stories::failed_creation();
+    creation.errno = Some(libc::EINTR);
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn an_error_is_not_blamed_on_what_failed_outside_the_subsystem() {
+    let mut creation = stories::failed_creation();
+    if let Some(init) = &mut creation.pernet_init {
+        // It was entered after the allocation had failed.
+        init.began_ns = creation.allocations[0].failed_ns.map(|failed| failed + 1);
+    }
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+    let mut creation = stories::failed_creation();
+    // Taking back what was set up may fail too, after the error.
+    creation.allocations[0].failed_ns = creation.pernet_init.as_ref().map(|i| i.ended_ns + 1);
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn a_mask_that_is_not_known_carries_no_cause() {
+    let mut creation = stories::failed_creation();
+    (creation.allocations[0].gfp.flags, creation.allocations[0].gfp.traits) = (None, None);
+    let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+    assert_eq!(verdict.cause, Cause::Undetermined);
+    assert!(verdict.not_seen.iter().any(|n| n.contains("gfp")), "{verdict:?}");
+}
+
+/// The failed creation with another mask.
+fn with_mask(raw: u32) -> Creation {
+    let mut creation = stories::failed_creation();
+    creation.allocations[0].gfp = crate::kernel::gfp::tests::names_6_12().decode(raw);
+    creation
+}
+
+#[test]
+fn a_mask_with_other_watermarks_or_lists_carries_no_cause() {
+    // GFP_ATOMIC may go below the watermark and take of the atomic reserve.
+    assert_eq!(verdict(&with_mask(0x820)).0, Cause::Undetermined);
+    // Nobody tried to make room for it.
+    assert_eq!(verdict(&with_mask(0xc0)).0, Cause::Undetermined);
+    assert_eq!(verdict(&with_mask(0x40cc0)).0, Cause::Fragmentation);
+}
+
+#[test]
+fn what_lowers_the_confidence() {
+    // __GFP_NOWARN: its caller may have had a fallback.
+    let medium = (Cause::Fragmentation, Confidence::Medium);
+    assert_eq!(verdict(&with_mask(0x42cc0)), medium);
+    // __GFP_HARDWALL on two nodes: its cpuset may have allowed one of them alone.
+    let mut creation = with_mask(0x140cc0);
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        let other = crate::kernel::zone::Zone { node: Some(1), ..fragmented() };
+        failure.zones.push(other);
+    }
+    assert_eq!(verdict(&creation), medium);
+    // A hook that is missing.
+    let creation = stories::failed_creation();
+    let blind_to = ["which subsystem's initialisation failed".to_owned()];
+    let verdict = diagnose(&Case::creation(&creation, &blind_to), 4096);
+    assert_eq!((verdict.cause, verdict.confidence), medium);
+    assert_eq!(verdict.not_seen, blind_to);
+}

@@ -1,0 +1,75 @@
+//! Symbols of a small kernel, looked up.
+use super::*;
+
+/// As 6.12 prints it: data symbols, suffixes, parts, and a module.
+const KALLSYMS: &str = "\
+0000000000000000 A fixed_percpu_data
+ffffffff81000000 T _text
+ffffffff812d4b00 T wake_all_kswapds
+ffffffff812d6a10 t __alloc_pages_slowpath.constprop.0
+ffffffff812d7000 t __alloc_pages_slowpath.constprop.0.cold
+ffffffff81b00000 t ops_init
+ffffffff81b00200 t ops_init.part.0
+ffffffff81b00400 T copy_net_ns
+ffffffff82000000 T _etext
+ffffffff82200000 D init_net
+garbage
+ffffffffc0a01000 t fw_pernet_init\t[fragwatch_pernet]
+ffffffffc0a01200 t fw_pernet_exit\t[fragwatch_pernet]
+";
+
+fn sample() -> Symbols {
+    let mut symbols = Symbols::parse(KALLSYMS.as_bytes()).expect("reads from memory");
+    symbols.ranges =
+        parse_modules("fragwatch_pernet 12288 0 - Live 0xffffffffc0a01000 (OE)\nbroken line\n");
+    symbols
+}
+
+#[test]
+fn names_addresses() {
+    let mut symbols = sample();
+    let frame = symbols.frame(0xffff_ffff_81b0_0010, false).expect("kernel text");
+    assert_eq!(frame.function.as_deref(), Some("ops_init"));
+    assert_eq!(frame.module, None);
+    let frame = symbols.frame(0xffff_ffff_c0a0_1010, true).expect("module text");
+    assert_eq!(frame.function.as_deref(), Some("fw_pernet_init"));
+    assert_eq!(frame.module.as_deref(), Some("fragwatch_pernet"));
+}
+
+#[test]
+fn a_return_address_belongs_to_the_caller() {
+    let mut symbols = sample();
+    let next = 0xffff_ffff_81b0_0400;
+    let at = |s: &mut Symbols, returned| s.frame(next, returned).and_then(|f| f.function);
+    assert_eq!(at(&mut symbols, false).as_deref(), Some("copy_net_ns"));
+    assert_eq!(at(&mut symbols, true).as_deref(), Some("ops_init.part.0"));
+}
+
+#[test]
+fn code_made_at_run_time_has_no_frame() {
+    assert_eq!(sample().frame(0xffff_ffff_c0f0_0000, true), None);
+}
+
+#[test]
+fn a_probed_function_is_told_once() {
+    let (init, probed) = (0xffff_ffff_c0a0_1010, 0xffff_ffff_81b0_0040);
+    let (trampoline, entry) = (0xffff_ffff_c0f0_0000, 0xffff_ffff_81b0_0005);
+    let caller = 0xffff_ffff_81b0_0440;
+    let names = |addresses: &[u64]| -> Vec<String> {
+        sample().stack(addresses).into_iter().filter_map(|f| f.function).collect()
+    };
+    assert_eq!(
+        names(&[init, probed, trampoline, entry, caller]),
+        ["fw_pernet_init", "ops_init", "copy_net_ns"]
+    );
+    // One that calls itself stands there as often as it does.
+    assert_eq!(names(&[init, probed, probed]), ["fw_pernet_init", "ops_init", "ops_init"]);
+}
+
+#[test]
+fn variants_leave_out_parts() {
+    let symbols = sample();
+    assert_eq!(symbols.variants("__alloc_pages_slowpath"), ["__alloc_pages_slowpath.constprop.0"]);
+    assert_eq!(symbols.variants("ops_init"), ["ops_init"]);
+    assert!(symbols.variants("kmem_cache_create").is_empty());
+}
