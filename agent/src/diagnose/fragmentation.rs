@@ -112,7 +112,7 @@ fn because(case: &Case, allocation: &Allocation, zone: &Zone, page_size: u64) ->
     }
     if !allocation.compactions.is_empty() {
         let results: Vec<String> = allocation.compactions.iter().map(|r| r.describe()).collect();
-        because.push(format!("direct compaction did not help: {}", results.join("; ")));
+        because.push(format!("direct compaction did not help: {}", results.join(", ")));
     }
     because
 }
