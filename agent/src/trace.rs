@@ -45,8 +45,8 @@ pub enum TraceError {
 
 /// Watches and reports until a signal, the duration's end, or the end of whoever reads.
 pub async fn run(args: &TraceArgs) -> Result<(), TraceError> {
-    let mut session = Session::start(args).map_err(TraceError::Start)?;
-    let ended = session.watch(args.duration).await;
+    let mut watch = Watch::start(args).map_err(TraceError::Start)?;
+    let ended = watch.run(args.duration).await;
     match ended {
         // Nobody reads any more: that is an end like another.
         Err(error) if is_closed_pipe(&error) => Ok(()),
@@ -61,7 +61,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-struct Session {
+struct Watch {
     live: Live,
     ready: Ready,
     report: Box<dyn Report>,
@@ -75,7 +75,7 @@ struct Session {
     terminate: Signal,
 }
 
-impl Session {
+impl Watch {
     fn start(args: &TraceArgs) -> anyhow::Result<Self> {
         privileges::check()?;
         // First of all, so that a signal that comes while attaching ends in order.
@@ -106,7 +106,7 @@ impl Session {
         })
     }
 
-    async fn watch(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
+    async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
         self.report.ready(&self.ready).context(REPORT)?;
         let end = duration.and_then(|d| Instant::now().checked_add(d));
         let mut tick = interval(TICK);

@@ -140,7 +140,7 @@ mod tests {
 
     const TIME: &str = "2026-11-20T09:42:36.123Z";
 
-    /// A whole session, as it would be told.
+    /// A whole run, as it would be told.
     fn tell(report: &mut dyn Report) -> io::Result<()> {
         let time: Timestamp = TIME.parse().expect("a valid time");
         let hook = |hook, via: Option<&str>, state, why: Option<&str>| HookStatus {

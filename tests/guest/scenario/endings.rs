@@ -20,6 +20,8 @@ use super::Node;
 use crate::node;
 
 const DEADLINE: Duration = Duration::from_mins(1);
+/// fragwatch's ring takes some 370 creations that went well.
+const MORE_THAN_THE_RING_HOLDS: usize = 600;
 /// The user that has no privileges.
 const NOBODY: u32 = 65_534;
 
@@ -53,6 +55,18 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     }
     tell(node, "debug-log", child)?;
     drop(rest);
+
+    // More creations than its ring holds while it can't read.
+    let mut child = spawn(trace(&[]).stdout(Stdio::piped()))?;
+    let rest = first_line(&mut child)?;
+    signal(&child, Signal::SIGSTOP)?;
+    make_namespaces(MORE_THAN_THE_RING_HOLDS)?;
+    signal(&child, Signal::SIGTERM)?;
+    signal(&child, Signal::SIGCONT)?;
+    for line in rest.map_while(Result::ok) {
+        node.channel.node(format!("overrun printed: {line}"));
+    }
+    tell(node, "overrun", child)?;
 
     let (reader, full) = full_pipe()?;
     let child = spawn(trace(&[]).stdout(full))?;
@@ -132,6 +146,13 @@ fn first_line(child: &mut Child) -> Result<Lines> {
 
 fn signal(child: &Child, signal: Signal) -> Result<()> {
     kill(Pid::from_raw(child.id().cast_signed()), signal).context("can't signal fragwatch")
+}
+
+/// Makes so many network namespaces, one after the other.
+fn make_namespaces(count: usize) -> Result<()> {
+    let unshare_all = move || (0..count).try_for_each(|_| unshare(CloneFlags::CLONE_NEWNET));
+    let made = thread::spawn(unshare_all).join();
+    made.ok().context("the thread panicked")?.context("can't make a network namespace")
 }
 
 /// A pipe that takes nothing more.

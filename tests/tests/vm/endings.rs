@@ -36,6 +36,7 @@ fn endings_have_their_exit_codes_and_sentences() {
     check("sigterm", "0", "");
     // The kernel programs' own log.
     check("debug-log", "0", "netns setup begins");
+    check("overrun", "0", "");
     check("stuck-reader", "1", "nobody reads it");
     check("hidden-symbols", "0", "");
     check("sigkill", "by a signal", "");
@@ -78,4 +79,23 @@ fn nothing_stays_attached() {
     assert!(before > 0, "the one beside the scenario is attached: {counts}");
     assert!(during > before, "a second one attaches more: {counts}");
     assert_eq!(after, before, "{counts}");
+}
+
+/// What the ring could not hold is counted, said, and missing from the totals.
+#[test]
+#[ignore = "boots a VM; run by cargo xtask test"]
+fn lost_events_are_counted() {
+    let told: Vec<Value> = ENDINGS
+        .run
+        .stream("node")
+        .filter_map(|line| line.strip_prefix("overrun printed: "))
+        .map(|line| serde_json::from_str(line).expect("one object a line"))
+        .collect();
+    let loss = told.iter().find(|line| line["type"] == "loss").expect("the loss is told");
+    assert!(loss["creation_events"].as_u64() > Some(0), "{loss}");
+    assert_eq!(loss["other_events"], 0, "{loss}");
+    let summary = told.last().expect("there is a summary");
+    assert_eq!(summary["lost"], loss["lost"], "{summary}");
+    let seen = summary["creations"]["ok"].as_u64().expect("a count");
+    assert!((100..600).contains(&seen), "{summary}");
 }
