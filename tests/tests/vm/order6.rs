@@ -6,6 +6,9 @@ use crate::observed::Scenario;
 
 static ORDER6: Scenario = Scenario::new("order6", "order6", &["trace", "--format", "json"]);
 
+static WITH_KPROBES: Scenario =
+    Scenario::new("order6", "order6-kprobe", &["trace", "--format", "json", "--attach", "kprobe"]);
+
 /// The container that runc couldn't start for want of an order-6 block: the last one.
 fn victim() -> &'static str {
     ORDER6.containers("failed").last().copied().expect("the scenario ends with a failure")
@@ -136,6 +139,29 @@ fn order6_fragmentation_index_agrees_with_the_kernels_own() {
         .unwrap_or_else(|| panic!("debugfs has no index for {head}, order 6"));
     let ours = allocation()["fragmentation_index"].as_f64().expect("the index is known");
     assert!((ours - kernels).abs() <= 0.05, "ours {ours}, the kernel's {kernels}");
+}
+
+/// Every hook's other program tells the same: entry and return of each are on this failure's way.
+#[test]
+#[ignore = "boots a VM; run by cargo xtask test"]
+fn order6_is_the_same_with_kprobes_only() {
+    WITH_KPROBES.assert_complete();
+    for hook in WITH_KPROBES.hooks() {
+        assert!(hook["via"].as_str().is_some_and(|via| via.starts_with("kprobe")), "{hook}");
+    }
+    let creation = *WITH_KPROBES.creations_that("failed").last().expect("a creation failed");
+    assert_eq!(creation["errno"], "ENOMEM");
+    assert_eq!(creation["comm"], "runc:[1:CHILD]");
+    assert_eq!(creation["pernet_init"]["init"], "fw_pernet_init");
+    assert_eq!(creation["verdict"]["cause"], "fragmentation", "{creation:#}");
+    let cache = &creation["slab_caches"][0]["name"];
+    assert!(cache.as_str().is_some_and(|name| name.starts_with("fw_conn_")), "{creation:#}");
+    let allocations = creation["allocations"].as_array().expect("allocations are listed");
+    let failed = allocations.iter().find(|a| a["order"] == 6 && a["outcome"] == "failed");
+    let failed = failed.unwrap_or_else(|| panic!("no failed order 6 in {creation:#}"));
+    assert!(failed["zone"]["largest_order"].as_u64() < Some(6), "{failed:#}");
+    assert!(failed["stall_us"].as_u64() > Some(0), "{failed:#}");
+    assert_ne!(failed["compactions"], serde_json::json!([]), "{failed:#}");
 }
 
 struct LoggedFailure<'a> {
