@@ -3,7 +3,7 @@ use std::collections::HashMap;
 
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome, Tracker},
-    evidence::{CgroupPath, CreationKey, Event, Evidence, Task},
+    evidence::{CgroupPath, ChargeFailed, CreationKey, Event, Evidence, OomKill, Task},
     kernel::symbols::Frame,
     site,
 };
@@ -81,6 +81,10 @@ pub struct Creation {
     pub slab_caches: Vec<SlabCache>,
     /// The subsystem that failed.
     pub pernet_init: Option<PernetInit>,
+    /// Charges to a memory cgroup that failed, in time order.
+    pub charges: Vec<ChargeFailed>,
+    /// Processes that were killed for its allocations, in time order.
+    pub oom_kills: Vec<OomKill>,
     /// Events were lost while it was under way: something may be missing.
     pub events_lost: bool,
 }
@@ -237,6 +241,17 @@ impl Correlator {
             | Event::AllocationFailed { .. }
             | Event::CompactionEnded { .. }
             | Event::ReclaimEnded { .. } => {}
+            Event::ChargeFailed(charge) => {
+                if creation.charges.len() == MAX_DETAILS {
+                    creation.charges.remove(0);
+                }
+                creation.charges.push(charge);
+            }
+            Event::OomKill(kill) => {
+                if creation.oom_kills.len() < MAX_DETAILS {
+                    creation.oom_kills.push(kill);
+                }
+            }
         }
         None
     }
@@ -286,6 +301,8 @@ impl Open {
             stall_ns: 0,
             slab_caches: Vec::new(),
             pernet_init: None,
+            charges: Vec::new(),
+            oom_kills: Vec::new(),
             events_lost: false,
         };
         Self { creation, tracker: Tracker::default() }

@@ -110,6 +110,53 @@ pub enum Event {
         /// The error as a positive errno.
         errno: i32,
     },
+    /// A charge to a memory cgroup failed.
+    ChargeFailed(ChargeFailed),
+    /// The OOM killer chose a victim.
+    OomKill(OomKill),
+}
+
+/// A charge to a memory cgroup that came back with an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChargeFailed {
+    /// Path of the memory cgroup that was to be charged, as far as it is known.
+    pub memcg: Option<String>,
+    /// gfp mask of the charge, if it is known.
+    pub gfp: Option<Gfp>,
+    /// How much was to be charged, in bytes.
+    pub bytes: Option<u64>,
+    /// What the cgroup whose limit it hit was using then, in bytes.
+    pub usage: Option<u64>,
+    /// That limit, in bytes.
+    pub limit: Option<u64>,
+    /// The error as a positive errno.
+    pub errno: i32,
+}
+
+/// A process that the OOM killer killed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OomKill {
+    /// The victim's process id, if it is known.
+    pub pid: Option<u32>,
+    /// The victim's name, from outside.
+    pub comm: String,
+    /// Order of the allocation that asked for it, if it is known; -1 is a request by hand (sysrq).
+    pub order: Option<i32>,
+    /// gfp mask of that allocation, if it is known.
+    pub gfp: Option<Gfp>,
+    /// Whose memory ran out.
+    pub scope: OomScope,
+}
+
+/// Whose memory ran out when the OOM killer was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OomScope {
+    /// The node's, or a part of the node's that a cpuset or memory policy allows.
+    Node,
+    /// A memory cgroup's, by its path where that is known.
+    Memcg(Option<String>),
+    /// That was not seen.
+    Unknown,
 }
 
 /// A cgroup's path in the v2 hierarchy.
