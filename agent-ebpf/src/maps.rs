@@ -16,6 +16,10 @@ pub(crate) static CREATION_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024,
 #[map]
 pub(crate) static OTHER_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024, 0);
 
+/// Cgroups that were made, in a ring of their own: a node can make thousands in a second.
+#[map]
+pub(crate) static CGROUP_EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+
 /// Threads inside `copy_net_ns`, by thread id.
 #[map]
 pub(crate) static CREATING: HashMap<u32, Thread> = HashMap::with_max_entries(4096, 0);

@@ -34,8 +34,27 @@ pub(crate) struct Thread {
     pub(crate) pernet_ops: u64,
     /// When that init was entered.
     pub(crate) pernet_since: u64,
+    /// The charge under way, if only a kretprobe sees its return.
+    pub(crate) charge: Charge,
     /// Records of this creation for which the ring had no room.
     pub(crate) lost: u64,
+}
+
+/// A charge to a memory cgroup.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Charge {
+    /// `struct obj_cgroup` that is charged; 0 if no charge is under way.
+    pub(crate) objcg: u64,
+    /// Bytes.
+    pub(crate) bytes: u64,
+    /// gfp mask.
+    pub(crate) gfp: u64,
+}
+
+impl Charge {
+    /// No charge is under way.
+    pub(crate) const NONE: Self = Self { objcg: 0, bytes: 0, gfp: 0 };
 }
 
 /// No single compaction or reclaim takes this long.
@@ -76,6 +95,7 @@ impl Thread {
             cache_size: 0,
             pernet_ops: 0,
             pernet_since: 0,
+            charge: Charge::NONE,
             lost: 0,
         }
     }

@@ -79,6 +79,7 @@ pub struct Live {
     ebpf: Option<Ebpf>,
     creations: Ring,
     others: Ring,
+    cgroups: Ring,
     counters: PerCpuArray<MapData, u64>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
@@ -118,6 +119,7 @@ impl Live {
         // The rings and counters are taken before the first program runs, so nothing is missed.
         let creations = ring(&mut ebpf, "CREATION_EVENTS")?;
         let others = ring(&mut ebpf, "OTHER_EVENTS")?;
+        let cgroups = ring(&mut ebpf, "CGROUP_EVENTS")?;
         let counters = ebpf
             .take_map("COUNTERS")
             .and_then(|map| PerCpuArray::try_from(map).ok())
@@ -131,7 +133,7 @@ impl Live {
         let areas = offsets.areas;
         let decoder = Decoder { gfp, symbols, areas, ..Decoder::default() };
         let ebpf = Some(ebpf);
-        Ok(Self { hooks, not_seen, ebpf, creations, others, counters, logger, decoder })
+        Ok(Self { hooks, not_seen, ebpf, creations, others, cgroups, counters, logger, decoder })
     }
 
     /// Waits until there is something to take. The programs' own log is passed on meanwhile.
@@ -150,6 +152,7 @@ impl Live {
         tokio::select! {
             guard = self.creations.readable_mut() => guard.map(|mut g| g.clear_ready()),
             guard = self.others.readable_mut() => guard.map(|mut g| g.clear_ready()),
+            guard = self.cgroups.readable_mut() => guard.map(|mut g| g.clear_ready()),
             logged = log => logged,
         }
     }
@@ -157,7 +160,9 @@ impl Live {
     /// Takes one piece of evidence, of a creation first; `None` if there is none just now.
     pub fn take(&mut self) -> Option<Result<Evidence, DecodeError>> {
         loop {
-            let record = next(&mut self.creations).or_else(|| next(&mut self.others))?;
+            let record = next(&mut self.creations)
+                .or_else(|| next(&mut self.cgroups))
+                .or_else(|| next(&mut self.others))?;
             // A record may be only a part.
             if let Some(whole) = self.decoder.decode(&record).transpose() {
                 return Some(whole);
@@ -170,6 +175,7 @@ impl Live {
         Ok(Loss {
             creation_events: self.counter(Counter::LostCreationEvents)?,
             other_events: self.counter(Counter::LostOtherEvents)?,
+            cgroup_events: self.counter(Counter::LostCgroupEvents)?,
             untracked_creations: self.counter(Counter::UntrackedCreations)?,
             unseen_returns: self.counter(Counter::UnseenReturns)?,
         })
