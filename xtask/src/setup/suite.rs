@@ -128,14 +128,14 @@ fn options(directory: &Path) -> Vec<String> {
 impl Mirrors {
     /// The lines of a sources list.
     fn sources(&self, suite: &str) -> String {
-        let mut lines = format!("deb {} {suite} main\n", self.main);
+        let mut pockets = vec![(&self.main, "")];
         if suite != UNSTABLE {
-            lines += &format!("deb {} {suite}-updates main\n", self.main);
-            if let Some(security) = &self.security {
-                lines += &format!("deb {security} {suite}-security main\n");
-            }
+            pockets.push((&self.main, "-updates"));
+            pockets.extend(self.security.as_ref().map(|mirror| (mirror, "-security")));
         }
-        lines
+        let line =
+            |(mirror, pocket): (&String, &str)| format!("deb {mirror} {suite}{pocket} main\n");
+        pockets.into_iter().map(line).collect()
     }
 }
 
