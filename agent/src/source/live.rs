@@ -1,9 +1,11 @@
 //! Evidence from the running kernel: loads and attaches the programs, and reads their rings.
 use std::{fs, io};
 
+use anyhow::Context as _;
 use aya::{
     Btf, Ebpf, EbpfLoader, Endianness,
-    maps::{Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Map, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    programs::KProbe,
 };
 use aya_log::EbpfLogger;
 use bytes::Bytes;
@@ -124,6 +126,13 @@ impl Live {
             .take_map("COUNTERS")
             .and_then(|map| PerCpuArray::try_from(map).ok())
             .ok_or(StartError::NoMap("COUNTERS"))?;
+        if let Err(error) = put_zone_walk(&mut ebpf) {
+            log::debug!("zone_walk_kprobe: {error:?}");
+            let reason = innermost(error.as_ref());
+            not_seen.push(format!(
+                "the zones at a failure: the kernel refused the program that reads them: {reason}"
+            ));
+        }
         let hooks = hook::attach_all(&mut ebpf, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
             let first = hooks.into_iter().find_map(|hook| hook.why).unwrap_or_default();
@@ -248,6 +257,17 @@ fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
     let map: Map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
     let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
     readiness::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+}
+
+/// Puts the program that reads a zone where the one that sees a failure calls it.
+fn put_zone_walk(ebpf: &mut Ebpf) -> anyhow::Result<()> {
+    let program: &mut KProbe =
+        ebpf.program_mut("zone_walk_kprobe").context("there is no such program")?.try_into()?;
+    program.load()?;
+    let fd = program.fd()?.try_clone()?;
+    let map = ebpf.map_mut("ZONE_WALK").context("there is no such map")?;
+    ProgramArray::try_from(map)?.set(0, &fd, 0)?;
+    Ok(())
 }
 
 /// The programs' own log, if anybody wants it.
