@@ -65,7 +65,8 @@ pub enum Counter {
     LostOtherEvents,
     /// Creations that could not be tracked because the table of threads was full.
     UntrackedCreations,
-    /// Tracked creations whose return was never seen, found when their thread id came up again.
+    /// Returns that were never seen: of a creation, found when its thread id came up again, or of
+    /// something inside one, found when that ended.
     UnseenReturns,
     /// Slow paths entered outside any creation, retries included.
     OutsideSlowPaths,
@@ -144,7 +145,7 @@ pub struct NetnsSetupEnded {
     pub errno: i32,
     /// Inode of the new namespace; 0 if there is none or it could not be read.
     pub netns: u32,
-    /// Records of this creation for which the ring had no room.
+    /// Records of this creation for which the ring had no room, and returns that were not seen.
     pub lost: u32,
     /// Always 0.
     pub reserved: u32,

@@ -111,6 +111,17 @@ impl Thread {
     }
 }
 
+impl Thread {
+    /// Whether a return inside the creation was never seen: all that began in it has ended when it
+    /// ends.
+    pub(crate) fn has_open_ends(&self) -> bool {
+        self.compaction.since != 0
+            || self.reclaim.since != 0
+            || self.cache_name != 0
+            || self.pernet_ops != 0
+    }
+}
+
 /// The current thread's id in the initial pid namespace.
 #[inline(always)]
 pub(crate) fn tid() -> u32 {

@@ -12,7 +12,10 @@ use bytes::Bytes;
 use fragwatch_ebpf::Counter;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::decode::{DecodeError, Decoder};
+use super::{
+    decode::{DecodeError, Decoder},
+    missed_runs::MissedRuns,
+};
 use crate::{
     evidence::Evidence,
     hook::{self, HookStatus, Preference, Target},
@@ -85,6 +88,8 @@ pub struct Live {
     counters: PerCpuArray<MapData, u64>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
+    programs: MissedRuns,
+    missed_runs: u64,
 }
 
 type Ring = AsyncFd<RingBuf<MapData>>;
@@ -141,8 +146,20 @@ impl Live {
         let logger = logger(&mut ebpf)?;
         let areas = offsets.areas;
         let decoder = Decoder { gfp, symbols, areas, ..Decoder::default() };
-        let ebpf = Some(ebpf);
-        Ok(Self { hooks, not_seen, ebpf, creations, others, cgroups, counters, logger, decoder })
+        let programs = MissedRuns::of(&ebpf);
+        Ok(Self {
+            hooks,
+            not_seen,
+            ebpf: Some(ebpf),
+            creations,
+            others,
+            cgroups,
+            counters,
+            logger,
+            decoder,
+            programs,
+            missed_runs: 0,
+        })
     }
 
     /// Waits until there is something to take. The programs' own log is passed on meanwhile.
@@ -187,6 +204,7 @@ impl Live {
             cgroup_events: self.counter(Counter::LostCgroupEvents)?,
             untracked_creations: self.counter(Counter::UntrackedCreations)?,
             unseen_returns: self.counter(Counter::UnseenReturns)?,
+            missed_runs: self.missed_runs,
         })
     }
 
@@ -198,6 +216,11 @@ impl Live {
             compactions: self.counter(Counter::OutsideCompactions)?,
             reclaims: self.counter(Counter::OutsideReclaims)?,
         })
+    }
+
+    /// Asks the kernel how often it skipped a program so far; [`Live::loss`] tells.
+    pub fn refresh_missed_runs(&mut self) {
+        self.missed_runs = self.programs.count();
     }
 
     /// Looks whether modules were loaded since, so that their names are there when they are needed.
