@@ -22,7 +22,7 @@ impl MissedRuns {
 
     /// All of them so far. Kernels before 5.12 don't count; then it is 0.
     pub(super) fn count(&self) -> u64 {
-        self.programs.iter().filter_map(|fd| recursion_misses(fd)).sum()
+        self.programs.iter().filter_map(recursion_misses).sum()
     }
 }
 

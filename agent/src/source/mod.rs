@@ -1,4 +1,5 @@
 //! Where evidence comes from.
+mod charge_limit;
 pub mod decode;
 pub mod live;
 mod missed_runs;
