@@ -1,24 +1,46 @@
-//! The current task's cgroup path, read while the cgroup surely exists.
+//! A cgroup's path, read while the cgroup surely exists.
 use aya_ebpf::helpers::generated::bpf_get_current_task;
-use fragwatch_ebpf::NetnsSetupBegan;
+use fragwatch_ebpf::CgroupPath;
 
-use crate::kernel::{self, CGROUP_KN, CSS_SET_DFL_CGRP, KN_NAME, KN_PARENT, TASK_CGROUPS};
+use crate::kernel::{
+    self, CGROUP_KN, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_MEMORY, KN_ID, KN_NAME,
+    KN_PARENT, MEMCG_CGROUP, TASK_CGROUPS,
+};
 
-/// Writes the names from the task's v2 cgroup up to the root, leaf first, as
-/// `kernfs_path_from_node` would walk them.
+/// Writes the path of the current task's cgroup: the memory controller's where that has a
+/// hierarchy of its own, else the v2 one's.
 #[inline(always)]
-pub(crate) fn record(into: &mut NetnsSetupBegan) {
+pub(crate) fn record_current(into: &mut CgroupPath) {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
+    let set = kernel::read::<u64>(task, TASK_CGROUPS.load()).unwrap_or(0);
+    let v2 = kernel::read::<u64>(set, CSS_SET_DFL_CGRP.load()).unwrap_or(0);
+    let memory = kernel::read::<u64>(set, CSS_SET_MEMORY.load())
+        .and_then(|css| kernel::read::<u64>(css, CSS_CGROUP.load()))
+        .unwrap_or(0);
+    let root = |cgroup| kernel::read::<u64>(cgroup, CGROUP_ROOT.load()).unwrap_or(0);
+    // On v2 a cgroup without the memory controller is charged to an ancestor, which is not its
+    // name.
+    let own_hierarchy = memory != 0 && root(memory) != root(v2);
+    record(if own_hierarchy { memory } else { v2 }, into);
+}
+
+/// Writes the path of a memory cgroup.
+#[inline(always)]
+pub(crate) fn record_memcg(memcg: u64, into: &mut CgroupPath) {
+    record(kernel::read::<u64>(memcg, MEMCG_CGROUP.load()).unwrap_or(0), into);
+}
+
+/// Writes the names from a `struct cgroup` up to the root, leaf first, as `kernfs_path_from_node`
+/// would walk them.
+#[inline(always)]
+fn record(cgroup: u64, into: &mut CgroupPath) {
+    into.id = 0;
     into.depth = 0;
     into.truncated = 1;
-    let Some(mut node) = kernel::read::<u64>(task, TASK_CGROUPS.load())
-        .and_then(|set| kernel::read::<u64>(set, CSS_SET_DFL_CGRP.load()))
-        .and_then(|cgroup| kernel::read::<u64>(cgroup, CGROUP_KN.load()))
-    else {
-        return;
-    };
-    for name in &mut into.cgroup {
+    let Some(mut node) = kernel::read::<u64>(cgroup, CGROUP_KN.load()) else { return };
+    into.id = kernel::read(node, KN_ID.load()).unwrap_or(0);
+    for name in &mut into.names {
         let Some(parent) = kernel::read::<u64>(node, KN_PARENT.load()) else { return };
         if parent == 0 {
             // The root has no name of its own.

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::{
 use fragwatch_ebpf::{COMM_LEN, Counter, Head, Kind};
 
 use crate::{
-    maps::{CREATION_EVENTS, OTHER_EVENTS, count},
+    maps::{CGROUP_EVENTS, CREATION_EVENTS, OTHER_EVENTS, count},
     thread,
 };
 
@@ -51,6 +51,17 @@ pub(crate) fn emit<T: 'static>(creation_ns: u64, fill: impl FnOnce(*mut T)) {
         if creation_ns != 0 {
             thread::note_lost();
         }
+        return;
+    };
+    fill(entry.as_mut_ptr());
+    entry.submit(0);
+}
+
+/// Lets `fill` write a record about a cgroup in place and submits it. A full ring is counted.
+#[inline(always)]
+pub(crate) fn emit_cgroup<T: 'static>(fill: impl FnOnce(*mut T)) {
+    let Some(mut entry) = CGROUP_EVENTS.reserve::<T>(0) else {
+        count(Counter::LostCgroupEvents);
         return;
     };
     fill(entry.as_mut_ptr());

@@ -22,8 +22,16 @@ from_btf! {
     TASK_CGROUPS,
     /// `css_set.dfl_cgrp`
     CSS_SET_DFL_CGRP,
+    /// `css_set.subsys[memory_cgrp_id]`
+    CSS_SET_MEMORY,
+    /// `cgroup_subsys_state.cgroup`
+    CSS_CGROUP,
     /// `cgroup.kn`
     CGROUP_KN,
+    /// `cgroup.root`
+    CGROUP_ROOT,
+    /// `kernfs_node.id`
+    KN_ID,
     /// `kernfs_node.name`
     KN_NAME,
     /// `kernfs_node.parent`, `__parent` on newer kernels
@@ -70,6 +78,40 @@ from_btf! {
     PGDAT_NODE_ID,
     /// size of the array `zone.free_area` in bytes
     ZONE_AREAS_LEN,
+    /// `obj_cgroup.memcg`
+    OBJCG_MEMCG,
+    /// `mem_cgroup.css.cgroup`
+    MEMCG_CGROUP,
+    /// `mem_cgroup.memory`
+    MEMCG_MEMORY,
+    /// `mem_cgroup.kmem`; only older kernels have it
+    MEMCG_KMEM,
+    /// `page_counter.usage`
+    COUNTER_USAGE,
+    /// `page_counter.max`
+    COUNTER_MAX,
+    /// `page_counter.parent`
+    COUNTER_PARENT,
+    /// `oom_control.order`
+    OC_ORDER,
+    /// `oom_control.gfp_mask`
+    OC_GFP,
+    /// `oom_control.memcg`
+    OC_MEMCG,
+    /// `oom_control.chosen`
+    OC_CHOSEN,
+    /// `task_struct.tgid`
+    TASK_TGID,
+    /// `task_struct.comm`
+    TASK_COMM,
+    /// `trace_event_raw_mark_victim.pid`
+    MARK_VICTIM_PID,
+    /// `trace_event_raw_cgroup.id`
+    CGROUP_EVENT_ID,
+    /// `trace_event_raw_cgroup.root`
+    CGROUP_EVENT_ROOT,
+    /// `trace_event_raw_cgroup.__data_loc_path`
+    CGROUP_EVENT_PATH,
 }
 
 /// 1 if every offset that reading zones takes is known.

@@ -20,8 +20,6 @@ pub const CACHE_NAME_LEN: usize = 64;
 pub const ZONE_NAME_LEN: usize = 16;
 /// Bytes kept of a zone's `free_area` array (968 on 6.12, 1144 on 7.2).
 pub const AREAS_LEN: usize = 1536;
-/// Entries of a zonelist that are looked at: zones out of reach stand among those in reach.
-pub const MAX_ZONEREFS: u32 = 32;
 /// Kernel stack frames recorded for one failed allocation.
 pub const MAX_FRAMES: usize = 40;
 /// An offset or enum value that the running kernel's BTF does not have.
@@ -49,6 +47,12 @@ pub enum Kind {
     PernetInitFailed = 8,
     /// [`ZoneRead`]
     ZoneRead = 9,
+    /// [`ChargeFailed`]
+    ChargeFailed = 10,
+    /// [`OomKilled`]
+    OomKilled = 11,
+    /// [`CgroupMade`]
+    CgroupMade = 12,
 }
 
 /// What the kernel side counts, per CPU; the index into the map `COUNTERS`.
@@ -71,10 +75,12 @@ pub enum Counter {
     OutsideCompactions,
     /// Direct reclaims outside any creation.
     OutsideReclaims,
+    /// Records of cgroups for which their ring had no room.
+    LostCgroupEvents,
 }
 
 /// How many [`Counter`]s there are.
-pub const COUNTERS: u32 = 8;
+pub const COUNTERS: u32 = 9;
 
 /// What every record begins with.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +106,21 @@ pub struct Head {
     pub comm: [u8; COMM_LEN],
 }
 
+/// A cgroup's place in its hierarchy.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct CgroupPath {
+    /// Its id, 0 if it could not be read.
+    pub id: u64,
+    /// Used entries of `names`.
+    pub depth: u32,
+    /// 1 if the path goes on above the recorded levels, or could not be read to its root.
+    pub truncated: u32,
+    /// Names of its directories, leaf first, NUL-terminated.
+    pub names: [[u8; CGROUP_NAME_LEN]; CGROUP_LEVELS],
+}
+
 /// A thread entered `copy_net_ns` with `CLONE_NEWNET`.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
@@ -107,12 +128,9 @@ pub struct Head {
 pub struct NetnsSetupBegan {
     /// Who and when.
     pub head: Head,
-    /// Used entries of `cgroup`.
-    pub depth: u32,
-    /// 1 if the path goes on above the recorded levels, or could not be read to its root.
-    pub truncated: u32,
-    /// Names of the cgroup's directories, leaf first, NUL-terminated.
-    pub cgroup: [[u8; CGROUP_NAME_LEN]; CGROUP_LEVELS],
+    /// The task's memory cgroup where the memory controller has a hierarchy of its own (v1), else
+    /// its cgroup in the v2 hierarchy.
+    pub cgroup: CgroupPath,
 }
 
 /// `copy_net_ns` returned.
@@ -198,7 +216,7 @@ pub struct AllocationFailed {
     /// Order.
     pub order: u32,
     /// 1 if every zone in reach was looked at: the allocation's `alloc_context` was known, and its
-    /// list of zones ended within [`MAX_ZONEREFS`].
+    /// list of zones ended before the kernel's limit of programs that follow each other (32).
     pub zones_complete: u32,
     /// How many [`ZoneRead`] records belong to it.
     pub zone_count: u32,
@@ -276,4 +294,87 @@ pub struct PernetInitFailed {
     pub errno: i32,
     /// Always 0.
     pub reserved: u32,
+}
+
+/// How full a memory cgroup is, in pages.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct MemcgLevel {
+    /// `memory.usage`
+    pub usage: u64,
+    /// `memory.max`
+    pub max: u64,
+    /// `kmem.usage`, 0 on kernels that don't count it apart.
+    pub kmem_usage: u64,
+    /// `kmem.max`, 0 on kernels that don't count it apart.
+    pub kmem_max: u64,
+}
+
+/// A charge of kernel memory to a memory cgroup came back with an error, inside a creation.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct ChargeFailed {
+    /// Who and when.
+    pub head: Head,
+    /// How much was to be charged, in bytes.
+    pub bytes: u64,
+    /// gfp mask.
+    pub gfp: u32,
+    /// The negative errno that it returned.
+    pub errno: i32,
+    /// The charged cgroup and its ancestors, leaf first, read right after the failure.
+    pub levels: [MemcgLevel; CGROUP_LEVELS],
+    /// Used entries of `levels`.
+    pub depth: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// The charged cgroup.
+    pub cgroup: CgroupPath,
+}
+
+/// The OOM killer chose a victim for an allocation of the current task.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct OomKilled {
+    /// Who called it and when.
+    pub head: Head,
+    /// The victim's process id, 0 if it could not be read.
+    pub victim: u32,
+    /// 1 if `order` and `gfp` were read.
+    pub request_known: u32,
+    /// Order of the allocation; -1 if somebody asked by hand (sysrq).
+    pub order: i32,
+    /// gfp mask of the allocation.
+    pub gfp: u32,
+    /// 0: the node's memory ran out; 1: a memory cgroup's, which is `memcg`; 2: it is not known.
+    pub scope: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// The victim's name, padded with NULs.
+    pub victim_comm: [u8; COMM_LEN],
+    /// The memory cgroup, if it was one's.
+    pub memcg: CgroupPath,
+}
+
+/// Bytes kept of a path in [`CgroupMade`], with its NUL.
+pub const CGROUP_PATH_LEN: usize = 512;
+
+/// A cgroup was made.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct CgroupMade {
+    /// Who and when.
+    pub head: Head,
+    /// Its id.
+    pub id: u64,
+    /// Id of its hierarchy, 0 for the v2 one.
+    pub hierarchy: u32,
+    /// Bytes of the whole path, its NUL counted; more than [`CGROUP_PATH_LEN`] if it was cut.
+    pub len: u32,
+    /// Its path from the hierarchy's root, NUL-terminated.
+    pub path: [u8; CGROUP_PATH_LEN],
 }

@@ -2,7 +2,7 @@
 use aya_ebpf::{
     Global,
     macros::map,
-    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use fragwatch_ebpf::{COUNTERS as COUNTER_COUNT, Counter};
 
@@ -16,6 +16,10 @@ pub(crate) static CREATION_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024,
 #[map]
 pub(crate) static OTHER_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024, 0);
 
+/// Cgroups that were made, in a ring of their own: a node can make thousands in a second.
+#[map]
+pub(crate) static CGROUP_EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+
 /// Threads inside `copy_net_ns`, by thread id.
 #[map]
 pub(crate) static CREATING: HashMap<u32, Thread> = HashMap::with_max_entries(4096, 0);
@@ -23,6 +27,10 @@ pub(crate) static CREATING: HashMap<u32, Thread> = HashMap::with_max_entries(409
 /// Threads that allocate outside a creation, by thread id; used only with `--all`.
 #[map]
 pub(crate) static OUTSIDE: LruHashMap<u32, Thread> = LruHashMap::with_max_entries(4096, 0);
+
+/// The program that reads one zone, put there by the agent.
+#[map]
+pub(crate) static ZONE_WALK: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// See [`Counter`].
 #[map]

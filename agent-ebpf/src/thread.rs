@@ -6,6 +6,7 @@ use crate::{
     emit::now,
     kernel::{self, TASK_START_TIME},
     maps::{CREATING, OUTSIDE, WANT_ALL, count},
+    zones::Walk,
 };
 
 /// One followed thread.
@@ -34,8 +35,29 @@ pub(crate) struct Thread {
     pub(crate) pernet_ops: u64,
     /// When that init was entered.
     pub(crate) pernet_since: u64,
+    /// The walk over the zones of the allocation that failed.
+    pub(crate) walk: Walk,
+    /// The charge under way, if only a kretprobe sees its return.
+    pub(crate) charge: Charge,
     /// Records of this creation for which the ring had no room.
     pub(crate) lost: u64,
+}
+
+/// A charge to a memory cgroup.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Charge {
+    /// `struct obj_cgroup` that is charged; 0 if no charge is under way.
+    pub(crate) objcg: u64,
+    /// Bytes.
+    pub(crate) bytes: u64,
+    /// gfp mask.
+    pub(crate) gfp: u64,
+}
+
+impl Charge {
+    /// No charge is under way.
+    pub(crate) const NONE: Self = Self { objcg: 0, bytes: 0, gfp: 0 };
 }
 
 /// No single compaction or reclaim takes this long.
@@ -76,6 +98,8 @@ impl Thread {
             cache_size: 0,
             pernet_ops: 0,
             pernet_since: 0,
+            walk: Walk::NONE,
+            charge: Charge::NONE,
             lost: 0,
         }
     }

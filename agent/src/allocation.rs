@@ -105,7 +105,10 @@ impl Tracker {
             Event::NetnsSetupBegan { .. }
             | Event::NetnsSetupEnded { .. }
             | Event::SlabCacheCreated { .. }
-            | Event::PernetInitFailed { .. } => None,
+            | Event::PernetInitFailed { .. }
+            | Event::ChargeFailed(_)
+            | Event::OomKill(_)
+            | Event::CgroupMade { .. } => None,
         }
     }
 

@@ -124,6 +124,8 @@ impl Creation {
 pub struct Incident {
     /// Who.
     pub task: Task,
+    /// Its cgroup, if that is known.
+    pub cgroup: Option<CgroupPath>,
     /// When it was last heard of, `CLOCK_MONOTONIC` in nanoseconds.
     pub time_ns: u64,
     /// The allocation.
@@ -240,7 +242,9 @@ impl Correlator {
             Event::SlowPathEntered { .. }
             | Event::AllocationFailed { .. }
             | Event::CompactionEnded { .. }
-            | Event::ReclaimEnded { .. } => {}
+            | Event::ReclaimEnded { .. }
+            // No creation's: it is the node's.
+            | Event::CgroupMade { .. } => {}
             Event::ChargeFailed(charge) => {
                 if creation.charges.len() == MAX_DETAILS {
                     creation.charges.remove(0);
@@ -323,7 +327,12 @@ impl Outside {
             return None;
         }
         let task = self.task.clone()?;
-        Some(Story::Incident(Box::new(Incident { task, time_ns: self.time_ns, allocation })))
+        Some(Story::Incident(Box::new(Incident {
+            task,
+            cgroup: None,
+            time_ns: self.time_ns,
+            allocation,
+        })))
     }
 }
 

@@ -11,7 +11,8 @@ pub struct Task {
     pub tid: u32,
     /// The thread's name. It comes from outside: may hold anything but NUL.
     pub comm: String,
-    /// Id of its cgroup in the v2 hierarchy.
+    /// Id of its cgroup in the v2 hierarchy; when a creation begins, of the cgroup that is told
+    /// with it.
     pub cgroup_id: u64,
 }
 
@@ -42,7 +43,8 @@ pub struct Evidence {
 pub enum Event {
     /// A network namespace is being set up: a creation begins.
     NetnsSetupBegan {
-        /// The cgroup's directories, root first.
+        /// The task's cgroup: the memory controller's where that has a hierarchy of its own (v1),
+        /// else the v2 one.
         cgroup: CgroupPath,
     },
     /// That setup returned.
@@ -114,6 +116,15 @@ pub enum Event {
     ChargeFailed(ChargeFailed),
     /// The OOM killer chose a victim.
     OomKill(OomKill),
+    /// A cgroup was made.
+    CgroupMade {
+        /// Its id.
+        id: u64,
+        /// It is in the v2 hierarchy, else in one of v1's.
+        v2: bool,
+        /// Its path, `None` if that was too long to be kept.
+        path: Option<CgroupPath>,
+    },
 }
 
 /// A charge to a memory cgroup that came back with an error.
@@ -159,7 +170,7 @@ pub enum OomScope {
     Unknown,
 }
 
-/// A cgroup's path in the v2 hierarchy.
+/// A cgroup's path from the root of its hierarchy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CgroupPath {
     /// Directory names, root first.

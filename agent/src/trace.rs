@@ -17,9 +17,10 @@ use tokio::{
 use crate::{
     cli::{Format, TraceArgs},
     clock,
+    container::Paths,
     creation::{Correlator, Creation, Incident, Outcome, Story},
     diagnose::{Case, diagnose},
-    hook::State,
+    evidence::{Event, Evidence},
     kernel, privileges, readiness,
     report::{Json, Ready, Report, Summary, Text, Told},
     source::live::{Live, Options},
@@ -66,6 +67,7 @@ struct Watch {
     ready: Ready,
     report: Box<dyn Report>,
     correlator: Correlator,
+    paths: Paths,
     summary: Summary,
     /// What no verdict can rest on here, in sentences.
     blind_to: Vec<String>,
@@ -98,6 +100,7 @@ impl Watch {
             ready: Ready { kernel, hooks, not_seen },
             report,
             correlator: Correlator::default(),
+            paths: Paths::default(),
             summary: Summary::default(),
             all: args.all,
             page_size,
@@ -146,6 +149,11 @@ impl Watch {
         self.look_for_loss()?;
         for _ in 0..limit {
             match self.live.take() {
+                Some(Ok(Evidence { event: Event::CgroupMade { id, path, .. }, .. })) => {
+                    if let Some(path) = path {
+                        self.paths.insert(id, path);
+                    }
+                }
                 Some(Ok(evidence)) => {
                     let stories = self.correlator.push(evidence);
                     self.tell_all(stories)?;
@@ -170,7 +178,10 @@ impl Watch {
         for story in stories {
             match story {
                 Story::Creation(creation) => self.tell_creation(&creation)?,
-                Story::Incident(incident) => self.tell_incident(&incident)?,
+                Story::Incident(mut incident) => {
+                    incident.cgroup = self.paths.get(incident.task.cgroup_id).cloned();
+                    self.tell_incident(&incident)?;
+                }
             }
         }
         Ok(())
@@ -203,9 +214,8 @@ impl Watch {
 
 /// What is missing on this kernel that a verdict would otherwise rest on.
 fn blind_to(live: &Live) -> Vec<String> {
-    let missing = live.hooks.iter().filter(|hook| hook.state == State::Missing);
     let mut blind_to: Vec<String> =
-        missing.map(|hook| hook.hook.lost_without().to_owned()).collect();
+        live.hooks.iter().filter_map(|hook| hook.not_seen.clone()).collect();
     if !live.knows_names() {
         blind_to.push("whether an interrupt made the allocation: names are hidden".to_owned());
     }

@@ -1,8 +1,12 @@
 //! One file per logical hook. Each has a body and the wrappers by which it can be attached: as a
-//! kprobe and kretprobe, or as fentry and fexit where the kernel's BTF and ftrace allow it.
+//! kprobe and kretprobe, as fentry and fexit where the kernel's BTF and ftrace allow it, at a
+//! breakpoint, or at a tracepoint.
 mod allocation_failed;
+mod cgroup_made;
 mod compaction;
+mod memcg_charge;
 mod netns_setup;
+mod oom_kill;
 mod pernet_init;
 mod reclaim;
 mod slab_cache;

@@ -36,7 +36,7 @@ fn enter(ctx: &impl EbpfContext, flags: u64) {
         // is written below before anything reads it; the arrays' rest is never read.
         let record = unsafe { &mut *record };
         record.head = head(Kind::NetnsSetupBegan, began);
-        cgroup::record(record);
+        cgroup::record_current(&mut record.cgroup);
     });
 }
 

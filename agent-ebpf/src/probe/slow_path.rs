@@ -1,10 +1,14 @@
 //! A page allocation entered the slow path, from either of:
 //! - `struct page *__alloc_pages_slowpath(gfp_t gfp, unsigned int order, struct alloc_context *ac)`
-//!   (5.10–7.2; mm/page_alloc.c), where the kernel lets it be probed;
+//!   (5.10–7.2; mm/page_alloc.c), where the kernel lets it be probed, else at a breakpoint on its
+//!   first instruction;
 //! - `void wake_all_kswapds(unsigned int order, gfp_t gfp, const struct alloc_context *ac)`
 //!   (5.10–6.12; inlined on 7.2), which it calls on entry and on every retry if the mask has
 //!   `__GFP_KSWAPD_RECLAIM`.
-use aya_ebpf::{macros::kprobe, programs::ProbeContext};
+use aya_ebpf::{
+    macros::{kprobe, perf_event},
+    programs::{PerfEventContext, ProbeContext},
+};
 use fragwatch_ebpf::{Counter, Kind, SlowPathEntered};
 
 use crate::{
@@ -46,5 +50,13 @@ fn wake_all_kswapds_kprobe(ctx: ProbeContext) -> u32 {
     if let (Some(order), Some(gfp), Some(ac)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2)) {
         enter(gfp, order, ac);
     }
+    0
+}
+
+#[perf_event]
+fn slow_path_breakpoint(ctx: PerfEventContext) -> u32 {
+    // SAFETY: the kernel hands over a live event, whose registers are those at the breakpoint.
+    let registers = unsafe { (*ctx.ctx).regs };
+    enter(registers.rdi as u32, registers.rsi as u32, registers.rdx);
     0
 }

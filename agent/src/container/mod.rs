@@ -1,4 +1,8 @@
 //! Who a creation was for, as far as the cgroup's path tells.
+mod paths;
+
+pub use paths::Paths;
+
 use crate::evidence::CgroupPath;
 
 /// A container, by what its cgroup's path says.

@@ -1,47 +1,12 @@
 //! Attaching the hooks: each to its first candidate that this kernel takes.
-use std::error::Error;
-
-use aya::{
-    Btf, Ebpf,
-    programs::{FEntry, FExit, KProbe, Program, ProgramError},
-};
+use aya::{Btf, Ebpf};
 
 use super::{
-    HookStatus, Preference, State,
+    Attempt, HookStatus, Preference, State,
+    place::{AttachError, breakpoint, fentry, fexit, kprobe, tracepoint, unload},
     table::{Candidate, HOOKS, Hook},
 };
 use crate::kernel::{btf, symbols::Symbols};
-
-/// Why a program could not be put in place.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum AttachError {
-    /// The function is not there under any name.
-    #[error("this kernel has no function {0}")]
-    NoFunction(String),
-    /// The function takes other arguments.
-    #[error("{function} takes {found} arguments on this kernel, not {expected}")]
-    OtherPrototype {
-        /// Which function.
-        function: String,
-        /// How many arguments it takes.
-        found: u32,
-        /// How many the programs rely on.
-        expected: u32,
-    },
-    /// The kernel said no.
-    #[error("the kernel refused {what} on {function}: {reason}")]
-    Refused {
-        /// `fentry`, `kprobe`, …
-        what: &'static str,
-        /// Which function.
-        function: String,
-        /// What it answered.
-        reason: String,
-    },
-    /// The kernel programs lack it: agent and programs are not of one build.
-    #[error("the kernel side has no program {0}")]
-    NoProgram(&'static str),
-}
 
 /// What attaching needs to know of the kernel.
 pub struct Target<'a> {
@@ -62,41 +27,103 @@ pub fn attach_all(ebpf: &mut Ebpf, target: &Target) -> Vec<HookStatus> {
 }
 
 fn attach(ebpf: &mut Ebpf, target: &Target, hook: &Hook) -> HookStatus {
-    let mut refusals: Vec<String> = Vec::new();
+    let mut attempts: Vec<Attempt> = Vec::new();
     for candidate in hook.candidates {
-        let trampoline = matches!(candidate, Candidate::Trampoline { .. });
+        let trampoline = matches!(candidate, Candidate::Trampoline { .. } | Candidate::Exit { .. });
         if trampoline && target.preference == Preference::Kprobe {
             continue;
         }
         match try_candidate(ebpf, target, candidate) {
             Ok(via) => {
-                let state = if candidate.function() == hook.named {
+                let state = if candidate.function() == Some(hook.named) {
                     State::Attached
                 } else {
-                    if !target.symbols.is_empty() && target.symbols.variants(hook.named).is_empty()
-                    {
-                        refusals.push(AttachError::NoFunction(hook.named.to_owned()).to_string());
-                    }
                     State::Fallback
                 };
-                refusals.dedup();
+                let mut refusals = refusals(&attempts);
+                let known = !target.symbols.is_empty();
+                if state == State::Fallback
+                    && known
+                    && target.symbols.variants(hook.named).is_empty()
+                {
+                    refusals.push(AttachError::NoFunction(hook.named.to_owned()).to_string());
+                    refusals.dedup();
+                }
                 let why = (!refusals.is_empty()).then(|| refusals.join("; "));
-                return HookStatus { hook: hook.logical, via: Some(via), state, why };
+                attempts.push(Attempt { via: via.clone(), refusal: None });
+                let not_seen = candidate.lost().map(str::to_owned);
+                return HookStatus {
+                    hook: hook.logical,
+                    via: Some(via),
+                    state,
+                    why,
+                    not_seen,
+                    attempts,
+                };
             }
-            Err(error) => refusals.push(error.to_string()),
+            Err(error) => {
+                attempts
+                    .push(Attempt { via: candidate.describe(), refusal: Some(error.to_string()) });
+            }
         }
     }
+    HookStatus {
+        hook: hook.logical,
+        via: None,
+        state: State::Missing,
+        why: Some(refusals(&attempts).join("; ")),
+        not_seen: Some(hook.logical.lost_without().to_owned()),
+        attempts,
+    }
+}
+
+/// What the kernel answered, each answer once.
+fn refusals(attempts: &[Attempt]) -> Vec<String> {
+    let mut refusals: Vec<String> = attempts.iter().filter_map(|a| a.refusal.clone()).collect();
     refusals.dedup();
-    let why = Some(refusals.join("; "));
-    HookStatus { hook: hook.logical, via: None, state: State::Missing, why }
+    refusals
 }
 
 impl Candidate {
-    fn function(&self) -> &'static str {
+    /// The function that it shows itself, `None` if it shows something in its stead.
+    fn function(&self) -> Option<&'static str> {
         match self {
             Self::Trampoline { function, .. }
+            | Self::Exit { function, .. }
             | Self::Entry { function, .. }
-            | Self::EntryAndReturn { function, .. } => function,
+            | Self::EntryAndReturn { function, .. }
+            | Self::Breakpoint { function, .. } => Some(function),
+            Self::Tracepoints { .. } => None,
+        }
+    }
+
+    /// What it doesn't show of what the hook is for.
+    fn lost(&self) -> Option<&'static str> {
+        match self {
+            Self::Tracepoints { lost, .. } => *lost,
+            Self::Trampoline { .. }
+            | Self::Exit { .. }
+            | Self::Entry { .. }
+            | Self::EntryAndReturn { .. }
+            | Self::Breakpoint { .. } => None,
+        }
+    }
+
+    /// How it attaches, in a word or two.
+    fn describe(&self) -> String {
+        match self {
+            Self::Trampoline { function, .. } => format!("fentry+fexit:{function}"),
+            Self::Exit { function, .. } => format!("fexit:{function}"),
+            Self::Entry { function, .. } => format!("kprobe:{function}"),
+            Self::EntryAndReturn { function, .. } => format!("kprobe+kretprobe:{function}"),
+            Self::Breakpoint { function, .. } => format!("breakpoint:{function}"),
+            Self::Tracepoints { points, .. } => {
+                let names: Vec<String> = points
+                    .iter()
+                    .map(|(_, category, event)| format!("{category}:{event}"))
+                    .collect();
+                format!("tracepoint:{}", names.join("+"))
+            }
         }
     }
 }
@@ -109,29 +136,27 @@ fn try_candidate(
 ) -> Result<String, AttachError> {
     match *candidate {
         Candidate::Trampoline { function, parameters, entry, exit } => {
-            let found = target
-                .types
-                .parameters(function)
-                .ok_or_else(|| AttachError::NoFunction(function.to_owned()))?;
-            if found != parameters {
-                let function = function.to_owned();
-                return Err(AttachError::OtherPrototype { function, found, expected: parameters });
-            }
+            check_prototype(target, function, parameters)?;
             // The exit first: an entry whose exit is missing would begin what never ends.
             fexit(ebpf, exit, function, target.btf)?;
             if let Err(error) = fentry(ebpf, entry, function, target.btf) {
                 unload(ebpf, exit);
                 return Err(error);
             }
-            Ok(format!("fentry+fexit:{function}"))
+            Ok(candidate.describe())
+        }
+        Candidate::Exit { function, parameters, program } => {
+            check_prototype(target, function, parameters)?;
+            fexit(ebpf, program, function, target.btf)?;
+            Ok(candidate.describe())
         }
         Candidate::Entry { function, program } => {
-            let function = first_variant(target, function)?;
+            let function = the_variant(target, function)?;
             kprobe(ebpf, program, "a kprobe", &function)?;
             Ok(format!("kprobe:{function}"))
         }
         Candidate::EntryAndReturn { function, entry, exit } => {
-            let function = first_variant(target, function)?;
+            let function = the_variant(target, function)?;
             kprobe(ebpf, exit, "a kretprobe", &function)?;
             if let Err(error) = kprobe(ebpf, entry, "a kprobe", &function) {
                 unload(ebpf, exit);
@@ -139,94 +164,52 @@ fn try_candidate(
             }
             Ok(format!("kprobe+kretprobe:{function}"))
         }
+        Candidate::Breakpoint { function, program } => {
+            let function = the_variant(target, function)?;
+            // Hidden symbols have no address to break at.
+            let address = target
+                .symbols
+                .address(&function)
+                .ok_or_else(|| AttachError::NoAddress(function.clone()))?;
+            breakpoint(ebpf, program, &function, address)?;
+            Ok(format!("breakpoint:{function}"))
+        }
+        Candidate::Tracepoints { points, .. } => {
+            for (i, &(program, category, event)) in points.iter().enumerate() {
+                if let Err(error) = tracepoint(ebpf, program, category, event) {
+                    points[..i].iter().for_each(|(program, ..)| unload(ebpf, program));
+                    return Err(error);
+                }
+            }
+            Ok(candidate.describe())
+        }
     }
 }
 
+/// Whether a function takes the arguments that the programs rely on, as far as BTF says.
+fn check_prototype(target: &Target, function: &str, expected: u32) -> Result<(), AttachError> {
+    let none = || AttachError::NoFunction(function.to_owned());
+    let found = target.types.parameters(function).ok_or_else(none)?;
+    if found != expected {
+        return Err(AttachError::OtherPrototype { function: function.to_owned(), found, expected });
+    }
+    Ok(())
+}
+
 /// The name to attach by. With hidden symbols the kernel itself has to know.
-fn first_variant(target: &Target, function: &str) -> Result<String, AttachError> {
+///
+/// Of two functions with one name older kernels (before 6.1) silently probe either, so neither is
+/// taken.
+fn the_variant(target: &Target, function: &str) -> Result<String, AttachError> {
     if target.symbols.is_empty() {
         return Ok(function.to_owned());
     }
     let variants = target.symbols.variants(function);
-    variants.into_iter().next().ok_or_else(|| AttachError::NoFunction(function.to_owned()))
-}
-
-fn program<'a, T>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut T, AttachError>
-where
-    &'a mut T: TryFrom<&'a mut Program, Error = ProgramError>,
-{
-    ebpf.program_mut(name)
-        .and_then(|program| program.try_into().ok())
-        .ok_or(AttachError::NoProgram(name))
-}
-
-fn fentry(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-    function: &str,
-    btf: &Btf,
-) -> Result<(), AttachError> {
-    let program: &mut FEntry = program(ebpf, name)?;
-    program
-        .load(function, btf)
-        .and_then(|()| program.attach())
-        .map(drop)
-        .map_err(|error| refused("fentry", function, &error))
-}
-
-fn fexit(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-    function: &str,
-    btf: &Btf,
-) -> Result<(), AttachError> {
-    let program: &mut FExit = program(ebpf, name)?;
-    program
-        .load(function, btf)
-        .and_then(|()| program.attach())
-        .map(drop)
-        .map_err(|error| refused("fexit", function, &error))
-}
-
-fn kprobe(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-    what: &'static str,
-    function: &str,
-) -> Result<(), AttachError> {
-    let program: &mut KProbe = program(ebpf, name)?;
-    let loaded = match program.load() {
-        // Loaded for an earlier candidate, which then could not be attached.
-        Err(ProgramError::AlreadyLoaded) => Ok(()),
-        other => other,
+    let Some(first) = variants.first() else {
+        return Err(AttachError::NoFunction(function.to_owned()));
     };
-    loaded
-        .and_then(|()| program.attach(function, 0))
-        .map(drop)
-        .map_err(|error| refused(what, function, &error))
-}
-
-/// Takes back a program that has no use without its partner.
-fn unload(ebpf: &mut Ebpf, name: &str) {
-    let unloaded = match ebpf.program_mut(name) {
-        Some(Program::FExit(program)) => program.unload(),
-        Some(Program::KProbe(program)) => program.unload(),
-        _ => return,
-    };
-    if let Err(error) = unloaded {
-        log::debug!("{name} was not loaded: {error}");
+    if variants.get(1) == Some(first) {
+        return Err(AttachError::Ambiguous(first.clone()));
     }
-}
-
-/// The kernel's answer without the verifier's log, which goes to the debug log.
-fn refused(what: &'static str, function: &str, error: &ProgramError) -> AttachError {
-    log::debug!("{what} on {function}: {error:?}");
-    let mut reason = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        reason = inner.to_string();
-        source = inner.source();
-    }
-    let reason = reason.lines().next().unwrap_or_default().to_owned();
-    AttachError::Refused { what, function: function.to_owned(), reason }
+    Ok(first.clone())
 }

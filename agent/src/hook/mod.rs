@@ -1,5 +1,6 @@
 //! Logical hooks: what fragwatch wants to see, and by which function of this kernel it sees it.
 mod attach;
+mod place;
 mod table;
 
 pub use attach::{Target, attach_all};
@@ -21,6 +22,12 @@ pub enum Logical {
     SlabCache,
     /// A subsystem's per-netns initialisation fails.
     PernetInit,
+    /// A charge to a memory cgroup fails.
+    MemcgCharge,
+    /// The OOM killer kills.
+    OomKill,
+    /// A cgroup is made.
+    CgroupMade,
 }
 
 impl Logical {
@@ -34,6 +41,9 @@ impl Logical {
             Self::Reclaim => "reclaim",
             Self::SlabCache => "slab_cache",
             Self::PernetInit => "pernet_init",
+            Self::MemcgCharge => "memcg_charge",
+            Self::OomKill => "oom_kill",
+            Self::CgroupMade => "cgroup_made",
         }
     }
 
@@ -50,6 +60,11 @@ impl Logical {
             Self::Reclaim => "how long direct reclaim stalled",
             Self::SlabCache => "names and results of slab caches",
             Self::PernetInit => "which subsystem's initialisation failed",
+            Self::MemcgCharge => {
+                "charges to a memory cgroup, which fail without any allocation failing"
+            }
+            Self::OomKill => "processes that the OOM killer killed for a creation",
+            Self::CgroupMade => "paths of cgroups that no creation began in",
         }
     }
 }
@@ -97,4 +112,17 @@ pub struct HookStatus {
     pub state: State,
     /// Why it is not on the function that it is named after, in a sentence.
     pub why: Option<String>,
+    /// What is not seen because of that, in words; `None` if nothing is lost.
+    pub not_seen: Option<String>,
+    /// Everything that was tried, in order.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One way to attach that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// What, such as `kprobe:__alloc_pages_slowpath`.
+    pub via: String,
+    /// Why it did not work, in a sentence; `None` if it did.
+    pub refusal: Option<String>,
 }

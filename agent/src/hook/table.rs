@@ -12,7 +12,7 @@ pub(super) struct Hook {
     pub(super) candidates: &'static [Candidate],
 }
 
-/// A function that a hook can be attached to, and the programs for it.
+/// What a hook can be attached to, and the programs for it.
 pub(super) enum Candidate {
     /// fentry and fexit: no limit on how many may be inside, so no return is ever missed.
     Trampoline {
@@ -22,13 +22,30 @@ pub(super) enum Candidate {
         entry: &'static str,
         exit: &'static str,
     },
+    /// An fexit alone, which sees the arguments too.
+    Exit {
+        function: &'static str,
+        /// As above.
+        parameters: u32,
+        program: &'static str,
+    },
     /// A kprobe on entry alone.
     Entry { function: &'static str, program: &'static str },
     /// A kprobe and a kretprobe. Returns can be missed when many are inside at once.
     EntryAndReturn { function: &'static str, entry: &'static str, exit: &'static str },
+    /// An execution breakpoint at the function's address on every CPU, for functions that the
+    /// kernel lets nobody probe. A CPU has four, shared with debuggers.
+    Breakpoint { function: &'static str, program: &'static str },
+    /// Tracepoints, all of them or none: what is left on a kernel without kprobes.
+    Tracepoints {
+        /// Program, category and event.
+        points: &'static [(&'static str, &'static str, &'static str)],
+        /// What they don't show of what the hook is for, in words; `None` if they show all of it.
+        lost: Option<&'static str>,
+    },
 }
 
-use Candidate::{Entry, EntryAndReturn, Trampoline};
+use Candidate::{Breakpoint, Entry, EntryAndReturn, Exit, Tracepoints, Trampoline};
 
 pub(super) const HOOKS: &[Hook] = &[
     Hook {
@@ -54,6 +71,7 @@ pub(super) const HOOKS: &[Hook] = &[
         candidates: &[
             Entry { function: "__alloc_pages_slowpath", program: "slow_path_kprobe" },
             Entry { function: "wake_all_kswapds", program: "wake_all_kswapds_kprobe" },
+            Breakpoint { function: "__alloc_pages_slowpath", program: "slow_path_breakpoint" },
         ],
     },
     Hook {
@@ -140,5 +158,44 @@ pub(super) const HOOKS: &[Hook] = &[
                 exit: "pernet_init_kretprobe",
             },
         ],
+    },
+    Hook {
+        logical: Logical::MemcgCharge,
+        named: "obj_cgroup_charge",
+        candidates: &[
+            Exit {
+                function: "obj_cgroup_charge_pages",
+                parameters: 3,
+                program: "memcg_charge_pages_fexit",
+            },
+            Exit { function: "obj_cgroup_charge", parameters: 3, program: "memcg_charge_fexit" },
+            EntryAndReturn {
+                function: "obj_cgroup_charge",
+                entry: "memcg_charge_kprobe",
+                exit: "memcg_charge_kretprobe",
+            },
+        ],
+    },
+    Hook {
+        logical: Logical::OomKill,
+        named: "oom_kill_process",
+        candidates: &[
+            Entry { function: "oom_kill_process", program: "oom_kill_kprobe" },
+            Tracepoints {
+                points: &[("mark_victim_tracepoint", "oom", "mark_victim")],
+                lost: Some(
+                    "the order of the allocation that called the OOM killer, and whose \
+                            memory ran out",
+                ),
+            },
+        ],
+    },
+    Hook {
+        logical: Logical::CgroupMade,
+        named: "cgroup_mkdir",
+        candidates: &[Tracepoints {
+            points: &[("cgroup_mkdir_tracepoint", "cgroup", "cgroup_mkdir")],
+            lost: None,
+        }],
     },
 ];

@@ -8,18 +8,25 @@ enum From {
     Member(&'static str, &'static [&'static str]),
     /// Size of a structure.
     Size(&'static str),
+    /// The element of an array of pointers that an enumerator numbers: structure and member of the
+    /// array, enumeration, enumerator.
+    Element(&'static str, &'static str, &'static str, &'static str),
     /// A counter in `zone.vm_stat`, whose elements are longs.
     ZoneCounter(&'static str),
 }
 
-use From::{Member, Size, ZoneCounter};
+use From::{Element, Member, Size, ZoneCounter};
 
 /// Name of the global in the programs, and where its value comes from.
 const TABLE: &[(&str, From)] = &[
     ("TASK_START_TIME", Member("task_struct", &["start_time"])),
     ("TASK_CGROUPS", Member("task_struct", &["cgroups"])),
     ("CSS_SET_DFL_CGRP", Member("css_set", &["dfl_cgrp"])),
+    ("CSS_SET_MEMORY", Element("css_set", "subsys", "cgroup_subsys_id", "memory_cgrp_id")),
+    ("CSS_CGROUP", Member("cgroup_subsys_state", &["cgroup"])),
     ("CGROUP_KN", Member("cgroup", &["kn"])),
+    ("CGROUP_ROOT", Member("cgroup", &["root"])),
+    ("KN_ID", Member("kernfs_node", &["id"])),
     ("KN_NAME", Member("kernfs_node", &["name"])),
     ("KN_PARENT", Member("kernfs_node", &["parent", "__parent"])),
     ("NET_INUM", Member("net", &["ns.inum"])),
@@ -42,12 +49,32 @@ const TABLE: &[(&str, From)] = &[
     ("ZONE_FREE_PAGES", ZoneCounter("NR_FREE_PAGES")),
     ("ZONE_FREE_CMA", ZoneCounter("NR_FREE_CMA_PAGES")),
     ("PGDAT_NODE_ID", Member("pglist_data", &["node_id"])),
+    ("OBJCG_MEMCG", Member("obj_cgroup", &["memcg"])),
+    ("MEMCG_CGROUP", Member("mem_cgroup", &["css.cgroup"])),
+    ("MEMCG_MEMORY", Member("mem_cgroup", &["memory"])),
+    ("MEMCG_KMEM", Member("mem_cgroup", &["kmem"])),
+    ("COUNTER_USAGE", Member("page_counter", &["usage"])),
+    ("COUNTER_MAX", Member("page_counter", &["max"])),
+    ("COUNTER_PARENT", Member("page_counter", &["parent"])),
+    ("OC_ORDER", Member("oom_control", &["order"])),
+    ("OC_GFP", Member("oom_control", &["gfp_mask"])),
+    ("OC_MEMCG", Member("oom_control", &["memcg"])),
+    ("OC_CHOSEN", Member("oom_control", &["chosen"])),
+    ("TASK_TGID", Member("task_struct", &["tgid"])),
+    ("TASK_COMM", Member("task_struct", &["comm"])),
+    ("MARK_VICTIM_PID", Member("trace_event_raw_mark_victim", &["pid"])),
+    ("CGROUP_EVENT_ID", Member("trace_event_raw_cgroup", &["id"])),
+    ("CGROUP_EVENT_ROOT", Member("trace_event_raw_cgroup", &["root"])),
+    ("CGROUP_EVENT_PATH", Member("trace_event_raw_cgroup", &["__data_loc_path"])),
 ];
 
-/// Globals without which a zone can't be read. Only kernels with `CONFIG_CMA` count its pages.
+/// Globals that a kernel may lack without anything being lost: pages of CMA are counted with
+/// `CONFIG_CMA` only, and kernel memory apart from the rest only on older kernels (up to 6.10).
+const OPTIONAL: &[&str] = &["ZONE_FREE_CMA", "MEMCG_KMEM"];
+
+/// Globals without which a zone can't be read.
 fn reads_zones(global: &str) -> bool {
-    (global.starts_with("AC_") || global.starts_with("ZONE") || global.starts_with("PGDAT_"))
-        && global != "ZONE_FREE_CMA"
+    global.starts_with("AC_") || global.starts_with("ZONE") || global.starts_with("PGDAT_")
 }
 
 /// What the kernel's BTF says about its structures.
@@ -99,7 +126,7 @@ pub fn resolve(btf: &Btf) -> Offsets {
     for (global, from) in TABLE {
         match value(btf, from) {
             Some(value) => globals.push((*global, value)),
-            None if *global == "ZONE_FREE_CMA" => {}
+            None if OPTIONAL.contains(global) => {}
             None => missing.push(*global),
         }
     }
@@ -119,6 +146,10 @@ fn value(btf: &Btf, from: &From) -> Option<u32> {
             paths.iter().find_map(|path| btf.member(structure, path)).map(|m| m.offset)
         }
         Size(structure) => btf.size_of(structure),
+        Element(structure, array, enumeration, enumerator) => {
+            let start = btf.member(structure, array)?.offset;
+            Some(start + btf.enumerator(enumeration, enumerator)? * 8)
+        }
         ZoneCounter(name) => {
             let start = btf.member("zone", "vm_stat")?.offset;
             Some(start + btf.enumerator("zone_stat_item", name)? * 8)

@@ -148,6 +148,15 @@ impl Symbols {
         found
     }
 
+    /// The kernel's address of the one function of exactly this name; `None` if there is no such
+    /// function or more than one.
+    pub fn address(&self, function: &str) -> Option<u64> {
+        let mut all =
+            self.entries.iter().filter(|&&(_, start, _)| self.name(start) == function).map(|e| e.0);
+        let address = all.next()?;
+        all.next().is_none().then_some(address)
+    }
+
     fn name(&self, start: u32) -> &str {
         let rest = self.names.get(start as usize..).unwrap_or_default();
         rest.split('\n').next().unwrap_or_default()

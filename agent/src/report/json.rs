@@ -9,10 +9,11 @@ use crate::{
     container::Container,
     creation::{Creation, Incident, Outcome},
     diagnose::Verdict,
-    evidence::{CgroupPath, Task},
-    hook::{HookStatus, State},
+    evidence::{CgroupPath, ChargeFailed, OomKill, OomScope, Task},
+    hook::{HookStatus, Logical, State},
     kernel::{
         errno,
+        gfp::Gfp,
         symbols::Frame,
         zone::{self, Zone},
     },
@@ -24,12 +25,13 @@ pub struct Json<W> {
     out: W,
     kernel: String,
     page_size: u64,
+    sees_oom_kills: bool,
 }
 
 impl<W: Write> Json<W> {
     /// Writes to `out`; `page_size` in bytes.
     pub fn new(out: W, page_size: u64) -> Self {
-        Self { out, kernel: String::new(), page_size }
+        Self { out, kernel: String::new(), page_size, sees_oom_kills: false }
     }
 
     fn line(&mut self, value: &Value) -> io::Result<()> {
@@ -47,6 +49,10 @@ impl<W: Write> Json<W> {
 impl<W: Write> Report for Json<W> {
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
         self.kernel.clone_from(&ready.kernel);
+        self.sees_oom_kills = ready
+            .hooks
+            .iter()
+            .any(|hook| hook.hook == Logical::OomKill && hook.state != State::Missing);
         self.line(&json!({
             "type": "ready",
             "version": env!("CARGO_PKG_VERSION"),
@@ -99,7 +105,10 @@ impl<W: Write> Report for Json<W> {
             "stall_us": c.stall_ns / 1000,
             "slab_caches": slab_caches,
             // Not watched: null, not empty.
-            "oom_kills": null,
+            "oom_kills": self.sees_oom_kills.then(|| {
+                c.oom_kills.iter().map(oom_kill).collect::<Vec<_>>()
+            }),
+            "charges_failed": c.charges.iter().map(charge).collect::<Vec<_>>(),
             "pernet_init": pernet_init,
             "verdict": told.verdict.map(verdict),
         }))
@@ -120,7 +129,7 @@ impl<W: Write> Report for Json<W> {
             "pid": i.task.pid,
             "tid": i.task.tid,
             "comm": i.task.comm,
-            "cgroup": cgroup(&i.task, None),
+            "cgroup": cgroup(&i.task, i.cgroup.as_ref()),
             "allocations": self.allocations(std::slice::from_ref(&i.allocation)),
             "verdict": told.verdict.map(verdict),
         }))
@@ -132,6 +141,7 @@ impl<W: Write> Report for Json<W> {
             "lost": loss.total(),
             "creation_events": loss.creation_events,
             "other_events": loss.other_events,
+            "cgroup_events": loss.cgroup_events,
             "untracked_creations": loss.untracked_creations,
             "unseen_returns": loss.unseen_returns,
         }))
@@ -193,7 +203,7 @@ fn hook(status: &HookStatus) -> Value {
         "via": status.via,
         "state": status.state.name(),
         "why": status.why,
-        "not_seen": (status.state == State::Missing).then(|| status.hook.lost_without()),
+        "not_seen": status.not_seen,
     })
 }
 
@@ -215,6 +225,41 @@ fn function(frame: &Frame) -> String {
     frame.function.clone().unwrap_or_else(|| format!("{:#x}", frame.address))
 }
 
+fn oom_kill(kill: &OomKill) -> Value {
+    let memcg = match &kill.scope {
+        OomScope::Memcg(path) => path.as_deref(),
+        OomScope::Node | OomScope::Unknown => None,
+    };
+    let scope = match &kill.scope {
+        OomScope::Node => Some("node"),
+        OomScope::Memcg(_) => Some("memcg"),
+        OomScope::Unknown => None,
+    };
+    json!({
+        "pid": kill.pid,
+        "comm": kill.comm,
+        "order": kill.order,
+        "gfp": kill.gfp.as_ref().map(gfp),
+        "scope": scope,
+        "memcg": memcg,
+    })
+}
+
+fn charge(charge: &ChargeFailed) -> Value {
+    json!({
+        "memcg": charge.memcg,
+        "bytes": charge.bytes,
+        "gfp": charge.gfp.as_ref().map(gfp),
+        "usage_kib": charge.usage.map(|bytes| bytes / 1024),
+        "limit_kib": charge.limit.map(|bytes| bytes / 1024),
+        "errno": errno::name(charge.errno),
+    })
+}
+
+fn gfp(gfp: &Gfp) -> Value {
+    json!({"raw": format!("{:#x}", gfp.raw), "flags": gfp.flags})
+}
+
 fn allocation(a: &Allocation, page_size: u64) -> Value {
     let outcome = match a.outcome {
         AllocationOutcome::Failed => "failed",
@@ -228,7 +273,7 @@ fn allocation(a: &Allocation, page_size: u64) -> Value {
     json!({
         "order": a.order,
         "bytes": page_size.checked_shl(a.order),
-        "gfp": {"raw": format!("{:#x}", a.gfp.raw), "flags": a.gfp.flags},
+        "gfp": gfp(&a.gfp),
         "outcome": outcome,
         "stall_us": a.stall_ns / 1000,
         "compactions": a.compactions.iter().map(|r| r.describe()).collect::<Vec<_>>(),

@@ -43,6 +43,8 @@ pub struct Loss {
     pub creation_events: u64,
     /// Of what happened outside creations, with `--all`: the ring was full.
     pub other_events: u64,
+    /// Of cgroups that were made: the ring was full.
+    pub cgroup_events: u64,
     /// Creations not followed: too many threads at once.
     pub untracked_creations: u64,
     /// Creations whose return was not seen.
@@ -52,7 +54,11 @@ pub struct Loss {
 impl Loss {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.creation_events + self.other_events + self.untracked_creations + self.unseen_returns
+        self.creation_events
+            + self.other_events
+            + self.cgroup_events
+            + self.untracked_creations
+            + self.unseen_returns
     }
 }
 
@@ -148,6 +154,8 @@ mod tests {
             via: via.map(str::to_owned),
             state,
             why: why.map(str::to_owned),
+            not_seen: (state == State::Missing).then(|| hook.lost_without().to_owned()),
+            attempts: Vec::new(),
         };
         report.ready(&Ready {
             kernel: "6.12.117+deb12-cloud-amd64".to_owned(),

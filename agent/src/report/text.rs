@@ -10,6 +10,7 @@ use crate::{
     container::Container,
     creation::{Creation, Incident, Outcome},
     diagnose::Verdict,
+    evidence::{ChargeFailed, OomKill, OomScope},
     hook::State,
     kernel::{
         errno,
@@ -136,6 +137,31 @@ fn blocks(zone: &Zone) -> String {
     if text.is_empty() { "none".to_owned() } else { text.join(", ") }
 }
 
+fn charge(charge: &ChargeFailed) -> String {
+    let amount = charge.bytes.map_or_else(|| "kernel memory".to_owned(), bytes);
+    let memcg = charge.memcg.as_deref().unwrap_or("a memory cgroup");
+    let full = match (charge.usage, charge.limit) {
+        (Some(usage), Some(limit)) => {
+            format!(", which used {} of {}", bytes(usage), bytes(limit))
+        }
+        _ => String::new(),
+    };
+    let errno = errno::name(charge.errno);
+    labelled("charge", &format!("{amount} refused ({errno}) by {}{full}", printable(memcg)))
+}
+
+fn oom_kill(kill: &OomKill) -> String {
+    let pid = kill.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    let order = kill.order.map(|order| format!(", for order {order}")).unwrap_or_default();
+    let whose = match &kill.scope {
+        OomScope::Node => ", of the node's memory".to_owned(),
+        OomScope::Memcg(Some(path)) => format!(", of memory cgroup {}", printable(path)),
+        OomScope::Memcg(None) => ", of a memory cgroup".to_owned(),
+        OomScope::Unknown => String::new(),
+    };
+    labelled("OOM kill", &format!("{}{pid}{order}{whose}", printable(&kill.comm)))
+}
+
 impl<W: Write> Report for Text<W> {
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
         let there = ready.hooks.iter().filter(|h| h.state != State::Missing).count();
@@ -153,8 +179,8 @@ impl<W: Write> Report for Text<W> {
                 State::Missing => paint(RED, "missing "),
             };
             lines.push(format!("  {mark} {:<18} {via}", hook.hook.name()));
-            if hook.state == State::Missing {
-                lines.push(format!("    not seen: {}", hook.hook.lost_without()));
+            if let Some(lost) = &hook.not_seen {
+                lines.push(format!("    not seen: {lost}"));
             }
             if hook.state != State::Attached
                 && let Some(why) = &hook.why
@@ -212,6 +238,8 @@ impl<W: Write> Report for Text<W> {
         for allocation in &c.allocations {
             self.allocation(allocation, &mut lines);
         }
+        lines.extend(c.charges.iter().map(charge));
+        lines.extend(c.oom_kills.iter().map(oom_kill));
         Self::verdict(verdict, &mut lines);
         if c.outcome() == Outcome::Failed {
             Self::remedies(verdict, &mut lines);
@@ -238,9 +266,13 @@ impl<W: Write> Report for Text<W> {
 
     fn loss(&mut self, loss: &Loss) -> io::Result<()> {
         let text = format!(
-            "lost so far: {} events of creations, {} other events, {} creations not followed, {} \
-             returns not seen",
-            loss.creation_events, loss.other_events, loss.untracked_creations, loss.unseen_returns
+            "lost so far: {} events of creations, {} other events, {} cgroups, {} creations not \
+             followed, {} returns not seen",
+            loss.creation_events,
+            loss.other_events,
+            loss.cgroup_events,
+            loss.untracked_creations,
+            loss.unseen_returns
         );
         self.write(&[paint(YELLOW, &text)])
     }

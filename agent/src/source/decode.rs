@@ -3,13 +3,17 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use fragwatch_ebpf::{
-    AllocationFailed, CompactionEnded, Head, Kind, NetnsSetupBegan, NetnsSetupEnded,
-    PernetInitFailed, ReclaimEnded, SlabCacheCreated, SlowPathEntered, ZoneRead,
+    AllocationFailed, CGROUP_PATH_LEN, CgroupMade, CompactionEnded, Head, Kind, NetnsSetupBegan,
+    NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, SlabCacheCreated, SlowPathEntered,
+    ZoneRead,
 };
 use zerocopy::FromBytes;
 
 use crate::{
-    evidence::{CgroupPath, CompactResult, CreationKey, Event, Evidence, Failure, Task},
+    evidence::{
+        CgroupPath, ChargeFailed, CompactResult, CreationKey, Event, Evidence, Failure, OomKill,
+        OomScope, Task,
+    },
     kernel::{
         gfp::GfpNames,
         offsets::AreasLayout,
@@ -40,6 +44,9 @@ pub struct Decoder {
     /// Zones whose failure has not come yet, by thread, with the failure's time.
     pub zones: HashMap<u32, (u64, Vec<Zone>)>,
 }
+
+/// Bytes of a page on x86-64.
+const PAGE_SIZE: u64 = 4096;
 
 /// Threads whose zones are kept at a time. A failure follows its zones at once, so more of them
 /// than there are CPUs means that failures were lost.
@@ -94,10 +101,16 @@ impl Decoder {
         const RECLAIM: u32 = Kind::ReclaimEnded as u32;
         const SLAB: u32 = Kind::SlabCacheCreated as u32;
         const PERNET: u32 = Kind::PernetInitFailed as u32;
+        const CHARGE: u32 = Kind::ChargeFailed as u32;
+        const OOM: u32 = Kind::OomKilled as u32;
+        const CGROUP: u32 = Kind::CgroupMade as u32;
         Some(match kind {
             BEGAN => {
                 let r: NetnsSetupBegan = whole(record)?;
-                (r.head, Event::NetnsSetupBegan { cgroup: cgroup_path(&r) })
+                // Of a hierarchy of its own, the cgroup's id is another one too.
+                let cgroup_id = if r.cgroup.id == 0 { r.head.cgroup_id } else { r.cgroup.id };
+                let head = Head { cgroup_id, ..r.head };
+                (head, Event::NetnsSetupBegan { cgroup: cgroup_path(&r.cgroup) })
             }
             ENDED => {
                 let r: NetnsSetupEnded = whole(record)?;
@@ -138,8 +151,67 @@ impl Decoder {
                 let errno = r.errno.saturating_neg();
                 (r.head, Event::PernetInitFailed { began_ns, init, errno })
             }
+            CHARGE => {
+                let r: fragwatch_ebpf::ChargeFailed = whole(record)?;
+                (r.head, Event::ChargeFailed(self.charge(&r)))
+            }
+            OOM => {
+                let r: OomKilled = whole(record)?;
+                (r.head, Event::OomKill(self.oom_kill(&r)))
+            }
+            CGROUP => {
+                let r: CgroupMade = whole(record)?;
+                let path = made_path(&r);
+                (r.head, Event::CgroupMade { id: r.id, v2: r.hierarchy == 0, path })
+            }
             _ => return None,
         })
+    }
+
+    /// The limit that was hit is that of the first level, from the leaf up, that had no room.
+    fn charge(&self, r: &fragwatch_ebpf::ChargeFailed) -> ChargeFailed {
+        let mut charge = ChargeFailed {
+            memcg: Some(cgroup_path(&r.cgroup).display()),
+            gfp: Some(self.gfp.decode(r.gfp)),
+            bytes: Some(r.bytes),
+            usage: None,
+            limit: None,
+            errno: r.errno.saturating_neg(),
+        };
+        let pages = r.bytes.div_ceil(PAGE_SIZE);
+        let full = |usage: u64, max: u64| max != 0 && usage.saturating_add(pages) > max;
+        let used = r.levels.get(..r.depth as usize).unwrap_or(&r.levels);
+        for (i, level) in used.iter().enumerate() {
+            let (usage, max) = if full(level.usage, level.max) {
+                (level.usage, level.max)
+            } else if full(level.kmem_usage, level.kmem_max) {
+                (level.kmem_usage, level.kmem_max)
+            } else {
+                continue;
+            };
+            let mut path = cgroup_path(&r.cgroup);
+            path.names.truncate(path.names.len().saturating_sub(i));
+            charge.memcg = Some(path.display());
+            charge.usage = Some(usage.saturating_mul(PAGE_SIZE));
+            charge.limit = Some(max.saturating_mul(PAGE_SIZE));
+            break;
+        }
+        charge
+    }
+
+    fn oom_kill(&self, r: &OomKilled) -> OomKill {
+        let known = r.request_known != 0;
+        OomKill {
+            pid: (r.victim != 0).then_some(r.victim),
+            comm: text(&r.victim_comm),
+            order: known.then_some(r.order),
+            gfp: known.then(|| self.gfp.decode(r.gfp)),
+            scope: match r.scope {
+                0 => OomScope::Node,
+                1 => OomScope::Memcg(Some(cgroup_path(&r.memcg).display())),
+                _ => OomScope::Unknown,
+            },
+        }
     }
 
     fn init(&mut self, address: u64) -> Frame {
@@ -198,12 +270,19 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-fn cgroup_path(r: &NetnsSetupBegan) -> CgroupPath {
-    let used = r.cgroup.get(..r.depth as usize).unwrap_or(&r.cgroup);
+fn cgroup_path(r: &fragwatch_ebpf::CgroupPath) -> CgroupPath {
+    let used = r.names.get(..r.depth as usize).unwrap_or(&r.names);
     CgroupPath {
         names: used.iter().rev().map(|name| text(name)).collect(),
         truncated: r.truncated != 0,
     }
+}
+
+/// A path that is too long was cut at its end, where the container's id stands: then it is none.
+fn made_path(r: &CgroupMade) -> Option<CgroupPath> {
+    let whole = r.len as usize <= CGROUP_PATH_LEN;
+    let names = text(&r.path).split('/').filter(|n| !n.is_empty()).map(str::to_owned).collect();
+    whole.then(|| CgroupPath { names, truncated: false })
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Evidence from the running kernel: loads and attaches the programs, and reads their rings.
 use std::{fs, io};
 
+use anyhow::Context as _;
 use aya::{
     Btf, Ebpf, EbpfLoader, Endianness,
-    maps::{Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Map, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    programs::KProbe,
 };
 use aya_log::EbpfLogger;
 use bytes::Bytes;
@@ -79,6 +81,7 @@ pub struct Live {
     ebpf: Option<Ebpf>,
     creations: Ring,
     others: Ring,
+    cgroups: Ring,
     counters: PerCpuArray<MapData, u64>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
@@ -122,10 +125,18 @@ impl Live {
         // The rings and counters are taken before the first program runs, so nothing is missed.
         let creations = ring(&mut ebpf, "CREATION_EVENTS")?;
         let others = ring(&mut ebpf, "OTHER_EVENTS")?;
+        let cgroups = ring(&mut ebpf, "CGROUP_EVENTS")?;
         let counters = ebpf
             .take_map("COUNTERS")
             .and_then(|map| PerCpuArray::try_from(map).ok())
             .ok_or(StartError::NoMap("COUNTERS"))?;
+        if let Err(error) = put_zone_walk(&mut ebpf) {
+            log::debug!("zone_walk_kprobe: {error:?}");
+            let reason = innermost(error.as_ref());
+            not_seen.push(format!(
+                "the zones at a failure: the kernel refused the program that reads them: {reason}"
+            ));
+        }
         let hooks = hook::attach_all(&mut ebpf, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
             let first = hooks.into_iter().find_map(|hook| hook.why).unwrap_or_default();
@@ -135,7 +146,7 @@ impl Live {
         let areas = offsets.areas;
         let decoder = Decoder { gfp, symbols, areas, ..Decoder::default() };
         let ebpf = Some(ebpf);
-        Ok(Self { hooks, not_seen, ebpf, creations, others, counters, logger, decoder })
+        Ok(Self { hooks, not_seen, ebpf, creations, others, cgroups, counters, logger, decoder })
     }
 
     /// Waits until there is something to take. The programs' own log is passed on meanwhile.
@@ -154,6 +165,7 @@ impl Live {
         tokio::select! {
             guard = self.creations.readable_mut() => guard.map(|mut g| g.clear_ready()),
             guard = self.others.readable_mut() => guard.map(|mut g| g.clear_ready()),
+            guard = self.cgroups.readable_mut() => guard.map(|mut g| g.clear_ready()),
             logged = log => logged,
         }
     }
@@ -161,7 +173,9 @@ impl Live {
     /// Takes one piece of evidence, of a creation first; `None` if there is none just now.
     pub fn take(&mut self) -> Option<Result<Evidence, DecodeError>> {
         loop {
-            let record = next(&mut self.creations).or_else(|| next(&mut self.others))?;
+            let record = next(&mut self.creations)
+                .or_else(|| next(&mut self.cgroups))
+                .or_else(|| next(&mut self.others))?;
             // A record may be only a part.
             if let Some(whole) = self.decoder.decode(&record).transpose() {
                 return Some(whole);
@@ -174,6 +188,7 @@ impl Live {
         Ok(Loss {
             creation_events: self.counter(Counter::LostCreationEvents)?,
             other_events: self.counter(Counter::LostOtherEvents)?,
+            cgroup_events: self.counter(Counter::LostCgroupEvents)?,
             untracked_creations: self.counter(Counter::UntrackedCreations)?,
             unseen_returns: self.counter(Counter::UnseenReturns)?,
         })
@@ -257,6 +272,17 @@ fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
     let map: Map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
     let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
     readiness::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+}
+
+/// Puts the program that reads a zone where the one that sees a failure calls it.
+fn put_zone_walk(ebpf: &mut Ebpf) -> anyhow::Result<()> {
+    let program: &mut KProbe =
+        ebpf.program_mut("zone_walk_kprobe").context("there is no such program")?.try_into()?;
+    program.load()?;
+    let fd = program.fd()?.try_clone()?;
+    let map = ebpf.map_mut("ZONE_WALK").context("there is no such map")?;
+    ProgramArray::try_from(map)?.set(0, &fd, 0)?;
+    Ok(())
 }
 
 /// The programs' own log, if anybody wants it.
