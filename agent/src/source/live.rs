@@ -105,9 +105,13 @@ impl Live {
         // Read once; both indexes and the bytes are gone when this returns.
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
-        let gfp = GfpNames::from_btf(&types);
+        let gfp = gfp_names(&types);
         if !gfp.known() {
-            not_seen.push("names of gfp flags: this kernel's BTF does not have them".to_owned());
+            not_seen.push(
+                "names of gfp flags: this kernel's BTF does not have them, and its release is not \
+                 one that fragwatch knows the flags of"
+                    .to_owned(),
+            );
         }
         let btf = Btf::parse(&bytes, Endianness::default()).map_err(StartError::UnusableBtf)?;
         let offsets = offsets::resolve(&types);
@@ -241,6 +245,17 @@ impl Live {
     fn counter(&self, counter: Counter) -> Result<u64, MapError> {
         Ok(self.counters.get(&(counter as u32), 0)?.iter().sum())
     }
+}
+
+/// From BTF, which knows best; else by the kernel's release.
+fn gfp_names(types: &btf::Btf) -> GfpNames {
+    let names = GfpNames::from_btf(types);
+    if names.known() {
+        return names;
+    }
+    let release = nix::sys::utsname::uname().ok();
+    let release = release.as_ref().and_then(|uname| uname.release().to_str());
+    release.and_then(GfpNames::from_release).unwrap_or_default()
 }
 
 fn next(ring: &mut Ring) -> Option<Bytes> {
