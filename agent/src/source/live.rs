@@ -114,8 +114,7 @@ impl Live {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
         let mut ebpf = load(options, &offsets, &btf)?;
-        let target =
-            Target { symbols: &symbols, types: &types, btf: &btf, preference: options.preference };
+        let target = Target { symbols: &symbols, types: &types, preference: options.preference };
         // The rings and counters are taken before the first program runs, so nothing is missed.
         let creations = ring(&mut ebpf, "CREATION_EVENTS")?;
         let others = ring(&mut ebpf, "OTHER_EVENTS")?;
@@ -124,7 +123,7 @@ impl Live {
             .take_map("COUNTERS")
             .and_then(|map| PerCpuArray::try_from(map).ok())
             .ok_or(StartError::NoMap("COUNTERS"))?;
-        let hooks = hook::attach_all(&mut ebpf, &target);
+        let hooks = hook::attach_all(&mut hook::Running { ebpf: &mut ebpf, btf: &btf }, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
             let first = hooks.into_iter().find_map(|hook| hook.why).unwrap_or_default();
             return Err(StartError::NoHook(first));
