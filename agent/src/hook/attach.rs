@@ -132,6 +132,7 @@ fn try_candidate(
 ) -> Result<String, AttachError> {
     match *candidate {
         Candidate::Trampoline { function, parameters, entry, exit } => {
+            check_name(target, function)?;
             check_prototype(target, function, parameters)?;
             // The exit first: an entry whose exit is missing would begin what never ends.
             attacher.fexit(exit, function)?;
@@ -142,6 +143,7 @@ fn try_candidate(
             Ok(candidate.describe())
         }
         Candidate::Exit { function, parameters, program } => {
+            check_name(target, function)?;
             check_prototype(target, function, parameters)?;
             attacher.fexit(program, function)?;
             Ok(candidate.describe())
@@ -192,20 +194,28 @@ fn check_prototype(target: &Target, function: &str, expected: u32) -> Result<(),
     Ok(())
 }
 
-/// The name to attach by. With hidden symbols the kernel itself has to know.
+/// Whether there is this function and no other of its name, as the kernel would put a trampoline at
+/// the first of them.
+fn check_name(target: &Target, function: &str) -> Result<(), AttachError> {
+    if the_variant(target, function)? == function {
+        Ok(())
+    } else {
+        Err(AttachError::NoFunction(function.to_owned()))
+    }
+}
+
+/// The name to attach by. If no name can be read, the kernel itself has to know.
 ///
-/// Of two functions with one name older kernels (before 6.1) silently probe either, so neither is
-/// taken.
+/// Of two functions with one name older kernels (before 6.1) silently probe either, and of a
+/// function that the compiler made two of (`.constprop.0`, `.constprop.1`) either sees a part of the
+/// calls: neither is taken.
 fn the_variant(target: &Target, function: &str) -> Result<String, AttachError> {
     if target.symbols.is_empty() {
         return Ok(function.to_owned());
     }
-    let variants = target.symbols.variants(function);
-    let Some(first) = variants.first() else {
-        return Err(AttachError::NoFunction(function.to_owned()));
-    };
-    if variants.get(1) == Some(first) {
-        return Err(AttachError::Ambiguous(first.clone()));
+    match target.symbols.variants(function).as_slice() {
+        [] => Err(AttachError::NoFunction(function.to_owned())),
+        [only] => Ok(only.clone()),
+        _ => Err(AttachError::Ambiguous(function.to_owned())),
     }
-    Ok(first.clone())
 }

@@ -91,10 +91,16 @@ impl Live {
     /// Loads the programs and attaches every hook that this kernel takes.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut not_seen = Vec::new();
+        let mut unnamed = |error| not_seen.push(format!("names of functions: {error}"));
         let symbols = Symbols::load().unwrap_or_else(|error| {
-            not_seen.push(format!("names of functions: {error}"));
+            unnamed(error);
             Symbols::default()
         });
+        if let Err(error) = symbols.check_addresses()
+            && !symbols.is_empty()
+        {
+            unnamed(error);
+        }
         // Read once; both indexes and the bytes are gone when this returns.
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
@@ -197,7 +203,7 @@ impl Live {
 
     /// Whether functions' names are known.
     pub fn knows_names(&self) -> bool {
-        !self.decoder.symbols.is_empty()
+        self.decoder.symbols.check_addresses().is_ok()
     }
 
     /// Detaches every hook; what lies in the rings can still be taken.
