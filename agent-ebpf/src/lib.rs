@@ -20,8 +20,6 @@ pub const CACHE_NAME_LEN: usize = 64;
 pub const ZONE_NAME_LEN: usize = 16;
 /// Bytes kept of a zone's `free_area` array (968 on 6.12, 1144 on 7.2).
 pub const AREAS_LEN: usize = 1536;
-/// Entries of a zonelist that are looked at: zones out of reach stand among those in reach.
-pub const MAX_ZONEREFS: u32 = 32;
 /// Kernel stack frames recorded for one failed allocation.
 pub const MAX_FRAMES: usize = 40;
 /// An offset or enum value that the running kernel's BTF does not have.
@@ -67,7 +65,8 @@ pub enum Counter {
     LostOtherEvents,
     /// Creations that could not be tracked because the table of threads was full.
     UntrackedCreations,
-    /// Tracked creations whose return was never seen, found when their thread id came up again.
+    /// Returns that were never seen: of a creation, found when its thread id came up again, or of
+    /// something inside one, found when that ended.
     UnseenReturns,
     /// Slow paths entered outside any creation, retries included.
     OutsideSlowPaths,
@@ -146,7 +145,7 @@ pub struct NetnsSetupEnded {
     pub errno: i32,
     /// Inode of the new namespace; 0 if there is none or it could not be read.
     pub netns: u32,
-    /// Records of this creation for which the ring had no room.
+    /// Records of this creation for which the ring had no room, and returns that were not seen.
     pub lost: u32,
     /// Always 0.
     pub reserved: u32,
@@ -218,7 +217,7 @@ pub struct AllocationFailed {
     /// Order.
     pub order: u32,
     /// 1 if every zone in reach was looked at: the allocation's `alloc_context` was known, and its
-    /// list of zones ended within [`MAX_ZONEREFS`].
+    /// list of zones ended before the kernel's limit of programs that follow each other (32).
     pub zones_complete: u32,
     /// How many [`ZoneRead`] records belong to it.
     pub zone_count: u32,

@@ -6,6 +6,7 @@ use crate::{
     emit::now,
     kernel::{self, TASK_START_TIME},
     maps::{CREATING, OUTSIDE, WANT_ALL, count},
+    zones::Walk,
 };
 
 /// One followed thread.
@@ -34,6 +35,8 @@ pub(crate) struct Thread {
     pub(crate) pernet_ops: u64,
     /// When that init was entered.
     pub(crate) pernet_since: u64,
+    /// The walk over the zones of the allocation that failed.
+    pub(crate) walk: Walk,
     /// The charge under way, if only a kretprobe sees its return.
     pub(crate) charge: Charge,
     /// Records of this creation for which the ring had no room.
@@ -95,6 +98,7 @@ impl Thread {
             cache_size: 0,
             pernet_ops: 0,
             pernet_since: 0,
+            walk: Walk::NONE,
             charge: Charge::NONE,
             lost: 0,
         }
@@ -104,6 +108,17 @@ impl Thread {
     /// manager's own business, and must not be taken for the allocation that waits.
     pub(crate) fn is_stalled(&self) -> bool {
         self.compaction.is_under_way() || self.reclaim.is_under_way()
+    }
+}
+
+impl Thread {
+    /// Whether a return inside the creation was never seen: all that began in it has ended when it
+    /// ends.
+    pub(crate) fn has_open_ends(&self) -> bool {
+        self.compaction.since != 0
+            || self.reclaim.since != 0
+            || self.cache_name != 0
+            || self.pernet_ops != 0
     }
 }
 

@@ -126,6 +126,7 @@ impl Watch {
                 () = reader.gone() => return Ok(()),
                 _ = tick.tick() => {
                     self.live.refresh_symbols();
+                    self.live.refresh_missed_runs();
                     let quiet = self.correlator.flush_outside(Some(clock::monotonic_ns()));
                     self.tell_all(quiet)?;
                 }
@@ -135,6 +136,7 @@ impl Watch {
             more = self.take_some(BATCH)?;
         }
         self.live.detach();
+        self.live.refresh_missed_runs();
         while self.take_some(BATCH)? {}
         let rest = self.correlator.flush_outside(None);
         self.tell_all(rest)?;

@@ -43,7 +43,12 @@ fn enter(ctx: &impl EbpfContext, flags: u64) {
 #[inline(always)]
 fn leave(ctx: &impl EbpfContext, returned: u64) {
     let Some(thread) = thread::creating() else { return };
-    let (creation, lost) = (thread.creation_ns, thread.lost as u32);
+    let creation = thread.creation_ns;
+    let mut lost = thread.lost as u32;
+    if thread.has_open_ends() {
+        count(Counter::UnseenReturns);
+        lost += 1;
+    }
     thread::end_creation();
     let errno = errno_of(returned);
     debug!(ctx, "netns setup ends, tid {}, errno {}", thread::tid(), errno);

@@ -144,6 +144,7 @@ impl<W: Write> Report for Json<W> {
             "cgroup_events": loss.cgroup_events,
             "untracked_creations": loss.untracked_creations,
             "unseen_returns": loss.unseen_returns,
+            "missed_runs": loss.missed_runs,
         }))
     }
 

@@ -47,8 +47,10 @@ pub struct Loss {
     pub cgroup_events: u64,
     /// Creations not followed: too many threads at once.
     pub untracked_creations: u64,
-    /// Creations whose return was not seen.
+    /// Returns that were not seen: of creations, or of something inside one.
     pub unseen_returns: u64,
+    /// Times that the kernel skipped one of our programs, wherever that was.
+    pub missed_runs: u64,
 }
 
 impl Loss {
@@ -59,6 +61,7 @@ impl Loss {
             + self.cgroup_events
             + self.untracked_creations
             + self.unseen_returns
+            + self.missed_runs
     }
 }
 

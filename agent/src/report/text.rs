@@ -267,12 +267,13 @@ impl<W: Write> Report for Text<W> {
     fn loss(&mut self, loss: &Loss) -> io::Result<()> {
         let text = format!(
             "lost so far: {} events of creations, {} other events, {} cgroups, {} creations not \
-             followed, {} returns not seen",
+             followed, {} returns not seen, {} runs of a program skipped",
             loss.creation_events,
             loss.other_events,
             loss.cgroup_events,
             loss.untracked_creations,
-            loss.unseen_returns
+            loss.unseen_returns,
+            loss.missed_runs
         );
         self.write(&[paint(YELLOW, &text)])
     }

@@ -1,16 +1,21 @@
 //! Evidence from the running kernel: loads and attaches the programs, and reads their rings.
 use std::{fs, io};
 
+use anyhow::Context as _;
 use aya::{
     Btf, Ebpf, EbpfLoader, Endianness,
-    maps::{Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Map, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    programs::KProbe,
 };
 use aya_log::EbpfLogger;
 use bytes::Bytes;
 use fragwatch_ebpf::Counter;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::decode::{DecodeError, Decoder};
+use super::{
+    decode::{DecodeError, Decoder},
+    missed_runs::MissedRuns,
+};
 use crate::{
     evidence::Evidence,
     hook::{self, HookStatus, Preference, Target},
@@ -83,6 +88,8 @@ pub struct Live {
     counters: PerCpuArray<MapData, u64>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
+    programs: MissedRuns,
+    missed_runs: u64,
 }
 
 type Ring = AsyncFd<RingBuf<MapData>>;
@@ -129,6 +136,13 @@ impl Live {
             .take_map("COUNTERS")
             .and_then(|map| PerCpuArray::try_from(map).ok())
             .ok_or(StartError::NoMap("COUNTERS"))?;
+        if let Err(error) = put_zone_walk(&mut ebpf) {
+            log::debug!("zone_walk_kprobe: {error:?}");
+            let reason = innermost(error.as_ref());
+            not_seen.push(format!(
+                "the zones at a failure: the kernel refused the program that reads them: {reason}"
+            ));
+        }
         let hooks = hook::attach_all(&mut hook::Running { ebpf: &mut ebpf, btf: &btf }, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
             let first = hooks.into_iter().find_map(|hook| hook.why).unwrap_or_default();
@@ -137,8 +151,20 @@ impl Live {
         let logger = logger(&mut ebpf)?;
         let areas = offsets.areas;
         let decoder = Decoder { gfp, symbols, areas, ..Decoder::default() };
-        let ebpf = Some(ebpf);
-        Ok(Self { hooks, not_seen, ebpf, creations, others, cgroups, counters, logger, decoder })
+        let programs = MissedRuns::of(&ebpf);
+        Ok(Self {
+            hooks,
+            not_seen,
+            ebpf: Some(ebpf),
+            creations,
+            others,
+            cgroups,
+            counters,
+            logger,
+            decoder,
+            programs,
+            missed_runs: 0,
+        })
     }
 
     /// Waits until there is something to take. The programs' own log is passed on meanwhile.
@@ -183,6 +209,7 @@ impl Live {
             cgroup_events: self.counter(Counter::LostCgroupEvents)?,
             untracked_creations: self.counter(Counter::UntrackedCreations)?,
             unseen_returns: self.counter(Counter::UnseenReturns)?,
+            missed_runs: self.missed_runs,
         })
     }
 
@@ -194,6 +221,11 @@ impl Live {
             compactions: self.counter(Counter::OutsideCompactions)?,
             reclaims: self.counter(Counter::OutsideReclaims)?,
         })
+    }
+
+    /// Asks the kernel how often it skipped a program so far; [`Live::loss`] tells.
+    pub fn refresh_missed_runs(&mut self) {
+        self.missed_runs = self.programs.count();
     }
 
     /// Looks whether modules were loaded since, so that their names are there when they are needed.
@@ -253,6 +285,17 @@ fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
     let map: Map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
     let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
     readiness::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+}
+
+/// Puts the program that reads a zone where the one that sees a failure calls it.
+fn put_zone_walk(ebpf: &mut Ebpf) -> anyhow::Result<()> {
+    let program: &mut KProbe =
+        ebpf.program_mut("zone_walk_kprobe").context("there is no such program")?.try_into()?;
+    program.load()?;
+    let fd = program.fd()?.try_clone()?;
+    let map = ebpf.map_mut("ZONE_WALK").context("there is no such map")?;
+    ProgramArray::try_from(map)?.set(0, &fd, 0)?;
+    Ok(())
 }
 
 /// The programs' own log, if anybody wants it.
