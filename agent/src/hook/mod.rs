@@ -1,9 +1,12 @@
 //! Logical hooks: what fragwatch wants to see, and by which function of this kernel it sees it.
 mod attach;
+mod attacher;
 mod place;
 mod table;
 
 pub use attach::{Target, attach_all};
+pub use attacher::{AttachError, Attacher};
+pub use place::Running;
 
 /// One thing to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -148,11 +148,19 @@ fn value(btf: &Btf, from: &From) -> Option<u32> {
         Size(structure) => btf.size_of(structure),
         Element(structure, array, enumeration, enumerator) => {
             let start = btf.member(structure, array)?.offset;
-            Some(start + btf.enumerator(enumeration, enumerator)? * 8)
+            at(start, btf.enumerator(enumeration, enumerator)?)
         }
         ZoneCounter(name) => {
             let start = btf.member("zone", "vm_stat")?.offset;
-            Some(start + btf.enumerator("zone_stat_item", name)? * 8)
+            at(start, btf.enumerator("zone_stat_item", name)?)
         }
     }
 }
+
+/// Where an element of an array of pointers or longs lies; `None` if that can't be.
+fn at(start: u32, element: u32) -> Option<u32> {
+    start.checked_add(element.checked_mul(8)?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -98,10 +98,16 @@ impl Live {
     /// Loads the programs and attaches every hook that this kernel takes.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut not_seen = Vec::new();
+        let mut unnamed = |error| not_seen.push(format!("names of functions: {error}"));
         let symbols = Symbols::load().unwrap_or_else(|error| {
-            not_seen.push(format!("names of functions: {error}"));
+            unnamed(error);
             Symbols::default()
         });
+        if let Err(error) = symbols.check_addresses()
+            && !symbols.is_empty()
+        {
+            unnamed(error);
+        }
         // Read once; both indexes and the bytes are gone when this returns.
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
@@ -125,8 +131,7 @@ impl Live {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
         let mut ebpf = load(options, &offsets, &btf)?;
-        let target =
-            Target { symbols: &symbols, types: &types, btf: &btf, preference: options.preference };
+        let target = Target { symbols: &symbols, types: &types, preference: options.preference };
         // The rings and counters are taken before the first program runs, so nothing is missed.
         let creations = ring(&mut ebpf, "CREATION_EVENTS")?;
         let others = ring(&mut ebpf, "OTHER_EVENTS")?;
@@ -142,7 +147,7 @@ impl Live {
                 "the zones at a failure: the kernel refused the program that reads them: {reason}"
             ));
         }
-        let hooks = hook::attach_all(&mut ebpf, &target);
+        let hooks = hook::attach_all(&mut hook::Running { ebpf: &mut ebpf, btf: &btf }, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
             let first = hooks.into_iter().find_map(|hook| hook.why).unwrap_or_default();
             return Err(StartError::NoHook(first));
@@ -234,7 +239,7 @@ impl Live {
 
     /// Whether functions' names are known.
     pub fn knows_names(&self) -> bool {
-        !self.decoder.symbols.is_empty()
+        self.decoder.symbols.check_addresses().is_ok()
     }
 
     /// Detaches every hook; what lies in the rings can still be taken.
