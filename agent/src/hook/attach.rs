@@ -16,6 +16,8 @@ pub struct Target<'a> {
     pub types: &'a btf::Btf<'a>,
     /// The same, as aya wants it.
     pub btf: &'a Btf,
+    /// Tracepoints' records that the programs can't read on this kernel.
+    pub unusable_records: &'a [&'static str],
     /// What the user asked for.
     pub preference: Preference,
 }
@@ -29,9 +31,7 @@ pub fn attach_all(ebpf: &mut Ebpf, target: &Target) -> Vec<HookStatus> {
 fn attach(ebpf: &mut Ebpf, target: &Target, hook: &Hook) -> HookStatus {
     let mut attempts: Vec<Attempt> = Vec::new();
     for candidate in hook.candidates {
-        let trampoline =
-            matches!(candidate, Candidate::Trampoline { .. } | Candidate::Exit { .. });
-        if trampoline && target.preference == Preference::Kprobe {
+        if !candidate.is_wanted(target.preference) {
             continue;
         }
         match try_candidate(ebpf, target, candidate) {
@@ -43,7 +43,9 @@ fn attach(ebpf: &mut Ebpf, target: &Target, hook: &Hook) -> HookStatus {
                 };
                 let mut refusals = refusals(&attempts);
                 let known = !target.symbols.is_empty();
-                if state == State::Fallback && known && target.symbols.variants(hook.named).is_empty()
+                if state == State::Fallback
+                    && known
+                    && target.symbols.variants(hook.named).is_empty()
                 {
                     refusals.push(AttachError::NoFunction(hook.named.to_owned()).to_string());
                     refusals.dedup();
@@ -66,11 +68,16 @@ fn attach(ebpf: &mut Ebpf, target: &Target, hook: &Hook) -> HookStatus {
             }
         }
     }
+    let why = if attempts.is_empty() {
+        AttachError::NoTracepoint.to_string()
+    } else {
+        refusals(&attempts).join("; ")
+    };
     HookStatus {
         hook: hook.logical,
         via: None,
         state: State::Missing,
-        why: Some(refusals(&attempts).join("; ")),
+        why: Some(why),
         not_seen: Some(hook.logical.lost_without().to_owned()),
         attempts,
     }
@@ -84,6 +91,15 @@ fn refusals(attempts: &[Attempt]) -> Vec<String> {
 }
 
 impl Candidate {
+    /// Whether the user's wish leaves it.
+    fn is_wanted(&self, preference: Preference) -> bool {
+        match preference {
+            Preference::Auto => true,
+            Preference::Kprobe => !matches!(self, Self::Trampoline { .. } | Self::Exit { .. }),
+            Preference::Tracepoint => matches!(self, Self::Tracepoints { .. }),
+        }
+    }
+
     /// The function that it shows itself, `None` if it shows something in its stead.
     fn function(&self) -> Option<&'static str> {
         match self {
@@ -117,8 +133,10 @@ impl Candidate {
             Self::EntryAndReturn { function, .. } => format!("kprobe+kretprobe:{function}"),
             Self::Breakpoint { function, .. } => format!("breakpoint:{function}"),
             Self::Tracepoints { points, .. } => {
-                let names: Vec<String> =
-                    points.iter().map(|(_, category, event)| format!("{category}:{event}")).collect();
+                let names: Vec<String> = points
+                    .iter()
+                    .map(|(_, category, event)| format!("{category}:{event}"))
+                    .collect();
                 format!("tracepoint:{}", names.join("+"))
             }
         }
@@ -171,7 +189,10 @@ fn try_candidate(
             breakpoint(ebpf, program, &function, address)?;
             Ok(format!("breakpoint:{function}"))
         }
-        Candidate::Tracepoints { points, .. } => {
+        Candidate::Tracepoints { points, records, .. } => {
+            if let Some(&record) = records.iter().find(|r| target.unusable_records.contains(r)) {
+                return Err(AttachError::NoRecord(record));
+            }
             for (i, &(program, category, event)) in points.iter().enumerate() {
                 if let Err(error) = tracepoint(ebpf, program, category, event) {
                     points[..i].iter().for_each(|(program, ..)| unload(ebpf, program));

@@ -42,6 +42,12 @@ pub(super) enum AttachError {
         /// What it answered.
         reason: String,
     },
+    /// A tracepoint's record is not described as the programs read it.
+    #[error("this kernel's BTF has no {0} as it is known")]
+    NoRecord(&'static str),
+    /// No tracepoint shows it, and nothing else was asked for.
+    #[error("no tracepoint shows it")]
+    NoTracepoint,
     /// The kernel programs lack it: agent and programs are not of one build.
     #[error("the kernel side has no program {0}")]
     NoProgram(&'static str),

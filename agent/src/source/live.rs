@@ -13,7 +13,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 use super::decode::{DecodeError, Decoder};
 use crate::{
     evidence::Evidence,
-    hook::{self, HookStatus, Preference, Target},
+    hook::{self, HookStatus, Logical, Preference, Target},
     kernel::{
         btf::{self, BtfError},
         gfp::GfpNames,
@@ -114,8 +114,13 @@ impl Live {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
         let mut ebpf = load(options, &offsets, &btf)?;
-        let target =
-            Target { symbols: &symbols, types: &types, btf: &btf, preference: options.preference };
+        let target = Target {
+            symbols: &symbols,
+            types: &types,
+            btf: &btf,
+            unusable_records: &offsets.unusable_records,
+            preference: options.preference,
+        };
         // The rings and counters are taken before the first program runs, so nothing is missed.
         let creations = ring(&mut ebpf, "CREATION_EVENTS")?;
         let others = ring(&mut ebpf, "OTHER_EVENTS")?;
@@ -185,7 +190,11 @@ impl Live {
     pub fn outside(&self) -> Result<OutsideCounts, MapError> {
         Ok(OutsideCounts {
             slow_paths: self.counter(Counter::OutsideSlowPaths)?,
-            failures: self.counter(Counter::OutsideFailures)?,
+            failures: if self.sees_failures() {
+                Some(self.counter(Counter::OutsideFailures)?)
+            } else {
+                None
+            },
             compactions: self.counter(Counter::OutsideCompactions)?,
             reclaims: self.counter(Counter::OutsideReclaims)?,
         })
@@ -199,6 +208,11 @@ impl Live {
     /// Whether functions' names are known.
     pub fn knows_names(&self) -> bool {
         !self.decoder.symbols.is_empty()
+    }
+
+    /// Whether an allocation that comes back NULL is seen.
+    pub fn sees_failures(&self) -> bool {
+        self.hooks.iter().any(|h| h.hook == Logical::AllocationFailed && h.via.is_some())
     }
 
     /// Detaches every hook; what lies in the rings can still be taken.
