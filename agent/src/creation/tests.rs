@@ -57,7 +57,8 @@ fn began() -> Event {
     let id = "64bec1f2a0c54b7d8e9f00112233445566778899aabbccddeeff001122334455";
     let pod = "pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     let names = ["kubepods", "burstable", pod, id].map(str::to_owned).to_vec();
-    Event::NetnsSetupBegan { cgroup: CgroupPath { names, truncated: false } }
+    let cgroup = CgroupPath { names, truncated: false };
+    Event::NetnsSetupBegan { cgroup, call_flags: None }
 }
 
 fn ended(errno: Option<i32>) -> Event {

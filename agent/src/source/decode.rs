@@ -102,13 +102,15 @@ impl Decoder {
         const CHARGE: u32 = Kind::ChargeFailed as u32;
         const OOM: u32 = Kind::OomKilled as u32;
         const CGROUP: u32 = Kind::CgroupMade as u32;
+        const MEMCG_RECLAIM: u32 = Kind::MemcgReclaimEnded as u32;
         Some(match kind {
             BEGAN => {
                 let r: NetnsSetupBegan = whole(record)?;
                 // Of a hierarchy of its own, the cgroup's id is another one too.
                 let cgroup_id = if r.cgroup.id == 0 { r.head.cgroup_id } else { r.cgroup.id };
                 let head = Head { cgroup_id, ..r.head };
-                (head, Event::NetnsSetupBegan { cgroup: cgroup_path(&r.cgroup) })
+                let call_flags = (r.call_flags != 0).then_some(r.call_flags);
+                (head, Event::NetnsSetupBegan { cgroup: cgroup_path(&r.cgroup), call_flags })
             }
             ENDED => {
                 let r: NetnsSetupEnded = whole(record)?;
@@ -136,6 +138,12 @@ impl Decoder {
                 let (gfp, order) = (self.gfp.decode(r.gfp), r.order);
                 let (reclaimed, stall_ns) = (r.reclaimed, r.stall_ns);
                 (r.head, Event::ReclaimEnded { gfp, order, reclaimed, stall_ns })
+            }
+            MEMCG_RECLAIM => {
+                let r: ReclaimEnded = whole(record)?;
+                let (gfp, order) = (self.gfp.decode(r.gfp), r.order);
+                let (reclaimed, stall_ns) = (r.reclaimed, r.stall_ns);
+                (r.head, Event::MemcgReclaimEnded { gfp, order, reclaimed, stall_ns })
             }
             SLAB => {
                 let r: SlabCacheCreated = whole(record)?;

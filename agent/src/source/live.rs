@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     evidence::Evidence,
-    hook::{self, HookStatus, Preference, Target},
+    hook::{self, HookStatus, Logical, Preference, Target},
     kernel::{
         btf::{self, BtfError},
         gfp::GfpNames,
@@ -131,7 +131,12 @@ impl Live {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
         let mut ebpf = load(options, &offsets, &btf)?;
-        let target = Target { symbols: &symbols, types: &types, preference: options.preference };
+        let target = Target {
+            symbols: &symbols,
+            types: &types,
+            unusable_records: &offsets.unusable_records,
+            preference: options.preference,
+        };
         // The rings and counters are taken before the first program runs, so nothing is missed.
         let creations = ring(&mut ebpf, "CREATION_EVENTS")?;
         let others = ring(&mut ebpf, "OTHER_EVENTS")?;
@@ -221,7 +226,11 @@ impl Live {
     pub fn outside(&self) -> Result<OutsideCounts, MapError> {
         Ok(OutsideCounts {
             slow_paths: self.counter(Counter::OutsideSlowPaths)?,
-            failures: self.counter(Counter::OutsideFailures)?,
+            failures: if self.sees_failures() {
+                Some(self.counter(Counter::OutsideFailures)?)
+            } else {
+                None
+            },
             compactions: self.counter(Counter::OutsideCompactions)?,
             reclaims: self.counter(Counter::OutsideReclaims)?,
         })
@@ -240,6 +249,11 @@ impl Live {
     /// Whether functions' names are known.
     pub fn knows_names(&self) -> bool {
         self.decoder.symbols.check_addresses().is_ok()
+    }
+
+    /// Whether an allocation that comes back NULL is seen.
+    pub fn sees_failures(&self) -> bool {
+        self.hooks.iter().any(|h| h.hook == Logical::AllocationFailed && h.via.is_some())
     }
 
     /// Detaches every hook; what lies in the rings can still be taken.

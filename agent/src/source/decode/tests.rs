@@ -41,6 +41,7 @@ fn decodes_an_end() {
 #[test]
 fn decodes_a_cgroup_path_root_first() {
     let mut bytes = head(Kind::NetnsSetupBegan);
+    bytes.extend(0u64.to_ne_bytes());
     bytes.extend(815u64.to_ne_bytes());
     bytes.extend(2u32.to_ne_bytes());
     bytes.extend(0u32.to_ne_bytes());
@@ -54,7 +55,7 @@ fn decodes_a_cgroup_path_root_first() {
     let evidence = decoder().decode(&bytes.into()).expect("fits").expect("whole");
     let names = vec!["docker".to_owned(), "3fa9".to_owned()];
     let cgroup = CgroupPath { names, truncated: false };
-    assert_eq!(evidence.event, Event::NetnsSetupBegan { cgroup });
+    assert_eq!(evidence.event, Event::NetnsSetupBegan { cgroup, call_flags: None });
     assert_eq!(evidence.task.cgroup_id, 815, "of the hierarchy that the path is of");
 }
 
