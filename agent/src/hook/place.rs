@@ -1,5 +1,5 @@
 //! Putting one program in its place, by each way that the kernel has for it.
-use std::error::Error;
+use std::{error::Error, fs};
 
 use aya::{
     Btf, Ebpf,
@@ -42,6 +42,12 @@ pub(super) enum AttachError {
         /// What it answered.
         reason: String,
     },
+    /// tracefs is not there.
+    #[error(
+        "tracefs, which {0} is to be found in, is not mounted: mount -t tracefs tracefs \
+         /sys/kernel/tracing"
+    )]
+    NoTracefs(String),
     /// A tracepoint's record is not described as the programs read it.
     #[error("this kernel's BTF has no {0} as it is known")]
     NoRecord(&'static str),
@@ -142,12 +148,23 @@ pub(super) fn tracepoint(
     category: &str,
     event: &str,
 ) -> Result<(), AttachError> {
+    let function = format!("{category}:{event}");
+    if !tracefs_is_mounted() {
+        return Err(AttachError::NoTracefs(function));
+    }
     let program: &mut TracePoint = program(ebpf, name)?;
     program
         .load()
         .and_then(|()| program.attach(category, event))
         .map(drop)
-        .map_err(|error| refused("a tracepoint", &format!("{category}:{event}"), &error))
+        .map_err(|error| refused("a tracepoint", &function, &error))
+}
+
+/// Whether tracefs is where aya looks for it; one that may not be entered is there too.
+fn tracefs_is_mounted() -> bool {
+    ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"]
+        .iter()
+        .any(|path| !matches!(fs::exists(path), Ok(false)))
 }
 
 /// Takes back a program that has no use without its partner.
