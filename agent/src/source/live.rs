@@ -60,8 +60,9 @@ pub enum StartError {
     Wait(io::Error),
     /// Not one hook could be attached.
     #[error(
-        "the kernel refused every hook, so there is nothing to watch; the first: {0}. Kernels \
-         without CONFIG_KPROBES, or with lockdown=confidentiality, can't be traced"
+        "not one hook could be attached, so there is nothing to watch; the first: {0}. A kernel \
+         with lockdown=confidentiality can't be traced, nor one that has neither kprobes nor \
+         tracepoints to offer"
     )]
     NoHook(String),
 }
