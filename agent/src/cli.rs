@@ -27,6 +27,8 @@ Exit codes:
 pub enum Command {
     /// Watch the running kernel and tell of container creations that met trouble
     Trace(TraceArgs),
+    /// Tell what this kernel lets fragwatch see, by trying, and what is lost without the rest
+    Doctor(DoctorArgs),
 }
 
 /// How `trace` reports.
@@ -56,6 +58,25 @@ pub struct TraceArgs {
     #[arg(long, value_enum, default_value_t)]
     pub attach: Preference,
 }
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_EXIT_CODES)]
+pub struct DoctorArgs {
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// How to attach, as for trace
+    #[arg(long, value_enum, default_value_t)]
+    pub attach: Preference,
+}
+
+/// Shown under the help of `doctor`.
+const DOCTOR_EXIT_CODES: &str = "\
+Exit codes:
+  0  trace sees all that it looks for
+  1  trace runs, and does not see all of it
+  2  trace can't run, or the report could not be written";
 
 /// A duration of the command line, longer than zero.
 fn duration(text: &str) -> Result<Duration, String> {

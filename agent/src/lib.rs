@@ -7,6 +7,7 @@ pub mod clock;
 pub mod container;
 pub mod creation;
 pub mod diagnose;
+pub mod doctor;
 pub mod evidence;
 pub mod hook;
 pub mod kernel;

@@ -75,6 +75,9 @@ pub enum AttachError {
         /// What it answered.
         reason: String,
     },
+    /// Nobody asked the kernel.
+    #[error("not tried")]
+    NotTried,
     /// The kernel programs lack it: agent and programs are not of one build.
     #[error("the kernel side has no program {0}")]
     NoProgram(&'static str),

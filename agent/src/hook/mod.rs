@@ -1,11 +1,13 @@
 //! Logical hooks: what fragwatch wants to see, and by which function of this kernel it sees it.
 mod attach;
 mod attacher;
+mod foresee;
 mod place;
 mod table;
 
 pub use attach::{Target, attach_all};
 pub use attacher::{AttachError, Attacher};
+pub use foresee::{NOT_TRIED, foresee};
 pub use place::Running;
 
 /// One thing to see.

@@ -5,6 +5,7 @@ pub mod errno;
 pub(crate) mod fixtures;
 pub mod gfp;
 pub mod offsets;
+pub mod surroundings;
 pub mod symbols;
 pub mod zone;
 

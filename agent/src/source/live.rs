@@ -32,7 +32,8 @@ use crate::{
 /// The kernel programs, compiled into this binary.
 static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fragwatch-ebpf"));
 
-const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+/// Where the kernel describes itself.
+pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
 /// Why tracing can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -60,11 +61,12 @@ pub enum StartError {
     Wait(io::Error),
     /// Not one hook could be attached.
     #[error(
-        "not one hook could be attached, so there is nothing to watch; the first: {0}. A kernel \
+        "not one hook could be attached, so there is nothing to watch; the first: {}. A kernel \
          with lockdown=confidentiality can't be traced, nor one that has neither kprobes nor \
-         tracepoints to offer"
+         tracepoints to offer",
+        .0.iter().find_map(|hook| hook.why.as_deref()).unwrap_or_default()
     )]
-    NoHook(String),
+    NoHook(Vec<HookStatus>),
 }
 
 /// How to watch.
@@ -155,8 +157,7 @@ impl Live {
         }
         let hooks = hook::attach_all(&mut hook::Running { ebpf: &mut ebpf, btf: &btf }, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
-            let first = hooks.into_iter().find_map(|hook| hook.why).unwrap_or_default();
-            return Err(StartError::NoHook(first));
+            return Err(StartError::NoHook(hooks));
         }
         let logger = logger(&mut ebpf)?;
         let areas = offsets.areas;
