@@ -53,7 +53,8 @@ pub struct TraceArgs {
     /// End after this time, such as 30s or "1h 30m"
     #[arg(long, value_parser = duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
-    /// How to attach: auto prefers fentry and fexit, which miss no return
+    /// How to attach: auto prefers fentry and fexit, which miss no return; tracepoint works without
+    /// kprobes and sees less
     #[arg(long, value_enum, default_value_t)]
     pub attach: Preference,
 }

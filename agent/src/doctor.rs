@@ -158,7 +158,10 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
         let symbols = symbols.unwrap_or_default();
         types.as_ref().map_or_else(
             |_| Vec::new(),
-            |types| hook::foresee(&Target { symbols: &symbols, types, preference }),
+            |types| {
+                let unusable_records = &offsets::resolve(types).unusable_records;
+                hook::foresee(&Target { symbols: &symbols, types, unusable_records, preference })
+            },
         )
     });
     Ok(Checkup {

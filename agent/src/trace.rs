@@ -98,12 +98,13 @@ impl Watch {
         };
         let (hooks, not_seen) = (live.hooks.clone(), live.not_seen.clone());
         let blind_to = blind_to(&live);
+        let correlator = Correlator::new(!live.sees_failures());
         Ok(Self {
             live,
             blind_to,
             ready: Ready { kernel, hooks, not_seen },
             report,
-            correlator: Correlator::default(),
+            correlator,
             paths: Paths::default(),
             summary: Summary::default(),
             all: args.all,

@@ -28,7 +28,7 @@ pub struct Args {
 
 /// Structures that the kernel programs read; what they hold by value comes with them. `*` at the
 /// end stands for any rest.
-const STRUCTURES: [&str; 27] = [
+const STRUCTURES: [&str; 29] = [
     "alloc_context",
     "cgroup",
     "cgroup_root",
@@ -45,6 +45,8 @@ const STRUCTURES: [&str; 27] = [
     "page_counter",
     "pernet_operations",
     "pglist_data",
+    "syscall_trace_enter",
+    "syscall_trace_exit",
     "task_struct",
     "trace_event_raw_cgroup*",
     "trace_event_raw_mark_victim",

@@ -88,6 +88,8 @@ pub struct Case<'a> {
     pub pernet_init: Option<&'a PernetInit>,
     /// Its beginning was not seen.
     pub no_beginning: bool,
+    /// Flags of the system call, where the error may be that of anything in it.
+    pub call_flags: Option<u64>,
     /// Events of it were lost.
     pub events_lost: bool,
     /// What can't be seen on this kernel at all, in sentences.
@@ -102,6 +104,7 @@ impl<'a> Case<'a> {
             allocations: &creation.allocations,
             pernet_init: creation.pernet_init.as_ref(),
             no_beginning: creation.cgroup.is_none(),
+            call_flags: creation.call_flags,
             events_lost: creation.events_lost,
             blind_to,
         }
@@ -114,6 +117,7 @@ impl<'a> Case<'a> {
             allocations: std::slice::from_ref(&incident.allocation),
             pernet_init: None,
             no_beginning: false,
+            call_flags: None,
             events_lost: false,
             blind_to,
         }
@@ -150,9 +154,31 @@ impl<'a> Case<'a> {
         if self.events_lost {
             gaps.push("events of this creation that were lost".to_owned());
         }
+        let beside = self.call_flags.map(namespaces_beside).unwrap_or_default();
+        if self.errno.is_some() && !beside.is_empty() {
+            gaps.push(format!(
+                "which namespace the error comes from: the same system call asked for {} too",
+                beside.join(", ")
+            ));
+        }
         gaps.extend(self.blind_to.iter().cloned());
         gaps
     }
+}
+
+/// The namespaces that a system call's flags ask for beside the network's
+/// (include/uapi/linux/sched.h).
+fn namespaces_beside(flags: u64) -> Vec<&'static str> {
+    const FLAGS: [(i32, &str); 6] = [
+        (libc::CLONE_NEWNS, "mount"),
+        (libc::CLONE_NEWCGROUP, "cgroup"),
+        (libc::CLONE_NEWUTS, "uts"),
+        (libc::CLONE_NEWIPC, "ipc"),
+        (libc::CLONE_NEWUSER, "user"),
+        (libc::CLONE_NEWPID, "pid"),
+    ];
+    let asked = FLAGS.iter().filter(|&&(flag, _)| flags & u64::from(flag.cast_unsigned()) != 0);
+    asked.map(|&(_, name)| name).collect()
 }
 
 /// The verdict on a case; `page_size` in bytes.

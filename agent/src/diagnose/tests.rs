@@ -170,3 +170,19 @@ fn what_lowers_the_confidence() {
     assert_eq!((verdict.cause, verdict.confidence), medium);
     assert_eq!(verdict.not_seen, blind_to);
 }
+
+#[test]
+fn an_unseen_outcome_carries_no_cause() {
+    let creation = stories::tell_blindly(Some(libc::ENOMEM));
+    let blind_to = ["failed allocations".to_owned()];
+    let verdict = diagnose(&Case::creation(&creation, &blind_to), 4096);
+    assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
+    assert!(verdict.because.iter().any(|b| b.contains("order-6")), "{verdict:?}");
+    assert!(verdict.because.iter().any(|b| b.contains("complete")), "{verdict:?}");
+    assert!(verdict.not_seen.iter().any(|n| n.contains("asked for ipc")), "{verdict:?}");
+    assert!(verdict.not_seen.contains(&blind_to[0]), "{verdict:?}");
+    // What went well needs no namespace to blame.
+    let creation = stories::tell_blindly(None);
+    let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+    assert!(verdict.not_seen.is_empty(), "{verdict:?}");
+}

@@ -1,7 +1,7 @@
 //! Undetermined: no cause is carried by what was seen. Says what was seen, and what was not.
 use super::{Case, Cause, Confidence, Verdict};
 use crate::{
-    allocation::Allocation,
+    allocation::{Allocation, Outcome},
     kernel::{
         errno,
         zone::{Offer, Zone},
@@ -24,6 +24,8 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Verdict {
                  to fail",
                 errno::name(number)
             ));
+            let unseen = case.allocations.iter().filter(|a| a.outcome == Outcome::Unknown);
+            because.extend(unseen.map(|a| made_room(a, page_size)));
             if number == libc::ENOMEM {
                 not_seen.push(
                     "charges to a memory cgroup, which fail without any allocation failing"
@@ -63,6 +65,23 @@ fn describe(
                 .to_owned(),
         );
     }
+}
+
+/// What was seen of an allocation whose outcome was not.
+fn made_room(allocation: &Allocation, page_size: u64) -> String {
+    let order = allocation.order;
+    let size = page_size.checked_shl(order).map_or_else(|| "?".to_owned(), units::bytes);
+    let mut tried: Vec<String> =
+        allocation.compactions.iter().map(|result| result.describe()).collect();
+    if tried.is_empty() {
+        tried.push("no result seen".to_owned());
+    }
+    format!(
+        "an order-{order} allocation ({size}) needed room: direct compaction came to {}, reclaim \
+         freed {}",
+        tried.join(", "),
+        units::bytes(allocation.reclaimed.saturating_mul(page_size))
+    )
 }
 
 fn offered(zone: &Zone, order: u32, page_size: u64) -> String {

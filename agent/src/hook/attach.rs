@@ -12,6 +12,8 @@ pub struct Target<'a> {
     pub symbols: &'a Symbols,
     /// Its BTF, indexed.
     pub types: &'a btf::Btf<'a>,
+    /// Tracepoints' records that the programs can't read on this kernel.
+    pub unusable_records: &'a [&'static str],
     /// What the user asked for.
     pub preference: Preference,
 }
@@ -25,8 +27,7 @@ pub fn attach_all(attacher: &mut dyn Attacher, target: &Target) -> Vec<HookStatu
 fn attach(attacher: &mut dyn Attacher, target: &Target, hook: &Hook) -> HookStatus {
     let mut attempts: Vec<Attempt> = Vec::new();
     for candidate in hook.candidates {
-        let trampoline = matches!(candidate, Candidate::Trampoline { .. } | Candidate::Exit { .. });
-        if trampoline && target.preference == Preference::Kprobe {
+        if !candidate.is_wanted(target.preference) {
             continue;
         }
         match try_candidate(attacher, target, candidate) {
@@ -63,11 +64,16 @@ fn attach(attacher: &mut dyn Attacher, target: &Target, hook: &Hook) -> HookStat
             }
         }
     }
+    let why = if attempts.is_empty() {
+        AttachError::NoTracepoint.to_string()
+    } else {
+        refusals(&attempts).join("; ")
+    };
     HookStatus {
         hook: hook.logical,
         via: None,
         state: State::Missing,
-        why: Some(refusals(&attempts).join("; ")),
+        why: Some(why),
         not_seen: Some(hook.logical.lost_without().to_owned()),
         attempts,
     }
@@ -81,6 +87,15 @@ fn refusals(attempts: &[Attempt]) -> Vec<String> {
 }
 
 impl Candidate {
+    /// Whether the user's wish leaves it.
+    fn is_wanted(&self, preference: Preference) -> bool {
+        match preference {
+            Preference::Auto => true,
+            Preference::Kprobe => !matches!(self, Self::Trampoline { .. } | Self::Exit { .. }),
+            Preference::Tracepoint => matches!(self, Self::Tracepoints { .. }),
+        }
+    }
+
     /// The function that it shows itself, `None` if it shows something in its stead.
     fn function(&self) -> Option<&'static str> {
         match self {
@@ -172,7 +187,10 @@ fn try_candidate(
             attacher.breakpoint(program, &function, address)?;
             Ok(format!("breakpoint:{function}"))
         }
-        Candidate::Tracepoints { points, .. } => {
+        Candidate::Tracepoints { points, records, .. } => {
+            if let Some(&record) = records.iter().find(|r| target.unusable_records.contains(r)) {
+                return Err(AttachError::NoRecord(record));
+            }
             for (i, &(program, category, event)) in points.iter().enumerate() {
                 if let Err(error) = attacher.tracepoint(program, category, event) {
                     points[..i].iter().for_each(|(program, ..)| attacher.unload(program));

@@ -53,6 +53,18 @@ pub enum AttachError {
         /// How many the programs rely on.
         expected: u32,
     },
+    /// tracefs is not there.
+    #[error(
+        "tracefs, which {0} is to be found in, is not mounted: mount -t tracefs tracefs \
+         /sys/kernel/tracing"
+    )]
+    NoTracefs(String),
+    /// A tracepoint's record is not described as the programs read it.
+    #[error("this kernel's BTF has no {0} as it is known")]
+    NoRecord(&'static str),
+    /// No tracepoint shows it, and nothing else was asked for.
+    #[error("no tracepoint shows it")]
+    NoTracepoint,
     /// The kernel said no.
     #[error("the kernel refused {what} on {function}: {reason}")]
     Refused {

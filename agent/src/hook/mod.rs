@@ -79,11 +79,13 @@ impl Logical {
 /// Ways to attach that a user may ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preference {
-    /// fentry and fexit where the kernel has them, else kprobes.
+    /// fentry and fexit where the kernel has them, else kprobes, else tracepoints.
     #[default]
     Auto,
-    /// kprobes and kretprobes only.
+    /// kprobes and kretprobes instead of fentry and fexit.
     Kprobe,
+    /// Tracepoints only.
+    Tracepoint,
 }
 
 /// Whether a hook is in place.

@@ -1,5 +1,5 @@
 //! Putting one program in its place, by each way that the kernel has for it.
-use std::error::Error;
+use std::{error::Error, fs};
 
 use aya::{
     Btf, Ebpf,
@@ -104,12 +104,16 @@ impl Attacher for Running<'_> {
         category: &str,
         event: &str,
     ) -> Result<(), AttachError> {
+        let function = format!("{category}:{event}");
+        if !tracefs_is_mounted() {
+            return Err(AttachError::NoTracefs(function));
+        }
         let program: &mut TracePoint = self.program(program)?;
         program
             .load()
             .and_then(|()| program.attach(category, event))
             .map(drop)
-            .map_err(|error| refused("a tracepoint", &format!("{category}:{event}"), &error))
+            .map_err(|error| refused("a tracepoint", &function, &error))
     }
 
     fn unload(&mut self, name: &'static str) {
@@ -137,4 +141,11 @@ fn refused(what: &'static str, function: &str, error: &ProgramError) -> AttachEr
     }
     let reason = reason.lines().next().unwrap_or_default().to_owned();
     AttachError::Refused { what, function: function.to_owned(), reason }
+}
+
+/// Whether tracefs is where aya looks for it; one that may not be entered is there too.
+fn tracefs_is_mounted() -> bool {
+    ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"]
+        .iter()
+        .any(|path| !matches!(fs::exists(path), Ok(false)))
 }

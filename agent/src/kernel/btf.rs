@@ -251,6 +251,12 @@ impl<'a> Btf<'a> {
         None
     }
 
+    /// Size in bytes of a member that is an integer or an enumeration.
+    pub fn size_of_number(&self, member: Member) -> Option<u32> {
+        let ty = self.strip(member.type_id)?;
+        matches!(ty.kind, KIND_INT | KIND_ENUM | KIND_ENUM64).then_some(ty.extent)
+    }
+
     /// Elements of a member that is an array.
     pub fn array_len(&self, member: Member) -> Option<u32> {
         let ty = self.strip(member.type_id)?;

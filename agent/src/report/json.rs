@@ -108,6 +108,11 @@ impl<W: Write> Report for Json<W> {
             "oom_kills": self.sees_oom_kills.then(|| {
                 c.oom_kills.iter().map(oom_kill).collect::<Vec<_>>()
             }),
+            "memcg_reclaims": c.memcg_reclaims.map(|r| json!({
+                "count": r.count,
+                "reclaimed_kib": r.reclaimed.saturating_mul(self.page_size) / 1024,
+                "stall_us": r.stall_ns / 1000,
+            })),
             "charges_failed": c.charges.iter().map(charge).collect::<Vec<_>>(),
             "pernet_init": pernet_init,
             "verdict": told.verdict.map(verdict),
@@ -119,7 +124,8 @@ impl<W: Write> Report for Json<W> {
         let outcome = match i.allocation.outcome {
             AllocationOutcome::Failed => "failed",
             AllocationOutcome::FellBack => "degraded",
-            AllocationOutcome::Recovered => "stalled",
+            // Without a stall it would be no incident.
+            AllocationOutcome::Recovered | AllocationOutcome::Unknown => "stalled",
         };
         self.line(&json!({
             "type": "incident",
@@ -266,6 +272,7 @@ fn allocation(a: &Allocation, page_size: u64) -> Value {
         AllocationOutcome::Failed => "failed",
         AllocationOutcome::FellBack => "fell_back",
         AllocationOutcome::Recovered => "recovered",
+        AllocationOutcome::Unknown => "unknown",
     };
     let failure = a.failure.as_ref();
     let callers = failure.map(|f| site::callers(&f.stack)).unwrap_or_default();

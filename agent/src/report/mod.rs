@@ -70,8 +70,8 @@ impl Loss {
 pub struct OutsideCounts {
     /// Entries into the slow path.
     pub slow_paths: u64,
-    /// Allocations that came back NULL, with a fallback or without.
-    pub failures: u64,
+    /// Allocations that came back NULL, with a fallback or without; `None` if that is not seen.
+    pub failures: Option<u64>,
     /// Direct compactions.
     pub compactions: u64,
     /// Direct reclaims.
@@ -210,7 +210,7 @@ mod tests {
         summary.incidents = 1;
         summary.unfinished = 1;
         summary.outside =
-            OutsideCounts { slow_paths: 120, failures: 7, compactions: 9, reclaims: 31 };
+            OutsideCounts { slow_paths: 120, failures: Some(7), compactions: 9, reclaims: 31 };
         summary.slowest_report_us = Some(1830);
         report.summary(&summary)
     }

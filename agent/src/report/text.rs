@@ -65,6 +65,7 @@ impl<W: Write> Text<W> {
             AllocationOutcome::Failed => paint(RED, "failed"),
             AllocationOutcome::FellBack => paint(YELLOW, "failed, survived"),
             AllocationOutcome::Recovered => "stalled".to_owned(),
+            AllocationOutcome::Unknown => "made room, its outcome not seen".to_owned(),
         };
         let gfp = match &a.gfp.flags {
             Some(flags) => format!("{flags} ({:#x})", a.gfp.raw),
@@ -238,6 +239,13 @@ impl<W: Write> Report for Text<W> {
         for allocation in &c.allocations {
             self.allocation(allocation, &mut lines);
         }
+        if let Some(reclaims) = c.memcg_reclaims {
+            let freed = bytes(reclaims.reclaimed.saturating_mul(self.page_size));
+            let waited = duration(reclaims.stall_ns);
+            let text =
+                format!("reclaimed {} times, {freed} freed, waited {waited}", reclaims.count);
+            lines.push(labelled("its memcg", &text));
+        }
         lines.extend(c.charges.iter().map(charge));
         lines.extend(c.oom_kills.iter().map(oom_kill));
         Self::verdict(verdict, &mut lines);
@@ -296,12 +304,15 @@ impl<W: Write> Report for Text<W> {
             lines.push(labelled(&s.unfinished.to_string(), "began, and were not seen to end"));
         }
         let o = &s.outside;
+        let failures = match o.failures {
+            Some(failures) => format!("{failures} failed allocations (with a fallback or without)"),
+            None => "failed allocations not seen".to_owned(),
+        };
         lines.push(labelled(
             "outside",
             &format!(
-                "{} slow paths, {} failed allocations (with a fallback or without), {} \
-                 compactions, {} reclaims",
-                o.slow_paths, o.failures, o.compactions, o.reclaims
+                "{} slow paths, {failures}, {} compactions, {} reclaims",
+                o.slow_paths, o.compactions, o.reclaims
             ),
         ));
         self.write(&lines)

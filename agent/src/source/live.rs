@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     evidence::Evidence,
-    hook::{self, HookStatus, Preference, Target},
+    hook::{self, HookStatus, Logical, Preference, Target},
     kernel::{
         btf::{self, BtfError},
         gfp::GfpNames,
@@ -61,8 +61,9 @@ pub enum StartError {
     Wait(io::Error),
     /// Not one hook could be attached.
     #[error(
-        "the kernel refused every hook, so there is nothing to watch; the first: {}. Kernels \
-         without CONFIG_KPROBES, or with lockdown=confidentiality, can't be traced",
+        "not one hook could be attached, so there is nothing to watch; the first: {}. A kernel \
+         with lockdown=confidentiality can't be traced, nor one that has neither kprobes nor \
+         tracepoints to offer",
         .0.iter().find_map(|hook| hook.why.as_deref()).unwrap_or_default()
     )]
     NoHook(Vec<HookStatus>),
@@ -113,9 +114,13 @@ impl Live {
         // Read once; both indexes and the bytes are gone when this returns.
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
-        let gfp = GfpNames::from_btf(&types);
+        let gfp = gfp_names(&types);
         if !gfp.known() {
-            not_seen.push("names of gfp flags: this kernel's BTF does not have them".to_owned());
+            not_seen.push(
+                "names of gfp flags: this kernel's BTF does not have them, and its release is not \
+                 one that fragwatch knows the flags of"
+                    .to_owned(),
+            );
         }
         let btf = Btf::parse(&bytes, Endianness::default()).map_err(StartError::UnusableBtf)?;
         let offsets = offsets::resolve(&types);
@@ -129,7 +134,12 @@ impl Live {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
         let mut ebpf = load(options, &offsets, &btf)?;
-        let target = Target { symbols: &symbols, types: &types, preference: options.preference };
+        let target = Target {
+            symbols: &symbols,
+            types: &types,
+            unusable_records: &offsets.unusable_records,
+            preference: options.preference,
+        };
         // The rings and counters are taken before the first program runs, so nothing is missed.
         let creations = ring(&mut ebpf, "CREATION_EVENTS")?;
         let others = ring(&mut ebpf, "OTHER_EVENTS")?;
@@ -218,7 +228,11 @@ impl Live {
     pub fn outside(&self) -> Result<OutsideCounts, MapError> {
         Ok(OutsideCounts {
             slow_paths: self.counter(Counter::OutsideSlowPaths)?,
-            failures: self.counter(Counter::OutsideFailures)?,
+            failures: if self.sees_failures() {
+                Some(self.counter(Counter::OutsideFailures)?)
+            } else {
+                None
+            },
             compactions: self.counter(Counter::OutsideCompactions)?,
             reclaims: self.counter(Counter::OutsideReclaims)?,
         })
@@ -239,6 +253,11 @@ impl Live {
         self.decoder.symbols.check_addresses().is_ok()
     }
 
+    /// Whether an allocation that comes back NULL is seen.
+    pub fn sees_failures(&self) -> bool {
+        self.hooks.iter().any(|h| h.hook == Logical::AllocationFailed && h.via.is_some())
+    }
+
     /// Detaches every hook; what lies in the rings can still be taken.
     pub fn detach(&mut self) {
         self.ebpf = None;
@@ -247,6 +266,17 @@ impl Live {
     fn counter(&self, counter: Counter) -> Result<u64, MapError> {
         Ok(self.counters.get(&(counter as u32), 0)?.iter().sum())
     }
+}
+
+/// From BTF, which knows best; else by the kernel's release.
+fn gfp_names(types: &btf::Btf) -> GfpNames {
+    let names = GfpNames::from_btf(types);
+    if names.known() {
+        return names;
+    }
+    let release = nix::sys::utsname::uname().ok();
+    let release = release.as_ref().and_then(|uname| uname.release().to_str());
+    release.and_then(GfpNames::from_release).unwrap_or_default()
 }
 
 fn next(ring: &mut Ring) -> Option<Bytes> {

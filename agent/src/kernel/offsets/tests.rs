@@ -52,6 +52,17 @@ MARK_VICTIM_PID                8      8      8      8
 CGROUP_EVENT_ID               16     16     16     16
 CGROUP_EVENT_ROOT              8      8      8      8
 CGROUP_EVENT_PATH             24     24     24     24
+TASK_NSPROXY                 2824   3064   3064   3440
+NSPROXY_NET_NS                 40     40     40     40
+SYSCALL_ARGS                   16     16     16     16
+SYSCALL_RETURNED               16     16     16     16
+COMPACTION_TRY_ORDER            8      8      8      8
+COMPACTION_TRY_GFP             12     16     16     16
+COMPACTION_END_STATUS          44     44     44     44
+COMPACTION_DEFERRED_ORDER      16     16     16     16
+RECLAIM_BEGIN_ORDER             8      8      8     24
+RECLAIM_BEGIN_GFP              12     16     16      8
+RECLAIM_END_RECLAIMED           8      8      8      8
 ZONE_AREAS_LEN               968    968    968   1144
 ";
 
