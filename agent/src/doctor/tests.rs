@@ -52,7 +52,12 @@ fn unprivileged() -> Checkup {
     let kernel = &SERIES[2];
     let symbols = Symbols::parse(kernel.hidden_kallsyms().as_bytes()).expect("reads from memory");
     let types = Btf::index(kernel.btf).expect("a kernel's own");
-    let target = Target { symbols: &symbols, types: &types, preference: Preference::Auto };
+    let target = Target {
+        symbols: &symbols,
+        types: &types,
+        unusable_records: &[],
+        preference: Preference::Auto,
+    };
     let missing = vec!["CAP_BPF".to_owned(), "CAP_PERFMON".to_owned()];
     let mut checkup = node(kernel, STOCK);
     checkup.capabilities.iter_mut().for_each(|(_, held)| *held = false);

@@ -4,7 +4,7 @@ use super::{
     attach::attach_all,
     attacher::{AttachError, Attacher},
 };
-use crate::kernel::{btf::Btf, fixtures::Fixture, symbols::Symbols};
+use crate::kernel::{btf::Btf, fixtures::Fixture, offsets, symbols::Symbols};
 
 /// What a kernel refuses: the way, the function (`*` for any), and its answer.
 pub(crate) type Refusal = (&'static str, &'static str, &'static str);
@@ -104,5 +104,7 @@ pub(crate) fn play(
 ) -> Vec<HookStatus> {
     let types = Btf::index(kernel.btf).expect("a kernel's own");
     let symbols = Symbols::parse(kallsyms.as_bytes()).expect("reads from memory");
-    attach_all(attacher, &Target { symbols: &symbols, types: &types, preference })
+    let unusable_records = &offsets::resolve(&types).unusable_records;
+    let target = Target { symbols: &symbols, types: &types, unusable_records, preference };
+    attach_all(attacher, &target)
 }

@@ -27,6 +27,15 @@ fn is_missing_because(hook: &HookStatus, words: &str) {
     assert!(why.contains(words), "`{words}` is not in: {why}");
 }
 
+/// It lost something by it, whether a tracepoint stepped in or nothing.
+#[track_caller]
+fn is_poorer_because(hook: &HookStatus, words: &str) {
+    let via = hook.via.as_deref().unwrap_or("tracepoint:");
+    assert!(via.starts_with("tracepoint:") && hook.not_seen.is_some(), "{hook:#?}");
+    let why = hook.why.as_deref().unwrap_or_default();
+    assert!(why.contains(words), "`{words}` is not in: {why}");
+}
+
 /// Every hook by its name and what it is attached by, on each kernel.
 #[test]
 fn each_kernel_has_its_candidates() {
@@ -75,7 +84,7 @@ fn hidden_addresses_cost_the_breakpoint_only() {
         let seen = play(kernel, kernel.kallsyms, Preference::Auto, &mut Played::new(STOCK));
         for (hook, seen) in hooks.iter().zip(&seen) {
             if seen.via.as_deref().is_some_and(|via| via.starts_with("breakpoint:")) {
-                is_missing_because(hook, "/proc/kallsyms hides it");
+                is_poorer_because(hook, "/proc/kallsyms hides it");
             } else {
                 assert_eq!(hook, seen, "on {}", kernel.name);
             }
@@ -104,8 +113,8 @@ fn of_two_functions_with_one_name_neither_is_taken() {
     ] {
         let twice = format!("{}ffffffffb7000000 t {name}\n", SERIES[2].kallsyms);
         let hooks = with(&twice, STOCK);
-        is_missing_because(status(&hooks, logical), &format!("more than one function {name}"));
-        assert_eq!(hooks.iter().filter(|hook| hook.state == State::Missing).count(), 1);
+        is_poorer_because(status(&hooks, logical), &format!("more than one function {name}"));
+        assert_eq!(hooks.iter().filter(|hook| hook.not_seen.is_some()).count(), 1);
     }
 }
 
@@ -160,7 +169,12 @@ fn a_function_with_other_arguments_gets_no_trampoline() {
     // 7.2's kallsyms on the types of 5.10, where kmem_cache_create took other arguments.
     let types = btf::Btf::index(SERIES[0].btf).expect("a kernel's own");
     let symbols = Symbols::parse(SERIES[3].kallsyms.as_bytes()).expect("reads from memory");
-    let target = Target { symbols: &symbols, types: &types, preference: Preference::Auto };
+    let target = Target {
+        symbols: &symbols,
+        types: &types,
+        unusable_records: &[],
+        preference: Preference::Auto,
+    };
     assert!(check_prototype(&target, "copy_net_ns", 3).is_ok());
     let error = check_prototype(&target, "copy_net_ns", 4).expect_err("it takes three");
     assert_eq!(error.to_string(), "copy_net_ns takes 3 arguments on this kernel, not 4");
@@ -186,7 +200,7 @@ fn half_a_candidate_is_taken_back() {
     let mut attacher = Played::new(NO_ENTRY);
     let kernel = &SERIES[2];
     let hooks = play(kernel, kernel.kallsyms, Preference::Auto, &mut attacher);
-    is_missing_because(status(&hooks, Logical::NetnsSetup), "Device or resource busy");
+    is_poorer_because(status(&hooks, Logical::NetnsSetup), "Device or resource busy");
     let halves: Vec<_> = attacher
         .attached
         .iter()
