@@ -243,3 +243,6 @@ fn the_variant(target: &Target, function: &str) -> Result<String, AttachError> {
         _ => Err(AttachError::Ambiguous(function.to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests;
