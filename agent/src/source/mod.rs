@@ -1,3 +1,4 @@
 //! Where evidence comes from.
 pub mod decode;
+pub mod kernel_log;
 pub mod live;
