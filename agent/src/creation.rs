@@ -327,7 +327,12 @@ impl Outside {
             return None;
         }
         let task = self.task.clone()?;
-        Some(Story::Incident(Box::new(Incident { task, cgroup: None, time_ns: self.time_ns, allocation })))
+        Some(Story::Incident(Box::new(Incident {
+            task,
+            cgroup: None,
+            time_ns: self.time_ns,
+            allocation,
+        })))
     }
 }
 

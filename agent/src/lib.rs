@@ -9,6 +9,7 @@ pub mod creation;
 pub mod diagnose;
 pub mod evidence;
 pub mod hook;
+pub mod incident;
 pub mod kernel;
 pub mod privileges;
 pub mod readiness;

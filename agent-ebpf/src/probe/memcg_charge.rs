@@ -50,7 +50,8 @@ fn levels(memcg: u64, into: &mut [MemcgLevel; CGROUP_LEVELS]) -> u32 {
     if memcg == 0 {
         return 0;
     }
-    let at = |offset: u32| if offset == fragwatch_ebpf::ABSENT { 0 } else { memcg + u64::from(offset) };
+    let at =
+        |offset: u32| if offset == fragwatch_ebpf::ABSENT { 0 } else { memcg + u64::from(offset) };
     let (mut memory, mut kmem) = (at(MEMCG_MEMORY.load()), at(MEMCG_KMEM.load()));
     let mut depth = 0;
     for level in into {

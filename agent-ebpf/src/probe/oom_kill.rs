@@ -12,9 +12,7 @@ use fragwatch_ebpf::{COMM_LEN, Kind, OomKilled};
 use crate::{
     cgroup,
     emit::{emit, head},
-    kernel::{
-        self, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID,
-    },
+    kernel::{self, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID},
     thread,
 };
 

@@ -55,7 +55,8 @@ fn container_id(name: &str) -> Option<(Option<&'static str>, &str)> {
     })
 }
 
-fn is_id(text: &str) -> bool {
+/// Whether it is a container's id: 64 hex digits.
+pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 

@@ -29,8 +29,7 @@ pub fn attach_all(ebpf: &mut Ebpf, target: &Target) -> Vec<HookStatus> {
 fn attach(ebpf: &mut Ebpf, target: &Target, hook: &Hook) -> HookStatus {
     let mut attempts: Vec<Attempt> = Vec::new();
     for candidate in hook.candidates {
-        let trampoline =
-            matches!(candidate, Candidate::Trampoline { .. } | Candidate::Exit { .. });
+        let trampoline = matches!(candidate, Candidate::Trampoline { .. } | Candidate::Exit { .. });
         if trampoline && target.preference == Preference::Kprobe {
             continue;
         }
@@ -43,7 +42,9 @@ fn attach(ebpf: &mut Ebpf, target: &Target, hook: &Hook) -> HookStatus {
                 };
                 let mut refusals = refusals(&attempts);
                 let known = !target.symbols.is_empty();
-                if state == State::Fallback && known && target.symbols.variants(hook.named).is_empty()
+                if state == State::Fallback
+                    && known
+                    && target.symbols.variants(hook.named).is_empty()
                 {
                     refusals.push(AttachError::NoFunction(hook.named.to_owned()).to_string());
                     refusals.dedup();
@@ -117,8 +118,10 @@ impl Candidate {
             Self::EntryAndReturn { function, .. } => format!("kprobe+kretprobe:{function}"),
             Self::Breakpoint { function, .. } => format!("breakpoint:{function}"),
             Self::Tracepoints { points, .. } => {
-                let names: Vec<String> =
-                    points.iter().map(|(_, category, event)| format!("{category}:{event}")).collect();
+                let names: Vec<String> = points
+                    .iter()
+                    .map(|(_, category, event)| format!("{category}:{event}"))
+                    .collect();
                 format!("tracepoint:{}", names.join("+"))
             }
         }

@@ -183,8 +183,10 @@ pub(super) const HOOKS: &[Hook] = &[
             Entry { function: "oom_kill_process", program: "oom_kill_kprobe" },
             Tracepoints {
                 points: &[("mark_victim_tracepoint", "oom", "mark_victim")],
-                lost: Some("the order of the allocation that called the OOM killer, and whose \
-                            memory ran out"),
+                lost: Some(
+                    "the order of the allocation that called the OOM killer, and whose \
+                            memory ran out",
+                ),
             },
         ],
     },
