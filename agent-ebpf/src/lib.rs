@@ -20,8 +20,6 @@ pub const CACHE_NAME_LEN: usize = 64;
 pub const ZONE_NAME_LEN: usize = 16;
 /// Bytes kept of a zone's `free_area` array (968 on 6.12, 1144 on 7.2).
 pub const AREAS_LEN: usize = 1536;
-/// Entries of a zonelist that are looked at: zones out of reach stand among those in reach.
-pub const MAX_ZONEREFS: u32 = 32;
 /// Kernel stack frames recorded for one failed allocation.
 pub const MAX_FRAMES: usize = 40;
 /// An offset or enum value that the running kernel's BTF does not have.
@@ -218,7 +216,7 @@ pub struct AllocationFailed {
     /// Order.
     pub order: u32,
     /// 1 if every zone in reach was looked at: the allocation's `alloc_context` was known, and its
-    /// list of zones ended within [`MAX_ZONEREFS`].
+    /// list of zones ended before the kernel's limit of programs that follow each other (32).
     pub zones_complete: u32,
     /// How many [`ZoneRead`] records belong to it.
     pub zone_count: u32,

@@ -6,6 +6,7 @@ use crate::{
     emit::now,
     kernel::{self, TASK_START_TIME},
     maps::{CREATING, OUTSIDE, WANT_ALL, count},
+    zones::Walk,
 };
 
 /// One followed thread.
@@ -34,6 +35,8 @@ pub(crate) struct Thread {
     pub(crate) pernet_ops: u64,
     /// When that init was entered.
     pub(crate) pernet_since: u64,
+    /// The walk over the zones of the allocation that failed.
+    pub(crate) walk: Walk,
     /// The charge under way, if only a kretprobe sees its return.
     pub(crate) charge: Charge,
     /// Records of this creation for which the ring had no room.
@@ -95,6 +98,7 @@ impl Thread {
             cache_size: 0,
             pernet_ops: 0,
             pernet_since: 0,
+            walk: Walk::NONE,
             charge: Charge::NONE,
             lost: 0,
         }

@@ -5,6 +5,7 @@ mod channel;
 mod container;
 mod fragmenter;
 mod helper;
+mod kernel_log;
 mod namespaces;
 mod node;
 mod scenario;
@@ -17,6 +18,7 @@ use nix::sys::reboot::{RebootMode, reboot};
 use serde::Deserialize;
 
 use channel::Channel;
+use kernel_log::KernelLog;
 use watcher::Watcher;
 
 /// What the host wants done; `xtask` writes it into the initramfs.
@@ -52,18 +54,19 @@ fn main() {
 
 fn run_node() -> Result<()> {
     node::mount_all()?;
+    let log = KernelLog::open()?;
     let (channel, writer) = Channel::open("/dev/ttyS1")?;
-    if let Err(error) = run_job(&channel) {
+    if let Err(error) = run_job(&channel, &log) {
         channel.send("error", &format!("{error:#}"));
     }
-    match node::kernel_log() {
+    match log.lines() {
         Ok(lines) => lines.iter().for_each(|line| channel.send("dmesg", line)),
         Err(error) => channel.send("error", &format!("{error:#}")),
     }
     channel.close(writer)
 }
 
-fn run_job(channel: &Channel) -> Result<()> {
+fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
     let job = fs::read_to_string("/job.json").context("can't read /job.json")?;
     let job: Job = serde_json::from_str(&job).context("can't understand /job.json")?;
     let release =
@@ -82,7 +85,7 @@ fn run_job(channel: &Channel) -> Result<()> {
     }
     channel.node("fragwatch is ready");
     let result =
-        scenario::run(&job.scenario, &mut scenario::Node { channel, watcher: &mut watcher });
+        scenario::run(&job.scenario, &mut scenario::Node { channel, log, watcher: &mut watcher });
     watcher.stop()?;
     result
 }

@@ -1,12 +1,9 @@
-//! The node: file systems, kernel settings, the module, and what the kernel itself says.
+//! The node: file systems, kernel settings, the module, and how much memory is free.
 
-use std::fs::{self, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 
 use anyhow::{Context, Result};
 use nix::kmod::{ModuleInitFlags, finit_module};
-use nix::libc;
 use nix::mount::{MsFlags, mount};
 
 use crate::channel::Channel;
@@ -52,34 +49,6 @@ pub(crate) fn load_pernet_module(channel: &Channel) -> Result<()> {
     channel
         .node("module fragwatch_pernet loaded: a new network namespace takes 256 KiB in one piece");
     Ok(())
-}
-
-/// The whole kernel log so far, one `[seconds] text` line a message.
-pub(crate) fn kernel_log() -> Result<Vec<String>> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open("/dev/kmsg")
-        .context("can't open /dev/kmsg")?;
-    let mut lines = Vec::new();
-    let mut record = [0; 8192];
-    loop {
-        match file.read(&mut record) {
-            Ok(length) => lines.extend(kmsg_line(&String::from_utf8_lossy(&record[..length]))),
-            // Older records were overwritten meanwhile: the next read goes on behind them.
-            Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
-            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => return Ok(lines),
-            Err(error) => return Err(error).context("can't read /dev/kmsg"),
-        }
-    }
-}
-
-/// `6,339,5140900,-;text` → `[    5.140900] text`
-fn kmsg_line(record: &str) -> Option<String> {
-    let (head, text) = record.split_once(';')?;
-    let micros: u64 = head.split(',').nth(2)?.parse().ok()?;
-    let text = text.lines().next()?;
-    Some(format!("[{:5}.{:06}] {text}", micros / 1_000_000, micros % 1_000_000))
 }
 
 /// Sends a file to the host, line by line, on a stream.
@@ -131,17 +100,7 @@ pub(crate) fn room_for(order: usize) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{kmsg_line, sum_blocks};
-
-    #[test]
-    fn a_kmsg_record_becomes_a_log_line() {
-        let record = "4,512,61004512,-;runc:[1:CHILD]: page allocation failure: order:6\n KEY=v\n";
-        assert_eq!(
-            kmsg_line(record).as_deref(),
-            Some("[   61.004512] runc:[1:CHILD]: page allocation failure: order:6")
-        );
-        assert_eq!(kmsg_line("no record"), None);
-    }
+    use super::sum_blocks;
 
     #[test]
     fn blocks_are_summed_over_zones_but_not_the_devices_one() {

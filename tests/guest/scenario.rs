@@ -8,12 +8,15 @@ mod order6;
 use anyhow::{Result, bail};
 
 use crate::channel::Channel;
+use crate::kernel_log::KernelLog;
 use crate::watcher::Watcher;
 
 /// What a scenario works with.
 pub(crate) struct Node<'a> {
     /// The way to the host.
     pub(crate) channel: &'a Channel,
+    /// What the kernel says.
+    pub(crate) log: &'a KernelLog,
     /// fragwatch, which runs beside the scenario.
     pub(crate) watcher: &'a mut Watcher,
 }

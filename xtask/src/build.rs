@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::setup::headers;
 use crate::setup::kernel::Kernel;
 use crate::{paths, setup, step};
 
@@ -19,7 +19,7 @@ pub struct Args {
 
 /// Builds fragwatch.
 pub fn run(args: &Args) -> Result<()> {
-    setup::run()?;
+    setup::tools()?;
     let profile = if args.release { "release" } else { "debug" };
     fragwatch(args.release)?;
     eprintln!("built {}", paths::target().join(profile).join("fragwatch").display());
@@ -60,15 +60,7 @@ pub(crate) fn kernel_module(kernel: &Kernel) -> Result<PathBuf> {
     for name in ["Makefile", "fragwatch_pernet.c"] {
         copy_if_changed(&paths::root().join("tests/kmod").join(name), &directory.join(name))?;
     }
-    step::run(
-        "build the test module",
-        Command::new("make")
-            .arg("--silent")
-            .arg("-C")
-            .arg(&kernel.headers)
-            .arg(format!("M={}", directory.display()))
-            .arg("modules"),
-    )?;
+    headers::make_modules(&kernel.headers, &directory)?;
     Ok(directory.join("fragwatch_pernet.ko"))
 }
 

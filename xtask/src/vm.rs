@@ -29,7 +29,7 @@ use record::Recorder;
 #[derive(clap::Args)]
 pub struct Args {
     /// Which kernel to boot
-    #[arg(long, default_value = "6.12")]
+    #[arg(long, default_value = kernel::DEFAULT)]
     pub kernel: String,
     /// What happens on the node; a wrong name lists those there are
     #[arg(long)]
@@ -121,9 +121,9 @@ pub fn command(args: &Args) -> Result<ExitCode> {
     request.colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     request.deadline = Duration::from_secs(args.deadline);
     // A wrong name is told before anything is installed or built.
-    kernel::series(&request.kernel)?;
+    let series = kernel::series(&request.kernel)?;
     scenario::find(&request.scenario)?;
-    setup::run()?;
+    setup::with_kernel(series)?;
     let run = run(&request, &mut |event| match event {
         Event::Progress(text) => eprintln!("==> {text}"),
         Event::Line(line) => match line.stream.as_str() {

@@ -1,9 +1,11 @@
 //! Evidence from the running kernel: loads and attaches the programs, and reads their rings.
 use std::{fs, io};
 
+use anyhow::Context as _;
 use aya::{
     Btf, Ebpf, EbpfLoader, Endianness,
-    maps::{Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Map, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    programs::KProbe,
 };
 use aya_log::EbpfLogger;
 use bytes::Bytes;
@@ -98,9 +100,13 @@ impl Live {
         // Read once; both indexes and the bytes are gone when this returns.
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
-        let gfp = GfpNames::from_btf(&types);
+        let gfp = gfp_names(&types);
         if !gfp.known() {
-            not_seen.push("names of gfp flags: this kernel's BTF does not have them".to_owned());
+            not_seen.push(
+                "names of gfp flags: this kernel's BTF does not have them, and its release is not \
+                 one that fragwatch knows the flags of"
+                    .to_owned(),
+            );
         }
         let btf = Btf::parse(&bytes, Endianness::default()).map_err(StartError::UnusableBtf)?;
         let offsets = offsets::resolve(&types);
@@ -124,6 +130,13 @@ impl Live {
             .take_map("COUNTERS")
             .and_then(|map| PerCpuArray::try_from(map).ok())
             .ok_or(StartError::NoMap("COUNTERS"))?;
+        if let Err(error) = put_zone_walk(&mut ebpf) {
+            log::debug!("zone_walk_kprobe: {error:?}");
+            let reason = innermost(error.as_ref());
+            not_seen.push(format!(
+                "the zones at a failure: the kernel refused the program that reads them: {reason}"
+            ));
+        }
         let hooks = hook::attach_all(&mut ebpf, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
             let first = hooks.into_iter().find_map(|hook| hook.why).unwrap_or_default();
@@ -211,6 +224,17 @@ impl Live {
     }
 }
 
+/// From BTF, which knows best; else by the kernel's release.
+fn gfp_names(types: &btf::Btf) -> GfpNames {
+    let names = GfpNames::from_btf(types);
+    if names.known() {
+        return names;
+    }
+    let release = nix::sys::utsname::uname().ok();
+    let release = release.as_ref().and_then(|uname| uname.release().to_str());
+    release.and_then(GfpNames::from_release).unwrap_or_default()
+}
+
 fn next(ring: &mut Ring) -> Option<Bytes> {
     ring.get_mut().next().map(|item| Bytes::copy_from_slice(&item))
 }
@@ -248,6 +272,17 @@ fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
     let map: Map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
     let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
     readiness::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+}
+
+/// Puts the program that reads a zone where the one that sees a failure calls it.
+fn put_zone_walk(ebpf: &mut Ebpf) -> anyhow::Result<()> {
+    let program: &mut KProbe =
+        ebpf.program_mut("zone_walk_kprobe").context("there is no such program")?.try_into()?;
+    program.load()?;
+    let fd = program.fd()?.try_clone()?;
+    let map = ebpf.map_mut("ZONE_WALK").context("there is no such map")?;
+    ProgramArray::try_from(map)?.set(0, &fd, 0)?;
+    Ok(())
 }
 
 /// The programs' own log, if anybody wants it.
