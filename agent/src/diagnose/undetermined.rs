@@ -77,6 +77,7 @@ fn offered(zone: &Zone, order: u32, page_size: u64) -> String {
             "{name} held a block of {pages} when it was read: freed since the attempt, or \
              out of the allocation's reach"
         ),
+        Offer::Unseen => format!("{name} had {free} free; its free blocks were not seen"),
         Offer::Unknown => format!("{name} could not be read whole"),
     }
 }

@@ -120,6 +120,7 @@ impl<W: Write> Report for Json<W> {
             AllocationOutcome::Failed => "failed",
             AllocationOutcome::FellBack => "degraded",
             AllocationOutcome::Recovered => "stalled",
+            AllocationOutcome::CalledOomKiller => "failed",
         };
         self.line(&json!({
             "type": "incident",
@@ -265,6 +266,7 @@ fn allocation(a: &Allocation, page_size: u64) -> Value {
         AllocationOutcome::Failed => "failed",
         AllocationOutcome::FellBack => "fell_back",
         AllocationOutcome::Recovered => "recovered",
+        AllocationOutcome::CalledOomKiller => "oom",
     };
     let failure = a.failure.as_ref();
     let callers = failure.map(|f| site::callers(&f.stack)).unwrap_or_default();

@@ -65,6 +65,7 @@ impl<W: Write> Text<W> {
             AllocationOutcome::Failed => paint(RED, "failed"),
             AllocationOutcome::FellBack => paint(YELLOW, "failed, survived"),
             AllocationOutcome::Recovered => "stalled".to_owned(),
+            AllocationOutcome::CalledOomKiller => paint(RED, "called the OOM killer"),
         };
         let gfp = match &a.gfp.flags {
             Some(flags) => format!("{flags} ({:#x})", a.gfp.raw),
