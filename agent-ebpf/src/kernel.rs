@@ -112,6 +112,28 @@ from_btf! {
     CGROUP_EVENT_ROOT,
     /// `trace_event_raw_cgroup.__data_loc_path`
     CGROUP_EVENT_PATH,
+    /// `task_struct.nsproxy`
+    TASK_NSPROXY,
+    /// `nsproxy.net_ns`
+    NSPROXY_NET_NS,
+    /// `syscall_trace_enter.args`
+    SYSCALL_ARGS,
+    /// `syscall_trace_exit.ret`
+    SYSCALL_RETURNED,
+    /// `trace_event_raw_mm_compaction_try_to_compact_pages.order`
+    COMPACTION_TRY_ORDER,
+    /// `trace_event_raw_mm_compaction_try_to_compact_pages.gfp_mask`
+    COMPACTION_TRY_GFP,
+    /// `trace_event_raw_mm_compaction_end.status`
+    COMPACTION_END_STATUS,
+    /// `trace_event_raw_mm_compaction_defer_template.order`
+    COMPACTION_DEFERRED_ORDER,
+    /// `trace_event_raw_mm_vmscan_direct_reclaim_begin_template.order`
+    RECLAIM_BEGIN_ORDER,
+    /// `trace_event_raw_mm_vmscan_direct_reclaim_begin_template.gfp_flags`
+    RECLAIM_BEGIN_GFP,
+    /// `trace_event_raw_mm_vmscan_direct_reclaim_end_template.nr_reclaimed`
+    RECLAIM_END_RECLAIMED,
 }
 
 /// 1 if every offset that reading zones takes is known.

@@ -53,6 +53,8 @@ pub enum Kind {
     OomKilled = 11,
     /// [`CgroupMade`]
     CgroupMade = 12,
+    /// [`ReclaimEnded`], but of a memory cgroup's memory, inside a creation
+    MemcgReclaimEnded = 13,
 }
 
 /// What the kernel side counts, per CPU; the index into the map `COUNTERS`.
@@ -63,9 +65,11 @@ pub enum Counter {
     LostCreationEvents,
     /// Records for which the ring of everything else (`--all`) had no room.
     LostOtherEvents,
-    /// Creations that could not be tracked because the table of threads was full.
+    /// Creations that could not be tracked: the table of threads was full, or the arguments of the
+    /// system call could not be read in time.
     UntrackedCreations,
-    /// Tracked creations whose return was never seen, found when their thread id came up again.
+    /// Returns that were never seen: of a creation, found when its thread id came up again, or of
+    /// something inside one, found when that ended.
     UnseenReturns,
     /// Slow paths entered outside any creation, retries included.
     OutsideSlowPaths,
@@ -121,19 +125,21 @@ pub struct CgroupPath {
     pub names: [[u8; CGROUP_NAME_LEN]; CGROUP_LEVELS],
 }
 
-/// A thread entered `copy_net_ns` with `CLONE_NEWNET`.
+/// A thread entered `copy_net_ns` with `CLONE_NEWNET`, or a system call that will call it.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
 #[repr(C)]
 pub struct NetnsSetupBegan {
     /// Who and when.
     pub head: Head,
+    /// Flags of the system call, where that is all that is seen; 0 if it is `copy_net_ns` itself.
+    pub call_flags: u64,
     /// The task's memory cgroup where the memory controller has a hierarchy of its own (v1), else
     /// its cgroup in the v2 hierarchy.
     pub cgroup: CgroupPath,
 }
 
-/// `copy_net_ns` returned.
+/// `copy_net_ns`, or the system call around it, returned.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
 #[repr(C)]
@@ -144,7 +150,7 @@ pub struct NetnsSetupEnded {
     pub errno: i32,
     /// Inode of the new namespace; 0 if there is none or it could not be read.
     pub netns: u32,
-    /// Records of this creation for which the ring had no room.
+    /// Records of this creation for which the ring had no room, and returns that were not seen.
     pub lost: u32,
     /// Always 0.
     pub reserved: u32,

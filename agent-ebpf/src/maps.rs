@@ -20,7 +20,7 @@ pub(crate) static OTHER_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024, 0)
 #[map]
 pub(crate) static CGROUP_EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 
-/// Threads inside `copy_net_ns`, by thread id.
+/// Threads inside `copy_net_ns` or a system call around it, by thread id.
 #[map]
 pub(crate) static CREATING: HashMap<u32, Thread> = HashMap::with_max_entries(4096, 0);
 
@@ -31,6 +31,10 @@ pub(crate) static OUTSIDE: LruHashMap<u32, Thread> = LruHashMap::with_max_entrie
 /// The program that reads one zone, put there by the agent.
 #[map]
 pub(crate) static ZONE_WALK: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Calls of clone3 whose arguments could not be read on the way in, by thread id: their address.
+#[map]
+pub(crate) static UNREAD_CALLS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(256, 0);
 
 /// See [`Counter`].
 #[map]

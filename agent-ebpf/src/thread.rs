@@ -27,6 +27,8 @@ pub(crate) struct Thread {
     pub(crate) compaction: Stall,
     /// Direct reclaim under way.
     pub(crate) reclaim: Stall,
+    /// Reclaim of a memory cgroup's memory under way.
+    pub(crate) memcg_reclaim: Stall,
     /// `name` of the slab cache that is being created.
     pub(crate) cache_name: u64,
     /// Object size of the slab cache that is being created.
@@ -94,6 +96,7 @@ impl Thread {
             order: 0,
             compaction: Stall::NONE,
             reclaim: Stall::NONE,
+            memcg_reclaim: Stall::NONE,
             cache_name: 0,
             cache_size: 0,
             pernet_ops: 0,
@@ -107,7 +110,20 @@ impl Thread {
     /// Whether the thread is inside compaction or reclaim: what it allocates there is the memory
     /// manager's own business, and must not be taken for the allocation that waits.
     pub(crate) fn is_stalled(&self) -> bool {
-        self.compaction.is_under_way() || self.reclaim.is_under_way()
+        self.compaction.is_under_way()
+            || self.reclaim.is_under_way()
+            || self.memcg_reclaim.is_under_way()
+    }
+}
+
+impl Thread {
+    /// Whether a return inside the creation was never seen: all that began in it has ended when it
+    /// ends.
+    pub(crate) fn has_open_ends(&self) -> bool {
+        self.compaction.since != 0
+            || self.reclaim.since != 0
+            || self.cache_name != 0
+            || self.pernet_ops != 0
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Outcome {
     Recovered,
     /// It had the OOM killer called; what became of it then is not known.
     CalledOomKiller,
+    /// It met trouble, and how it came back can't be seen on this kernel.
+    Unknown,
 }
 
 /// An allocation that failed or stalled.
@@ -72,9 +74,16 @@ impl Allocation {
 #[derive(Debug, Default)]
 pub struct Tracker {
     current: Option<Allocation>,
+    blind_to_failures: bool,
 }
 
 impl Tracker {
+    /// For a kernel on which failed allocations can't be seen, if `blind_to_failures`: every
+    /// allocation that enters the slow path may be one.
+    pub fn new(blind_to_failures: bool) -> Self {
+        Self { current: None, blind_to_failures }
+    }
+
     /// Takes one event and returns the allocation that it ends, if that was in trouble. Events
     /// that are not about an allocation change nothing.
     pub fn push(&mut self, time_ns: u64, event: &Event) -> Option<Allocation> {
@@ -106,6 +115,7 @@ impl Tracker {
             }
             Event::NetnsSetupBegan { .. }
             | Event::NetnsSetupEnded { .. }
+            | Event::MemcgReclaimEnded { .. }
             | Event::SlabCacheCreated { .. }
             | Event::PernetInitFailed { .. }
             | Event::ChargeFailed(_)
@@ -116,7 +126,14 @@ impl Tracker {
 
     /// Ends what is under way; returns it if it was in trouble.
     pub fn finish(&mut self) -> Option<Allocation> {
-        let mut ended = self.current.take().filter(Allocation::in_trouble)?;
+        let mut ended = self.current.take()?;
+        if self.blind_to_failures {
+            ended.outcome = Outcome::Unknown;
+            return Some(ended);
+        }
+        if !ended.in_trouble() {
+            return None;
+        }
         if ended.failure.is_some() {
             ended.outcome =
                 if ended.gfp.has_fallback() { Outcome::FellBack } else { Outcome::Failed };
@@ -178,6 +195,20 @@ mod tests {
     #[test]
     fn entering_the_slow_path_is_no_trouble() {
         assert_eq!(run(&[entered(0x40cc0, 6), entered(0xcc0, 0)]), []);
+    }
+
+    #[test]
+    fn unseen_failures_leave_every_outcome_open() {
+        let story = [
+            entered(0x40cc0, 6),
+            compacted(0x40cc0, 6, CompactResult::Deferred),
+            entered(0xcc0, 3),
+        ];
+        let mut tracker = Tracker::new(true);
+        let mut ended: Vec<Allocation> = story.iter().filter_map(|e| tracker.push(1, e)).collect();
+        ended.extend(tracker.finish());
+        let told: Vec<_> = ended.iter().map(|a| (a.order, a.outcome)).collect();
+        assert_eq!(told, [(6, Outcome::Unknown), (3, Outcome::Unknown)]);
     }
 
     #[test]

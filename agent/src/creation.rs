@@ -1,5 +1,5 @@
 //! Evidence, put together into container creations, and into incidents outside of them.
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome, Tracker},
@@ -16,6 +16,10 @@ const MAX_DETAILS: usize = 32;
 const MAX_OPEN: usize = 4096;
 /// An allocation outside a creation is over when its thread has been quiet for this long.
 const OUTSIDE_QUIET_NS: u64 = 500_000_000;
+
+/// Errors that no program ever sees: a signal came first, and the kernel makes the system call
+/// anew, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
+const RESTARTS: RangeInclusive<i32> = 512..=516;
 
 /// How a creation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +58,17 @@ pub struct PernetInit {
     pub errno: i32,
 }
 
+/// What a creation's charges to a memory cgroup waited for: a hint at a limit, not a proof of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemcgReclaims {
+    /// How often the cgroup's memory was reclaimed.
+    pub count: u64,
+    /// Pages freed in all.
+    pub reclaimed: u64,
+    /// How long that took in all, in nanoseconds; part of the creation's stall.
+    pub stall_ns: u64,
+}
+
 /// One network namespace, set up for a container or not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Creation {
@@ -63,6 +78,8 @@ pub struct Creation {
     pub task: Task,
     /// Its cgroup when it began; `None` if the beginning was not seen.
     pub cgroup: Option<CgroupPath>,
+    /// Flags of the system call, where this is the whole call and not the namespace's setup alone.
+    pub call_flags: Option<u64>,
     /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
     pub began_ns: u64,
     /// When it ended.
@@ -77,6 +94,8 @@ pub struct Creation {
     pub allocations_omitted: u64,
     /// How long it waited in direct compaction and reclaim in all, in nanoseconds.
     pub stall_ns: u64,
+    /// Reclaim of a memory cgroup's memory for its charges; `None` if there was none.
+    pub memcg_reclaims: Option<MemcgReclaims>,
     /// Slab caches asked for, in time order.
     pub slab_caches: Vec<SlabCache>,
     /// The subsystem that failed.
@@ -92,7 +111,9 @@ pub struct Creation {
 impl Creation {
     /// How it ended.
     pub fn outcome(&self) -> Outcome {
-        let failure = |a: &Allocation| a.outcome != AllocationOutcome::Recovered;
+        let failure = |a: &Allocation| {
+            matches!(a.outcome, AllocationOutcome::Failed | AllocationOutcome::FellBack)
+        };
         if self.errno.is_some() {
             Outcome::Failed
         } else if self.allocations.iter().any(failure) {
@@ -111,6 +132,7 @@ impl Creation {
             let spare = |outcome| self.allocations.iter().position(|a| a.outcome == outcome);
             let at = spare(AllocationOutcome::Recovered)
                 .or_else(|| spare(AllocationOutcome::FellBack))
+                .or_else(|| spare(AllocationOutcome::Unknown))
                 .unwrap_or(0);
             self.allocations.remove(at);
             self.allocations_omitted += 1;
@@ -160,9 +182,15 @@ pub struct Correlator {
     outside: HashMap<u32, Outside>,
     ended: u64,
     dropped: u64,
+    blind_to_failures: bool,
 }
 
 impl Correlator {
+    /// For a kernel on which failed allocations can't be seen, if `blind_to_failures`.
+    pub fn new(blind_to_failures: bool) -> Self {
+        Self { blind_to_failures, ..Self::default() }
+    }
+
     /// Takes one piece of evidence; returns the stories that it ends.
     pub fn push(&mut self, evidence: Evidence) -> Vec<Story> {
         match evidence.creation {
@@ -192,7 +220,7 @@ impl Correlator {
     fn inside(&mut self, key: CreationKey, evidence: Evidence) -> Option<Story> {
         if !self.open.contains_key(&key) {
             self.make_room(key);
-            self.open.insert(key, Open::new(key, &evidence));
+            self.open.insert(key, Open::new(key, &evidence, self.blind_to_failures));
         }
         let open = self.open.get_mut(&key)?;
         let Evidence { time_ns, task, event, .. } = evidence;
@@ -208,7 +236,16 @@ impl Correlator {
         }
         let creation = &mut open.creation;
         match event {
-            Event::NetnsSetupBegan { cgroup } => creation.cgroup = Some(cgroup),
+            Event::NetnsSetupBegan { cgroup, call_flags } => {
+                (creation.cgroup, creation.call_flags) = (Some(cgroup), call_flags);
+            }
+            Event::MemcgReclaimEnded { reclaimed, stall_ns, .. } => {
+                let reclaims = creation.memcg_reclaims.get_or_insert_default();
+                reclaims.count += 1;
+                reclaims.reclaimed = reclaims.reclaimed.saturating_add(reclaimed);
+                reclaims.stall_ns = reclaims.stall_ns.saturating_add(stall_ns);
+                creation.stall_ns = creation.stall_ns.saturating_add(stall_ns);
+            }
             Event::SlabCacheCreated { name, size, failed } => {
                 if creation.slab_caches.len() == MAX_DETAILS {
                     creation.slab_caches.remove(0);
@@ -221,6 +258,9 @@ impl Correlator {
             }
             Event::NetnsSetupEnded { errno, netns, lost } => {
                 let Open { mut creation, mut tracker } = self.open.remove(&key)?;
+                if errno.is_some_and(|errno| RESTARTS.contains(&errno)) {
+                    return None;
+                }
                 if let Some(allocation) = tracker.finish() {
                     creation.keep(allocation);
                 }
@@ -277,7 +317,9 @@ impl Correlator {
         let Evidence { time_ns, task, event, .. } = evidence;
         let full = self.outside.len() >= MAX_OPEN && !self.outside.contains_key(&task.tid);
         let mut ended = if full { self.flush_outside(None) } else { Vec::new() };
-        let thread = self.outside.entry(task.tid).or_default();
+        let blind = self.blind_to_failures;
+        let new = || Outside { tracker: Tracker::new(blind), ..Outside::default() };
+        let thread = self.outside.entry(task.tid).or_insert_with(new);
         if let Some(allocation) = thread.tracker.push(time_ns, &event) {
             ended.extend(thread.story(allocation));
         }
@@ -291,11 +333,12 @@ impl Correlator {
 }
 
 impl Open {
-    fn new(key: CreationKey, evidence: &Evidence) -> Self {
+    fn new(key: CreationKey, evidence: &Evidence, blind_to_failures: bool) -> Self {
         let creation = Creation {
             id: 0,
             task: evidence.task.clone(),
             cgroup: None,
+            call_flags: None,
             began_ns: key.began_ns,
             ended_ns: evidence.time_ns,
             errno: None,
@@ -303,13 +346,14 @@ impl Open {
             allocations: Vec::new(),
             allocations_omitted: 0,
             stall_ns: 0,
+            memcg_reclaims: None,
             slab_caches: Vec::new(),
             pernet_init: None,
             charges: Vec::new(),
             oom_kills: Vec::new(),
             events_lost: false,
         };
-        Self { creation, tracker: Tracker::default() }
+        Self { creation, tracker: Tracker::new(blind_to_failures) }
     }
 }
 
@@ -321,8 +365,9 @@ impl Outside {
 
     /// Only what failed or stalled at an order above 0 is worth telling.
     fn story(&self, allocation: Allocation) -> Option<Story> {
-        let trouble =
-            allocation.outcome != AllocationOutcome::Recovered || allocation.stall_ns > STALL_NS;
+        let failed =
+            matches!(allocation.outcome, AllocationOutcome::Failed | AllocationOutcome::FellBack);
+        let trouble = failed || allocation.stall_ns > STALL_NS;
         if allocation.order == 0 || !trouble {
             return None;
         }

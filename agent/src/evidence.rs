@@ -46,6 +46,9 @@ pub enum Event {
         /// The task's cgroup: the memory controller's where that has a hierarchy of its own (v1),
         /// else the v2 one.
         cgroup: CgroupPath,
+        /// Flags of the system call that does it, where that is all that is seen: then the
+        /// creation is the whole call.
+        call_flags: Option<u64>,
     },
     /// That setup returned.
     NetnsSetupEnded {
@@ -88,6 +91,18 @@ pub enum Event {
         /// gfp mask.
         gfp: Gfp,
         /// Order.
+        order: u32,
+        /// Pages it freed.
+        reclaimed: u64,
+        /// How long the task was in it, in nanoseconds.
+        stall_ns: u64,
+    },
+    /// Reclaim of a memory cgroup's memory returned: a charge to it had found no room. It may
+    /// have found some then.
+    MemcgReclaimEnded {
+        /// gfp mask of the charge.
+        gfp: Gfp,
+        /// Order, 0 on all known kernels.
         order: u32,
         /// Pages it freed.
         reclaimed: u64,
@@ -180,6 +195,12 @@ pub struct CgroupPath {
 }
 
 impl CgroupPath {
+    /// A path from the root, `/a/b`.
+    pub fn parse(path: &str) -> Self {
+        let names = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Self { names, truncated: false }
+    }
+
     /// As a path from the root; `/…/` at its beginning where names are missing.
     pub fn display(&self) -> String {
         let start = if self.truncated { "/…/" } else { "/" };

@@ -2,7 +2,8 @@
 //! log has and the kernel's own events have not are here too.
 use crate::{
     allocation::Allocation,
-    evidence::{OomKill, OomScope},
+    container::{Container, pod_uid},
+    evidence::{CgroupPath, OomKill, OomScope},
     kernel::gfp::Gfp,
     source::kernel_log::{
         line::LogTime,
@@ -27,6 +28,8 @@ pub struct LogIncident {
     pub pid: Option<u32>,
     /// Its name, from outside.
     pub comm: Option<String>,
+    /// The cgroup of the task that asked for memory or was killed, as far as the log names it.
+    pub cgroup: Option<String>,
     /// Allocations in trouble, in time order.
     pub allocations: Vec<Allocation>,
     /// What the masks without names can mean, where the kernel is not known: the first
@@ -157,6 +160,54 @@ pub struct Buddyinfo {
     pub name: String,
     /// Free blocks per order, from order 0.
     pub blocks: Vec<u64>,
+}
+
+/// The container that an incident is about, as far as the log names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogContainer {
+    /// The runtime.
+    pub runtime: Option<&'static str>,
+    /// Its id.
+    pub id: Option<String>,
+    /// The pod's uid.
+    pub pod_uid: Option<String>,
+    /// The pod's name.
+    pub pod: Option<String>,
+    /// The pod's namespace.
+    pub namespace: Option<String>,
+}
+
+impl LogIncident {
+    /// The container, by what programs say of it and by the cgroups that the kernel names.
+    pub fn container(&self) -> Option<LogContainer> {
+        let mut found = LogContainer::default();
+        for failure in &self.containers {
+            let set = |to: &mut Option<String>, from: &Option<String>| {
+                if to.is_none() {
+                    to.clone_from(from);
+                }
+            };
+            set(&mut found.id, &failure.container);
+            set(&mut found.pod, &failure.pod);
+            set(&mut found.namespace, &failure.namespace);
+            set(&mut found.pod_uid, &failure.pod_uid);
+        }
+        let of_memcg = self.memcg.as_ref().and_then(|memcg| memcg.path.as_deref());
+        let of_slab = self.slab_failures.iter().find_map(SlabFailed::memcg);
+        for path in [self.cgroup.as_deref(), of_memcg, of_slab].into_iter().flatten() {
+            let path = CgroupPath::parse(path);
+            if let Some(container) = Container::from_path(&path) {
+                let ours = found.id.get_or_insert_with(|| container.id.clone());
+                if *ours == container.id {
+                    found.runtime = found.runtime.or(container.runtime);
+                    found.pod_uid = found.pod_uid.take().or(container.pod_uid);
+                }
+            } else if found.pod_uid.is_none() {
+                found.pod_uid = path.names.iter().rev().find_map(|name| pod_uid(name));
+            }
+        }
+        (found != LogContainer::default()).then_some(found)
+    }
 }
 
 impl SlabFailed {

@@ -12,7 +12,7 @@ use nix::unistd::ftruncate;
 use crate::channel::Channel;
 use crate::{helper, node};
 
-const PAGE: usize = 4096;
+const PAGE: u64 = 4096;
 /// Left alone so that nothing has to be killed while the mapping grows.
 const MARGIN_KIB: u64 = 16 * 1024;
 
@@ -44,11 +44,11 @@ pub(crate) fn run_child() -> Result<()> {
     // The memory's holder must be the last one to be killed, or the fragmentation goes with it.
     fs::write("/proc/self/oom_score_adj", "-1000").context("can't protect the fragmenter")?;
     let kib = node::meminfo_kib("MemAvailable")?.saturating_sub(MARGIN_KIB);
-    let pages = kib as usize * 1024 / PAGE;
-    let length = NonZeroUsize::new(pages * PAGE).context("there is no free memory to fragment")?;
+    let size = kib * 1024 / PAGE * PAGE;
+    let length = NonZeroUsize::new(size as usize).context("there is no free memory to fragment")?;
     let file =
         memfd_create("fragmenter", MFdFlags::empty()).context("can't create a memory file")?;
-    ftruncate(&file, length.get() as i64).context("can't size the memory file")?;
+    ftruncate(&file, size.cast_signed()).context("can't size the memory file")?;
     // SAFETY: a mapping at an address of the kernel's choice touches no memory of ours.
     let start = unsafe {
         mmap(
@@ -64,8 +64,8 @@ pub(crate) fn run_child() -> Result<()> {
     // SAFETY: the range is exactly the mapping above; locking changes no content.
     unsafe { mlock(start, length.get()) }.with_context(|| format!("can't lock {kib} KiB"))?;
     let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    for page in (0..pages).step_by(2) {
-        fallocate(&file, hole, (page * PAGE) as i64, PAGE as i64)
+    for offset in (0..size).step_by(2 * PAGE as usize) {
+        fallocate(&file, hole, offset.cast_signed(), PAGE.cast_signed())
             .context("can't free every other page")?;
     }
     helper::stay()

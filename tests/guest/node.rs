@@ -1,32 +1,64 @@
 //! The node: file systems, kernel settings, the module, and how much memory is free.
 
+use std::ffi::CStr;
 use std::fs;
 
 use anyhow::{Context, Result};
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
+use serde::Deserialize;
 
 use crate::channel::Channel;
 
-const MOUNTS: [(&str, &str); 8] = [
+const MOUNTS: [(&str, &str); 7] = [
     ("proc", "/proc"),
     ("sysfs", "/sys"),
     ("devtmpfs", "/dev"),
-    ("cgroup2", "/sys/fs/cgroup"),
     ("tracefs", "/sys/kernel/tracing"),
     ("debugfs", "/sys/kernel/debug"),
     ("tmpfs", "/run"),
     ("tmpfs", "/tmp"),
 ];
 
-/// Mounts what a node has mounted.
+/// Mounts what every node has mounted.
 pub(crate) fn mount_all() -> Result<()> {
-    for (kind, target) in MOUNTS {
-        // The kernel may have mounted devtmpfs already; a second one on top does no harm.
-        mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>)
-            .with_context(|| format!("can't mount {kind} on {target}"))?;
+    // The kernel may have mounted devtmpfs already; a second one on top does no harm.
+    MOUNTS.iter().try_for_each(|(kind, target)| mount_one(kind, target, None))
+}
+
+/// How the node's cgroups are mounted.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Cgroups {
+    /// One hierarchy.
+    V2,
+    /// One for each controller that runc asks for, v2's beside them.
+    V1,
+}
+
+/// Mounts the cgroups.
+pub(crate) fn mount_cgroups(cgroups: Cgroups) -> Result<()> {
+    const ROOT: &str = "/sys/fs/cgroup";
+    match cgroups {
+        Cgroups::V2 => mount_one("cgroup2", ROOT, None),
+        Cgroups::V1 => {
+            mount_one("tmpfs", ROOT, None)?;
+            for controller in ["memory", "pids", "freezer", "devices"] {
+                let target = format!("{ROOT}/{controller}");
+                fs::create_dir(&target).with_context(|| format!("can't create {target}"))?;
+                mount_one("cgroup", &target, Some(controller))
+                    .with_context(|| format!("this kernel has no v1 {controller} controller"))?;
+            }
+            let unified = format!("{ROOT}/unified");
+            fs::create_dir(&unified).with_context(|| format!("can't create {unified}"))?;
+            mount_one("cgroup2", &unified, None)
+        }
     }
-    Ok(())
+}
+
+fn mount_one(kind: &str, target: &str, options: Option<&str>) -> Result<()> {
+    mount(Some(kind), target, Some(kind), MsFlags::empty(), options)
+        .with_context(|| format!("can't mount {kind} on {target}"))
 }
 
 /// Writes a kernel setting: `set("vm/nr_hugepages", "64")`.
@@ -40,12 +72,17 @@ pub(crate) fn quiet_console() -> Result<()> {
     set("kernel/printk", "4")
 }
 
+/// Loads a test module: `load_module("fragwatch_pernet", c"order=6")`.
+pub(crate) fn load_module(name: &str, parameters: &CStr) -> Result<()> {
+    let path = format!("/{name}.ko");
+    let file = fs::File::open(&path).with_context(|| format!("can't open {path}"))?;
+    finit_module(&file, parameters, ModuleInitFlags::empty())
+        .with_context(|| format!("the kernel doesn't take {path} with {parameters:?}"))
+}
+
 /// Loads the module that wants an order-6 block for each network namespace.
 pub(crate) fn load_pernet_module(channel: &Channel) -> Result<()> {
-    const PATH: &str = "/fragwatch_pernet.ko";
-    let file = fs::File::open(PATH).with_context(|| format!("can't open {PATH}"))?;
-    finit_module(&file, c"", ModuleInitFlags::empty())
-        .with_context(|| format!("the kernel doesn't take {PATH}"))?;
+    load_module("fragwatch_pernet", c"")?;
     channel
         .node("module fragwatch_pernet loaded: a new network namespace takes 256 KiB in one piece");
     Ok(())

@@ -1,7 +1,9 @@
 //! What happens on the node: one file per scenario.
 
+mod burst;
 mod endings;
 mod fallback;
+mod flood;
 mod healthy;
 mod order6;
 
@@ -35,11 +37,13 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 4] = [
+const SCENARIOS: [(&str, Scenario); 6] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
     ("endings", endings::run),
+    ("burst", burst::run),
+    ("flood", flood::run),
 ];
 
 /// Runs the scenario of that name.

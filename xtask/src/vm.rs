@@ -34,6 +34,9 @@ pub struct Args {
     /// What happens on the node; a wrong name lists those there are
     #[arg(long)]
     pub scenario: String,
+    /// Which cgroup hierarchies the node has; v1's need a kernel before 6.12
+    #[arg(long, value_enum, default_value_t)]
+    pub cgroups: Cgroups,
     /// Seconds after which the machine is killed
     #[arg(long, default_value_t = 300)]
     pub deadline: u64,
@@ -50,12 +53,36 @@ pub struct Request {
     pub scenario: String,
     /// What fragwatch is called with.
     pub args: Vec<String>,
+    /// How the node's cgroups are mounted.
+    pub cgroups: Cgroups,
     /// Whether fragwatch shall colour its output.
     pub colour: bool,
     /// How long the machine may live.
     pub deadline: Duration,
     /// The name of the directory of results, under `target/vm/<kernel>`.
     pub results: String,
+}
+
+/// How a node's cgroups are mounted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cgroups {
+    /// One hierarchy for everything.
+    #[default]
+    V2,
+    /// One hierarchy per controller, and v2's without controllers beside them, as in systemd's
+    /// hybrid mode.
+    V1,
+}
+
+impl Cgroups {
+    /// What the command line and the guest call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V2 => "v2",
+            Self::V1 => "v1",
+        }
+    }
 }
 
 /// What there is to see while it runs.
@@ -95,6 +122,7 @@ impl Request {
             kernel: kernel.to_owned(),
             scenario: scenario.to_owned(),
             args: vec!["trace".to_owned()],
+            cgroups: Cgroups::V2,
             colour: false,
             deadline: Duration::from_mins(5),
             results: scenario.to_owned(),
@@ -117,6 +145,10 @@ pub fn command(args: &Args) -> Result<ExitCode> {
     let mut request = Request::new(&args.kernel, &args.scenario);
     if !args.args.is_empty() {
         request.args.clone_from(&args.args);
+    }
+    request.cgroups = args.cgroups;
+    if args.cgroups == Cgroups::V1 {
+        request.results += "-v1";
     }
     request.colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     request.deadline = Duration::from_secs(args.deadline);
@@ -149,7 +181,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
     let programs = initramfs::Programs {
         fragwatch: paths::target().join("release/fragwatch"),
         guest: build::guest()?,
-        module: build::kernel_module(&kernel)?,
+        modules: build::kernel_modules(&kernel)?,
     };
     // From here on Ctrl-C must find somebody who kills QEMU.
     for signal in [SIGINT, SIGTERM] {

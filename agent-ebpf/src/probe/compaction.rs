@@ -1,17 +1,30 @@
-//! `enum compact_result try_to_compact_pages(gfp_t, unsigned int order, unsigned int alloc_flags,
-//! const struct alloc_context *, enum compact_priority, struct page **)`
-//! (5.10–7.2; mm/compaction.c): direct compaction.
+//! Direct compaction, from either of:
+//! - `enum compact_result try_to_compact_pages(gfp_t, unsigned int order, unsigned int alloc_flags,
+//!   const struct alloc_context *, enum compact_priority, struct page **)`
+//!   (5.10–7.2; mm/compaction.c);
+//! - tracepoints inside it (5.10–7.2; include/trace/events/compaction.h):
+//!   `compaction:mm_compaction_try_to_compact_pages` says for which allocation, and then one of
+//!   `mm_compaction_deferred` and `mm_compaction_begin` with `mm_compaction_end` comes for each
+//!   zone that it does not skip. So there is one result for each zone, not one for all; the
+//!   function's own is the largest of them.
 use aya_ebpf::{
-    macros::{fentry, fexit, kprobe, kretprobe},
-    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+    EbpfContext,
+    macros::{fentry, fexit, kprobe, kretprobe, tracepoint},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
 use fragwatch_ebpf::{CompactionEnded, Counter, Kind};
 
 use crate::{
     emit::{emit, head, now},
-    kernel::argument,
-    thread::{self, Stall},
+    kernel::{
+        self, COMPACTION_DEFERRED_ORDER, COMPACTION_END_STATUS, COMPACTION_TRY_GFP,
+        COMPACTION_TRY_ORDER, argument,
+    },
+    thread::{self, Stall, Thread},
 };
+
+/// `COMPACT_DEFERRED` of `enum compact_result`.
+const DEFERRED: u32 = 2;
 
 #[inline(always)]
 fn enter(gfp: u32, order: u32, alloc_context: u64) {
@@ -29,12 +42,17 @@ fn enter(gfp: u32, order: u32, alloc_context: u64) {
 #[inline(always)]
 fn leave(result: u32) {
     let Some(thread) = thread::creating().or_else(thread::watched_outside) else { return };
-    let Stall { since, gfp, order } = thread.compaction;
+    let since = thread.compaction.since;
     if since == 0 {
         return;
     }
     thread.compaction.since = 0;
-    let stall_ns = now().saturating_sub(since);
+    tell(thread, result, now().saturating_sub(since));
+}
+
+#[inline(always)]
+fn tell(thread: &Thread, result: u32, stall_ns: u64) {
+    let Stall { gfp, order, .. } = thread.compaction;
     let creation = thread.creation_ns;
     emit::<CompactionEnded>(creation, |record| {
         let ended = CompactionEnded {
@@ -74,5 +92,53 @@ fn compaction_kprobe(ctx: ProbeContext) -> u32 {
 #[kretprobe]
 fn compaction_kretprobe(ctx: RetProbeContext) -> u32 {
     leave(ctx.ret());
+    0
+}
+
+#[tracepoint]
+fn compaction_try_tracepoint(ctx: TracePointContext) -> u32 {
+    let event = ctx.as_ptr() as u64;
+    let order = kernel::read(event, COMPACTION_TRY_ORDER.load());
+    let gfp = kernel::read(event, COMPACTION_TRY_GFP.load());
+    if let (Some(order), Some(gfp)) = (order, gfp)
+        && let Some(thread) = thread::allocating(Counter::OutsideCompactions)
+        && !thread.is_stalled()
+    {
+        // No zone is being compacted yet.
+        thread.compaction = Stall { since: 0, gfp, order };
+    }
+    0
+}
+
+#[tracepoint]
+fn compaction_begin_tracepoint(_ctx: TracePointContext) -> u32 {
+    if let Some(thread) = thread::creating().or_else(thread::watched_outside)
+        // Order 0: no allocation is known that it is for.
+        && thread.compaction.order != 0
+        && !thread.is_stalled()
+    {
+        thread.compaction.since = now();
+    }
+    0
+}
+
+#[tracepoint]
+fn compaction_end_tracepoint(ctx: TracePointContext) -> u32 {
+    // No result has this number.
+    leave(kernel::read(ctx.as_ptr() as u64, COMPACTION_END_STATUS.load()).unwrap_or(u32::MAX));
+    0
+}
+
+#[tracepoint]
+fn compaction_deferred_tracepoint(ctx: TracePointContext) -> u32 {
+    if let Some(thread) = thread::creating().or_else(thread::watched_outside)
+        && let Some(order) =
+            kernel::read::<u32>(ctx.as_ptr() as u64, COMPACTION_DEFERRED_ORDER.load())
+        && order != 0
+        && thread.compaction.order == order
+        && !thread.is_stalled()
+    {
+        tell(thread, DEFERRED, 0);
+    }
     0
 }

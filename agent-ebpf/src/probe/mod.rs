@@ -5,6 +5,8 @@ mod allocation_failed;
 mod cgroup_made;
 mod compaction;
 mod memcg_charge;
+mod memcg_reclaim;
+mod netns_call;
 mod netns_setup;
 mod oom_kill;
 mod pernet_init;

@@ -17,10 +17,11 @@ use crate::{
 };
 
 /// `CLONE_NEWNET` of include/uapi/linux/sched.h. Without it the old namespace is only shared.
-const CLONE_NEWNET: u64 = 0x4000_0000;
+pub(super) const CLONE_NEWNET: u64 = 0x4000_0000;
 
+/// `call_flags` as in [`NetnsSetupBegan`].
 #[inline(always)]
-fn enter(ctx: &impl EbpfContext, flags: u64) {
+pub(super) fn enter(ctx: &impl EbpfContext, flags: u64, call_flags: u64) {
     if flags & CLONE_NEWNET == 0 {
         thread::drop_stale_creation();
         return;
@@ -36,18 +37,25 @@ fn enter(ctx: &impl EbpfContext, flags: u64) {
         // is written below before anything reads it; the arrays' rest is never read.
         let record = unsafe { &mut *record };
         record.head = head(Kind::NetnsSetupBegan, began);
+        record.call_flags = call_flags;
         cgroup::record_current(&mut record.cgroup);
     });
 }
 
+/// `netns` is asked for the new namespace if there is one; NULL if it is not known.
 #[inline(always)]
-fn leave(ctx: &impl EbpfContext, returned: u64) {
+pub(super) fn leave(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() -> u64) {
     let Some(thread) = thread::creating() else { return };
-    let (creation, lost) = (thread.creation_ns, thread.lost as u32);
+    let creation = thread.creation_ns;
+    let mut lost = thread.lost as u32;
+    if thread.has_open_ends() {
+        count(Counter::UnseenReturns);
+        lost += 1;
+    }
     thread::end_creation();
     let errno = errno_of(returned);
     debug!(ctx, "netns setup ends, tid {}, errno {}", thread::tid(), errno);
-    let netns = if errno == 0 { kernel::read(returned, NET_INUM.load()).unwrap_or(0) } else { 0 };
+    let netns = if errno == 0 { kernel::read(netns(), NET_INUM.load()).unwrap_or(0) } else { 0 };
     emit::<NetnsSetupEnded>(creation, |record| {
         let ended = NetnsSetupEnded {
             head: head(Kind::NetnsSetupEnded, creation),
@@ -63,27 +71,29 @@ fn leave(ctx: &impl EbpfContext, returned: u64) {
 
 #[fentry]
 fn netns_setup_fentry(ctx: FEntryContext) -> u32 {
-    enter(&ctx, argument(&ctx, 0));
+    enter(&ctx, argument(&ctx, 0), 0);
     0
 }
 
 #[fexit]
 fn netns_setup_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the three arguments.
-    leave(&ctx, argument(&ctx, 3));
+    let returned = argument(&ctx, 3);
+    leave(&ctx, returned, || returned);
     0
 }
 
 #[kprobe]
 fn netns_setup_kprobe(ctx: ProbeContext) -> u32 {
     if let Some(flags) = ctx.arg(0) {
-        enter(&ctx, flags);
+        enter(&ctx, flags, 0);
     }
     0
 }
 
 #[kretprobe]
 fn netns_setup_kretprobe(ctx: RetProbeContext) -> u32 {
-    leave(&ctx, ctx.ret());
+    let returned = ctx.ret();
+    leave(&ctx, returned, || returned);
     0
 }

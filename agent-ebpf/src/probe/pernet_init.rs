@@ -23,11 +23,13 @@ fn enter(ops: u64) {
 
 #[inline(always)]
 fn leave(errno: i32) {
+    let Some(thread) = thread::creating() else { return };
+    let ops = thread.pernet_ops;
+    thread.pernet_ops = 0;
     if errno >= 0 {
         return;
     }
-    let Some(thread) = thread::creating() else { return };
-    let init = kernel::read(thread.pernet_ops, PERNET_INIT.load()).unwrap_or(0);
+    let init = kernel::read(ops, PERNET_INIT.load()).unwrap_or(0);
     let (creation, began_ns) = (thread.creation_ns, thread.pernet_since);
     emit::<PernetInitFailed>(creation, |record| {
         let failed = PernetInitFailed {

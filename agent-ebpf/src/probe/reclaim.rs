@@ -1,14 +1,18 @@
-//! `unsigned long try_to_free_pages(struct zonelist *, int order, gfp_t, nodemask_t *)`
-//! (5.10–7.2; mm/vmscan.c): direct reclaim; returns the pages it freed.
+//! Direct reclaim, from either of:
+//! - `unsigned long try_to_free_pages(struct zonelist *, int order, gfp_t, nodemask_t *)`
+//!   (5.10–7.2; mm/vmscan.c), which returns the pages it freed;
+//! - the tracepoints `vmscan:mm_vmscan_direct_reclaim_begin` and `_end` inside it, behind where it
+//!   holds allocations back (`throttle_direct_reclaim`).
 use aya_ebpf::{
-    macros::{fentry, fexit, kprobe, kretprobe},
-    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+    EbpfContext,
+    macros::{fentry, fexit, kprobe, kretprobe, tracepoint},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
 use fragwatch_ebpf::{Counter, Kind, ReclaimEnded};
 
 use crate::{
     emit::{emit, head, now},
-    kernel::argument,
+    kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, argument},
     thread::{self, Stall},
 };
 
@@ -68,5 +72,22 @@ fn reclaim_kprobe(ctx: ProbeContext) -> u32 {
 #[kretprobe]
 fn reclaim_kretprobe(ctx: RetProbeContext) -> u32 {
     leave(ctx.ret());
+    0
+}
+
+#[tracepoint]
+fn reclaim_begin_tracepoint(ctx: TracePointContext) -> u32 {
+    let event = ctx.as_ptr() as u64;
+    let order = kernel::read(event, RECLAIM_BEGIN_ORDER.load());
+    let gfp = kernel::read(event, RECLAIM_BEGIN_GFP.load());
+    if let (Some(order), Some(gfp)) = (order, gfp) {
+        enter(gfp, order);
+    }
+    0
+}
+
+#[tracepoint]
+fn reclaim_end_tracepoint(ctx: TracePointContext) -> u32 {
+    leave(kernel::read(ctx.as_ptr() as u64, RECLAIM_END_RECLAIMED.load()).unwrap_or(0));
     0
 }

@@ -4,15 +4,20 @@
 //!   first instruction;
 //! - `void wake_all_kswapds(unsigned int order, gfp_t gfp, const struct alloc_context *ac)`
 //!   (5.10–6.12; inlined on 7.2), which it calls on entry and on every retry if the mask has
-//!   `__GFP_KSWAPD_RECLAIM`.
+//!   `__GFP_KSWAPD_RECLAIM`;
+//! - the tracepoint `compaction:mm_compaction_try_to_compact_pages` (5.10–7.2): only the slow path
+//!   tries direct compaction. `oom:reclaim_retry_zone` would not do: it knows no gfp mask, and an
+//!   order above 3 gets there with `__GFP_RETRY_MAYFAIL` only.
 use aya_ebpf::{
-    macros::{kprobe, perf_event},
-    programs::{PerfEventContext, ProbeContext},
+    EbpfContext,
+    macros::{kprobe, perf_event, tracepoint},
+    programs::{PerfEventContext, ProbeContext, TracePointContext},
 };
 use fragwatch_ebpf::{Counter, Kind, SlowPathEntered};
 
 use crate::{
     emit::{emit, head},
+    kernel::{self, COMPACTION_TRY_GFP, COMPACTION_TRY_ORDER},
     thread,
 };
 
@@ -58,5 +63,17 @@ fn slow_path_breakpoint(ctx: PerfEventContext) -> u32 {
     // SAFETY: the kernel hands over a live event, whose registers are those at the breakpoint.
     let registers = unsafe { (*ctx.ctx).regs };
     enter(registers.rdi as u32, registers.rsi as u32, registers.rdx);
+    0
+}
+
+#[tracepoint]
+fn slow_path_tracepoint(ctx: TracePointContext) -> u32 {
+    let event = ctx.as_ptr() as u64;
+    let order = kernel::read(event, COMPACTION_TRY_ORDER.load());
+    let gfp = kernel::read(event, COMPACTION_TRY_GFP.load());
+    if let (Some(order), Some(gfp)) = (order, gfp) {
+        // No context comes with it.
+        enter(gfp, order, 0);
+    }
     0
 }

@@ -57,7 +57,8 @@ fn began() -> Event {
     let id = "64bec1f2a0c54b7d8e9f00112233445566778899aabbccddeeff001122334455";
     let pod = "pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     let names = ["kubepods", "burstable", pod, id].map(str::to_owned).to_vec();
-    Event::NetnsSetupBegan { cgroup: CgroupPath { names, truncated: false } }
+    let cgroup = CgroupPath { names, truncated: false };
+    Event::NetnsSetupBegan { cgroup, call_flags: None }
 }
 
 fn ended(errno: Option<i32>) -> Event {
@@ -204,4 +205,55 @@ fn a_stall_outside_is_told_when_it_is_quiet() {
     assert_eq!(correlator.flush_outside(Some(later)).len(), 1);
     assert_eq!(correlator.flush_outside(Some(later)), []);
     assert_eq!(incident().allocation.stall_ns, 3_000_000);
+}
+
+#[test]
+fn reclaim_for_a_charge_is_part_of_the_stall() {
+    let reclaimed = |stall_ns| Event::MemcgReclaimEnded {
+        gfp: names_6_12().decode(0x400cc0),
+        order: 0,
+        reclaimed: 32,
+        stall_ns,
+    };
+    let creation = tell(vec![began(), reclaimed(700_000), reclaimed(800_000), ended(None)]);
+    assert_eq!(creation.outcome(), Outcome::Stalled);
+    let expected = MemcgReclaims { count: 2, reclaimed: 64, stall_ns: 1_500_000 };
+    assert_eq!(creation.memcg_reclaims, Some(expected));
+    assert_eq!(creation.allocations, []);
+    assert_eq!(ok_creation().memcg_reclaims, None);
+}
+
+/// Tells a story as it is seen without the hook on failed allocations.
+pub(crate) fn tell_blindly(errno: Option<i32>) -> Creation {
+    let mut correlator = Correlator::new(true);
+    let Event::NetnsSetupBegan { cgroup, .. } = began() else { unreachable!("`began` begins") };
+    // CLONE_NEWNET and CLONE_NEWIPC
+    let began = Event::NetnsSetupBegan { cgroup, call_flags: Some(0x4800_0000) };
+    let mut stories = Vec::new();
+    for (i, event) in [began, entered(), compacted(600), ended(errno)].into_iter().enumerate() {
+        stories.extend(correlator.push(at(Some(KEY), i as u64, event)));
+    }
+    match stories.pop() {
+        Some(Story::Creation(creation)) => *creation,
+        other => panic!("no creation: {other:?}"),
+    }
+}
+
+#[test]
+fn an_unseen_outcome_is_neither_failure_nor_recovery() {
+    let creation = tell_blindly(Some(libc::ENOMEM));
+    assert_eq!(creation.outcome(), Outcome::Failed);
+    assert_eq!(creation.allocations[0].outcome, AllocationOutcome::Unknown);
+    let creation = tell_blindly(None);
+    assert_eq!(creation.outcome(), Outcome::Ok, "it may have got its pages");
+    assert_eq!(creation.allocations[0].outcome, AllocationOutcome::Unknown);
+}
+
+#[test]
+fn a_call_that_the_kernel_makes_anew_is_no_failure() {
+    const ERESTARTNOINTR: i32 = 513;
+    let mut correlator = Correlator::default();
+    correlator.push(at(Some(KEY), 0, began()));
+    assert_eq!(correlator.push(at(Some(KEY), 1, ended(Some(ERESTARTNOINTR)))), []);
+    assert_eq!(correlator.unfinished(), 0);
 }

@@ -38,14 +38,24 @@ pub(super) enum Candidate {
     Breakpoint { function: &'static str, program: &'static str },
     /// Tracepoints, all of them or none: what is left on a kernel without kprobes.
     Tracepoints {
-        /// Program, category and event.
+        /// Program, category and event, in the order in which they are attached: what ends comes
+        /// before what begins.
         points: &'static [(&'static str, &'static str, &'static str)],
+        /// The records that their programs read, by their structures in BTF
+        /// (`kernel/offsets.rs`).
+        records: &'static [&'static str],
         /// What they don't show of what the hook is for, in words; `None` if they show all of it.
         lost: Option<&'static str>,
     },
 }
 
 use Candidate::{Breakpoint, Entry, EntryAndReturn, Exit, Tracepoints, Trampoline};
+
+/// What the tracepoints of direct and of memory cgroup reclaim hand over.
+const RECLAIM_RECORDS: &[&str] = &[
+    "trace_event_raw_mm_vmscan_direct_reclaim_begin_template",
+    "trace_event_raw_mm_vmscan_direct_reclaim_end_template",
+];
 
 pub(super) const HOOKS: &[Hook] = &[
     Hook {
@@ -63,6 +73,22 @@ pub(super) const HOOKS: &[Hook] = &[
                 entry: "netns_setup_kprobe",
                 exit: "netns_setup_kretprobe",
             },
+            Tracepoints {
+                points: &[
+                    ("unshare_exit_tracepoint", "syscalls", "sys_exit_unshare"),
+                    ("clone_exit_tracepoint", "syscalls", "sys_exit_clone"),
+                    ("clone3_exit_tracepoint", "syscalls", "sys_exit_clone3"),
+                    ("unshare_enter_tracepoint", "syscalls", "sys_enter_unshare"),
+                    ("clone_enter_tracepoint", "syscalls", "sys_enter_clone"),
+                    ("clone3_enter_tracepoint", "syscalls", "sys_enter_clone3"),
+                ],
+                records: &["syscall_trace_enter", "syscall_trace_exit"],
+                lost: Some(
+                    "which step of the system call an error comes from: another \
+                            namespace's, or a check before any was made; and the inode of a \
+                            namespace that clone made",
+                ),
+            },
         ],
     },
     Hook {
@@ -72,6 +98,18 @@ pub(super) const HOOKS: &[Hook] = &[
             Entry { function: "__alloc_pages_slowpath", program: "slow_path_kprobe" },
             Entry { function: "wake_all_kswapds", program: "wake_all_kswapds_kprobe" },
             Breakpoint { function: "__alloc_pages_slowpath", program: "slow_path_breakpoint" },
+            Tracepoints {
+                points: &[(
+                    "slow_path_tracepoint",
+                    "compaction",
+                    "mm_compaction_try_to_compact_pages",
+                )],
+                records: &["trace_event_raw_mm_compaction_try_to_compact_pages"],
+                lost: Some(
+                    "entries into the slow path that no direct compaction followed, such \
+                            as all of order 0; and the zones at a failure",
+                ),
+            },
         ],
     },
     Hook {
@@ -94,6 +132,24 @@ pub(super) const HOOKS: &[Hook] = &[
                 entry: "compaction_kprobe",
                 exit: "compaction_kretprobe",
             },
+            Tracepoints {
+                points: &[
+                    ("compaction_end_tracepoint", "compaction", "mm_compaction_end"),
+                    ("compaction_deferred_tracepoint", "compaction", "mm_compaction_deferred"),
+                    ("compaction_begin_tracepoint", "compaction", "mm_compaction_begin"),
+                    (
+                        "compaction_try_tracepoint",
+                        "compaction",
+                        "mm_compaction_try_to_compact_pages",
+                    ),
+                ],
+                records: &[
+                    "trace_event_raw_mm_compaction_end",
+                    "trace_event_raw_mm_compaction_defer_template",
+                    "trace_event_raw_mm_compaction_try_to_compact_pages",
+                ],
+                lost: Some("zones that direct compaction skipped"),
+            },
         ],
     },
     Hook {
@@ -110,6 +166,14 @@ pub(super) const HOOKS: &[Hook] = &[
                 function: "try_to_free_pages",
                 entry: "reclaim_kprobe",
                 exit: "reclaim_kretprobe",
+            },
+            Tracepoints {
+                points: &[
+                    ("reclaim_end_tracepoint", "vmscan", "mm_vmscan_direct_reclaim_end"),
+                    ("reclaim_begin_tracepoint", "vmscan", "mm_vmscan_direct_reclaim_begin"),
+                ],
+                records: RECLAIM_RECORDS,
+                lost: Some("how long an allocation was held back before direct reclaim"),
             },
         ],
     },
@@ -174,6 +238,14 @@ pub(super) const HOOKS: &[Hook] = &[
                 entry: "memcg_charge_kprobe",
                 exit: "memcg_charge_kretprobe",
             },
+            Tracepoints {
+                points: &[
+                    ("memcg_reclaim_end_tracepoint", "vmscan", "mm_vmscan_memcg_reclaim_end"),
+                    ("memcg_reclaim_begin_tracepoint", "vmscan", "mm_vmscan_memcg_reclaim_begin"),
+                ],
+                records: RECLAIM_RECORDS,
+                lost: Some("charges to a memory cgroup that failed: only reclaim for one is seen"),
+            },
         ],
     },
     Hook {
@@ -183,6 +255,7 @@ pub(super) const HOOKS: &[Hook] = &[
             Entry { function: "oom_kill_process", program: "oom_kill_kprobe" },
             Tracepoints {
                 points: &[("mark_victim_tracepoint", "oom", "mark_victim")],
+                records: &[],
                 lost: Some(
                     "the order of the allocation that called the OOM killer, and whose \
                             memory ran out",
@@ -195,6 +268,7 @@ pub(super) const HOOKS: &[Hook] = &[
         named: "cgroup_mkdir",
         candidates: &[Tracepoints {
             points: &[("cgroup_mkdir_tracepoint", "cgroup", "cgroup_mkdir")],
+            records: &[],
             lost: None,
         }],
     },

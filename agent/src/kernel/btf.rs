@@ -218,7 +218,7 @@ impl<'a> Btf<'a> {
                 ty = self.strip(type_id)?;
             }
             let member = self.direct_member(ty, name, MAX_NESTING)?;
-            offset += member.offset;
+            offset = member.offset.checked_add(offset)?;
             found = Some(Member { offset, type_id: member.type_id });
         }
         found
@@ -245,10 +245,16 @@ impl<'a> Btf<'a> {
                 && let Some(inner) = self.strip(type_id)
                 && let Some(member) = self.direct_member(inner, name, nesting - 1)
             {
-                return Some(Member { offset: offset + member.offset, ..member });
+                return Some(Member { offset: member.offset.checked_add(offset)?, ..member });
             }
         }
         None
+    }
+
+    /// Size in bytes of a member that is an integer or an enumeration.
+    pub fn size_of_number(&self, member: Member) -> Option<u32> {
+        let ty = self.strip(member.type_id)?;
+        matches!(ty.kind, KIND_INT | KIND_ENUM | KIND_ENUM64).then_some(ty.extent)
     }
 
     /// Elements of a member that is an array.

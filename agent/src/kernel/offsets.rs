@@ -13,9 +13,12 @@ enum From {
     Element(&'static str, &'static str, &'static str, &'static str),
     /// A counter in `zone.vm_stat`, whose elements are longs.
     ZoneCounter(&'static str),
+    /// Offset of a number in a structure: at least so many bytes long, of which the programs read
+    /// the first, the low ones. Tracepoints have kept a gfp mask in four bytes and in eight.
+    Number(&'static str, &'static str, u32),
 }
 
-use From::{Element, Member, Size, ZoneCounter};
+use From::{Element, Member, Number, Size, ZoneCounter};
 
 /// Name of the global in the programs, and where its value comes from.
 const TABLE: &[(&str, From)] = &[
@@ -66,6 +69,40 @@ const TABLE: &[(&str, From)] = &[
     ("CGROUP_EVENT_ID", Member("trace_event_raw_cgroup", &["id"])),
     ("CGROUP_EVENT_ROOT", Member("trace_event_raw_cgroup", &["root"])),
     ("CGROUP_EVENT_PATH", Member("trace_event_raw_cgroup", &["__data_loc_path"])),
+    ("TASK_NSPROXY", Member("task_struct", &["nsproxy"])),
+    ("NSPROXY_NET_NS", Member("nsproxy", &["net_ns"])),
+];
+
+/// What a tracepoint hands to its programs, by the structure. Only candidates that attach to it need
+/// it.
+const RECORDS: &[(&str, From)] = &[
+    ("SYSCALL_ARGS", Member("syscall_trace_enter", &["args"])),
+    ("SYSCALL_RETURNED", Number("syscall_trace_exit", "ret", 8)),
+    (
+        "COMPACTION_TRY_ORDER",
+        Number("trace_event_raw_mm_compaction_try_to_compact_pages", "order", 4),
+    ),
+    (
+        "COMPACTION_TRY_GFP",
+        Number("trace_event_raw_mm_compaction_try_to_compact_pages", "gfp_mask", 4),
+    ),
+    ("COMPACTION_END_STATUS", Number("trace_event_raw_mm_compaction_end", "status", 4)),
+    (
+        "COMPACTION_DEFERRED_ORDER",
+        Number("trace_event_raw_mm_compaction_defer_template", "order", 4),
+    ),
+    (
+        "RECLAIM_BEGIN_ORDER",
+        Number("trace_event_raw_mm_vmscan_direct_reclaim_begin_template", "order", 4),
+    ),
+    (
+        "RECLAIM_BEGIN_GFP",
+        Number("trace_event_raw_mm_vmscan_direct_reclaim_begin_template", "gfp_flags", 4),
+    ),
+    (
+        "RECLAIM_END_RECLAIMED",
+        Number("trace_event_raw_mm_vmscan_direct_reclaim_end_template", "nr_reclaimed", 8),
+    ),
 ];
 
 /// Globals that a kernel may lack without anything being lost: pages of CMA are counted with
@@ -84,6 +121,8 @@ pub struct Offsets {
     pub globals: Vec<(&'static str, u32)>,
     /// Names of those that this kernel does not have.
     pub missing: Vec<&'static str>,
+    /// Tracepoints' records of which this kernel lacks a member that the programs read.
+    pub unusable_records: Vec<&'static str>,
     /// How a zone's free areas lie in memory; `None` if zones can't be read on this kernel.
     pub areas: Option<AreasLayout>,
 }
@@ -130,6 +169,15 @@ pub fn resolve(btf: &Btf) -> Offsets {
             None => missing.push(*global),
         }
     }
+    let mut unusable_records = Vec::new();
+    for (global, from) in RECORDS {
+        match (value(btf, from), from) {
+            (Some(value), _) => globals.push((*global, value)),
+            (None, Member(record, _) | Number(record, ..)) => unusable_records.push(*record),
+            // Neither is part of a record.
+            (None, Size(_) | Element(..) | ZoneCounter(_)) => {}
+        }
+    }
     let areas = AreasLayout::from_btf(btf).filter(|areas| {
         areas.bytes() as usize <= fragwatch_ebpf::AREAS_LEN
             && !missing.iter().any(|global| reads_zones(global))
@@ -137,7 +185,7 @@ pub fn resolve(btf: &Btf) -> Offsets {
     if let Some(areas) = areas {
         globals.push(("ZONE_AREAS_LEN", areas.bytes()));
     }
-    Offsets { globals, missing, areas }
+    Offsets { globals, missing, unusable_records, areas }
 }
 
 fn value(btf: &Btf, from: &From) -> Option<u32> {
@@ -146,13 +194,25 @@ fn value(btf: &Btf, from: &From) -> Option<u32> {
             paths.iter().find_map(|path| btf.member(structure, path)).map(|m| m.offset)
         }
         Size(structure) => btf.size_of(structure),
+        Number(structure, name, bytes) => {
+            let member = btf.member(structure, name)?;
+            (btf.size_of_number(member)? >= *bytes).then_some(member.offset)
+        }
         Element(structure, array, enumeration, enumerator) => {
             let start = btf.member(structure, array)?.offset;
-            Some(start + btf.enumerator(enumeration, enumerator)? * 8)
+            at(start, btf.enumerator(enumeration, enumerator)?)
         }
         ZoneCounter(name) => {
             let start = btf.member("zone", "vm_stat")?.offset;
-            Some(start + btf.enumerator("zone_stat_item", name)? * 8)
+            at(start, btf.enumerator("zone_stat_item", name)?)
         }
     }
 }
+
+/// Where an element of an array of pointers or longs lies; `None` if that can't be.
+fn at(start: u32, element: u32) -> Option<u32> {
+    start.checked_add(element.checked_mul(8)?)
+}
+
+#[cfg(test)]
+mod tests;

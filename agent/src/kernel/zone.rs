@@ -164,12 +164,12 @@ impl Zone {
         true
     }
 
-    /// Whether the kernel's last attempt before an OOM kill, at order 0, found too little here:
-    /// that one is held to the `high` watermark (`__alloc_pages_may_oom`). `None` if it can't be
-    /// said.
-    pub fn too_little_before_oom(&self) -> Option<bool> {
-        let mark = self.high_watermark.filter(|_| !self.incomplete)?;
-        Some(self.free_for(Access::default()) <= mark.saturating_add(self.lowmem_reserve))
+    /// Whether it had so many free pages that no attempt at order 0 can have lacked them: more than
+    /// the `high` watermark or, where that was not read, twice `min`.
+    pub fn has_plenty(&self) -> bool {
+        let mark = self.high_watermark.unwrap_or(self.min_watermark.saturating_mul(2));
+        !self.incomplete
+            && self.free_for(Access::default()) > mark.saturating_add(self.lowmem_reserve)
     }
 
     /// Pages in free blocks of at least `order`.

@@ -1,5 +1,6 @@
 //! What is told, in one form or another.
 mod json;
+pub mod log;
 mod text;
 
 use std::io;
@@ -47,8 +48,10 @@ pub struct Loss {
     pub cgroup_events: u64,
     /// Creations not followed: too many threads at once.
     pub untracked_creations: u64,
-    /// Creations whose return was not seen.
+    /// Returns that were not seen: of creations, or of something inside one.
     pub unseen_returns: u64,
+    /// Times that the kernel skipped one of our programs, wherever that was.
+    pub missed_runs: u64,
 }
 
 impl Loss {
@@ -59,6 +62,7 @@ impl Loss {
             + self.cgroup_events
             + self.untracked_creations
             + self.unseen_returns
+            + self.missed_runs
     }
 }
 
@@ -67,8 +71,8 @@ impl Loss {
 pub struct OutsideCounts {
     /// Entries into the slow path.
     pub slow_paths: u64,
-    /// Allocations that came back NULL, with a fallback or without.
-    pub failures: u64,
+    /// Allocations that came back NULL, with a fallback or without; `None` if that is not seen.
+    pub failures: Option<u64>,
     /// Direct compactions.
     pub compactions: u64,
     /// Direct reclaims.
@@ -207,7 +211,7 @@ mod tests {
         summary.incidents = 1;
         summary.unfinished = 1;
         summary.outside =
-            OutsideCounts { slow_paths: 120, failures: 7, compactions: 9, reclaims: 31 };
+            OutsideCounts { slow_paths: 120, failures: Some(7), compactions: 9, reclaims: 31 };
         summary.slowest_report_us = Some(1830);
         report.summary(&summary)
     }

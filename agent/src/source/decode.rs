@@ -9,6 +9,7 @@ use fragwatch_ebpf::{
 };
 use zerocopy::FromBytes;
 
+use super::charge_limit::{self, PAGE_SIZE};
 use crate::{
     evidence::{
         CgroupPath, ChargeFailed, CompactResult, CreationKey, Event, Evidence, Failure, OomKill,
@@ -44,9 +45,6 @@ pub struct Decoder {
     /// Zones whose failure has not come yet, by thread, with the failure's time.
     pub zones: HashMap<u32, (u64, Vec<Zone>)>,
 }
-
-/// Bytes of a page on x86-64.
-const PAGE_SIZE: u64 = 4096;
 
 /// Threads whose zones are kept at a time. A failure follows its zones at once, so more of them
 /// than there are CPUs means that failures were lost.
@@ -104,13 +102,15 @@ impl Decoder {
         const CHARGE: u32 = Kind::ChargeFailed as u32;
         const OOM: u32 = Kind::OomKilled as u32;
         const CGROUP: u32 = Kind::CgroupMade as u32;
+        const MEMCG_RECLAIM: u32 = Kind::MemcgReclaimEnded as u32;
         Some(match kind {
             BEGAN => {
                 let r: NetnsSetupBegan = whole(record)?;
                 // Of a hierarchy of its own, the cgroup's id is another one too.
                 let cgroup_id = if r.cgroup.id == 0 { r.head.cgroup_id } else { r.cgroup.id };
                 let head = Head { cgroup_id, ..r.head };
-                (head, Event::NetnsSetupBegan { cgroup: cgroup_path(&r.cgroup) })
+                let call_flags = (r.call_flags != 0).then_some(r.call_flags);
+                (head, Event::NetnsSetupBegan { cgroup: cgroup_path(&r.cgroup), call_flags })
             }
             ENDED => {
                 let r: NetnsSetupEnded = whole(record)?;
@@ -138,6 +138,12 @@ impl Decoder {
                 let (gfp, order) = (self.gfp.decode(r.gfp), r.order);
                 let (reclaimed, stall_ns) = (r.reclaimed, r.stall_ns);
                 (r.head, Event::ReclaimEnded { gfp, order, reclaimed, stall_ns })
+            }
+            MEMCG_RECLAIM => {
+                let r: ReclaimEnded = whole(record)?;
+                let (gfp, order) = (self.gfp.decode(r.gfp), r.order);
+                let (reclaimed, stall_ns) = (r.reclaimed, r.stall_ns);
+                (r.head, Event::MemcgReclaimEnded { gfp, order, reclaimed, stall_ns })
             }
             SLAB => {
                 let r: SlabCacheCreated = whole(record)?;
@@ -168,35 +174,21 @@ impl Decoder {
         })
     }
 
-    /// The limit that was hit is that of the first level, from the leaf up, that had no room.
     fn charge(&self, r: &fragwatch_ebpf::ChargeFailed) -> ChargeFailed {
-        let mut charge = ChargeFailed {
-            memcg: Some(cgroup_path(&r.cgroup).display()),
+        let mut path = cgroup_path(&r.cgroup);
+        let limit = charge_limit::hit(r);
+        if let Some((level, _)) = limit {
+            path.names.truncate(path.names.len().saturating_sub(level));
+        }
+        let bytes = |pages: u64| pages.saturating_mul(PAGE_SIZE);
+        ChargeFailed {
+            memcg: Some(path.display()),
             gfp: Some(self.gfp.decode(r.gfp)),
             bytes: Some(r.bytes),
-            usage: None,
-            limit: None,
+            usage: limit.map(|(_, counter)| bytes(counter.usage)),
+            limit: limit.map(|(_, counter)| bytes(counter.max)),
             errno: r.errno.saturating_neg(),
-        };
-        let pages = r.bytes.div_ceil(PAGE_SIZE);
-        let full = |usage: u64, max: u64| max != 0 && usage.saturating_add(pages) > max;
-        let used = r.levels.get(..r.depth as usize).unwrap_or(&r.levels);
-        for (i, level) in used.iter().enumerate() {
-            let (usage, max) = if full(level.usage, level.max) {
-                (level.usage, level.max)
-            } else if full(level.kmem_usage, level.kmem_max) {
-                (level.kmem_usage, level.kmem_max)
-            } else {
-                continue;
-            };
-            let mut path = cgroup_path(&r.cgroup);
-            path.names.truncate(path.names.len().saturating_sub(i));
-            charge.memcg = Some(path.display());
-            charge.usage = Some(usage.saturating_mul(PAGE_SIZE));
-            charge.limit = Some(max.saturating_mul(PAGE_SIZE));
-            break;
         }
-        charge
     }
 
     fn oom_kill(&self, r: &OomKilled) -> OomKill {
@@ -284,7 +276,7 @@ fn cgroup_path(r: &fragwatch_ebpf::CgroupPath) -> CgroupPath {
 fn made_path(r: &CgroupMade) -> Option<CgroupPath> {
     let whole = r.len as usize <= CGROUP_PATH_LEN;
     let names = text(&r.path).split('/').filter(|n| !n.is_empty()).map(str::to_owned).collect();
-    whole.then(|| CgroupPath { names, truncated: false })
+    whole.then_some(CgroupPath { names, truncated: false })
 }
 
 #[cfg(test)]

@@ -12,10 +12,13 @@ use bytes::Bytes;
 use fragwatch_ebpf::Counter;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::decode::{DecodeError, Decoder};
+use super::{
+    decode::{DecodeError, Decoder},
+    missed_runs::MissedRuns,
+};
 use crate::{
     evidence::Evidence,
-    hook::{self, HookStatus, Preference, Target},
+    hook::{self, HookStatus, Logical, Preference, Target},
     kernel::{
         btf::{self, BtfError},
         gfp::GfpNames,
@@ -29,7 +32,8 @@ use crate::{
 /// The kernel programs, compiled into this binary.
 static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fragwatch-ebpf"));
 
-const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+/// Where the kernel describes itself.
+pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
 /// Why tracing can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -57,10 +61,12 @@ pub enum StartError {
     Wait(io::Error),
     /// Not one hook could be attached.
     #[error(
-        "the kernel refused every hook, so there is nothing to watch; the first: {0}. Kernels \
-         without CONFIG_KPROBES, or with lockdown=confidentiality, can't be traced"
+        "not one hook could be attached, so there is nothing to watch; the first: {}. A kernel \
+         with lockdown=confidentiality can't be traced, nor one that has neither kprobes nor \
+         tracepoints to offer",
+        .0.iter().find_map(|hook| hook.why.as_deref()).unwrap_or_default()
     )]
-    NoHook(String),
+    NoHook(Vec<HookStatus>),
 }
 
 /// How to watch.
@@ -85,6 +91,8 @@ pub struct Live {
     counters: PerCpuArray<MapData, u64>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
+    programs: MissedRuns,
+    missed_runs: u64,
 }
 
 type Ring = AsyncFd<RingBuf<MapData>>;
@@ -93,10 +101,16 @@ impl Live {
     /// Loads the programs and attaches every hook that this kernel takes.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut not_seen = Vec::new();
+        let mut unnamed = |error| not_seen.push(format!("names of functions: {error}"));
         let symbols = Symbols::load().unwrap_or_else(|error| {
-            not_seen.push(format!("names of functions: {error}"));
+            unnamed(error);
             Symbols::default()
         });
+        if let Err(error) = symbols.check_addresses()
+            && !symbols.is_empty()
+        {
+            unnamed(error);
+        }
         // Read once; both indexes and the bytes are gone when this returns.
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
@@ -120,8 +134,12 @@ impl Live {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
         let mut ebpf = load(options, &offsets, &btf)?;
-        let target =
-            Target { symbols: &symbols, types: &types, btf: &btf, preference: options.preference };
+        let target = Target {
+            symbols: &symbols,
+            types: &types,
+            unusable_records: &offsets.unusable_records,
+            preference: options.preference,
+        };
         // The rings and counters are taken before the first program runs, so nothing is missed.
         let creations = ring(&mut ebpf, "CREATION_EVENTS")?;
         let others = ring(&mut ebpf, "OTHER_EVENTS")?;
@@ -137,16 +155,27 @@ impl Live {
                 "the zones at a failure: the kernel refused the program that reads them: {reason}"
             ));
         }
-        let hooks = hook::attach_all(&mut ebpf, &target);
+        let hooks = hook::attach_all(&mut hook::Running { ebpf: &mut ebpf, btf: &btf }, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
-            let first = hooks.into_iter().find_map(|hook| hook.why).unwrap_or_default();
-            return Err(StartError::NoHook(first));
+            return Err(StartError::NoHook(hooks));
         }
         let logger = logger(&mut ebpf)?;
         let areas = offsets.areas;
         let decoder = Decoder { gfp, symbols, areas, ..Decoder::default() };
-        let ebpf = Some(ebpf);
-        Ok(Self { hooks, not_seen, ebpf, creations, others, cgroups, counters, logger, decoder })
+        let programs = MissedRuns::of(&ebpf);
+        Ok(Self {
+            hooks,
+            not_seen,
+            ebpf: Some(ebpf),
+            creations,
+            others,
+            cgroups,
+            counters,
+            logger,
+            decoder,
+            programs,
+            missed_runs: 0,
+        })
     }
 
     /// Waits until there is something to take. The programs' own log is passed on meanwhile.
@@ -191,6 +220,7 @@ impl Live {
             cgroup_events: self.counter(Counter::LostCgroupEvents)?,
             untracked_creations: self.counter(Counter::UntrackedCreations)?,
             unseen_returns: self.counter(Counter::UnseenReturns)?,
+            missed_runs: self.missed_runs,
         })
     }
 
@@ -198,10 +228,19 @@ impl Live {
     pub fn outside(&self) -> Result<OutsideCounts, MapError> {
         Ok(OutsideCounts {
             slow_paths: self.counter(Counter::OutsideSlowPaths)?,
-            failures: self.counter(Counter::OutsideFailures)?,
+            failures: if self.sees_failures() {
+                Some(self.counter(Counter::OutsideFailures)?)
+            } else {
+                None
+            },
             compactions: self.counter(Counter::OutsideCompactions)?,
             reclaims: self.counter(Counter::OutsideReclaims)?,
         })
+    }
+
+    /// Asks the kernel how often it skipped a program so far; [`Live::loss`] tells.
+    pub fn refresh_missed_runs(&mut self) {
+        self.missed_runs = self.programs.count();
     }
 
     /// Looks whether modules were loaded since, so that their names are there when they are needed.
@@ -211,7 +250,12 @@ impl Live {
 
     /// Whether functions' names are known.
     pub fn knows_names(&self) -> bool {
-        !self.decoder.symbols.is_empty()
+        self.decoder.symbols.check_addresses().is_ok()
+    }
+
+    /// Whether an allocation that comes back NULL is seen.
+    pub fn sees_failures(&self) -> bool {
+        self.hooks.iter().any(|h| h.hook == Logical::AllocationFailed && h.via.is_some())
     }
 
     /// Detaches every hook; what lies in the rings can still be taken.

@@ -89,6 +89,16 @@ fn reads_arrays_enums_and_prototypes() {
 }
 
 #[test]
+fn knows_how_long_a_number_is() {
+    let bytes = sample();
+    let btf = Btf::index(&bytes).expect("valid");
+    let size = |structure, name| btf.size_of_number(btf.member(structure, name).expect("member"));
+    assert_eq!(size("zone", "name"), Some(8));
+    assert_eq!(size("zone", "free_area"), None, "an array is no number");
+    assert_eq!(size("outer", "zone"), None);
+}
+
+#[test]
 fn refuses_what_is_not_btf() {
     assert_eq!(Btf::index(b"\x7fELF\x02\x01\x01\0").err(), Some(BtfError::NotBtf));
     assert!(Btf::index(b"").is_err());

@@ -1,10 +1,18 @@
 //! Which bit is which in which kernel: for kernels whose BTF does not say, and for logs.
 //!
-//! Bits and compound masks are those of include/linux/gfp.h (gfp_types.h from 6.0 on). The headers
-//! of Debian's 5.10.0-46, 6.1.0-56, 6.12.117 and 7.2.13 were read whole; for the others the
-//! definitions of each release, and between the releases named in [`TABLES`] the patches that
-//! changed them. Bits that are set with CONFIG_LOCKDEP or CONFIG_KASAN_HW_TAGS alone, and bits
-//! whose place depends on the configuration (`__GFP_NO_OBJ_EXT`), have no name here.
+//! Bits and compound masks are those of include/linux/gfp.h (gfp_types.h from 6.0 on):
+//! - 5.10.0-46, 6.1.0-56, 6.12.117 and 7.2.13: Debian's headers, read whole.
+//! - 3.10 to 6.8: the definitions in each mainline release's header; a release that is not named
+//!   in [`TABLES`] has those of the one before it. 6.9 turned them into an enum without moving one,
+//!   and 6.12 and 7.2 have the same.
+//! - 2.6.32 and 3.0: their headers, and the patches that added bits until 3.10.
+//! - el7: two headers differ in the name of bit 20, and the builds 514 (`__GFP_KMEMCG`) and 1160
+//!   (`__GFP_ACCOUNT`) are the last and the first of which it is known. el8 has 4.18's, as masks
+//!   with names in its logs show. Of el9 only what 5.14 and the later kernels that it took its mm
+//!   from have in common is named.
+//!
+//! Bits that are set with CONFIG_LOCKDEP or CONFIG_KASAN_HW_TAGS alone, and bits whose place
+//! depends on the configuration (`__GFP_NO_OBJ_EXT`), have no name here.
 
 /// Names of the bits, from bit 0 on, without `__GFP_`; `-` has no name.
 type Bits = &'static str;

@@ -41,6 +41,7 @@ fn decodes_an_end() {
 #[test]
 fn decodes_a_cgroup_path_root_first() {
     let mut bytes = head(Kind::NetnsSetupBegan);
+    bytes.extend(0u64.to_ne_bytes());
     bytes.extend(815u64.to_ne_bytes());
     bytes.extend(2u32.to_ne_bytes());
     bytes.extend(0u32.to_ne_bytes());
@@ -54,7 +55,7 @@ fn decodes_a_cgroup_path_root_first() {
     let evidence = decoder().decode(&bytes.into()).expect("fits").expect("whole");
     let names = vec!["docker".to_owned(), "3fa9".to_owned()];
     let cgroup = CgroupPath { names, truncated: false };
-    assert_eq!(evidence.event, Event::NetnsSetupBegan { cgroup });
+    assert_eq!(evidence.event, Event::NetnsSetupBegan { cgroup, call_flags: None });
     assert_eq!(evidence.task.cgroup_id, 815, "of the hierarchy that the path is of");
 }
 
@@ -146,4 +147,68 @@ proptest::proptest! {
         bytes.extend(rest);
         let _ = decoder().decode(&bytes.into());
     }
+}
+
+/// A refused charge of `bytes` to `/pod/box`: counters of the leaf first, memory and kmem.
+fn charge_failed(bytes: u64, levels: &[[u64; 4]]) -> Bytes {
+    let mut record = head(Kind::ChargeFailed);
+    record.extend(bytes.to_ne_bytes());
+    record.extend(0xcc0u32.to_ne_bytes());
+    record.extend((-12i32).to_ne_bytes());
+    for level in 0..fragwatch_ebpf::CGROUP_LEVELS {
+        let counters = levels.get(level).copied().unwrap_or([7; 4]);
+        for value in counters {
+            record.extend(value.to_ne_bytes());
+        }
+    }
+    record.extend((levels.len() as u32).to_ne_bytes());
+    record.extend([0; 4]);
+    record.extend(815u64.to_ne_bytes());
+    record.extend(2u32.to_ne_bytes());
+    record.extend(0u32.to_ne_bytes());
+    for level in ["box", "pod"] {
+        let mut name = [0; fragwatch_ebpf::CGROUP_NAME_LEN];
+        name[..level.len()].copy_from_slice(level.as_bytes());
+        record.extend(name);
+    }
+    record.resize(size_of::<fragwatch_ebpf::ChargeFailed>(), 0);
+    record.into()
+}
+
+#[track_caller]
+fn limit_of(record: &Bytes) -> (String, Option<u64>, Option<u64>) {
+    let evidence = decoder().decode(record).expect("fits").expect("whole");
+    let Event::ChargeFailed(charge) = evidence.event else { panic!("{:?}", evidence.event) };
+    assert_eq!((charge.errno, charge.gfp.map(|g| g.raw)), (12, Some(0xcc0)));
+    (charge.memcg.expect("it was recorded"), charge.usage, charge.limit)
+}
+
+#[test]
+fn a_refused_charge_names_the_cgroup_whose_limit_it_hit() {
+    let free = [10, charge_limit::NO_LIMIT, 0, 0];
+    let full = [72, 73, 0, 0];
+    let (kib, page) = (1024, PAGE_SIZE);
+    assert_eq!(
+        limit_of(&charge_failed(2 * page, &[free, full, free])),
+        ("/pod".to_owned(), Some(288 * kib), Some(292 * kib))
+    );
+    assert_eq!(
+        limit_of(&charge_failed(2 * page, &[full, full])),
+        ("/pod/box".to_owned(), Some(288 * kib), Some(292 * kib)),
+        "the nearest one"
+    );
+    assert_eq!(
+        limit_of(&charge_failed(page, &[free, full])),
+        ("/pod".to_owned(), Some(288 * kib), Some(292 * kib)),
+        "the only limit there is, though there is room again"
+    );
+    let room = [10, 73, 0, 0];
+    let nobody = ("/pod/box".to_owned(), None, None);
+    assert_eq!(limit_of(&charge_failed(page, &[room, full])), nobody, "either could be it");
+    assert_eq!(limit_of(&charge_failed(page, &[free, free])), nobody, "no limit at all");
+    assert_eq!(
+        limit_of(&charge_failed(page, &[[10, charge_limit::NO_LIMIT, 16, 16], free])),
+        ("/pod/box".to_owned(), Some(64 * kib), Some(64 * kib)),
+        "kernel memory's own limit"
+    );
 }

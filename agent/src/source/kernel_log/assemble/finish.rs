@@ -14,8 +14,9 @@ use crate::{
         gfp::{Gfp, GfpNames, Traits},
         symbols::Frame,
     },
-    source::kernel_log::message::{
-        allocation::Header, field::Mask, oom::Constraint, trace::FrameLine,
+    source::kernel_log::{
+        line::Caller,
+        message::{allocation::Header, field::Mask, oom::Constraint, trace::FrameLine},
     },
 };
 
@@ -56,11 +57,7 @@ pub(super) fn finish(
         pid: draft.pid.or_else(|| {
             // A thread that prints under its own id.
             match draft.begin.caller {
-                Some(crate::source::kernel_log::line::Caller::Thread(id))
-                    if draft.comm.is_some() =>
-                {
-                    Some(id)
-                }
+                Some(Caller::Thread(id)) if draft.comm.is_some() => Some(id),
                 _ if draft.comm.is_none() => victim.map(|(pid, _)| *pid).or_else(|| named?.pid),
                 _ => None,
             }
@@ -70,6 +67,7 @@ pub(super) fn finish(
             .clone()
             .or_else(|| victim.map(|(_, comm)| comm.clone()))
             .or_else(|| named?.comm.clone()),
+        cgroup: cgroup(&draft),
         readings: readings(&allocations),
         allocations,
         vmalloc: draft
@@ -100,6 +98,24 @@ pub(super) fn finish(
         kernel,
         buddyinfo,
     }
+}
+
+/// The task's cgroup: a path where the report has one, else the cpuset's last part.
+fn cgroup(draft: &Draft) -> Option<String> {
+    let oom = draft.oom.as_ref();
+    let summary = oom.and_then(|oom| oom.summary.as_ref());
+    let refused = draft.fork_refused.as_ref().map(|refused| refused.cgroup.clone());
+    let cpuset = || {
+        let of_header = draft.header.as_ref().and_then(|header| header.cpuset.clone());
+        let of_summary = || summary.and_then(|summary| summary.cpuset.clone());
+        let cpuset =
+            of_header.or_else(|| Some(draft.cpuset.as_ref()?.0.clone())).or_else(of_summary);
+        cpuset.filter(|cpuset| cpuset != "/")
+    };
+    refused
+        .or_else(|| summary?.task_memcg.clone())
+        .or_else(|| oom?.task_memcg.clone())
+        .or_else(cpuset)
 }
 
 /// What is missing from the report itself.

@@ -87,7 +87,7 @@ fn task(text: &str) -> Option<Trace> {
 }
 
 /// Whether it looks like a kernel's release: `3.10.0-514.el7.x86_64`, `6.8.0+`, `4.4.114+`.
-pub(super) fn is_release(word: &str) -> bool {
+pub(crate) fn is_release(word: &str) -> bool {
     let Some((major, rest)) = field::leading_number(word) else { return false };
     let minor = rest.strip_prefix('.').and_then(field::leading_number);
     (2..100).contains(&major) && minor.is_some()

@@ -1,0 +1,106 @@
+//! The system calls that make a network namespace, where `copy_net_ns` itself can't be hooked:
+//! `unshare(unsigned long flags)`, `clone(unsigned long flags, ...)` and
+//! `clone3(struct clone_args *, size_t)` (5.10–7.2; kernel/fork.c), at the tracepoints
+//! `syscalls:sys_enter_*` and `sys_exit_*`. `setns` makes none. Calls of 32-bit programs have no
+//! tracepoints (`ARCH_TRACE_IGNORE_COMPAT_SYSCALLS`).
+//!
+//! The window is the whole call. A child of `clone` returns from it too, with another thread id.
+use aya_ebpf::{
+    EbpfContext,
+    helpers::{bpf_probe_read_user, generated::bpf_get_current_task},
+    macros::tracepoint,
+    programs::TracePointContext,
+};
+use fragwatch_ebpf::Counter;
+
+use super::netns_setup::{CLONE_NEWNET, enter, leave};
+use crate::{
+    kernel::{self, NSPROXY_NET_NS, SYSCALL_ARGS, SYSCALL_RETURNED, TASK_NSPROXY},
+    maps::{UNREAD_CALLS, count},
+    thread::tid,
+};
+
+/// The call's first argument.
+#[inline(always)]
+fn first(ctx: &TracePointContext) -> u64 {
+    kernel::read(ctx.as_ptr() as u64, SYSCALL_ARGS.load()).unwrap_or(0)
+}
+
+#[inline(always)]
+fn returned(ctx: &TracePointContext) -> u64 {
+    kernel::read(ctx.as_ptr() as u64, SYSCALL_RETURNED.load()).unwrap_or(0)
+}
+
+/// `clone_args.flags`, the first of its members. `None` if its page is not in memory: faults can't
+/// be served here.
+#[inline(always)]
+fn clone_flags(args: u64) -> Option<u64> {
+    // SAFETY: the helper checks the address and answers an error for what it can't read.
+    unsafe { bpf_probe_read_user(args as *const u64) }.ok()
+}
+
+/// The current task's network namespace.
+#[inline(always)]
+fn current_netns() -> u64 {
+    // SAFETY: the helper takes nothing and returns the current task's address.
+    let task = unsafe { bpf_get_current_task() };
+    let nsproxy = kernel::read::<u64>(task, TASK_NSPROXY.load()).unwrap_or(0);
+    kernel::read(nsproxy, NSPROXY_NET_NS.load()).unwrap_or(0)
+}
+
+#[tracepoint]
+fn unshare_enter_tracepoint(ctx: TracePointContext) -> u32 {
+    let flags = first(&ctx);
+    enter(&ctx, flags, flags);
+    0
+}
+
+#[tracepoint]
+fn unshare_exit_tracepoint(ctx: TracePointContext) -> u32 {
+    leave(&ctx, returned(&ctx), current_netns);
+    0
+}
+
+#[tracepoint]
+fn clone_enter_tracepoint(ctx: TracePointContext) -> u32 {
+    let flags = first(&ctx);
+    enter(&ctx, flags, flags);
+    0
+}
+
+#[tracepoint]
+fn clone_exit_tracepoint(ctx: TracePointContext) -> u32 {
+    // The namespace is the child's.
+    leave(&ctx, returned(&ctx), || 0);
+    0
+}
+
+#[tracepoint]
+fn clone3_enter_tracepoint(ctx: TracePointContext) -> u32 {
+    let args = first(&ctx);
+    if let Some(flags) = clone_flags(args) {
+        enter(&ctx, flags, flags);
+    } else {
+        // The call itself will bring the page in: its exit knows what was missed. Should the table
+        // be full, its oldest entry goes.
+        let _ = UNREAD_CALLS.insert(tid(), args, 0);
+    }
+    0
+}
+
+#[tracepoint]
+fn clone3_exit_tracepoint(ctx: TracePointContext) -> u32 {
+    if let Some(args) = UNREAD_CALLS.get_ptr(tid()) {
+        // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, another
+        // call's arguments are looked at.
+        let flags = clone_flags(unsafe { *args });
+        // Not there any more is as good as removed.
+        let _ = UNREAD_CALLS.remove(tid());
+        // What can't be read now either, the call could not read.
+        if flags.is_some_and(|flags| flags & CLONE_NEWNET != 0) {
+            count(Counter::UntrackedCreations);
+        }
+    }
+    leave(&ctx, returned(&ctx), || 0);
+    0
+}
