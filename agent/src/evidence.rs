@@ -195,6 +195,12 @@ pub struct CgroupPath {
 }
 
 impl CgroupPath {
+    /// A path from the root, `/a/b`.
+    pub fn parse(path: &str) -> Self {
+        let names = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Self { names, truncated: false }
+    }
+
     /// As a path from the root; `/…/` at its beginning where names are missing.
     pub fn display(&self) -> String {
         let start = if self.truncated { "/…/" } else { "/" };

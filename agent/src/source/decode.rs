@@ -240,6 +240,8 @@ impl Decoder {
             reserved_highatomic: z.reserved_highatomic,
             blocks,
             usable_orders,
+            high_watermark: None,
+            per_order_marks: false,
             incomplete,
         }
     }
