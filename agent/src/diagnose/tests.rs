@@ -3,7 +3,7 @@ use super::*;
 use crate::{
     allocation::Outcome,
     creation::{Creation, tests as stories},
-    evidence::{ChargeFailed, OomKill, OomScope},
+    evidence::{ChargeFailed, LimitKind, OomKill, OomScope},
     kernel::zone::tests::fragmented,
 };
 
@@ -201,10 +201,12 @@ fn an_unseen_outcome_carries_no_cause() {
 fn charge() -> ChargeFailed {
     ChargeFailed {
         memcg: Some("/kubepods/pod7".to_owned()),
+        limit_kind: Some(LimitKind::Memory),
         gfp: None,
         bytes: Some(4096),
         usage: Some(262_144),
         limit: Some(262_144),
+        refusals: Some(19),
         errno: libc::ENOMEM,
     }
 }

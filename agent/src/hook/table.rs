@@ -234,16 +234,15 @@ pub(super) const HOOKS: &[Hook] = &[
     },
     Hook {
         logical: Logical::MemcgCharge,
-        named: "obj_cgroup_charge",
+        named: "page_counter_try_charge",
         candidates: &[
             Exit {
-                function: "obj_cgroup_charge_pages",
+                function: "page_counter_try_charge",
                 parameters: 3,
-                program: "memcg_charge_pages_fexit",
+                program: "memcg_charge_fexit",
             },
-            Exit { function: "obj_cgroup_charge", parameters: 3, program: "memcg_charge_fexit" },
             EntryAndReturn {
-                function: "obj_cgroup_charge",
+                function: "page_counter_try_charge",
                 entry: "memcg_charge_kprobe",
                 exit: "memcg_charge_kretprobe",
             },
