@@ -60,7 +60,7 @@ fn missed_returns_are_counted(run: &Observed) {
     let told = run.creations_that("ok");
     assert_eq!(told.len(), THREADS, "{told:#?}");
     assert_eq!(run.creations().len(), THREADS, "{:#?}", run.creations());
-    let loss = run.json.iter().find(|line| line["type"] == "loss");
+    let loss = run.json.iter().rfind(|line| line["type"] == "loss");
     let loss = loss.expect("twenty at once are more than a kretprobe can follow");
     let missed = loss["unseen_returns"].as_u64().expect("a count");
     assert!((1..THREADS as u64).contains(&missed), "{loss}");
