@@ -29,7 +29,7 @@ fn is_one(run: &Observed) {
 fn loses_no_creation(run: &Observed) {
     let errors: Vec<&str> = run.run.stream("fragwatch-err").collect();
     assert_eq!(run.run.exit_code, 0, "{errors:#?}");
-    let loss = run.json.iter().find(|line| line["type"] == "loss");
+    let loss = run.json.iter().rfind(|line| line["type"] == "loss");
     let none = |name: &str| loss.is_none_or(|loss| loss[name] == 0);
     for name in ["creation_events", "untracked_creations", "unseen_returns"] {
         assert!(none(name), "{loss:#?}");
