@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::setup::toolchain;
 use crate::{build, paths, setup, step};
 
-/// Formatting, lints, unit tests, and the scenarios in virtual machines.
+/// Formatting, lints, unit tests, this machine's kernel, and the scenarios in virtual machines.
 pub fn run() -> Result<()> {
     setup::run()?;
     step::run("check the formatting", step::cargo().args(["fmt", "--all", "--check"]))?;
@@ -20,6 +20,16 @@ pub fn run() -> Result<()> {
     // Built here, where its progress can be seen; the tests find it done.
     build::fragwatch(true)?;
     build::guest()?;
+    // What it prints says what was skipped.
+    step::run_to_stdout(
+        "run the tests on this machine's kernel",
+        step::cargo().args(["test", "--package", "fragwatch-tests", "--test", "native"]).args([
+            "--",
+            "--ignored",
+            "--test-threads=1",
+            "--nocapture",
+        ]),
+    )?;
     // One machine at a time: a second would take the processor from what is timed.
     step::run_to_stdout(
         "run the tests in virtual machines",

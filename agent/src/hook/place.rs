@@ -1,5 +1,5 @@
 //! Putting one program in its place, by each way that the kernel has for it.
-use std::{error::Error, fs};
+use std::{error::Error, fs, path::Path};
 
 use aya::{
     Btf, Ebpf,
@@ -9,6 +9,7 @@ use aya::{
     },
     util::online_cpus,
 };
+use nix::sys::statfs::{TRACEFS_MAGIC, statfs};
 
 /// Why a program could not be put in place.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub(super) enum AttachError {
          /sys/kernel/tracing"
     )]
     NoTracefs(String),
+    /// tracefs is there with nothing in it.
+    #[error("tracefs is empty, as lockdown=confidentiality leaves it, and has no {0}")]
+    EmptyTracefs(String),
     /// A tracepoint's record is not described as the programs read it.
     #[error("this kernel's BTF has no {0} as it is known")]
     NoRecord(&'static str),
@@ -149,8 +153,10 @@ pub(super) fn tracepoint(
     event: &str,
 ) -> Result<(), AttachError> {
     let function = format!("{category}:{event}");
-    if !tracefs_is_mounted() {
-        return Err(AttachError::NoTracefs(function));
+    if !TRACEFS.iter().any(|directory| has_events(directory)) {
+        let mounted = TRACEFS.iter().any(|directory| is_tracefs(directory));
+        let error = if mounted { AttachError::EmptyTracefs } else { AttachError::NoTracefs };
+        return Err(error(function));
     }
     let program: &mut TracePoint = program(ebpf, name)?;
     program
@@ -160,11 +166,16 @@ pub(super) fn tracepoint(
         .map_err(|error| refused("a tracepoint", &function, &error))
 }
 
-/// Whether tracefs is where aya looks for it; one that may not be entered is there too.
-fn tracefs_is_mounted() -> bool {
-    ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"]
-        .iter()
-        .any(|path| !matches!(fs::exists(path), Ok(false)))
+/// Where aya looks for tracefs.
+const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+
+/// What can't be looked into counts as having them: the kernel's own answer says more then.
+fn has_events(directory: &str) -> bool {
+    !matches!(fs::exists(Path::new(directory).join("events")), Ok(false))
+}
+
+fn is_tracefs(directory: &str) -> bool {
+    statfs(directory).is_ok_and(|found| found.filesystem_type() == TRACEFS_MAGIC)
 }
 
 /// Takes back a program that has no use without its partner.

@@ -12,6 +12,7 @@ pub(crate) struct Scenario {
     name: &'static str,
     results: &'static str,
     args: &'static [&'static str],
+    append: &'static str,
     observed: OnceLock<Result<Observed, String>>,
 }
 
@@ -22,7 +23,12 @@ impl Scenario {
         results: &'static str,
         args: &'static [&'static str],
     ) -> Self {
-        Self { name, results, args, observed: OnceLock::new() }
+        Self { name, results, args, append: "", observed: OnceLock::new() }
+    }
+
+    /// The same with more on the kernel's command line.
+    pub(crate) const fn append(self, append: &'static str) -> Self {
+        Self { append, ..self }
     }
 }
 
@@ -46,6 +52,7 @@ impl Observed {
     fn run(scenario: &Scenario) -> Result<Self> {
         let mut request = Request::new("6.12", scenario.name);
         request.args = scenario.args.iter().map(|arg| (*arg).to_owned()).collect();
+        scenario.append.clone_into(&mut request.append);
         scenario.results.clone_into(&mut request.results);
         let run = vm::run(&request, &mut |_| {})?;
         let parse = |line: &str| {
