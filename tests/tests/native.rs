@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
@@ -143,6 +144,50 @@ fn a_namespace_is_seen_being_made() {
     assert_eq!(creation["errno"], Value::Null, "{creation:#}");
     assert_eq!(creation["netns"].as_u64(), Some(inode), "{creation:#}");
     watch.end();
+}
+
+/// A child that ends at once, made in a thread of this name by `clone` or `clone3`.
+fn clone_as(name: &str, call: libc::c_long) {
+    const FLAGS: u64 = libc::CLONE_NEWNET as u64;
+    let made = move || {
+        // The first members of `struct clone_args`, as of its first version: flags, pidfd,
+        // child_tid, parent_tid, exit_signal, stack, stack_size, tls.
+        let args: [u64; 8] = [FLAGS, 0, 0, 0, libc::SIGCHLD as u64, 0, 0, 0];
+        // SAFETY: without a stack of its own the child is as one that fork made, and all it does is
+        // to end.
+        let child = unsafe {
+            match call {
+                libc::SYS_clone3 => libc::syscall(call, args.as_ptr(), size_of_val(&args)),
+                _ => libc::syscall(call, FLAGS | libc::SIGCHLD as u64, 0, 0, 0, 0),
+            }
+        };
+        if child == 0 {
+            // SAFETY: it ends this process and touches nothing of it.
+            unsafe { libc::_exit(0) };
+        }
+        assert!(child > 0, "root may have namespaces: {}", std::io::Error::last_os_error());
+        let child = i32::try_from(child).expect("process ids are small");
+        nix::sys::wait::waitpid(Pid::from_raw(child), None).expect("it is our child");
+    };
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(made);
+    thread.expect("a thread can be started").join().expect("the thread doesn't panic");
+}
+
+/// The child returns from the call too, and must not be told as a second creation.
+#[test]
+#[ignore = "watches this machine's kernel, as root; run by cargo xtask test"]
+fn a_childs_namespace_is_seen_once() {
+    let Some(mut watch) = Watch::start() else { return };
+    for (name, call) in [("fw-clone", libc::SYS_clone), ("fw-clone3", libc::SYS_clone3)] {
+        clone_as(name, call);
+        let creation = watch.creation_by(name);
+        assert_eq!(creation["outcome"], "ok", "{creation:#}");
+        assert_eq!(creation["errno"], Value::Null, "{creation:#}");
+    }
+    let seen = watch.end();
+    for name in ["fw-clone", "fw-clone3"] {
+        assert_eq!(seen.iter().filter(|line| line["comm"] == name).count(), 1, "{seen:#?}");
+    }
 }
 
 #[test]

@@ -226,9 +226,7 @@ fn reclaim_for_a_charge_is_part_of_the_stall() {
 /// Tells a story as it is seen without the hook on failed allocations.
 pub(crate) fn tell_blindly(errno: Option<i32>) -> Creation {
     let mut correlator = Correlator::new(true);
-    let Event::NetnsSetupBegan { cgroup, .. } = began() else {
-        unreachable!("`began` begins")
-    };
+    let Event::NetnsSetupBegan { cgroup, .. } = began() else { unreachable!("`began` begins") };
     // CLONE_NEWNET and CLONE_NEWIPC
     let began = Event::NetnsSetupBegan { cgroup, call_flags: Some(0x4800_0000) };
     let mut stories = Vec::new();
