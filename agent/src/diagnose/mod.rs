@@ -86,6 +86,8 @@ pub struct Case<'a> {
     pub allocations: &'a [Allocation],
     /// The subsystem whose initialisation failed.
     pub pernet_init: Option<&'a PernetInit>,
+    /// How often its memory cgroup's memory was reclaimed for it.
+    pub memcg_reclaims: u64,
     /// Its beginning was not seen.
     pub no_beginning: bool,
     /// Flags of the system call, where the error may be that of anything in it.
@@ -103,6 +105,7 @@ impl<'a> Case<'a> {
             errno: creation.errno,
             allocations: &creation.allocations,
             pernet_init: creation.pernet_init.as_ref(),
+            memcg_reclaims: creation.memcg_reclaims.map_or(0, |reclaims| reclaims.count),
             no_beginning: creation.cgroup.is_none(),
             call_flags: creation.call_flags,
             events_lost: creation.events_lost,
@@ -116,6 +119,7 @@ impl<'a> Case<'a> {
             errno: None,
             allocations: std::slice::from_ref(&incident.allocation),
             pernet_init: None,
+            memcg_reclaims: 0,
             no_beginning: false,
             call_flags: None,
             events_lost: false,

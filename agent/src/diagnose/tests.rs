@@ -1,6 +1,9 @@
 //! Cases with what is said of them, each beside the one that must not get the same verdict.
 use super::*;
-use crate::{creation::tests as stories, kernel::zone::tests::fragmented};
+use crate::{
+    creation::{MemcgReclaims, tests as stories},
+    kernel::zone::tests::fragmented,
+};
 
 fn verdict(creation: &Creation) -> (Cause, Confidence) {
     let verdict = diagnose(&Case::creation(creation, &[]), 4096);
@@ -181,6 +184,13 @@ fn an_unseen_outcome_carries_no_cause() {
     assert!(verdict.because.iter().any(|b| b.contains("complete")), "{verdict:?}");
     assert!(verdict.not_seen.iter().any(|n| n.contains("asked for ipc")), "{verdict:?}");
     assert!(verdict.not_seen.contains(&blind_to[0]), "{verdict:?}");
+    assert!(!verdict.because.iter().any(|b| b.contains("memory cgroup")), "{verdict:?}");
+    // A hint, and no more.
+    let mut hinted = creation;
+    hinted.memcg_reclaims = Some(MemcgReclaims { count: 3, reclaimed: 0, stall_ns: 900 });
+    let verdict = diagnose(&Case::creation(&hinted, &blind_to), 4096);
+    assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
+    assert!(verdict.because.iter().any(|b| b.contains("make room 3 times")), "{verdict:?}");
     // What went well needs no namespace to blame.
     let creation = stories::tell_blindly(None);
     let verdict = diagnose(&Case::creation(&creation, &[]), 4096);

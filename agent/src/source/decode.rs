@@ -290,7 +290,7 @@ fn cgroup_path(r: &fragwatch_ebpf::CgroupPath) -> CgroupPath {
 fn made_path(r: &CgroupMade) -> Option<CgroupPath> {
     let whole = r.len as usize <= CGROUP_PATH_LEN;
     let names = text(&r.path).split('/').filter(|n| !n.is_empty()).map(str::to_owned).collect();
-    whole.then(|| CgroupPath { names, truncated: false })
+    whole.then_some(CgroupPath { names, truncated: false })
 }
 
 #[cfg(test)]

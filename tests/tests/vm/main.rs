@@ -7,3 +7,4 @@ mod harness;
 mod healthy;
 mod observed;
 mod order6;
+mod tracepoints;

@@ -27,8 +27,9 @@ impl Scenario {
     }
 
     /// The same with more on the kernel's command line.
-    pub(crate) const fn append(self, append: &'static str) -> Self {
-        Self { append, ..self }
+    pub(crate) const fn append(mut self, append: &'static str) -> Self {
+        self.append = append;
+        self
     }
 }
 
