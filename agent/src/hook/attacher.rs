@@ -59,6 +59,9 @@ pub enum AttachError {
          /sys/kernel/tracing"
     )]
     NoTracefs(String),
+    /// tracefs is there with nothing in it.
+    #[error("tracefs is empty, as lockdown=confidentiality leaves it, and has no {0}")]
+    EmptyTracefs(String),
     /// A tracepoint's record is not described as the programs read it.
     #[error("this kernel's BTF has no {0} as it is known")]
     NoRecord(&'static str),

@@ -1,5 +1,5 @@
 //! Putting one program in its place, by each way that the kernel has for it.
-use std::{error::Error, fs};
+use std::{error::Error, fs, path::Path};
 
 use aya::{
     Btf, Ebpf,
@@ -9,6 +9,7 @@ use aya::{
     },
     util::online_cpus,
 };
+use nix::sys::statfs::{TRACEFS_MAGIC, statfs};
 
 use super::attacher::{AttachError, Attacher};
 
@@ -105,8 +106,10 @@ impl Attacher for Running<'_> {
         event: &str,
     ) -> Result<(), AttachError> {
         let function = format!("{category}:{event}");
-        if !tracefs_is_mounted() {
-            return Err(AttachError::NoTracefs(function));
+        if !TRACEFS.iter().any(|directory| has_events(directory)) {
+            let mounted = TRACEFS.iter().any(|directory| is_tracefs(directory));
+            let error = if mounted { AttachError::EmptyTracefs } else { AttachError::NoTracefs };
+            return Err(error(function));
         }
         let program: &mut TracePoint = self.program(program)?;
         program
@@ -143,9 +146,14 @@ fn refused(what: &'static str, function: &str, error: &ProgramError) -> AttachEr
     AttachError::Refused { what, function: function.to_owned(), reason }
 }
 
-/// Whether tracefs is where aya looks for it; one that may not be entered is there too.
-fn tracefs_is_mounted() -> bool {
-    ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"]
-        .iter()
-        .any(|path| !matches!(fs::exists(path), Ok(false)))
+/// Where aya looks for tracefs.
+const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+
+/// What can't be looked into counts as having them: the kernel's own answer says more then.
+fn has_events(directory: &str) -> bool {
+    !matches!(fs::exists(Path::new(directory).join("events")), Ok(false))
+}
+
+fn is_tracefs(directory: &str) -> bool {
+    statfs(directory).is_ok_and(|found| found.filesystem_type() == TRACEFS_MAGIC)
 }

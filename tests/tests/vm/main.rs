@@ -9,3 +9,4 @@ mod harness;
 mod healthy;
 mod observed;
 mod order6;
+mod tracepoints;

@@ -15,6 +15,7 @@ pub(crate) struct Scenario {
     args: &'static [&'static str],
     kernel: &'static str,
     cgroups: Cgroups,
+    append: &'static str,
     observed: OnceLock<Result<Observed, String>>,
 }
 
@@ -26,7 +27,15 @@ impl Scenario {
         args: &'static [&'static str],
     ) -> Self {
         let observed = OnceLock::new();
-        Self { name, results, args, kernel: kernel::DEFAULT, cgroups: Cgroups::V2, observed }
+        Self {
+            name,
+            results,
+            args,
+            kernel: kernel::DEFAULT,
+            cgroups: Cgroups::V2,
+            append: "",
+            observed,
+        }
     }
 
     /// On another kernel; its results lie in a directory of that kernel's.
@@ -38,6 +47,12 @@ impl Scenario {
     /// On a node with v1 cgroups.
     pub(crate) const fn with_v1_cgroups(mut self) -> Self {
         self.cgroups = Cgroups::V1;
+        self
+    }
+
+    /// The same with more on the kernel's command line.
+    pub(crate) const fn append(mut self, append: &'static str) -> Self {
+        self.append = append;
         self
     }
 }
@@ -63,6 +78,7 @@ impl Observed {
         let mut request = Request::new(scenario.kernel, scenario.name);
         request.cgroups = scenario.cgroups;
         request.args = scenario.args.iter().map(|arg| (*arg).to_owned()).collect();
+        scenario.append.clone_into(&mut request.append);
         scenario.results.clone_into(&mut request.results);
         let run = vm::run(&request, &mut |_| {})?;
         let parse = |line: &str| {
