@@ -103,7 +103,7 @@ fn memcg_charge_kprobe(ctx: ProbeContext) -> u32 {
     if let Some(thread) = thread::creating()
         && let (Some(objcg), Some(gfp), Some(bytes)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2))
     {
-        thread.charge = Charge { objcg, gfp, bytes };
+        thread.charge = Charge { objcg, bytes, gfp };
     }
     0
 }

@@ -1,5 +1,5 @@
 //! Putting one program in its place, by each way that the kernel has for it.
-use std::{error::Error, fs, path::Path};
+use std::{error::Error, fs, io, path::Path};
 
 use aya::{
     Btf, Ebpf,
@@ -49,6 +49,17 @@ pub(super) enum AttachError {
          /sys/kernel/tracing"
     )]
     NoTracefs(String),
+    /// tracefs is root's alone.
+    #[error(
+        "could not look for {function} in /sys/kernel/tracing: {reason}; only root \
+         may, and who has CAP_DAC_READ_SEARCH"
+    )]
+    ClosedTracefs {
+        /// Which tracepoint.
+        function: String,
+        /// What the kernel answered.
+        reason: io::Error,
+    },
     /// tracefs is there with nothing in it.
     #[error("tracefs is empty, as lockdown=confidentiality leaves it, and has no {0}")]
     EmptyTracefs(String),
@@ -153,11 +164,7 @@ pub(super) fn tracepoint(
     event: &str,
 ) -> Result<(), AttachError> {
     let function = format!("{category}:{event}");
-    if !TRACEFS.iter().any(|directory| has_events(directory)) {
-        let mounted = TRACEFS.iter().any(|directory| is_tracefs(directory));
-        let error = if mounted { AttachError::EmptyTracefs } else { AttachError::NoTracefs };
-        return Err(error(function));
-    }
+    check_tracefs(&function)?;
     let program: &mut TracePoint = program(ebpf, name)?;
     program
         .load()
@@ -169,9 +176,19 @@ pub(super) fn tracepoint(
 /// Where aya looks for tracefs.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
-/// What can't be looked into counts as having them: the kernel's own answer says more then.
-fn has_events(directory: &str) -> bool {
-    !matches!(fs::exists(Path::new(directory).join("events")), Ok(false))
+/// Says why a tracepoint can't be found, where that is not about this one.
+fn check_tracefs(function: &str) -> Result<(), AttachError> {
+    let function = function.to_owned();
+    let looked = TRACEFS.map(|directory| fs::exists(Path::new(directory).join("events")));
+    match looked {
+        [Ok(true), _] | [_, Ok(true)] => Ok(()),
+        [Err(reason), _] => Err(AttachError::ClosedTracefs { function, reason }),
+        // Only root may look into debugfs, be there a tracefs in it or not.
+        [Ok(false), _] if TRACEFS.iter().any(|directory| is_tracefs(directory)) => {
+            Err(AttachError::EmptyTracefs(function))
+        }
+        [Ok(false), _] => Err(AttachError::NoTracefs(function)),
+    }
 }
 
 fn is_tracefs(directory: &str) -> bool {
