@@ -106,11 +106,7 @@ impl Attacher for Running<'_> {
         event: &str,
     ) -> Result<(), AttachError> {
         let function = format!("{category}:{event}");
-        if !TRACEFS.iter().any(|directory| has_events(directory)) {
-            let mounted = TRACEFS.iter().any(|directory| is_tracefs(directory));
-            let error = if mounted { AttachError::EmptyTracefs } else { AttachError::NoTracefs };
-            return Err(error(function));
-        }
+        check_tracefs(&function)?;
         let program: &mut TracePoint = self.program(program)?;
         program
             .load()
@@ -149,9 +145,19 @@ fn refused(what: &'static str, function: &str, error: &ProgramError) -> AttachEr
 /// Where aya looks for tracefs.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
-/// What can't be looked into counts as having them: the kernel's own answer says more then.
-fn has_events(directory: &str) -> bool {
-    !matches!(fs::exists(Path::new(directory).join("events")), Ok(false))
+/// Says why a tracepoint can't be found, where that is not about this one.
+fn check_tracefs(function: &str) -> Result<(), AttachError> {
+    let function = function.to_owned();
+    let looked = TRACEFS.map(|directory| fs::exists(Path::new(directory).join("events")));
+    match looked {
+        [Ok(true), _] | [_, Ok(true)] => Ok(()),
+        [Err(reason), _] => Err(AttachError::ClosedTracefs { function, reason }),
+        // Only root may look into debugfs, be there a tracefs in it or not.
+        [Ok(false), _] if TRACEFS.iter().any(|directory| is_tracefs(directory)) => {
+            Err(AttachError::EmptyTracefs(function))
+        }
+        [Ok(false), _] => Err(AttachError::NoTracefs(function)),
+    }
 }
 
 fn is_tracefs(directory: &str) -> bool {
