@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Usage, build, demo, fixtures, setup, test, vm};
+use xtask::{Usage, build, demo, fixtures, setup, test, truth, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Sets up, builds, runs and tests fragwatch")]
@@ -22,6 +22,8 @@ enum Command {
     Demo,
     /// Check formatting and lints, run all tests, those in virtual machines included
     Test,
+    /// Compare what fragwatch says of labelled kernel logs with their labels
+    Truth(truth::Args),
     /// Run a scenario in a virtual machine beside fragwatch; exits as fragwatch does
     Vm(vm::Args),
     /// Make the unit tests' extracts of real kernels' type information and symbols anew
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Build(args) => build::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
         Command::Test => test::run().map(|()| ExitCode::SUCCESS),
+        Command::Truth(args) => truth::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Vm(args) => vm::command(&args),
         Command::Fixtures(args) => fixtures::run(&args).map(|()| ExitCode::SUCCESS),
     };

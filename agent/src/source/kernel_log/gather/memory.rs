@@ -183,26 +183,22 @@ impl MemoryReport {
     ) -> Zone {
         let page_kib = (page_size / 1024).max(1);
         let pages = |kib: Option<u64>| kib.map(|kib| kib / page_kib);
-        let (blocks, usable_orders) = self
-            .blocks_of(&line.zone)
-            .and_then(|line| whole_blocks(line, page_kib))
-            .map(|orders| {
-                (orders.iter().map(|(n, _)| *n).collect(), usable(&orders, reach.gfp.traits))
-            })
-            .unwrap_or_default();
+        let orders = self.blocks_of(&line.zone).and_then(|line| whole_blocks(line, page_kib));
+        let orders = orders.unwrap_or_default();
         let lowmem_reserve = self.reserve(&line.zone, reserve, highest);
         Zone {
             node: Some(line.zone.node.unwrap_or(0)),
             name: line.zone.name.clone(),
             free: pages(line.free).unwrap_or(0),
             free_cma: pages(line.free_cma).unwrap_or(0),
-            managed: pages(line.managed.or(line.present)).unwrap_or(0),
+            managed: pages(line.managed.or(line.present).or(line.free)).unwrap_or(0),
             min_watermark: pages(line.min).unwrap_or(0),
             high_watermark: pages(line.high),
             lowmem_reserve: lowmem_reserve.unwrap_or(0),
-            reserved_highatomic: pages(line.reserved_highatomic).unwrap_or(0),
-            blocks,
-            usable_orders,
+            reserved_highatomic: pages(line.reserved_highatomic)
+                .unwrap_or_else(|| in_atomic_reserve(&orders)),
+            blocks: orders.iter().map(|(n, _)| *n).collect(),
+            usable_orders: usable(&orders, reach.gfp.traits),
             per_order_marks: reach.per_order_marks.unwrap_or(false),
             incomplete: line.free.is_none() || line.min.is_none() || lowmem_reserve.is_none(),
         }
@@ -270,6 +266,15 @@ fn usable(orders: &[(u64, &str)], traits: Option<Traits>) -> u32 {
         }
     }
     bits
+}
+
+/// Pages of which the lists say that they lie in the atomic reserve: from 4.4 to 5.2 the reserve isn't
+/// printed, and is at least as large.
+fn in_atomic_reserve(orders: &[(u64, &str)]) -> u64 {
+    let reserved = orders.iter().enumerate().filter(|(_, (_, lists))| *lists == "H");
+    reserved.fold(0, |sum: u64, (order, (n, _))| {
+        sum.saturating_add(n.saturating_mul(1 << order.min(62)))
+    })
 }
 
 /// Ranges of nodes: `0-1,3`.
@@ -385,6 +390,12 @@ HighMem: 25000*4kB = 100000kB",
             found.zones.iter().map(|zone| zone.lowmem_reserve).collect::<Vec<_>>(),
             [1000, 1100, 0]
         );
+    }
+
+    #[test]
+    fn a_reserve_that_is_not_printed_shows_in_the_lists() {
+        let old = TWO_ZONES.replace(" reserved_highatomic:2048KB", "");
+        assert_eq!(zones(&report(&old), 0xcc0, None).zones[0].reserved_highatomic, 8 * 64);
     }
 
     #[test]

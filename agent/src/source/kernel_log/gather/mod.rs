@@ -57,7 +57,7 @@ enum Owner {
 
 /// Puts lines together into incidents. Its memory is bounded whatever the log.
 #[derive(Debug, Default)]
-pub struct Assembler {
+pub struct Gatherer {
     /// The kernel's release where the log doesn't say it.
     given_kernel: Option<String>,
     /// The release that lines of a host said last.
@@ -72,7 +72,7 @@ pub struct Assembler {
     without_beginning: u64,
 }
 
-impl Assembler {
+impl Gatherer {
     /// For a log of a kernel with this release, if it is known from elsewhere; `buddyinfo` is what
     /// was given along.
     pub fn new(kernel: Option<String>, buddyinfo: Vec<Buddyinfo>) -> Self {
@@ -126,6 +126,10 @@ impl Assembler {
                     !draft.vmalloc.is_empty() && draft.header.is_none() && header.order == Some(0)
                 });
                 let id = warning_of_vmalloc.map(|draft| draft.id);
+                if at.time.is_some() {
+                    // People quote a heading above the report that they paste.
+                    self.open.retain(|draft| !draft.is_quote_of(&header));
+                }
                 let draft = self.draft_or_new(id, at);
                 draft.comm = Some(header.comm.clone());
                 draft.header = Some(header);

@@ -66,9 +66,11 @@ pub(super) fn finish(
             .comm
             .clone()
             .or_else(|| victim.map(|(_, comm)| comm.clone()))
-            .or_else(|| named?.comm.clone()),
+            .or_else(|| named?.comm.clone())
+            // Where the kernel logged nothing, who says so is who failed.
+            .or_else(|| draft.containers.iter().find_map(|failure| failure.program.clone())),
         cgroup: cgroup(&draft),
-        readings: readings(&allocations),
+        readings: readings_of_first(&draft, kernel.as_deref()),
         allocations,
         vmalloc: draft
             .vmalloc
@@ -134,11 +136,11 @@ fn gaps(draft: &Draft) -> Vec<String> {
     gaps
 }
 
-/// Before 4.4 watermarks were checked per order. `None` if the kernel isn't known.
-fn per_order_marks(kernel: Option<&str>) -> Option<bool> {
-    let mut numbers =
-        kernel?.trim_start_matches('v').split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
-    Some((numbers.next()?, numbers.next().unwrap_or(0)) < (4, 4))
+/// Whether a release is older than another; `None` if it isn't known.
+fn older_than(release: &str, than: (u32, u32)) -> Option<bool> {
+    let release = release.trim_start_matches('v');
+    let mut numbers = release.split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
+    Some((numbers.next()?, numbers.next().unwrap_or(0)) < than)
 }
 
 struct Masks<'a> {
@@ -156,7 +158,7 @@ impl Masks<'_> {
             return names.decode(mask.raw);
         }
         // Whatever kernel it was: if all that it can mean says the same of the caller, that holds.
-        let mut traits = GfpNames::readings(mask.raw).into_iter().map(|(_, gfp)| gfp.traits);
+        let mut traits = readings(mask).into_iter().map(|(_, gfp)| gfp.traits);
         let first = traits.next().flatten();
         let agreed = first.filter(|_| traits.all(|other| other == first));
         Gfp { raw: mask.raw, flags: None, traits: agreed }
@@ -181,7 +183,8 @@ impl Masks<'_> {
 
     /// Whether the marks are those of kernels before 4.4: names of masks came with 4.6.
     fn per_order_marks(&self, mask: &Mask) -> Option<bool> {
-        per_order_marks(self.kernel).or_else(|| mask.names.is_some().then_some(false))
+        let by_release = self.kernel.and_then(|kernel| older_than(kernel, (4, 4)));
+        by_release.or_else(|| (!mask.before_names).then_some(false))
     }
 }
 
@@ -345,8 +348,25 @@ fn oom_kills(oom: Option<&OomDraft>, scope: Option<&OomScope>, masks: &Masks) ->
     named.map(|(pid, comm)| kill(pid, comm)).into_iter().collect()
 }
 
-/// What the first mask that isn't decoded can mean.
-fn readings(allocations: &[Allocation]) -> Vec<(String, Gfp)> {
-    let raw = allocations.iter().map(|a| &a.gfp).find(|gfp| gfp.flags.is_none()).map(|gfp| gfp.raw);
-    raw.map(GfpNames::readings).unwrap_or_default()
+/// What a mask can mean in the kernels that print it so.
+fn readings(mask: &Mask) -> Vec<(String, Gfp)> {
+    let mut readings = GfpNames::readings(mask.raw);
+    // Those that begin with 4.6 or later would have printed names.
+    readings.retain(|(releases, _)| {
+        let first = releases.split(' ').next().unwrap_or_default();
+        !mask.before_names || older_than(first, (4, 6)).unwrap_or(true)
+    });
+    readings
+}
+
+/// What the masks that aren't decoded can mean: the first one's readings.
+fn readings_of_first(draft: &Draft, kernel: Option<&str>) -> Vec<(String, Gfp)> {
+    if kernel.is_some_and(|kernel| GfpNames::from_release(kernel).is_some()) {
+        return Vec::new();
+    }
+    let of_header = || draft.header.as_ref().and_then(|header| header.mask.as_ref());
+    let of_oom = || draft.oom.as_ref().and_then(|oom| oom.mask.as_ref());
+    let of_slab = || draft.slab.iter().find_map(|slab| slab.mask.as_ref());
+    let mask = of_header().or_else(of_slab).or_else(of_oom);
+    mask.filter(|mask| mask.names.is_none()).map(readings).unwrap_or_default()
 }
