@@ -214,7 +214,7 @@ fn other_reasons_are_never_fragmentation() {
 
 #[test]
 fn nothing_is_found_in_nothing() {
-    for input in [&b""[..], b"\n\n", b"hello world\n", &[0; 5000], &[0xff; 70_000]] {
+    for input in [&b""[..], b"\n\n", b"hello world\n", &[0; 5000], &[0xff; 5000]] {
         let output = of_input(input, &[]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         assert!(

@@ -84,12 +84,11 @@ pub fn run(args: &Args) -> Result<()> {
         .with_context(|| format!("could not read {}", index.display()))?;
     let labels =
         parse(&text).with_context(|| format!("{} is not an index of logs", index.display()))?;
-    let fragwatch = match &args.fragwatch {
-        Some(path) => path.clone(),
-        None => {
-            build::fragwatch(true)?;
-            paths::target().join("release/fragwatch")
-        }
+    let fragwatch = if let Some(path) = &args.fragwatch {
+        path.clone()
+    } else {
+        build::fragwatch(true)?;
+        paths::target().join("release/fragwatch")
     };
     let mut table = Table::default();
     for mut label in labels {

@@ -84,10 +84,13 @@ fn killed(case: &Case, page_size: u64) -> Option<Verdict> {
     let oom = case.oom().filter(|oom| *oom.scope == OomScope::Node)?;
     let allocation = case.asked_for_kill();
     let mut doubts = case.gaps();
-    let mut because =
-        vec!["the OOM killer was called because the node's memory ran out".to_owned()];
+    let whose = if oom.bounded {
+        "the memory that a cpuset or memory policy allows"
+    } else {
+        "the node's memory"
+    };
+    let mut because = vec![format!("the OOM killer was called because {whose} ran out")];
     if oom.bounded {
-        because[0] = "the OOM killer was called because the memory that a cpuset or memory policy allows ran out".to_owned();
         doubts.push("which nodes that were".to_owned());
     }
     let zones = allocation.and_then(|a| a.failure.as_ref());
@@ -103,7 +106,7 @@ fn killed(case: &Case, page_size: u64) -> Option<Verdict> {
             return Some(verdict(case, because, doubts, None));
         }
         Some(0) => {
-            because.push("it was called at order 0, which no block can be lacking for".to_owned())
+            because.push("it was called at order 0, which no block can be lacking for".to_owned());
         }
         None => doubts.push(
             "the order that it was called for: above 0, fragmentation would do as well".to_owned(),
