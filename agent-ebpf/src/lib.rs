@@ -20,8 +20,6 @@ pub const CACHE_NAME_LEN: usize = 64;
 pub const ZONE_NAME_LEN: usize = 16;
 /// Bytes kept of a zone's `free_area` array (968 on 6.12, 1144 on 7.2).
 pub const AREAS_LEN: usize = 1536;
-/// Entries of a zonelist that are looked at: zones out of reach stand among those in reach.
-pub const MAX_ZONEREFS: u32 = 32;
 /// Kernel stack frames recorded for one failed allocation.
 pub const MAX_FRAMES: usize = 40;
 /// An offset or enum value that the running kernel's BTF does not have.
@@ -70,7 +68,8 @@ pub enum Counter {
     /// Creations that could not be tracked: the table of threads was full, or the arguments of the
     /// system call could not be read in time.
     UntrackedCreations,
-    /// Tracked creations whose return was never seen, found when their thread id came up again.
+    /// Returns that were never seen: of a creation, found when its thread id came up again, or of
+    /// something inside one, found when that ended.
     UnseenReturns,
     /// Slow paths entered outside any creation, retries included.
     OutsideSlowPaths,
@@ -151,7 +150,7 @@ pub struct NetnsSetupEnded {
     pub errno: i32,
     /// Inode of the new namespace; 0 if there is none or it could not be read.
     pub netns: u32,
-    /// Records of this creation for which the ring had no room.
+    /// Records of this creation for which the ring had no room, and returns that were not seen.
     pub lost: u32,
     /// Always 0.
     pub reserved: u32,
@@ -223,7 +222,7 @@ pub struct AllocationFailed {
     /// Order.
     pub order: u32,
     /// 1 if every zone in reach was looked at: the allocation's `alloc_context` was known, and its
-    /// list of zones ended within [`MAX_ZONEREFS`].
+    /// list of zones ended before the kernel's limit of programs that follow each other (32).
     pub zones_complete: u32,
     /// How many [`ZoneRead`] records belong to it.
     pub zone_count: u32,
@@ -303,41 +302,38 @@ pub struct PernetInitFailed {
     pub reserved: u32,
 }
 
-/// How full a memory cgroup is, in pages.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
-#[repr(C)]
-pub struct MemcgLevel {
-    /// `memory.usage`
-    pub usage: u64,
-    /// `memory.max`
-    pub max: u64,
-    /// `kmem.usage`, 0 on kernels that don't count it apart.
-    pub kmem_usage: u64,
-    /// `kmem.max`, 0 on kernels that don't count it apart.
-    pub kmem_max: u64,
+/// Which of a memory cgroup's limits refused a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Limit {
+    /// It is not one of a cgroup that the task is in.
+    Unknown,
+    /// `memory.max`, on v1 `memory.limit_in_bytes`.
+    Memory,
+    /// v1's `memory.kmem.limit_in_bytes`.
+    Kmem,
+    /// v1's `memory.memsw.limit_in_bytes`.
+    MemorySwap,
 }
 
-/// A charge of kernel memory to a memory cgroup came back with an error, inside a creation.
+/// The last charge to a memory cgroup that a failed step of a creation made was refused.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
 #[repr(C)]
 pub struct ChargeFailed {
     /// Who and when.
     pub head: Head,
-    /// How much was to be charged, in bytes.
-    pub bytes: u64,
-    /// gfp mask.
-    pub gfp: u32,
-    /// The negative errno that it returned.
-    pub errno: i32,
-    /// The charged cgroup and its ancestors, leaf first, read right after the failure.
-    pub levels: [MemcgLevel; CGROUP_LEVELS],
-    /// Used entries of `levels`.
-    pub depth: u32,
-    /// Always 0.
-    pub reserved: u32,
-    /// The charged cgroup.
+    /// Pages that were to be charged.
+    pub pages: u64,
+    /// `usage` of the counter that refused, in pages, right after it did.
+    pub usage: u64,
+    /// Its `max`.
+    pub max: u64,
+    /// How often it was refused in a row: the kernel makes room and tries again.
+    pub refusals: u32,
+    /// A [`Limit`].
+    pub limit: u32,
+    /// The cgroup whose limit it is; empty if that is not known.
     pub cgroup: CgroupPath,
 }
 

@@ -2,7 +2,7 @@
 use aya_ebpf::{
     Global,
     macros::map,
-    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use fragwatch_ebpf::{COUNTERS as COUNTER_COUNT, Counter};
 
@@ -27,6 +27,10 @@ pub(crate) static CREATING: HashMap<u32, Thread> = HashMap::with_max_entries(409
 /// Threads that allocate outside a creation, by thread id; used only with `--all`.
 #[map]
 pub(crate) static OUTSIDE: LruHashMap<u32, Thread> = LruHashMap::with_max_entries(4096, 0);
+
+/// The program that reads one zone, put there by the agent.
+#[map]
+pub(crate) static ZONE_WALK: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// Calls of clone3 whose arguments could not be read on the way in, by thread id: their address.
 #[map]

@@ -1,9 +1,10 @@
 //! The zones that a failed allocation could have used, read from its `alloc_context`.
 //!
-//! The verifier walks this loop for every zone, so what can be read is read without a branch:
-//! errors are gathered, and sense is made of it in the agent.
+//! Each zone is a run of one program, which then calls itself for the next: a loop over them would
+//! make Linux 5.10's verifier go through more than the million instructions that it allows. What
+//! can be read is read without a branch: errors are gathered, and sense is made of it in the agent.
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
-use fragwatch_ebpf::{ABSENT, AREAS_LEN, Kind, MAX_ZONEREFS, ZoneRead};
+use fragwatch_ebpf::{ABSENT, AREAS_LEN, Kind, ZoneRead};
 
 use crate::{
     emit::{emit, head},
@@ -19,48 +20,80 @@ use crate::{
 /// Size of a pointer and a long on every 64-bit kernel.
 const WORD: u64 = 8;
 
-/// What was read.
-pub(crate) struct Zones {
-    /// Zones in reach, each a record of its own.
+/// Where the walk over an allocation's zones stands. It lies in the thread's slot, since each zone
+/// is read by a program of its own.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Walk {
+    /// The `struct zoneref` to look at next; 0 if no walk is under way.
+    zoneref: u64,
+    /// `alloc_context.nodemask`
+    nodemask: u64,
+    /// `alloc_context.highest_zoneidx`
+    highest: u32,
+    /// Zones recorded so far.
     pub(crate) count: u32,
-    /// Every zone in reach was looked at.
-    pub(crate) complete: bool,
+    /// When the failure was noticed.
+    pub(crate) failure_ns: u64,
+    /// gfp mask of the allocation that failed.
+    pub(crate) gfp: u32,
+    /// Its order.
+    pub(crate) order: u32,
 }
 
-/// Walks `ac->zonelist` as `for_each_zone_zonelist_nodemask` does: zones up to
-/// `ac->highest_zoneidx` on nodes of `ac->nodemask`. No lock is taken.
-#[inline(always)]
-pub(crate) fn record(alloc_context: u64, failure_ns: u64, creation: u64) -> Zones {
-    let mut zones = Zones { count: 0, complete: false };
-    if ZONES_READABLE.load() == 0 || alloc_context == 0 {
-        return zones;
+impl Walk {
+    /// No walk is under way.
+    pub(crate) const NONE: Self =
+        Self { zoneref: 0, nodemask: 0, highest: 0, count: 0, failure_ns: 0, gfp: 0, order: 0 };
+
+    /// Begins where `for_each_zone_zonelist_nodemask` would: at the first entry of
+    /// `ac->zonelist`. Does nothing if the zones can't be read.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, alloc_context: u64) {
+        self.zoneref = 0;
+        self.count = 0;
+        if ZONES_READABLE.load() == 0 || alloc_context == 0 {
+            return;
+        }
+        let mut list = 0u64;
+        let errors = read_into(&mut list, alloc_context, AC_ZONELIST.load())
+            | read_into(&mut self.nodemask, alloc_context, AC_NODEMASK.load())
+            | read_into(&mut self.highest, alloc_context, AC_HIGHEST_ZONEIDX.load());
+        if errors == 0 {
+            self.zoneref = list + u64::from(ZONELIST_ZONEREFS.load());
+        }
     }
-    let (mut list, mut mask, mut highest) = (0u64, 0u64, 0u32);
-    let errors = read_into(&mut list, alloc_context, AC_ZONELIST.load())
-        | read_into(&mut mask, alloc_context, AC_NODEMASK.load())
-        | read_into(&mut highest, alloc_context, AC_HIGHEST_ZONEIDX.load());
-    if errors != 0 {
-        return zones;
-    }
-    let mut zoneref = list + u64::from(ZONELIST_ZONEREFS.load());
-    for _ in 0..MAX_ZONEREFS {
+
+    /// Looks at one entry: records its zone if that is up to `highest` and on a node of
+    /// `nodemask`. No lock is taken.
+    #[inline(always)]
+    pub(crate) fn step(&mut self, creation: u64) -> Step {
         let (mut zone, mut index) = (0u64, 0u32);
-        let errors = read_into(&mut zone, zoneref, ZONEREF_ZONE.load())
-            | read_into(&mut index, zoneref, ZONEREF_IDX.load());
-        if errors != 0 {
-            return zones;
+        let errors = read_into(&mut zone, self.zoneref, ZONEREF_ZONE.load())
+            | read_into(&mut index, self.zoneref, ZONEREF_IDX.load());
+        if self.zoneref == 0 || errors != 0 {
+            return Step::Stopped;
         }
         if zone == 0 {
-            zones.complete = true;
-            return zones;
+            return Step::Complete;
         }
-        zoneref += u64::from(ZONEREF_SIZE.load());
-        if index <= highest && in_nodemask(mask, node_of(zone)) {
-            record_zone(zone, index, highest, failure_ns, creation);
-            zones.count += 1;
+        self.zoneref += u64::from(ZONEREF_SIZE.load());
+        if index <= self.highest && in_nodemask(self.nodemask, node_of(zone)) {
+            record_zone(zone, index, self.highest, self.failure_ns, creation);
+            self.count += 1;
         }
+        Step::More
     }
-    zones
+}
+
+/// What a step of the walk came to.
+pub(crate) enum Step {
+    /// There may be more zones.
+    More,
+    /// The list has ended: every zone in reach was looked at.
+    Complete,
+    /// The list can't be read, or not any further.
+    Stopped,
 }
 
 /// The zone's node; a number that no node has if it can't be read.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use fragwatch::{
     cli::{Cli, Command},
+    doctor, explain,
     trace::{self, TraceError},
 };
 
@@ -23,10 +24,28 @@ fn init_log() {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     init_log();
-    let ended = match Cli::parse().command {
-        Command::Trace(args) => trace::run(&args).await,
-    };
-    match ended {
+    match Cli::parse().command {
+        Command::Trace(args) => exit_code(trace::run(&args).await),
+        Command::Doctor(args) => match doctor::run(&args) {
+            Ok(standing) => ExitCode::from(standing.exit_code()),
+            Err(error) => {
+                anstream::eprintln!("fragwatch: {error:#}");
+                ExitCode::from(CANNOT_BEGIN)
+            }
+        },
+        Command::Explain(args) => match explain::run(&args) {
+            Ok(explain::Ended::Read) => ExitCode::SUCCESS,
+            Ok(explain::Ended::SomeUnread) => ExitCode::from(EARLY),
+            Err(error) => {
+                anstream::eprintln!("fragwatch: {error:#}");
+                ExitCode::from(EARLY)
+            }
+        },
+    }
+}
+
+fn exit_code(traced: Result<(), TraceError>) -> ExitCode {
+    match traced {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             anstream::eprintln!("fragwatch: {error}");

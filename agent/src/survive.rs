@@ -1,6 +1,11 @@
 //! Staying alive in the memory shortage that is to be reported.
 use std::fs;
 
+use caps::Capability;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+
+use crate::privileges;
+
 /// A report is short work, and is wanted when the node is busy.
 const NICE: libc::c_int = -10;
 
@@ -16,6 +21,10 @@ pub fn prepare() {
         log::info!("could not raise the priority, reports may be late on a busy node: {error}");
     }
     give_back();
+    if !may_lock_for_good() {
+        log::info!("could not lock memory, fragwatch may be slow under pressure: no CAP_IPC_LOCK");
+        return;
+    }
     // SAFETY: takes no pointer; it only changes how this process's pages are kept. ONFAULT: pages
     // are locked when they are first used, not all at once.
     let locked =
@@ -24,6 +33,13 @@ pub fn prepare() {
         let error = std::io::Error::last_os_error();
         log::info!("could not lock memory, fragwatch may be slow under pressure: {error}");
     }
+}
+
+/// Whether locked memory may grow without end. Under a limit an allocation that would pass it fails
+/// one day, which is worse than not to be locked.
+fn may_lock_for_good() -> bool {
+    privileges::held(Capability::CAP_IPC_LOCK)
+        || getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY)
 }
 
 /// Returns to the kernel what starting up took (the kernel's type information is tens of MiB).

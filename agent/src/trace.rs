@@ -80,6 +80,7 @@ struct Watch {
 impl Watch {
     fn start(args: &TraceArgs) -> anyhow::Result<Self> {
         privileges::check()?;
+        privileges::own_proc_files();
         // First of all, so that a signal that comes while attaching ends in order.
         let interrupt = signal(SignalKind::interrupt()).context("could not wait for SIGINT")?;
         let terminate = signal(SignalKind::terminate()).context("could not wait for SIGTERM")?;
@@ -88,6 +89,9 @@ impl Watch {
         let page_size = page_size()?;
         let live = Live::start(Options { all: args.all, preference: args.attach })?;
         survive::prepare();
+        if let Err(error) = privileges::give_back(|| live.loss().is_ok()) {
+            log::warn!("could not give back capabilities that are not needed any more: {error}");
+        }
         let report: Box<dyn Report> = match args.format {
             Format::Text => Box::new(Text::new(anstream::stdout(), page_size, TimeZone::system())),
             Format::Json => Box::new(Json::new(io::stdout(), page_size)),
@@ -127,6 +131,7 @@ impl Watch {
                 () = reader.gone() => return Ok(()),
                 _ = tick.tick() => {
                     self.live.refresh_symbols();
+                    self.live.refresh_missed_runs();
                     let quiet = self.correlator.flush_outside(Some(clock::monotonic_ns()));
                     self.tell_all(quiet)?;
                 }
@@ -136,6 +141,7 @@ impl Watch {
             more = self.take_some(BATCH)?;
         }
         self.live.detach();
+        self.live.refresh_missed_runs();
         while self.take_some(BATCH)? {}
         let rest = self.correlator.flush_outside(None);
         self.tell_all(rest)?;

@@ -7,6 +7,8 @@ use signal_hook::{
     iterator::Signals,
 };
 
+use crate::privileges;
+
 /// How long an end in order may take: some lines to write, some programs to detach.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -15,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn start() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let watch = move || {
+        if let Err(error) = privileges::give_back_all() {
+            log::warn!("the watchdog could not give back its capabilities: {error}");
+        }
         if signals.forever().next().is_some() {
             thread::sleep(PATIENCE);
             anstream::eprintln!(

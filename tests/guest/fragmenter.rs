@@ -4,13 +4,15 @@ use std::fs;
 use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result};
-use nix::libc::MADV_DONTNEED_LOCKED;
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap_anonymous};
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mlock, mmap};
+use nix::unistd::ftruncate;
 
 use crate::channel::Channel;
 use crate::{helper, node};
 
-const PAGE: usize = 4096;
+const PAGE: u64 = 4096;
 /// Left alone so that nothing has to be killed while the mapping grows.
 const MARGIN_KIB: u64 = 16 * 1024;
 
@@ -35,36 +37,36 @@ pub(crate) fn fragment(channel: &Channel) -> Result<()> {
 }
 
 /// What the child does: lock nearly all free memory, free every other page, hold the rest.
+///
+/// The memory is a file's: a hole can be punched into what is locked on every kernel, while
+/// `MADV_DONTNEED_LOCKED`, which would do for anonymous memory, is as young as 5.18.
 pub(crate) fn run_child() -> Result<()> {
     // The memory's holder must be the last one to be killed, or the fragmentation goes with it.
     fs::write("/proc/self/oom_score_adj", "-1000").context("can't protect the fragmenter")?;
     let kib = node::meminfo_kib("MemAvailable")?.saturating_sub(MARGIN_KIB);
-    let length = NonZeroUsize::new(kib as usize * 1024 / PAGE * PAGE)
-        .context("there is no free memory to fragment")?;
-    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory of ours.
+    let size = kib * 1024 / PAGE * PAGE;
+    let length = NonZeroUsize::new(size as usize).context("there is no free memory to fragment")?;
+    let file =
+        memfd_create("fragmenter", MFdFlags::empty()).context("can't create a memory file")?;
+    ftruncate(&file, size.cast_signed()).context("can't size the memory file")?;
+    // SAFETY: a mapping at an address of the kernel's choice touches no memory of ours.
     let start = unsafe {
-        mmap_anonymous(
+        mmap(
             None,
             length,
             ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-            MapFlags::MAP_PRIVATE,
+            MapFlags::MAP_SHARED,
+            &file,
+            0,
         )
     }
     .with_context(|| format!("can't map {kib} KiB"))?;
-    // SAFETY: the range is exactly the mapping above; the advice changes page size only.
-    unsafe { madvise(start, length.get(), MmapAdvise::MADV_NOHUGEPAGE) }
-        .context("can't refuse huge pages")?;
     // SAFETY: the range is exactly the mapping above; locking changes no content.
     unsafe { mlock(start, length.get()) }.with_context(|| format!("can't lock {kib} KiB"))?;
-    for offset in (0..length.get()).step_by(2 * PAGE) {
-        // SAFETY: the page lies in the mapping above, and no Rust object lives in it.
-        let result = unsafe {
-            nix::libc::madvise(start.as_ptr().byte_add(offset), PAGE, MADV_DONTNEED_LOCKED)
-        };
-        if result != 0 {
-            return Err(std::io::Error::last_os_error())
-                .context("can't free every other page; this needs Linux 5.18");
-        }
+    let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    for offset in (0..size).step_by(2 * PAGE as usize) {
+        fallocate(&file, hole, offset.cast_signed(), PAGE.cast_signed())
+            .context("can't free every other page")?;
     }
     helper::stay()
 }

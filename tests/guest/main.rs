@@ -5,6 +5,7 @@ mod channel;
 mod container;
 mod fragmenter;
 mod helper;
+mod kernel_log;
 mod namespaces;
 mod node;
 mod scenario;
@@ -17,6 +18,7 @@ use nix::sys::reboot::{RebootMode, reboot};
 use serde::Deserialize;
 
 use channel::Channel;
+use kernel_log::KernelLog;
 use watcher::Watcher;
 
 /// What the host wants done; `xtask` writes it into the initramfs.
@@ -25,6 +27,7 @@ struct Job {
     scenario: String,
     args: Vec<String>,
     colour: bool,
+    cgroups: node::Cgroups,
 }
 
 fn main() {
@@ -52,20 +55,23 @@ fn main() {
 
 fn run_node() -> Result<()> {
     node::mount_all()?;
+    let log = KernelLog::open()?;
     let (channel, writer) = Channel::open("/dev/ttyS1")?;
-    if let Err(error) = run_job(&channel) {
+    if let Err(error) = run_job(&channel, &log) {
         channel.send("error", &format!("{error:#}"));
     }
-    match node::kernel_log() {
+    match log.lines() {
         Ok(lines) => lines.iter().for_each(|line| channel.send("dmesg", line)),
         Err(error) => channel.send("error", &format!("{error:#}")),
     }
     channel.close(writer)
 }
 
-fn run_job(channel: &Channel) -> Result<()> {
+fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
     let job = fs::read_to_string("/job.json").context("can't read /job.json")?;
     let job: Job = serde_json::from_str(&job).context("can't understand /job.json")?;
+    node::mount_cgroups(job.cgroups)?;
+    node::send_file(channel, "cgroups", "/proc/self/cgroup")?;
     let release =
         fs::read_to_string("/proc/sys/kernel/osrelease").context("can't read osrelease")?;
     let memory = node::meminfo_kib("MemTotal")? / 1024;
@@ -82,7 +88,7 @@ fn run_job(channel: &Channel) -> Result<()> {
     }
     channel.node("fragwatch is ready");
     let result =
-        scenario::run(&job.scenario, &mut scenario::Node { channel, watcher: &mut watcher });
+        scenario::run(&job.scenario, &mut scenario::Node { channel, log, watcher: &mut watcher });
     watcher.stop()?;
     result
 }

@@ -1,35 +1,64 @@
-//! The node: file systems, kernel settings, the module, and what the kernel itself says.
+//! The node: file systems, kernel settings, the module, and how much memory is free.
 
-use std::fs::{self, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::ffi::CStr;
+use std::fs;
 
 use anyhow::{Context, Result};
 use nix::kmod::{ModuleInitFlags, finit_module};
-use nix::libc;
 use nix::mount::{MsFlags, mount};
+use serde::Deserialize;
 
 use crate::channel::Channel;
 
-const MOUNTS: [(&str, &str); 8] = [
+const MOUNTS: [(&str, &str); 7] = [
     ("proc", "/proc"),
     ("sysfs", "/sys"),
     ("devtmpfs", "/dev"),
-    ("cgroup2", "/sys/fs/cgroup"),
     ("tracefs", "/sys/kernel/tracing"),
     ("debugfs", "/sys/kernel/debug"),
     ("tmpfs", "/run"),
     ("tmpfs", "/tmp"),
 ];
 
-/// Mounts what a node has mounted.
+/// Mounts what every node has mounted.
 pub(crate) fn mount_all() -> Result<()> {
-    for (kind, target) in MOUNTS {
-        // The kernel may have mounted devtmpfs already; a second one on top does no harm.
-        mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>)
-            .with_context(|| format!("can't mount {kind} on {target}"))?;
+    // The kernel may have mounted devtmpfs already; a second one on top does no harm.
+    MOUNTS.iter().try_for_each(|(kind, target)| mount_one(kind, target, None))
+}
+
+/// How the node's cgroups are mounted.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Cgroups {
+    /// One hierarchy.
+    V2,
+    /// One for each controller that runc asks for, v2's beside them.
+    V1,
+}
+
+/// Mounts the cgroups.
+pub(crate) fn mount_cgroups(cgroups: Cgroups) -> Result<()> {
+    const ROOT: &str = "/sys/fs/cgroup";
+    match cgroups {
+        Cgroups::V2 => mount_one("cgroup2", ROOT, None),
+        Cgroups::V1 => {
+            mount_one("tmpfs", ROOT, None)?;
+            for controller in ["memory", "pids", "freezer", "devices"] {
+                let target = format!("{ROOT}/{controller}");
+                fs::create_dir(&target).with_context(|| format!("can't create {target}"))?;
+                mount_one("cgroup", &target, Some(controller))
+                    .with_context(|| format!("this kernel has no v1 {controller} controller"))?;
+            }
+            let unified = format!("{ROOT}/unified");
+            fs::create_dir(&unified).with_context(|| format!("can't create {unified}"))?;
+            mount_one("cgroup2", &unified, None)
+        }
     }
-    Ok(())
+}
+
+fn mount_one(kind: &str, target: &str, options: Option<&str>) -> Result<()> {
+    mount(Some(kind), target, Some(kind), MsFlags::empty(), options)
+        .with_context(|| format!("can't mount {kind} on {target}"))
 }
 
 /// Writes a kernel setting: `set("vm/nr_hugepages", "64")`.
@@ -43,43 +72,20 @@ pub(crate) fn quiet_console() -> Result<()> {
     set("kernel/printk", "4")
 }
 
+/// Loads a test module: `load_module("fragwatch_pernet", c"order=6")`.
+pub(crate) fn load_module(name: &str, parameters: &CStr) -> Result<()> {
+    let path = format!("/{name}.ko");
+    let file = fs::File::open(&path).with_context(|| format!("can't open {path}"))?;
+    finit_module(&file, parameters, ModuleInitFlags::empty())
+        .with_context(|| format!("the kernel doesn't take {path} with {parameters:?}"))
+}
+
 /// Loads the module that wants an order-6 block for each network namespace.
 pub(crate) fn load_pernet_module(channel: &Channel) -> Result<()> {
-    const PATH: &str = "/fragwatch_pernet.ko";
-    let file = fs::File::open(PATH).with_context(|| format!("can't open {PATH}"))?;
-    finit_module(&file, c"", ModuleInitFlags::empty())
-        .with_context(|| format!("the kernel doesn't take {PATH}"))?;
+    load_module("fragwatch_pernet", c"")?;
     channel
         .node("module fragwatch_pernet loaded: a new network namespace takes 256 KiB in one piece");
     Ok(())
-}
-
-/// The whole kernel log so far, one `[seconds] text` line a message.
-pub(crate) fn kernel_log() -> Result<Vec<String>> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open("/dev/kmsg")
-        .context("can't open /dev/kmsg")?;
-    let mut lines = Vec::new();
-    let mut record = [0; 8192];
-    loop {
-        match file.read(&mut record) {
-            Ok(length) => lines.extend(kmsg_line(&String::from_utf8_lossy(&record[..length]))),
-            // Older records were overwritten meanwhile: the next read goes on behind them.
-            Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
-            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => return Ok(lines),
-            Err(error) => return Err(error).context("can't read /dev/kmsg"),
-        }
-    }
-}
-
-/// `6,339,5140900,-;text` → `[    5.140900] text`
-fn kmsg_line(record: &str) -> Option<String> {
-    let (head, text) = record.split_once(';')?;
-    let micros: u64 = head.split(',').nth(2)?.parse().ok()?;
-    let text = text.lines().next()?;
-    Some(format!("[{:5}.{:06}] {text}", micros / 1_000_000, micros % 1_000_000))
 }
 
 /// Sends a file to the host, line by line, on a stream.
@@ -131,17 +137,7 @@ pub(crate) fn room_for(order: usize) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{kmsg_line, sum_blocks};
-
-    #[test]
-    fn a_kmsg_record_becomes_a_log_line() {
-        let record = "4,512,61004512,-;runc:[1:CHILD]: page allocation failure: order:6\n KEY=v\n";
-        assert_eq!(
-            kmsg_line(record).as_deref(),
-            Some("[   61.004512] runc:[1:CHILD]: page allocation failure: order:6")
-        );
-        assert_eq!(kmsg_line("no record"), None);
-    }
+    use super::sum_blocks;
 
     #[test]
     fn blocks_are_summed_over_zones_but_not_the_devices_one() {

@@ -1,19 +1,24 @@
 //! What happens on the node: one file per scenario.
 
+mod burst;
 mod endings;
 mod fallback;
+mod flood;
 mod healthy;
 mod order6;
 
 use anyhow::{Result, bail};
 
 use crate::channel::Channel;
+use crate::kernel_log::KernelLog;
 use crate::watcher::Watcher;
 
 /// What a scenario works with.
 pub(crate) struct Node<'a> {
     /// The way to the host.
     pub(crate) channel: &'a Channel,
+    /// What the kernel says.
+    pub(crate) log: &'a KernelLog,
     /// fragwatch, which runs beside the scenario.
     pub(crate) watcher: &'a mut Watcher,
 }
@@ -32,11 +37,13 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 4] = [
+const SCENARIOS: [(&str, Scenario); 6] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
     ("endings", endings::run),
+    ("burst", burst::run),
+    ("flood", flood::run),
 ];
 
 /// Runs the scenario of that name.

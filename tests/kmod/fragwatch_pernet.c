@@ -6,6 +6,7 @@
  * the failure brings its own.
  */
 #include <linux/atomic.h>
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -16,6 +17,10 @@
 static unsigned int order = 6;
 module_param(order, uint, 0444);
 MODULE_PARM_DESC(order, "each network namespace takes one block of 2^order pages");
+
+static unsigned int hold_ms;
+module_param(hold_ms, uint, 0444);
+MODULE_PARM_DESC(hold_ms, "setting up a network namespace takes this long");
 
 struct fw_net {
 	char name[32];
@@ -47,6 +52,8 @@ static int fw_pernet_init(struct net *net)
 		kmem_cache_destroy(fw->cache);
 		return -ENOMEM;
 	}
+	if (hold_ms)
+		msleep(hold_ms);
 	return 0;
 }
 

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::setup::headers;
 use crate::setup::kernel::Kernel;
 use crate::{paths, setup, step};
 
@@ -19,7 +19,7 @@ pub struct Args {
 
 /// Builds fragwatch.
 pub fn run(args: &Args) -> Result<()> {
-    setup::run()?;
+    setup::tools()?;
     let profile = if args.release { "release" } else { "debug" };
     fragwatch(args.release)?;
     eprintln!("built {}", paths::target().join(profile).join("fragwatch").display());
@@ -52,24 +52,24 @@ pub(crate) fn guest() -> Result<PathBuf> {
     Ok(paths::target().join("release/guest"))
 }
 
-/// Builds the test module for a kernel, in the target directory.
-pub(crate) fn kernel_module(kernel: &Kernel) -> Result<PathBuf> {
+/// Builds the test modules for a kernel, in the target directory.
+pub(crate) fn kernel_modules(kernel: &Kernel) -> Result<Vec<PathBuf>> {
+    let sources = paths::root().join("tests/kmod");
     let directory = paths::target().join("kmod").join(kernel.series);
     fs::create_dir_all(&directory)
         .with_context(|| format!("can't create {}", directory.display()))?;
-    for name in ["Makefile", "fragwatch_pernet.c"] {
-        copy_if_changed(&paths::root().join("tests/kmod").join(name), &directory.join(name))?;
+    let cannot = || format!("can't list {}", sources.display());
+    let mut modules = Vec::new();
+    for entry in fs::read_dir(&sources).with_context(cannot)? {
+        let source = entry.with_context(cannot)?.path();
+        let copy = directory.join(source.file_name().unwrap_or_default());
+        copy_if_changed(&source, &copy)?;
+        if source.extension().is_some_and(|extension| extension == "c") {
+            modules.push(copy.with_extension("ko"));
+        }
     }
-    step::run(
-        "build the test module",
-        Command::new("make")
-            .arg("--silent")
-            .arg("-C")
-            .arg(&kernel.headers)
-            .arg(format!("M={}", directory.display()))
-            .arg("modules"),
-    )?;
-    Ok(directory.join("fragwatch_pernet.ko"))
+    headers::make_modules(&kernel.headers, &directory)?;
+    Ok(modules)
 }
 
 /// Keeps the time stamp of what didn't change, so that make has nothing to do.

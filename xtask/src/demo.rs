@@ -6,9 +6,10 @@ use std::time::Instant;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
 
+use crate::setup::{self, kernel};
+use crate::step;
 use crate::vm::protocol::Line;
 use crate::vm::{self, Event, Request};
-use crate::{setup, step};
 
 const NODE: Style = AnsiColor::Cyan.on_default();
 const RUNC: Style = AnsiColor::Yellow.on_default();
@@ -30,8 +31,8 @@ Where to go from here:
 /// Shows scenario order6 as it happens.
 pub fn run() -> Result<()> {
     anstream::println!("{INTRODUCTION}");
-    setup::run()?;
-    let mut request = Request::new("6.12", "order6");
+    setup::with_kernel(kernel::series(kernel::DEFAULT)?)?;
+    let mut request = Request::new(kernel::DEFAULT, "order6");
     "demo".clone_into(&mut request.results);
     request.colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let started = Instant::now();

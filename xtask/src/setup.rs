@@ -1,7 +1,9 @@
 //! `cargo xtask setup`: from a bare Debian 12 with rustup to a machine where everything runs.
 
 pub mod apt;
+pub(crate) mod headers;
 pub mod kernel;
+pub mod suite;
 pub mod toolchain;
 
 use std::fs;
@@ -28,15 +30,23 @@ const PACKAGES: [&str; 12] = [
     "libc-bin",
 ];
 
-/// Installs what is missing. Asks no server when nothing is.
+/// Installs what is missing, with all kernels. Asks no server when nothing is.
 pub fn run() -> Result<()> {
+    tools()?;
+    kernel::SERIES.iter().try_for_each(kernel::fetch)
+}
+
+/// Installs what one kernel needs that is missing.
+pub fn with_kernel(series: &'static kernel::Series) -> Result<()> {
+    tools()?;
+    kernel::fetch(series)
+}
+
+/// Installs what building needs that is missing.
+pub fn tools() -> Result<()> {
     check_distribution()?;
     apt::install(&PACKAGES)?;
-    toolchain::prepare()?;
-    for series in kernel::SERIES {
-        kernel::fetch(series)?;
-    }
-    Ok(())
+    toolchain::prepare()
 }
 
 fn check_distribution() -> Result<()> {

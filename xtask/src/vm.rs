@@ -29,11 +29,14 @@ use record::Recorder;
 #[derive(clap::Args)]
 pub struct Args {
     /// Which kernel to boot
-    #[arg(long, default_value = "6.12")]
+    #[arg(long, default_value = kernel::DEFAULT)]
     pub kernel: String,
     /// What happens on the node; a wrong name lists those there are
     #[arg(long)]
     pub scenario: String,
+    /// Which cgroup hierarchies the node has; v1's need a kernel before 6.12
+    #[arg(long, value_enum, default_value_t)]
+    pub cgroups: Cgroups,
     /// Seconds after which the machine is killed
     #[arg(long, default_value_t = 300)]
     pub deadline: u64,
@@ -55,12 +58,36 @@ pub struct Request {
     pub append: String,
     /// What fragwatch is called with.
     pub args: Vec<String>,
+    /// How the node's cgroups are mounted.
+    pub cgroups: Cgroups,
     /// Whether fragwatch shall colour its output.
     pub colour: bool,
     /// How long the machine may live.
     pub deadline: Duration,
     /// The name of the directory of results, under `target/vm/<kernel>`.
     pub results: String,
+}
+
+/// How a node's cgroups are mounted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cgroups {
+    /// One hierarchy for everything.
+    #[default]
+    V2,
+    /// One hierarchy per controller, and v2's without controllers beside them, as in systemd's
+    /// hybrid mode.
+    V1,
+}
+
+impl Cgroups {
+    /// What the command line and the guest call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V2 => "v2",
+            Self::V1 => "v1",
+        }
+    }
 }
 
 /// What there is to see while it runs.
@@ -101,6 +128,7 @@ impl Request {
             scenario: scenario.to_owned(),
             append: String::new(),
             args: vec!["trace".to_owned()],
+            cgroups: Cgroups::V2,
             colour: false,
             deadline: Duration::from_mins(5),
             results: scenario.to_owned(),
@@ -125,25 +153,38 @@ pub fn command(args: &Args) -> Result<ExitCode> {
         request.args.clone_from(&args.args);
     }
     request.append.clone_from(&args.append);
+    request.cgroups = args.cgroups;
+    if args.cgroups == Cgroups::V1 {
+        request.results += "-v1";
+    }
     request.colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     request.deadline = Duration::from_secs(args.deadline);
     // A wrong name is told before anything is installed or built.
-    kernel::series(&request.kernel)?;
+    let series = kernel::series(&request.kernel)?;
     scenario::find(&request.scenario)?;
-    setup::run()?;
+    setup::with_kernel(series)?;
     let run = run(&request, &mut |event| match event {
+        // A reader that went away doesn't end the run: its results are kept in files too.
+        Event::Line(line) if line.stream == "fragwatch-out" => {
+            drop(writeln!(io::stdout(), "{}", line.text));
+        }
+        event => show_progress(&event),
+    })?;
+    eprintln!("==> results are in {}", run.directory.display());
+    Ok(ExitCode::from(run.exit_code))
+}
+
+/// Shows on stderr what happens, but not what fragwatch reports.
+pub(crate) fn show_progress(event: &Event) {
+    match event {
         Event::Progress(text) => eprintln!("==> {text}"),
         Event::Line(line) => match line.stream.as_str() {
-            // A reader that went away doesn't end the run: its results are kept in files too.
-            "fragwatch-out" => drop(writeln!(io::stdout(), "{}", line.text)),
             "fragwatch-err" => eprintln!("{}", line.text),
             "node" | "runc" => eprintln!("    {} │ {}", line.stream, line.text),
             _ => {}
         },
         Event::Booted(_) | Event::Silence(_) => {}
-    })?;
-    eprintln!("==> results are in {}", run.directory.display());
-    Ok(ExitCode::from(run.exit_code))
+    }
 }
 
 /// Builds what is needed, boots, and stays until the machine is gone.
@@ -156,7 +197,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
     let programs = initramfs::Programs {
         fragwatch: paths::target().join("release/fragwatch"),
         guest: build::guest()?,
-        module: build::kernel_module(&kernel)?,
+        modules: build::kernel_modules(&kernel)?,
     };
     // From here on Ctrl-C must find somebody who kills QEMU.
     for signal in [SIGINT, SIGTERM] {

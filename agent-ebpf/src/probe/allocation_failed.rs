@@ -9,7 +9,10 @@ use fragwatch_ebpf::{AllocationFailed, Counter, Kind, MAX_FRAMES};
 
 use crate::{
     emit::{emit, head, now},
-    kernel, thread, zones,
+    kernel,
+    maps::ZONE_WALK,
+    thread::{self, Thread},
+    zones::Step,
 };
 
 /// What the slow path's format begins with. vmalloc calls with other formats, about other things.
@@ -36,24 +39,58 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
         alloc_context = thread.alloc_context;
         thread.alloc_context = 0;
     }
-    let creation = thread.creation_ns;
     debug!(&ctx, "allocation failed, tid {}, order {}, gfp {:x}", thread::tid(), order, gfp);
-    let failure_ns = now();
-    let zones = zones::record(alloc_context, failure_ns, creation);
+    thread.walk.failure_ns = now();
+    thread.walk.gfp = gfp;
+    thread.walk.order = order;
+    thread.walk.begin(alloc_context);
+    walk(&ctx);
+    // There is no program to walk with.
+    tell(&ctx, thread, false);
+    0
+}
+
+/// Reads one zone and goes on to the next, or ends with the failure itself.
+#[kprobe]
+fn zone_walk_kprobe(ctx: ProbeContext) -> u32 {
+    let Some(thread) = thread::creating().or_else(thread::watched_outside) else { return 0 };
+    let creation = thread.creation_ns;
+    match thread.walk.step(creation) {
+        Step::More => {
+            walk(&ctx);
+            // More entries than the kernel lets one program follow another.
+            tell(&ctx, thread, false);
+        }
+        Step::Complete => tell(&ctx, thread, true),
+        Step::Stopped => tell(&ctx, thread, false),
+    }
+    0
+}
+
+/// Hands over to the program that reads a zone; comes back only if that can't be done.
+#[inline(always)]
+fn walk(ctx: &ProbeContext) {
+    // SAFETY: nothing here waits to be dropped: all that is held is in the thread's slot.
+    unsafe { ZONE_WALK.tail_call(ctx, 0) };
+}
+
+/// Tells of the failure that the thread's walk was for.
+#[inline(always)]
+fn tell(ctx: &ProbeContext, thread: &Thread, complete: bool) {
+    let (creation, walk) = (thread.creation_ns, thread.walk);
     emit::<AllocationFailed>(creation, |record| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the stack's rest is never read.
         let record = unsafe { &mut *record };
         record.head = head(Kind::AllocationFailed, creation);
-        record.failure_ns = failure_ns;
-        record.gfp = gfp;
-        record.order = order;
-        record.zones_complete = u32::from(zones.complete);
-        record.zone_count = zones.count;
-        record.frames = stack(&ctx, &mut record.stack);
+        record.failure_ns = walk.failure_ns;
+        record.gfp = walk.gfp;
+        record.order = walk.order;
+        record.zones_complete = u32::from(complete);
+        record.zone_count = walk.count;
+        record.frames = stack(ctx, &mut record.stack);
         record.reserved = 0;
     });
-    0
 }
 
 /// Takes the kernel stack; returns how many frames it has, 0 if it can't be had.

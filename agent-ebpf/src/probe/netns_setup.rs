@@ -8,6 +8,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use fragwatch_ebpf::{Counter, Kind, NetnsSetupBegan, NetnsSetupEnded};
 
+use super::memcg_charge;
 use crate::{
     cgroup,
     emit::{emit, head, now},
@@ -46,9 +47,17 @@ pub(super) fn enter(ctx: &impl EbpfContext, flags: u64, call_flags: u64) {
 #[inline(always)]
 pub(super) fn leave(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() -> u64) {
     let Some(thread) = thread::creating() else { return };
-    let (creation, lost) = (thread.creation_ns, thread.lost as u32);
-    thread::end_creation();
+    let creation = thread.creation_ns;
+    let mut lost = thread.lost as u32;
+    if thread.has_open_ends() {
+        count(Counter::UnseenReturns);
+        lost += 1;
+    }
     let errno = errno_of(returned);
+    if errno != 0 {
+        memcg_charge::tell_refusal(thread);
+    }
+    thread::end_creation();
     debug!(ctx, "netns setup ends, tid {}, errno {}", thread::tid(), errno);
     let netns = if errno == 0 { kernel::read(netns(), NET_INUM.load()).unwrap_or(0) } else { 0 };
     emit::<NetnsSetupEnded>(creation, |record| {

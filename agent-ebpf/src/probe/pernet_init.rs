@@ -7,6 +7,7 @@ use aya_ebpf::{
 };
 use fragwatch_ebpf::{Kind, PernetInitFailed};
 
+use super::memcg_charge;
 use crate::{
     emit::{emit, head, now},
     kernel::{self, PERNET_INIT, argument},
@@ -23,11 +24,14 @@ fn enter(ops: u64) {
 
 #[inline(always)]
 fn leave(errno: i32) {
+    let Some(thread) = thread::creating() else { return };
+    let ops = thread.pernet_ops;
+    thread.pernet_ops = 0;
     if errno >= 0 {
         return;
     }
-    let Some(thread) = thread::creating() else { return };
-    let init = kernel::read(thread.pernet_ops, PERNET_INIT.load()).unwrap_or(0);
+    memcg_charge::tell_refusal(thread);
+    let init = kernel::read(ops, PERNET_INIT.load()).unwrap_or(0);
     let (creation, began_ns) = (thread.creation_ns, thread.pernet_since);
     emit::<PernetInitFailed>(creation, |record| {
         let failed = PernetInitFailed {

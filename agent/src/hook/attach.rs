@@ -1,10 +1,8 @@
 //! Attaching the hooks: each to its first candidate that this kernel takes.
-use aya::{Btf, Ebpf};
-
 use super::{
     Attempt, HookStatus, Preference, State,
-    place::{AttachError, breakpoint, fentry, fexit, kprobe, tracepoint, unload},
-    table::{Candidate, HOOKS, Hook},
+    attacher::{AttachError, Attacher},
+    table::{Candidate, GUARDS, HOOKS, Hook},
 };
 use crate::kernel::{btf, symbols::Symbols};
 
@@ -14,8 +12,6 @@ pub struct Target<'a> {
     pub symbols: &'a Symbols,
     /// Its BTF, indexed.
     pub types: &'a btf::Btf<'a>,
-    /// The same, as aya wants it.
-    pub btf: &'a Btf,
     /// Tracepoints' records that the programs can't read on this kernel.
     pub unusable_records: &'a [&'static str],
     /// What the user asked for.
@@ -24,17 +20,17 @@ pub struct Target<'a> {
 
 /// Attaches every hook to its first candidate that works. Never fails as a whole: what is missing
 /// stands in its status.
-pub fn attach_all(ebpf: &mut Ebpf, target: &Target) -> Vec<HookStatus> {
-    HOOKS.iter().map(|hook| attach(ebpf, target, hook)).collect()
+pub fn attach_all(attacher: &mut dyn Attacher, target: &Target) -> Vec<HookStatus> {
+    HOOKS.iter().map(|hook| attach(attacher, target, hook)).collect()
 }
 
-fn attach(ebpf: &mut Ebpf, target: &Target, hook: &Hook) -> HookStatus {
+fn attach(attacher: &mut dyn Attacher, target: &Target, hook: &Hook) -> HookStatus {
     let mut attempts: Vec<Attempt> = Vec::new();
     for candidate in hook.candidates {
         if !candidate.is_wanted(target.preference) {
             continue;
         }
-        match try_candidate(ebpf, target, candidate) {
+        match try_candidate(attacher, target, candidate) {
             Ok(via) => {
                 let state = if candidate.function() == Some(hook.named) {
                     State::Attached
@@ -145,37 +141,45 @@ impl Candidate {
 
 /// Attaches one candidate whole or not at all; returns how.
 fn try_candidate(
-    ebpf: &mut Ebpf,
+    attacher: &mut dyn Attacher,
     target: &Target,
     candidate: &Candidate,
 ) -> Result<String, AttachError> {
     match *candidate {
         Candidate::Trampoline { function, parameters, entry, exit } => {
+            check_name(target, function)?;
             check_prototype(target, function, parameters)?;
             // The exit first: an entry whose exit is missing would begin what never ends.
-            fexit(ebpf, exit, function, target.btf)?;
-            if let Err(error) = fentry(ebpf, entry, function, target.btf) {
-                unload(ebpf, exit);
+            attacher.fexit(exit, function)?;
+            if let Err(error) = attacher.fentry(entry, function) {
+                attacher.unload(exit);
                 return Err(error);
             }
             Ok(candidate.describe())
         }
         Candidate::Exit { function, parameters, program } => {
+            check_name(target, function)?;
             check_prototype(target, function, parameters)?;
-            fexit(ebpf, program, function, target.btf)?;
+            attacher.fexit(program, function)?;
             Ok(candidate.describe())
         }
         Candidate::Entry { function, program } => {
             let function = the_variant(target, function)?;
-            kprobe(ebpf, program, "a kprobe", &function)?;
+            attacher.kprobe(program, "a kprobe", &function)?;
             Ok(format!("kprobe:{function}"))
         }
         Candidate::EntryAndReturn { function, entry, exit } => {
             let function = the_variant(target, function)?;
-            kprobe(ebpf, exit, "a kretprobe", &function)?;
-            if let Err(error) = kprobe(ebpf, entry, "a kprobe", &function) {
-                unload(ebpf, exit);
+            attacher.kprobe(exit, "a kretprobe", &function)?;
+            if let Err(error) = attacher.kprobe(entry, "a kprobe", &function) {
+                attacher.unload(exit);
                 return Err(error);
+            }
+            for &(_, (program, category, event)) in GUARDS.iter().filter(|(f, _)| *f == function) {
+                // Without it a missed return is noticed later, when the thread comes again.
+                if let Err(error) = attacher.tracepoint(program, category, event) {
+                    log::debug!("no guard over {function}'s returns: {error}");
+                }
             }
             Ok(format!("kprobe+kretprobe:{function}"))
         }
@@ -186,7 +190,7 @@ fn try_candidate(
                 .symbols
                 .address(&function)
                 .ok_or_else(|| AttachError::NoAddress(function.clone()))?;
-            breakpoint(ebpf, program, &function, address)?;
+            attacher.breakpoint(program, &function, address)?;
             Ok(format!("breakpoint:{function}"))
         }
         Candidate::Tracepoints { points, records, .. } => {
@@ -194,8 +198,8 @@ fn try_candidate(
                 return Err(AttachError::NoRecord(record));
             }
             for (i, &(program, category, event)) in points.iter().enumerate() {
-                if let Err(error) = tracepoint(ebpf, program, category, event) {
-                    points[..i].iter().for_each(|(program, ..)| unload(ebpf, program));
+                if let Err(error) = attacher.tracepoint(program, category, event) {
+                    points[..i].iter().for_each(|(program, ..)| attacher.unload(program));
                     return Err(error);
                 }
             }
@@ -214,20 +218,31 @@ fn check_prototype(target: &Target, function: &str, expected: u32) -> Result<(),
     Ok(())
 }
 
-/// The name to attach by. With hidden symbols the kernel itself has to know.
+/// Whether there is this function and no other of its name, as the kernel would put a trampoline at
+/// the first of them.
+fn check_name(target: &Target, function: &str) -> Result<(), AttachError> {
+    if the_variant(target, function)? == function {
+        Ok(())
+    } else {
+        Err(AttachError::NoFunction(function.to_owned()))
+    }
+}
+
+/// The name to attach by. If no name can be read, the kernel itself has to know.
 ///
-/// Of two functions with one name older kernels (before 6.1) silently probe either, so neither is
-/// taken.
+/// Of two functions with one name older kernels (before 6.1) silently probe either, and of a
+/// function that the compiler made two of (`.constprop.0`, `.constprop.1`) either sees a part of the
+/// calls: neither is taken.
 fn the_variant(target: &Target, function: &str) -> Result<String, AttachError> {
     if target.symbols.is_empty() {
         return Ok(function.to_owned());
     }
-    let variants = target.symbols.variants(function);
-    let Some(first) = variants.first() else {
-        return Err(AttachError::NoFunction(function.to_owned()));
-    };
-    if variants.get(1) == Some(first) {
-        return Err(AttachError::Ambiguous(first.clone()));
+    match target.symbols.variants(function).as_slice() {
+        [] => Err(AttachError::NoFunction(function.to_owned())),
+        [only] => Ok(only.clone()),
+        _ => Err(AttachError::Ambiguous(function.to_owned())),
     }
-    Ok(first.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,16 @@
 //! Logical hooks: what fragwatch wants to see, and by which function of this kernel it sees it.
 mod attach;
+mod attacher;
+mod foresee;
 mod place;
+#[cfg(test)]
+pub(crate) mod played;
 mod table;
 
 pub use attach::{Target, attach_all};
+pub use attacher::{AttachError, Attacher};
+pub use foresee::{NOT_TRIED, foresee};
+pub use place::Running;
 
 /// One thing to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -218,7 +218,7 @@ impl<'a> Btf<'a> {
                 ty = self.strip(type_id)?;
             }
             let member = self.direct_member(ty, name, MAX_NESTING)?;
-            offset += member.offset;
+            offset = member.offset.checked_add(offset)?;
             found = Some(Member { offset, type_id: member.type_id });
         }
         found
@@ -245,7 +245,7 @@ impl<'a> Btf<'a> {
                 && let Some(inner) = self.strip(type_id)
                 && let Some(member) = self.direct_member(inner, name, nesting - 1)
             {
-                return Some(Member { offset: offset + member.offset, ..member });
+                return Some(Member { offset: member.offset.checked_add(offset)?, ..member });
             }
         }
         None

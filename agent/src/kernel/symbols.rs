@@ -44,6 +44,8 @@ pub struct Symbols {
     names: String,
     /// Names of modules; index 0 is the kernel itself.
     modules: Vec<String>,
+    /// False if every address reads as zero.
+    has_addresses: bool,
     /// Where the kernel's own text ends (`_etext`); 0 if it does not say.
     text_end: u64,
     /// Where each loaded module lies.
@@ -59,15 +61,17 @@ struct ModuleRange {
 }
 
 impl Symbols {
-    /// Reads the running kernel's.
+    /// Reads the running kernel's. Whoever may not see addresses sees the names all the same.
     pub fn load() -> Result<Self, SymbolError> {
         let mut symbols = Self::parse(open("/proc/kallsyms")?)
             .map_err(|source| SymbolError::Read { path: "/proc/kallsyms".to_owned(), source })?;
-        if symbols.entries.iter().all(|&(address, ..)| address == 0) {
-            return Err(SymbolError::Hidden);
-        }
         symbols.ranges = module_ranges()?;
         Ok(symbols)
+    }
+
+    /// Whether addresses can be told from each other: an error says what to do if not.
+    pub fn check_addresses(&self) -> Result<(), SymbolError> {
+        if self.has_addresses { Ok(()) } else { Err(SymbolError::Hidden) }
     }
 
     /// Parses lines as kallsyms prints them: `address type name [\t[module]]`. Lines of another
@@ -115,24 +119,25 @@ impl Symbols {
             }
             None => 0,
         };
+        self.has_addresses |= address != 0;
         self.entries.push((address, self.names.len() as u32, module));
         self.names.push_str(name);
         self.names.push('\n');
     }
 
-    /// Whether no symbol is known: they are hidden.
+    /// Whether not even a name is known.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Every name of `function` that the kernel has: itself, or with a suffix that a compiler
-    /// gives to the whole function (`.constprop.0`, `.isra.0`). Parts of it (`.cold`, `.part.0`)
-    /// are left out: a probe there would not see its entry or its arguments.
+    /// Every name of `function` that the kernel itself has, without its modules: the plain one, or
+    /// with a suffix that a compiler gives to the whole function (`.constprop.0`, `.isra.0`). Parts
+    /// of it (`.cold`, `.part.0`) are left out: a probe there would not see its entry or its
+    /// arguments. A name that two functions have stands there twice.
     pub fn variants(&self, function: &str) -> Vec<String> {
         let mut found: Vec<String> = self
-            .entries
-            .iter()
-            .map(|&(_, start, _)| self.name(start))
+            .own()
+            .map(|(_, name)| name)
             .filter(|name| {
                 name.strip_prefix(function).is_some_and(|rest| {
                     rest.is_empty()
@@ -149,12 +154,19 @@ impl Symbols {
     }
 
     /// The kernel's address of the one function of exactly this name; `None` if there is no such
-    /// function or more than one.
+    /// function or more than one, or addresses are hidden.
     pub fn address(&self, function: &str) -> Option<u64> {
-        let mut all =
-            self.entries.iter().filter(|&&(_, start, _)| self.name(start) == function).map(|e| e.0);
-        let address = all.next()?;
+        let mut all = self.own().filter(|(_, name)| *name == function).map(|(address, _)| address);
+        let address = all.next().filter(|&address| address != 0)?;
         all.next().is_none().then_some(address)
+    }
+
+    /// Addresses and names of the kernel's own functions, without its modules'.
+    fn own(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.entries
+            .iter()
+            .filter(|&&(.., module)| module == 0)
+            .map(|&(address, start, _)| (address, self.name(start)))
     }
 
     fn name(&self, start: u32) -> &str {
@@ -178,7 +190,8 @@ impl Symbols {
             }
         }
         let at = self.entries.partition_point(|&(start, ..)| start <= inside).checked_sub(1);
-        let entry = at.and_then(|i| self.entries.get(i));
+        // Of hidden addresses any name would be a wrong one.
+        let entry = at.filter(|_| self.has_addresses).and_then(|i| self.entries.get(i));
         // What stands before it may belong to another module, or to the kernel.
         let owned = entry.and_then(|&(_, start, owner)| {
             let module = self.modules.get(owner as usize)?;
@@ -189,7 +202,7 @@ impl Symbols {
             };
             inside_owner.then(|| (self.name(start).to_owned(), module.clone()))
         });
-        if owned.is_none() && !in_kernel && !self.is_empty() {
+        if owned.is_none() && !in_kernel && self.has_addresses {
             return None;
         }
         let (function, module) = owned.unzip();
@@ -222,11 +235,13 @@ impl Symbols {
         let Ok(ranges) = module_ranges() else { return };
         let known = ranges.iter().all(|range| self.ranges.contains(range));
         self.ranges = ranges;
-        if !known && !self.is_empty() {
-            match Self::load() {
-                Ok(symbols) => *self = symbols,
-                Err(error) => log::warn!("names of newly loaded modules are missing: {error}"),
-            }
+        if known || !self.has_addresses {
+            return;
+        }
+        let loaded = Self::load().and_then(|new| new.check_addresses().map(|()| new));
+        match loaded {
+            Ok(symbols) => *self = symbols,
+            Err(error) => log::warn!("names of newly loaded modules are missing: {error}"),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is told, in one form or another.
 mod json;
+pub mod log;
 mod text;
 
 use std::io;
@@ -48,8 +49,10 @@ pub struct Loss {
     /// Creations not followed: too many threads at once, or a system call whose arguments could not
     /// be read.
     pub untracked_creations: u64,
-    /// Creations whose return was not seen.
+    /// Returns that were not seen: of creations, or of something inside one.
     pub unseen_returns: u64,
+    /// Times that the kernel skipped one of our programs, wherever that was.
+    pub missed_runs: u64,
 }
 
 impl Loss {
@@ -60,6 +63,7 @@ impl Loss {
             + self.cgroup_events
             + self.untracked_creations
             + self.unseen_returns
+            + self.missed_runs
     }
 }
 

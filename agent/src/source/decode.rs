@@ -3,16 +3,16 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use fragwatch_ebpf::{
-    AllocationFailed, CGROUP_PATH_LEN, CgroupMade, CompactionEnded, Head, Kind, NetnsSetupBegan,
-    NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, SlabCacheCreated, SlowPathEntered,
-    ZoneRead,
+    AllocationFailed, CGROUP_PATH_LEN, CgroupMade, CompactionEnded, Head, Kind, Limit,
+    NetnsSetupBegan, NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, SlabCacheCreated,
+    SlowPathEntered, ZoneRead,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     evidence::{
-        CgroupPath, ChargeFailed, CompactResult, CreationKey, Event, Evidence, Failure, OomKill,
-        OomScope, Task,
+        CgroupPath, ChargeFailed, CompactResult, CreationKey, Event, Evidence, Failure, LimitKind,
+        OomKill, OomScope, Task,
     },
     kernel::{
         gfp::GfpNames,
@@ -161,7 +161,7 @@ impl Decoder {
             }
             CHARGE => {
                 let r: fragwatch_ebpf::ChargeFailed = whole(record)?;
-                (r.head, Event::ChargeFailed(self.charge(&r)))
+                (r.head, Event::ChargeFailed(charge(&r)))
             }
             OOM => {
                 let r: OomKilled = whole(record)?;
@@ -174,37 +174,6 @@ impl Decoder {
             }
             _ => return None,
         })
-    }
-
-    /// The limit that was hit is that of the first level, from the leaf up, that had no room.
-    fn charge(&self, r: &fragwatch_ebpf::ChargeFailed) -> ChargeFailed {
-        let mut charge = ChargeFailed {
-            memcg: Some(cgroup_path(&r.cgroup).display()),
-            gfp: Some(self.gfp.decode(r.gfp)),
-            bytes: Some(r.bytes),
-            usage: None,
-            limit: None,
-            errno: r.errno.saturating_neg(),
-        };
-        let pages = r.bytes.div_ceil(PAGE_SIZE);
-        let full = |usage: u64, max: u64| max != 0 && usage.saturating_add(pages) > max;
-        let used = r.levels.get(..r.depth as usize).unwrap_or(&r.levels);
-        for (i, level) in used.iter().enumerate() {
-            let (usage, max) = if full(level.usage, level.max) {
-                (level.usage, level.max)
-            } else if full(level.kmem_usage, level.kmem_max) {
-                (level.kmem_usage, level.kmem_max)
-            } else {
-                continue;
-            };
-            let mut path = cgroup_path(&r.cgroup);
-            path.names.truncate(path.names.len().saturating_sub(i));
-            charge.memcg = Some(path.display());
-            charge.usage = Some(usage.saturating_mul(PAGE_SIZE));
-            charge.limit = Some(max.saturating_mul(PAGE_SIZE));
-            break;
-        }
-        charge
     }
 
     fn oom_kill(&self, r: &OomKilled) -> OomKill {
@@ -256,6 +225,8 @@ impl Decoder {
             reserved_highatomic: z.reserved_highatomic,
             blocks,
             usable_orders,
+            high_watermark: None,
+            per_order_marks: false,
             incomplete,
         }
     }
@@ -276,6 +247,30 @@ fn whole<T: FromBytes>(record: &[u8]) -> Option<T> {
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+fn charge(r: &fragwatch_ebpf::ChargeFailed) -> ChargeFailed {
+    const MEMORY: u32 = Limit::Memory as u32;
+    const KMEM: u32 = Limit::Kmem as u32;
+    const MEMORY_SWAP: u32 = Limit::MemorySwap as u32;
+    let kind = match r.limit {
+        MEMORY => Some(LimitKind::Memory),
+        KMEM => Some(LimitKind::Kmem),
+        MEMORY_SWAP => Some(LimitKind::MemorySwap),
+        _ => None,
+    };
+    let bytes = |pages: u64| pages.saturating_mul(PAGE_SIZE);
+    ChargeFailed {
+        memcg: kind.map(|_| cgroup_path(&r.cgroup).display()),
+        limit_kind: kind,
+        gfp: None,
+        bytes: Some(bytes(r.pages)),
+        usage: Some(bytes(r.usage)),
+        limit: Some(bytes(r.max)),
+        refusals: Some(r.refusals),
+        // What every function on the way makes of it.
+        errno: libc::ENOMEM,
+    }
 }
 
 fn cgroup_path(r: &fragwatch_ebpf::CgroupPath) -> CgroupPath {

@@ -1,16 +1,21 @@
 //! Evidence from the running kernel: loads and attaches the programs, and reads their rings.
 use std::{fs, io};
 
+use anyhow::Context as _;
 use aya::{
     Btf, Ebpf, EbpfLoader, Endianness,
-    maps::{Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Map, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    programs::KProbe,
 };
 use aya_log::EbpfLogger;
 use bytes::Bytes;
 use fragwatch_ebpf::Counter;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::decode::{DecodeError, Decoder};
+use super::{
+    decode::{DecodeError, Decoder},
+    missed_runs::MissedRuns,
+};
 use crate::{
     evidence::Evidence,
     hook::{self, HookStatus, Logical, Preference, Target},
@@ -27,7 +32,8 @@ use crate::{
 /// The kernel programs, compiled into this binary.
 static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fragwatch-ebpf"));
 
-const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+/// Where the kernel describes itself.
+pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
 /// Why tracing can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +61,12 @@ pub enum StartError {
     Wait(io::Error),
     /// Not one hook could be attached.
     #[error(
-        "not one hook could be attached, so there is nothing to watch; the first: {0}. A kernel \
+        "not one hook could be attached, so there is nothing to watch; the first: {}. A kernel \
          with lockdown=confidentiality can't be traced, nor one that has neither kprobes nor \
-         tracepoints to offer"
+         tracepoints to offer",
+        .0.iter().find_map(|hook| hook.why.as_deref()).unwrap_or_default()
     )]
-    NoHook(String),
+    NoHook(Vec<HookStatus>),
 }
 
 /// How to watch.
@@ -84,6 +91,8 @@ pub struct Live {
     counters: PerCpuArray<MapData, u64>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
+    programs: MissedRuns,
+    missed_runs: u64,
 }
 
 type Ring = AsyncFd<RingBuf<MapData>>;
@@ -92,16 +101,26 @@ impl Live {
     /// Loads the programs and attaches every hook that this kernel takes.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut not_seen = Vec::new();
+        let mut unnamed = |error| not_seen.push(format!("names of functions: {error}"));
         let symbols = Symbols::load().unwrap_or_else(|error| {
-            not_seen.push(format!("names of functions: {error}"));
+            unnamed(error);
             Symbols::default()
         });
+        if let Err(error) = symbols.check_addresses()
+            && !symbols.is_empty()
+        {
+            unnamed(error);
+        }
         // Read once; both indexes and the bytes are gone when this returns.
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
-        let gfp = GfpNames::from_btf(&types);
+        let gfp = gfp_names(&types);
         if !gfp.known() {
-            not_seen.push("names of gfp flags: this kernel's BTF does not have them".to_owned());
+            not_seen.push(
+                "names of gfp flags: this kernel's BTF does not have them, and its release is not \
+                 one that fragwatch knows the flags of"
+                    .to_owned(),
+            );
         }
         let btf = Btf::parse(&bytes, Endianness::default()).map_err(StartError::UnusableBtf)?;
         let offsets = offsets::resolve(&types);
@@ -118,7 +137,6 @@ impl Live {
         let target = Target {
             symbols: &symbols,
             types: &types,
-            btf: &btf,
             unusable_records: &offsets.unusable_records,
             preference: options.preference,
         };
@@ -130,16 +148,34 @@ impl Live {
             .take_map("COUNTERS")
             .and_then(|map| PerCpuArray::try_from(map).ok())
             .ok_or(StartError::NoMap("COUNTERS"))?;
-        let hooks = hook::attach_all(&mut ebpf, &target);
+        if let Err(error) = put_zone_walk(&mut ebpf) {
+            log::debug!("zone_walk_kprobe: {error:?}");
+            let reason = innermost(error.as_ref());
+            not_seen.push(format!(
+                "the zones at a failure: the kernel refused the program that reads them: {reason}"
+            ));
+        }
+        let hooks = hook::attach_all(&mut hook::Running { ebpf: &mut ebpf, btf: &btf }, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
-            let first = hooks.into_iter().find_map(|hook| hook.why).unwrap_or_default();
-            return Err(StartError::NoHook(first));
+            return Err(StartError::NoHook(hooks));
         }
         let logger = logger(&mut ebpf)?;
         let areas = offsets.areas;
         let decoder = Decoder { gfp, symbols, areas, ..Decoder::default() };
-        let ebpf = Some(ebpf);
-        Ok(Self { hooks, not_seen, ebpf, creations, others, cgroups, counters, logger, decoder })
+        let programs = MissedRuns::of(&ebpf);
+        Ok(Self {
+            hooks,
+            not_seen,
+            ebpf: Some(ebpf),
+            creations,
+            others,
+            cgroups,
+            counters,
+            logger,
+            decoder,
+            programs,
+            missed_runs: 0,
+        })
     }
 
     /// Waits until there is something to take. The programs' own log is passed on meanwhile.
@@ -184,6 +220,7 @@ impl Live {
             cgroup_events: self.counter(Counter::LostCgroupEvents)?,
             untracked_creations: self.counter(Counter::UntrackedCreations)?,
             unseen_returns: self.counter(Counter::UnseenReturns)?,
+            missed_runs: self.missed_runs,
         })
     }
 
@@ -201,6 +238,11 @@ impl Live {
         })
     }
 
+    /// Asks the kernel how often it skipped a program so far; [`Live::loss`] tells.
+    pub fn refresh_missed_runs(&mut self) {
+        self.missed_runs = self.programs.count();
+    }
+
     /// Looks whether modules were loaded since, so that their names are there when they are needed.
     pub fn refresh_symbols(&mut self) {
         self.decoder.symbols.refresh();
@@ -208,7 +250,7 @@ impl Live {
 
     /// Whether functions' names are known.
     pub fn knows_names(&self) -> bool {
-        !self.decoder.symbols.is_empty()
+        self.decoder.symbols.check_addresses().is_ok()
     }
 
     /// Whether an allocation that comes back NULL is seen.
@@ -224,6 +266,17 @@ impl Live {
     fn counter(&self, counter: Counter) -> Result<u64, MapError> {
         Ok(self.counters.get(&(counter as u32), 0)?.iter().sum())
     }
+}
+
+/// From BTF, which knows best; else by the kernel's release.
+fn gfp_names(types: &btf::Btf) -> GfpNames {
+    let names = GfpNames::from_btf(types);
+    if names.known() {
+        return names;
+    }
+    let release = nix::sys::utsname::uname().ok();
+    let release = release.as_ref().and_then(|uname| uname.release().to_str());
+    release.and_then(GfpNames::from_release).unwrap_or_default()
 }
 
 fn next(ring: &mut Ring) -> Option<Bytes> {
@@ -263,6 +316,17 @@ fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
     let map: Map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
     let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
     readiness::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+}
+
+/// Puts the program that reads a zone where the one that sees a failure calls it.
+fn put_zone_walk(ebpf: &mut Ebpf) -> anyhow::Result<()> {
+    let program: &mut KProbe =
+        ebpf.program_mut("zone_walk_kprobe").context("there is no such program")?.try_into()?;
+    program.load()?;
+    let fd = program.fd()?.try_clone()?;
+    let map = ebpf.map_mut("ZONE_WALK").context("there is no such map")?;
+    ProgramArray::try_from(map)?.set(0, &fd, 0)?;
+    Ok(())
 }
 
 /// The programs' own log, if anybody wants it.

@@ -1,3 +1,5 @@
 //! Where evidence comes from.
 pub mod decode;
+pub mod kernel_log;
 pub mod live;
+mod missed_runs;

@@ -1,5 +1,6 @@
 //! Allocations fail, creations don't: the kernel falls back to single pages.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -10,8 +11,13 @@ use crate::{fragmenter, node};
 const NAMESPACES: u32 = 5;
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    // Each child namespace gets a table of 2 MiB of its own: one huge page if there is one.
-    node::set("net/ipv4/tcp_child_ehash_entries", "262144")?;
+    if Path::new("/proc/sys/net/ipv4/tcp_child_ehash_entries").exists() {
+        // Each child namespace gets a table of 2 MiB of its own: one huge page if there is one.
+        node::set("net/ipv4/tcp_child_ehash_entries", "262144")?;
+    } else {
+        // Before 6.1 no namespace of the kernel's own tries for so much.
+        node::load_module("fragwatch_flood", c"order=9 tries=1")?;
+    }
     fragmenter::fragment(node.channel)?;
     for number in 1..=NAMESPACES {
         if !node.watched()? {

@@ -30,7 +30,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
             continue;
         }
         // A node this short of blocks has other mishaps too; this scenario is about one of them.
-        if !lacks_memory_for_a_namespace(&start.output) || !order6_failed()? {
+        if !lacks_memory_for_a_namespace(&start.output) || !order6_failed(node)? {
             node.channel.node("that was another failure than the one meant: going on");
             continue;
         }
@@ -48,7 +48,7 @@ fn lacks_memory_for_a_namespace(output: &str) -> bool {
 }
 
 /// The kernel logs one such failure in ten seconds at most, so any one counts.
-fn order6_failed() -> Result<bool> {
-    let log = node::kernel_log()?;
-    Ok(log.iter().any(|line| line.contains("page allocation failure: order:6,")))
+fn order6_failed(node: &Node) -> Result<bool> {
+    let lines = node.log.lines()?;
+    Ok(lines.iter().any(|line| line.contains("page allocation failure: order:6,")))
 }

@@ -1,6 +1,5 @@
-//! Debian packages: what is installed, what can be had, and getting it.
+//! Debian packages: what is installed, and installing what is missing.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,7 +27,7 @@ pub fn install(packages: &[&str]) -> Result<()> {
     }
     step::run(
         &format!("install {}", missing.join(" ")),
-        apt_get().args(["install", "--yes", "--no-install-recommends"]).args(&missing),
+        get().args(["install", "--yes", "--no-install-recommends"]).args(&missing),
     )
 }
 
@@ -38,35 +37,9 @@ pub fn update() -> Result<()> {
     if UPDATED.load(Ordering::Relaxed) {
         return Ok(());
     }
-    step::run("update the package lists", apt_get().arg("update"))?;
+    step::run("update the package lists", get().arg("update"))?;
     UPDATED.store(true, Ordering::Relaxed);
     Ok(())
-}
-
-/// Downloads packages into a directory without installing them.
-pub fn download(packages: &[String], directory: &Path) -> Result<()> {
-    step::run(
-        &format!("download {}", packages.join(" ")),
-        // The user that apt would download as can't write here.
-        apt_get()
-            .args(["-o", "APT::Sandbox::User=root", "download"])
-            .args(packages)
-            .current_dir(directory),
-    )
-}
-
-/// All package names that start so.
-pub fn names(prefix: &str) -> Result<Vec<String>> {
-    Ok(step::output("apt-cache", ["pkgnames", prefix])?.lines().map(str::to_owned).collect())
-}
-
-/// The packages that one depends on.
-pub fn depends(package: &str) -> Result<Vec<String>> {
-    let text = step::output("apt-cache", ["depends", "--important", package])?;
-    let names = text
-        .lines()
-        .filter_map(|line| line.trim().trim_start_matches('|').strip_prefix("Depends: "));
-    Ok(names.map(str::to_owned).collect())
 }
 
 fn missing(packages: &[&str]) -> Result<Vec<String>> {
@@ -90,7 +63,8 @@ fn available(package: &str) -> Result<bool> {
     }))
 }
 
-fn apt_get() -> Command {
+/// `apt-get`, which asks nothing.
+pub(super) fn get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive").args([
         "-q",

@@ -6,22 +6,31 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::apt;
+use super::headers;
+use super::suite::Suite;
 use crate::{Usage, paths, step};
 
 /// A line of kernels, of which the newest one is taken.
 pub struct Series {
-    /// What `--kernel` calls it.
+    /// What `--kernel` calls it: how its versions begin.
     pub name: &'static str,
-    /// What its image packages are called, before the version's last part …
-    prefix: &'static str,
-    /// … and after it.
-    suffix: &'static str,
+    /// The suite that has it.
+    suite: &'static str,
+    /// What its image packages are called, with `*` for the rest of the version.
+    image: &'static str,
 }
 
 /// All kernels that can be booted.
-pub const SERIES: &[Series] =
-    &[Series { name: "6.12", prefix: "linux-image-6.12.", suffix: "+deb12-cloud-amd64" }];
+pub const SERIES: &[Series] = &[
+    Series { name: "5.10", suite: "bullseye", image: "linux-image-5.10.0-*-cloud-amd64" },
+    Series { name: "6.1", suite: "bookworm", image: "linux-image-6.1.0-*-cloud-amd64" },
+    Series { name: "6.12", suite: "bookworm", image: "linux-image-6.12.*+deb12-cloud-amd64" },
+    // Once that suite has moved on, its next kernel serves as well as any.
+    Series { name: "7.2", suite: "sid", image: "linux-binary-7.*+deb14-cloud-amd64" },
+];
+
+/// The series that serves where one does.
+pub const DEFAULT: &str = "6.12";
 
 /// A kernel that lies there unpacked.
 pub struct Kernel {
@@ -54,73 +63,109 @@ pub fn fetch(series: &'static Series) -> Result<()> {
     if find(series)?.is_some() {
         return Ok(());
     }
-    let mut release = newest(series)?;
-    if release.is_none() {
-        apt::update()?;
-        release = newest(series)?;
-    }
-    let release = release.with_context(|| {
-        format!(
-            "apt has no package {}*{} with headers: add Debian 12's updates and security suites to \
-             its sources and run `cargo xtask setup` again",
-            series.prefix, series.suffix
-        )
-    })?;
-    let directory = paths::target().join("kernels").join(series.name);
+    let suite = Suite::open(series.suite)?;
+    let directory = directory(series);
     let partial = directory.with_extension("partial");
-    // What an interrupted run left.
-    let _ = fs::remove_dir_all(&partial);
-    fs::create_dir_all(&partial).with_context(|| format!("can't create {}", partial.display()))?;
-    let packages = packages(&release)?;
-    if apt::download(&packages, &partial).is_err() {
-        // Old package lists name files that the mirror no longer has.
-        apt::update()?;
-        apt::download(&packages, &partial)?;
+    if let Err(error) = fetch_to(&partial, series, &suite) {
+        eprintln!("    {error:#}; perhaps the package lists are old");
+        suite.update()?;
+        fetch_to(&partial, series, &suite)?;
     }
-    unpack(&partial)?;
-    make_headers_relocatable(&partial, &release)?;
     fs::rename(&partial, &directory)
         .with_context(|| format!("can't put kernel {} at {}", series.name, directory.display()))
 }
 
+fn fetch_to(directory: &Path, series: &Series, suite: &Suite) -> Result<()> {
+    let release = newest(series, suite)?.with_context(|| {
+        format!(
+            "suite {} has no package {} with headers: see that apt's sources on this machine name \
+             Debian 12's updates and security suites, and run `cargo xtask setup` again",
+            suite.name(),
+            series.image
+        )
+    })?;
+    if !belongs(&release, series.name) {
+        eprintln!("    suite {} has no {} any more: taking {release}", suite.name(), series.name);
+    }
+    // What an interrupted run left.
+    let _ = fs::remove_dir_all(directory);
+    fs::create_dir_all(directory)
+        .with_context(|| format!("can't create {}", directory.display()))?;
+    suite.download(&packages(&release, series, suite)?, directory)?;
+    unpack_all(directory)?;
+    headers::make_usable(directory, &release, suite)
+}
+
+fn directory(series: &Series) -> PathBuf {
+    paths::target().join("kernels").join(series.name)
+}
+
 fn find(series: &'static Series) -> Result<Option<Kernel>> {
-    let directory = paths::target().join("kernels").join(series.name);
-    let Ok(entries) = fs::read_dir(directory.join("boot")) else {
+    let directory = directory(series);
+    let sources = directory.join("usr/src");
+    let Ok(entries) = fs::read_dir(&sources) else {
         return Ok(None);
     };
     for entry in entries {
-        let entry = entry.with_context(|| format!("can't list {}", directory.display()))?;
-        if let Some(release) = entry.file_name().to_string_lossy().strip_prefix("vmlinuz-") {
-            return Ok(Some(Kernel {
-                series: series.name,
-                release: release.to_owned(),
-                image: entry.path(),
-                headers: directory.join(format!("usr/src/linux-headers-{release}")),
-            }));
+        let headers = entry.with_context(|| format!("can't list {}", sources.display()))?.path();
+        let name = headers.file_name().unwrap_or_default().to_string_lossy();
+        let Some(release) = name.strip_prefix("linux-headers-") else { continue };
+        // Beside the modules since 7.1, in /boot before.
+        let image = [
+            directory.join(format!("boot/vmlinuz-{release}")),
+            directory.join(format!("usr/lib/modules/{release}/vmlinuz")),
+        ]
+        .into_iter()
+        .find(|image| image.is_file());
+        if let Some(image) = image {
+            let release = release.to_owned();
+            return Ok(Some(Kernel { series: series.name, release, image, headers }));
         }
     }
     Ok(None)
 }
 
-/// The release of the newest image for which there are headers.
-fn newest(series: &Series) -> Result<Option<String>> {
-    let headers = apt::names(&series.prefix.replace("image", "headers"))?;
-    let mut releases: Vec<(u64, String)> = apt::names(series.prefix)?
+/// The release of the newest image for which there are headers; of those, one that begins with the
+/// series' name if there is one.
+fn newest(series: &Series, suite: &Suite) -> Result<Option<String>> {
+    let prefix = series.image.split('*').next().unwrap_or_default();
+    let releases = suite.names(prefix)?;
+    let headers = suite.names("linux-headers-")?;
+    let mut releases: Vec<(bool, Vec<u64>, &str)> = releases
         .iter()
-        .filter_map(|package| {
-            let patch = package.strip_prefix(series.prefix)?.strip_suffix(series.suffix)?;
-            Some((patch.parse().ok()?, package.strip_prefix("linux-image-")?.to_owned()))
-        })
-        .filter(|(_, release)| headers.contains(&format!("linux-headers-{release}")))
+        .filter_map(|package| release(package, series.image))
+        .filter(|release| headers.contains(&format!("linux-headers-{release}")))
+        .map(|release| (belongs(release, series.name), numbers(release), release))
         .collect();
     releases.sort();
-    Ok(releases.pop().map(|(_, release)| release))
+    Ok(releases.pop().map(|(_, _, release)| release.to_owned()))
 }
 
-fn packages(release: &str) -> Result<Vec<String>> {
+/// The release in the name of an image package, if it fits the pattern and `*` stands for numbers:
+/// `linux-image-5.10.0-46-cloud-amd64` is release `5.10.0-46-cloud-amd64`.
+fn release<'a>(package: &'a str, pattern: &str) -> Option<&'a str> {
+    let (before, after) = pattern.split_once('*')?;
+    let version = package.strip_prefix(before)?.strip_suffix(after)?;
+    let plain = !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let release = package.splitn(3, '-').nth(2)?;
+    plain.then_some(release)
+}
+
+/// The numbers that a release begins with; those of its packaging come last: `5.10.0-46` has four.
+fn numbers(release: &str) -> Vec<u64> {
+    release.split(['.', '-', '+']).map_while(|number| number.parse().ok()).collect()
+}
+
+fn belongs(release: &str, series: &str) -> bool {
+    numbers(release).starts_with(&numbers(series))
+}
+
+/// An image and all that it takes to build modules for it.
+fn packages(release: &str, series: &Series, suite: &Suite) -> Result<Vec<String>> {
+    let kind = if series.image.starts_with("linux-binary-") { "binary" } else { "image" };
     let headers = format!("linux-headers-{release}");
-    let mut packages = vec![format!("linux-image-{release}"), headers.clone()];
-    packages.extend(apt::depends(&headers)?.into_iter().filter(|name| {
+    let mut packages = vec![format!("linux-{kind}-{release}"), headers.clone()];
+    packages.extend(suite.depends(&headers)?.into_iter().filter(|name| {
         name.starts_with("linux-kbuild-")
             || (name.starts_with("linux-headers-") && name.ends_with("-common"))
     }));
@@ -133,7 +178,8 @@ fn packages(release: &str) -> Result<Vec<String>> {
     Ok(packages)
 }
 
-fn unpack(directory: &Path) -> Result<()> {
+/// Unpacks all packages in a directory there, and removes them.
+pub(super) fn unpack_all(directory: &Path) -> Result<()> {
     let entries =
         fs::read_dir(directory).with_context(|| format!("can't list {}", directory.display()))?;
     for entry in entries {
@@ -151,11 +197,29 @@ fn unpack(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The headers' Makefile includes the common one by its place in an installed system.
-fn make_headers_relocatable(directory: &Path, release: &str) -> Result<()> {
-    let path = directory.join(format!("usr/src/linux-headers-{release}/Makefile"));
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
-    let text = text.replace("include /usr/src/", "include $(dir $(lastword $(MAKEFILE_LIST)))../");
-    fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))
+#[cfg(test)]
+mod tests {
+    use super::{belongs, numbers, release};
+
+    #[test]
+    fn image_packages_have_a_release_and_others_none() {
+        let pattern = "linux-image-5.10.0-*-cloud-amd64";
+        let find = |package| release(package, pattern);
+        assert_eq!(find("linux-image-5.10.0-46-cloud-amd64"), Some("5.10.0-46-cloud-amd64"));
+        assert_eq!(find("linux-image-5.10.0-46-cloud-amd64-unsigned"), None);
+        assert_eq!(find("linux-image-5.10.0-0.deb11.46-cloud-amd64"), None);
+        assert_eq!(find("linux-image-5.10.0--cloud-amd64"), None);
+        let binary = "linux-binary-7.2.13+deb14-cloud-amd64";
+        let pattern = "linux-binary-7.*+deb14-cloud-amd64";
+        assert_eq!(release(binary, pattern), Some("7.2.13+deb14-cloud-amd64"));
+        assert_eq!(release("linux-binary-unsigned-7.2.13+deb14-cloud-amd64", pattern), None);
+    }
+
+    #[test]
+    fn releases_are_ordered_by_number() {
+        assert!(numbers("5.10.0-9-cloud-amd64") < numbers("5.10.0-46-cloud-amd64"));
+        assert!(numbers("7.2.9+deb14-cloud-amd64") < numbers("7.2.13+deb14-cloud-amd64"));
+        assert!(belongs("7.2.13+deb14-cloud-amd64", "7.2"));
+        assert!(!belongs("7.20.1+deb14-cloud-amd64", "7.2"));
+    }
 }

@@ -18,11 +18,11 @@ pub struct Programs {
     pub fragwatch: PathBuf,
     /// Process 1.
     pub guest: PathBuf,
-    /// The module that wants large blocks.
-    pub module: PathBuf,
+    /// The modules that want large blocks.
+    pub modules: Vec<PathBuf>,
 }
 
-/// Writes the archive: programs with their libraries, the module, and what to do.
+/// Writes the archive: programs with their libraries, the modules, and what to do.
 pub fn write(to: &Path, programs: &Programs, request: &Request) -> Result<()> {
     let file = File::create(to).with_context(|| format!("can't create {}", to.display()))?;
     let mut archive = Archive::new(BufWriter::new(file));
@@ -30,6 +30,7 @@ pub fn write(to: &Path, programs: &Programs, request: &Request) -> Result<()> {
         "scenario": request.scenario,
         "args": request.args,
         "colour": request.colour,
+        "cgroups": request.cgroups.name(),
     });
     let executables = [
         (programs.guest.clone(), "/init"),
@@ -38,7 +39,8 @@ pub fn write(to: &Path, programs: &Programs, request: &Request) -> Result<()> {
         (installed("runc")?, "/sbin/runc"),
     ];
     let mut libraries = BTreeSet::new();
-    let mut files = vec![(programs.module.clone(), "/fragwatch_pernet.ko".to_owned())];
+    let mut files: Vec<(PathBuf, String)> =
+        programs.modules.iter().map(|module| (module.clone(), in_root(module))).collect();
     for (path, place) in executables {
         libraries.extend(libraries_of(&path)?);
         files.push((path, place.to_owned()));
@@ -58,6 +60,11 @@ pub fn write(to: &Path, programs: &Programs, request: &Request) -> Result<()> {
         archive.file(&place, &content).with_context(|| format!("can't write {}", to.display()))?;
     }
     archive.finish().with_context(|| format!("can't write {}", to.display()))
+}
+
+/// Where a file of that name lies in the guest.
+fn in_root(path: &Path) -> String {
+    format!("/{}", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 fn installed(program: &str) -> Result<PathBuf> {

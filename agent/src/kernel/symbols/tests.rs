@@ -73,3 +73,42 @@ fn variants_leave_out_parts() {
     assert_eq!(symbols.variants("ops_init"), ["ops_init"]);
     assert!(symbols.variants("kmem_cache_create").is_empty());
 }
+
+#[test]
+fn hidden_addresses_leave_names_and_give_no_wrong_frame() {
+    let zeros = KALLSYMS
+        .lines()
+        .map(|line| line.get(16..).map_or_else(String::new, |rest| format!("{:016x}{rest}\n", 0)))
+        .collect::<String>();
+    let mut symbols = Symbols::parse(zeros.as_bytes()).expect("reads from memory");
+    assert!(matches!(symbols.check_addresses(), Err(SymbolError::Hidden)));
+    assert_eq!(symbols.variants("ops_init"), ["ops_init"]);
+    assert_eq!(symbols.address("ops_init"), None);
+    let frame = symbols.frame(0xffff_ffff_81b0_0010, false).expect("an address is known");
+    assert_eq!(frame.function, None);
+    assert!(sample().check_addresses().is_ok());
+    assert!(Symbols::default().check_addresses().is_err());
+}
+
+#[test]
+fn a_modules_function_is_not_the_kernels() {
+    let symbols = sample();
+    assert!(symbols.variants("fw_pernet_init").is_empty());
+    assert_eq!(symbols.address("fw_pernet_init"), None);
+    assert_eq!(symbols.address("ops_init"), Some(0xffff_ffff_81b0_0000));
+}
+
+#[test]
+fn a_name_that_two_functions_have_stands_there_twice() {
+    let twice = format!("{KALLSYMS}ffffffff81b00800 t ops_init\n");
+    let symbols = Symbols::parse(twice.as_bytes()).expect("reads from memory");
+    assert_eq!(symbols.variants("ops_init"), ["ops_init", "ops_init"]);
+    assert_eq!(symbols.address("ops_init"), None);
+}
+
+#[test]
+fn a_part_alone_is_no_function() {
+    let cold = "ffffffff812d7000 t warn_alloc.cold\nffffffff812d7100 t warn_alloc.part.0\n";
+    let symbols = Symbols::parse(cold.as_bytes()).expect("reads from memory");
+    assert!(symbols.variants("warn_alloc").is_empty());
+}

@@ -148,3 +148,36 @@ proptest::proptest! {
         let _ = decoder().decode(&bytes.into());
     }
 }
+
+/// A charge of two pages that `/pod`, which has room for one, refused.
+fn charge_failed(limit: Limit) -> Bytes {
+    let mut record = head(Kind::ChargeFailed);
+    for pages in [2u64, 72, 73] {
+        record.extend(pages.to_ne_bytes());
+    }
+    record.extend(19u32.to_ne_bytes());
+    record.extend((limit as u32).to_ne_bytes());
+    record.extend(815u64.to_ne_bytes());
+    record.extend(1u32.to_ne_bytes());
+    record.extend(0u32.to_ne_bytes());
+    record.extend(b"pod\0");
+    record.resize(size_of::<fragwatch_ebpf::ChargeFailed>(), 0);
+    record.into()
+}
+
+#[test]
+fn a_refused_charge_names_the_cgroup_whose_limit_it_hit() {
+    let decoded = |limit| {
+        let evidence = decoder().decode(&charge_failed(limit)).expect("fits").expect("whole");
+        let Event::ChargeFailed(charge) = evidence.event else { panic!("{:?}", evidence.event) };
+        charge
+    };
+    let charge = decoded(Limit::Memory);
+    assert_eq!(charge.memcg.as_deref(), Some("/pod"));
+    assert_eq!(charge.limit_kind, Some(LimitKind::Memory));
+    assert_eq!((charge.usage, charge.limit), (Some(288 << 10), Some(292 << 10)));
+    assert_eq!((charge.bytes, charge.refusals, charge.errno), (Some(8192), Some(19), 12));
+    assert_eq!(decoded(Limit::Kmem).limit_kind, Some(LimitKind::Kmem));
+    let stranger = decoded(Limit::Unknown);
+    assert_eq!((stranger.memcg, stranger.limit_kind), (None, None), "whose limit is not known");
+}

@@ -1,0 +1,92 @@
+//! The report for programs: one object.
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::{Checkup, Kallsyms, advice::advice, was_tried};
+use crate::{
+    hook::HookStatus,
+    kernel::surroundings::{Lockdown, Surroundings},
+    privileges::Use,
+    source::live::BTF_PATH,
+};
+
+/// Writes it as one line.
+pub(super) fn write(checkup: &Checkup, out: &mut impl Write) -> io::Result<()> {
+    let mut line = value(checkup).to_string();
+    line.push('\n');
+    out.write_all(line.as_bytes())?;
+    out.flush()
+}
+
+pub(super) fn value(checkup: &Checkup) -> Value {
+    let standing = checkup.standing();
+    let (size, missing, error) = match &checkup.btf {
+        Ok(found) => (Some(found.size), Some(&found.missing), None),
+        Err(error) => (None, None, Some(error)),
+    };
+    json!({
+        "type": "doctor",
+        "version": env!("CARGO_PKG_VERSION"),
+        "kernel": checkup.kernel,
+        "standing": standing.name(),
+        "exit_code": standing.exit_code(),
+        "obstacle": checkup.obstacle,
+        "lost": checkup.lost(),
+        "advice": advice(checkup),
+        "btf": {"path": BTF_PATH, "bytes": size, "missing": missing, "error": error},
+        "kallsyms": kallsyms(&checkup.kallsyms),
+        "surroundings": surroundings(&checkup.surroundings),
+        "capabilities": checkup.capabilities.iter().map(capability).collect::<Vec<_>>(),
+        "hooks": checkup.hooks.iter().map(hook).collect::<Vec<_>>(),
+        "not_seen": checkup.not_seen,
+    })
+}
+
+fn kallsyms(kallsyms: &Kallsyms) -> Value {
+    json!({
+        "names": !matches!(kallsyms, Kallsyms::Nothing(_)),
+        "addresses": *kallsyms == Kallsyms::Whole,
+        "error": match kallsyms {
+            Kallsyms::Nothing(error) => Some(error),
+            Kallsyms::Whole | Kallsyms::Names => None,
+        },
+    })
+}
+
+fn surroundings(s: &Surroundings) -> Value {
+    json!({
+        "kprobes": s.kprobes,
+        "lockdown": (s.lockdown != Lockdown::Unknown).then(|| s.lockdown.name()),
+        "tracefs": s.tracefs,
+        "bpffs": s.bpffs,
+        "cgroups": s.cgroups.name(),
+        "perf_event_paranoid": s.perf_event_paranoid,
+        "unprivileged_bpf_disabled": s.unprivileged_bpf_disabled,
+        "kptr_restrict": s.kptr_restrict,
+    })
+}
+
+fn capability((u, held): &(Use, bool)) -> Value {
+    json!({
+        "name": u.capability.to_string(),
+        "held": held,
+        "required": u.required,
+        "purpose": u.purpose,
+        "lost_without": u.lost,
+    })
+}
+
+fn hook(hook: &HookStatus) -> Value {
+    let attempts: Vec<Value> =
+        hook.attempts.iter().map(|a| json!({"via": a.via, "refusal": a.refusal})).collect();
+    json!({
+        "name": hook.hook.name(),
+        "via": hook.via,
+        // Not known where nobody tried.
+        "state": was_tried(hook).then(|| hook.state.name()),
+        "why": hook.why,
+        "not_seen": hook.not_seen,
+        "attempts": attempts,
+    })
+}

@@ -1,0 +1,217 @@
+//! Offsets of four real kernels, against what pahole says of the same kernels.
+use super::*;
+use crate::kernel::fixtures::SERIES;
+
+/// Each global's value on 5.10, 6.1, 6.12 and 7.2; `-` where the kernel does not have it. Taken with
+/// `pahole -C <structure>` from the whole type information of each kernel.
+const EXPECTED: &str = "
+TASK_START_TIME             2536   2776   2776   3152
+TASK_CGROUPS                3328   3600   3584   4000
+CSS_SET_DFL_CGRP             120    128    128    128
+CSS_SET_MEMORY                32     32     32     32
+CSS_CGROUP                     0      0      0      0
+CGROUP_KN                    248    248    256    296
+CGROUP_ROOT                  480    656    720    808
+KN_ID                        104    104     96     96
+KN_NAME                       16     16     16     16
+KN_PARENT                      8      8      8      8
+NET_INUM                     144    144    136    280
+PERNET_INIT                   16     16     16     16
+AC_ZONELIST                    0      0      0      0
+AC_NODEMASK                    8      8      8      8
+AC_HIGHEST_ZONEIDX            28     28     28     28
+ZONELIST_ZONEREFS              0      0      0      0
+ZONEREF_ZONE                   0      0      0      0
+ZONEREF_IDX                    8      8      8      8
+ZONEREF_SIZE                  16     16     16     16
+ZONE_WATERMARK                 0      0      0      0
+ZONE_WATERMARK_BOOST          24     32     32     32
+ZONE_RESERVED_HIGHATOMIC      32     40     48     48
+ZONE_LOWMEM_RESERVE           40     48     56     56
+ZONE_PGDAT                    88     96    104    104
+ZONE_MANAGED                 112    136    152    152
+ZONE_NAME                    136    168    184    192
+ZONE_FREE_AREA               192    256    256    256
+ZONE_FREE_PAGES             1280   1344   1344   1536
+ZONE_FREE_CMA               1368   1424   1424   1616
+PGDAT_NODE_ID             171264 171584 171584 173184
+MEMCG_CGROUP                   0      0      0      0
+MEMCG_MEMORY                 208    256    256    256
+MEMCG_KMEM                   432    640      -      -
+MEMCG_MEMSW                  320    448    512    448
+CSS_PARENT                   192    192    192    184
+COUNTER_USAGE                  0      0      0      0
+COUNTER_MAX                   32    152    224    160
+OC_ORDER                      28     28     28     28
+OC_GFP                        24     24     24     24
+OC_MEMCG                      16     16     16     16
+OC_CHOSEN                     40     40     40     40
+TASK_TGID                   2236   2420   2436   2812
+TASK_COMM                   2736   2976   2976   3344
+MARK_VICTIM_PID                8      8      8      8
+CGROUP_EVENT_ID               16     16     16     16
+CGROUP_EVENT_ROOT              8      8      8      8
+CGROUP_EVENT_PATH             24     24     24     24
+TASK_NSPROXY                 2824   3064   3064   3440
+NSPROXY_NET_NS                 40     40     40     40
+SYSCALL_ARGS                   16     16     16     16
+SYSCALL_RETURNED               16     16     16     16
+COMPACTION_TRY_ORDER            8      8      8      8
+COMPACTION_TRY_GFP             12     16     16     16
+COMPACTION_END_STATUS          44     44     44     44
+COMPACTION_DEFERRED_ORDER      16     16     16     16
+RECLAIM_BEGIN_ORDER             8      8      8     24
+RECLAIM_BEGIN_GFP              12     16     16      8
+RECLAIM_END_RECLAIMED           8      8      8      8
+ZONE_AREAS_LEN               968    968    968   1144
+";
+
+/// Parameters of each function that hooks rely on, on the same kernels; `-` where BTF does not know
+/// it: it is not there, or inlined, or the compiler gave it a suffix.
+const PARAMETERS: &str = "
+__alloc_pages_slowpath         -      -      -      3
+__kmem_cache_create_args       -      -      4      4
+copy_net_ns                    3      3      3      3
+kmem_cache_create              5      5      -      -
+kmem_cache_create_usercopy     7      7      -      -
+oom_kill_process               2      2      2      2
+ops_init                       2      2      2      2
+page_counter_try_charge        3      3      3      3
+try_to_compact_pages           6      6      6      6
+try_to_free_pages              4      4      4      4
+wake_all_kswapds               3      3      3      -
+warn_alloc                     4      4      4      4
+";
+
+/// Rows of a table above: a name, and a value for each kernel.
+fn rows(table: &'static str) -> Vec<(&'static str, Vec<Option<u32>>)> {
+    let rows: Vec<(&str, Vec<Option<u32>>)> = table
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.map(|word| word.parse().ok()).collect()))
+        })
+        .collect();
+    for (name, values) in &rows {
+        assert_eq!(values.len(), SERIES.len(), "{name} has a value for each kernel");
+    }
+    rows
+}
+
+#[test]
+fn offsets_are_those_that_pahole_prints() {
+    for (i, kernel) in SERIES.iter().enumerate() {
+        let offsets = resolve(&Btf::index(kernel.btf).expect("a kernel's own"));
+        for (global, expected) in rows(EXPECTED) {
+            let found = offsets.globals.iter().find(|(name, _)| *name == global).map(|&(_, v)| v);
+            assert_eq!(found, expected[i], "{global} on {}", kernel.name);
+        }
+        for (global, _) in &offsets.globals {
+            let known = rows(EXPECTED).iter().any(|(name, _)| name == global);
+            assert!(known, "give {global} a row in EXPECTED, taken with pahole");
+        }
+        assert_eq!(offsets.missing, Vec::<&str>::new(), "on {}", kernel.name);
+    }
+}
+
+#[test]
+fn areas_are_those_that_pahole_prints() {
+    for (kernel, (size, nr_free)) in SERIES.iter().zip([(88, 80), (88, 80), (88, 80), (104, 96)]) {
+        let offsets = resolve(&Btf::index(kernel.btf).expect("a kernel's own"));
+        let expected = AreasLayout { orders: 11, size, nr_free, lists: 0, ordinary_lists: 3 };
+        assert_eq!(offsets.areas, Some(expected), "{}", kernel.name);
+    }
+}
+
+#[test]
+fn functions_take_what_the_programs_rely_on() {
+    for (i, kernel) in SERIES.iter().enumerate() {
+        let btf = Btf::index(kernel.btf).expect("a kernel's own");
+        for (function, expected) in rows(PARAMETERS) {
+            assert_eq!(btf.parameters(function), expected[i], "{function} on {}", kernel.name);
+        }
+    }
+}
+
+/// The fixture of 6.12 with every string `name` made another one of the same length.
+fn without(name: &str) -> Vec<u8> {
+    let mut bytes = SERIES[2].btf.to_vec();
+    let whole = format!("\0{name}\0").into_bytes();
+    let places: Vec<usize> =
+        (0..bytes.len() - whole.len()).filter(|&at| bytes[at..].starts_with(&whole)).collect();
+    assert!(!places.is_empty(), "the fixture has no {name}");
+    for at in places {
+        bytes[at + 1] = b'?';
+    }
+    bytes
+}
+
+#[test]
+fn a_member_that_is_not_there_is_listed_and_nothing_else_changes() {
+    let whole = resolve(&Btf::index(SERIES[2].btf).expect("a kernel's own"));
+    let bytes = without("start_time");
+    let offsets = resolve(&Btf::index(&bytes).expect("well formed"));
+    assert_eq!(offsets.missing, ["TASK_START_TIME"]);
+    assert_eq!(offsets.areas, whole.areas);
+    let rest: Vec<_> =
+        whole.globals.iter().filter(|(name, _)| *name != "TASK_START_TIME").copied().collect();
+    assert_eq!(offsets.globals, rest);
+}
+
+#[test]
+fn zones_are_not_read_when_a_part_of_them_is_unknown() {
+    for (name, global) in [
+        ("highest_zoneidx", "AC_HIGHEST_ZONEIDX"),
+        ("_watermark", "ZONE_WATERMARK"),
+        ("NR_FREE_PAGES", "ZONE_FREE_PAGES"),
+    ] {
+        let bytes = without(name);
+        let offsets = resolve(&Btf::index(&bytes).expect("well formed"));
+        assert_eq!(offsets.missing, [global]);
+        assert_eq!(offsets.areas, None, "without {name}");
+        assert!(offsets.globals.iter().all(|(name, _)| *name != "ZONE_AREAS_LEN"));
+    }
+    for name in ["free_area", "nr_free", "MIGRATE_PCPTYPES"] {
+        let bytes = without(name);
+        assert_eq!(
+            resolve(&Btf::index(&bytes).expect("well formed")).areas,
+            None,
+            "without {name}"
+        );
+    }
+}
+
+#[test]
+fn what_a_kernel_may_lack_is_not_listed() {
+    let bytes = without("NR_FREE_CMA_PAGES");
+    assert_eq!(resolve(&Btf::index(&bytes).expect("well formed")).missing, Vec::<&str>::new());
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_damaged_kernel_is_an_error_or_resolves_without_panic(
+        damage in proptest::collection::vec((0usize..60_000, proptest::num::u8::ANY), 1..20),
+        cut in 0usize..60_000,
+    ) {
+        let mut bytes = SERIES[3].btf.to_vec();
+        for (at, value) in damage {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
+            }
+        }
+        if cut % 2 == 0 {
+            bytes.truncate(cut);
+        }
+        if let Ok(btf) = Btf::index(&bytes) {
+            let _ = resolve(&btf);
+        }
+    }
+}
+
+#[test]
+fn a_kernel_cut_off_anywhere_is_an_error() {
+    let whole = SERIES[0].btf;
+    for len in (0..whole.len()).step_by(97) {
+        assert!(Btf::index(&whole[..len]).is_err(), "cut off at {len}");
+    }
+}

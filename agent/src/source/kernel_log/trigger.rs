@@ -1,0 +1,44 @@
+//! Phrases that make a stretch of a log worth reading. Lines far from any of them are counted and
+//! not parsed.
+
+/// Each is looked for byte by byte, upper and lower case apart, in the undecoded line: a phrase may
+/// hold nothing that JSON escapes. The rarer its first bytes are in logs, the faster the search.
+pub const TRIGGERS: &[&str] = &[
+    // mm/page_alloc.c: warn_alloc; before 4.10 warn_alloc_failed, with a full stop up to 2.6.3x.
+    "page allocation failure",
+    "page allocation stalls",
+    // mm/slub.c, mm/slab.c: slab_out_of_memory, and what its callers add.
+    "Unable to allocate memory on node",
+    "kmem_cache_create",
+    "nf_conn slab cache",
+    // mm/vmalloc.c.
+    "vmalloc: allocation failure",
+    "vmalloc error",
+    "vmap allocation for size",
+    // mm/oom_kill.c, mm/memcontrol.c.
+    "invoked oom-killer",
+    "oom-kill:constraint",
+    "Out of memory",
+    "out of memory",
+    "Killed process",
+    "killed as a result of limit of",
+    // kernel/cgroup/pids.c.
+    "fork rejected by pids controller",
+    // mm/show_mem.c, for reports whose heading was cut.
+    "Mem-Info:",
+    // errno, in the words of libc and of Go.
+    "annot allocate memory",
+    "o space left on device",
+    "esource temporarily unavailable",
+    // runc, containerd, dockerd, kubelet.
+    "OCI runtime create failed",
+    "oci runtime error",
+    "starting container process caused",
+    "unable to start container process",
+    "failed to create shim",
+    "unshare remaining namespaces",
+    "FailedCreatePodSandBox",
+    "RunPodSandbox",
+    "CreatePodSandbox",
+    "CreateContainerError",
+];
