@@ -13,9 +13,9 @@ pub(crate) struct Scenario {
     name: &'static str,
     results: &'static str,
     args: &'static [&'static str],
+    append: &'static str,
     kernel: &'static str,
     cgroups: Cgroups,
-    append: &'static str,
     observed: OnceLock<Result<Observed, String>>,
 }
 
@@ -27,15 +27,14 @@ impl Scenario {
         args: &'static [&'static str],
     ) -> Self {
         let observed = OnceLock::new();
-        Self {
-            name,
-            results,
-            args,
-            kernel: kernel::DEFAULT,
-            cgroups: Cgroups::V2,
-            append: "",
-            observed,
-        }
+        let (kernel, cgroups) = (kernel::DEFAULT, Cgroups::V2);
+        Self { name, results, args, append: "", kernel, cgroups, observed }
+    }
+
+    /// With more on the kernel's command line.
+    pub(crate) const fn append(mut self, append: &'static str) -> Self {
+        self.append = append;
+        self
     }
 
     /// On another kernel; its results lie in a directory of that kernel's.
@@ -47,12 +46,6 @@ impl Scenario {
     /// On a node with v1 cgroups.
     pub(crate) const fn with_v1_cgroups(mut self) -> Self {
         self.cgroups = Cgroups::V1;
-        self
-    }
-
-    /// The same with more on the kernel's command line.
-    pub(crate) const fn append(mut self, append: &'static str) -> Self {
-        self.append = append;
         self
     }
 }
