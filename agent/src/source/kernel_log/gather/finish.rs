@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     draft::{Draft, OomDraft, SlabDraft},
-    masks::{Masks, readings_of_first},
+    masks::{Known, Masks},
     memory::Reach,
     oom::{is_page_fault, memcg, oom_kills, scope},
 };
@@ -27,8 +27,9 @@ pub(super) fn finish(
     draft: Draft,
     kernel: Option<String>,
     buddyinfo: Vec<Buddyinfo>,
+    known: &Known,
 ) -> LogIncident {
-    let masks = Masks { kernel: kernel.as_deref() };
+    let masks = Masks { kernel: kernel.as_deref(), known };
     let page_size = draft.memory.page_size().unwrap_or(USUAL_PAGE_SIZE);
     let oom = draft.oom.as_ref();
     let scope = oom.map(|oom| scope(oom, &draft.frames, &draft.memory));
@@ -69,7 +70,7 @@ pub(super) fn finish(
             // Where the kernel logged nothing, who says so is who failed.
             .or_else(|| draft.containers.iter().find_map(|failure| failure.program.clone())),
         cgroup: cgroup(&draft),
-        readings: readings_of_first(&draft, kernel.as_deref()),
+        readings: masks.readings_of_first(&draft),
         allocations,
         vmalloc: draft
             .vmalloc

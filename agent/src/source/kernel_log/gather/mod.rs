@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use self::{draft::Draft, moment::Moment, stack::Stack};
+use self::{draft::Draft, masks::Known, moment::Moment, stack::Stack};
 use super::{
     line::{Caller, LogLine},
     message::{self, Message, trace::Trace},
@@ -65,6 +65,7 @@ pub struct Gatherer {
     stacks: HashMap<Option<Caller>, Stack>,
     containers: VecDeque<(Moment, ContainerFailure)>,
     buddyinfo: Vec<Buddyinfo>,
+    masks: Known,
     suppressed: u64,
     made: u64,
     without_beginning: u64,
@@ -280,7 +281,7 @@ impl Gatherer {
             || self.seen_kernel.get(&draft.begin.host).or_else(|| self.seen_kernel.get(&None));
         let kernel =
             draft.kernel.clone().or_else(|| seen().cloned()).or_else(|| self.given_kernel.clone());
-        finish::finish(draft, kernel, self.buddyinfo.clone())
+        finish::finish(draft, kernel, self.buddyinfo.clone(), &self.masks)
     }
 }
 
