@@ -154,7 +154,7 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
         missing: offsets::resolve(types).missing,
     });
     let tried = try_hooks(preference);
-    let foreseen = || {
+    let hooks = tried.hooks.unwrap_or_else(|| {
         let symbols = symbols.unwrap_or_default();
         types.as_ref().map_or_else(
             |_| Vec::new(),
@@ -163,12 +163,7 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
                 hook::foresee(&Target { symbols: &symbols, types, unusable_records, preference })
             },
         )
-    };
-    let (hooks, not_seen, obstacle) = match tried {
-        Ok((hooks, not_seen)) => (hooks, not_seen, None),
-        Err((Some(hooks), obstacle)) => (hooks, Vec::new(), Some(obstacle)),
-        Err((None, obstacle)) => (foreseen(), Vec::new(), Some(obstacle)),
-    };
+    });
     Ok(Checkup {
         kernel: kernel::release()?,
         btf,
@@ -176,25 +171,36 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
         surroundings: Surroundings::read(Path::new("/")),
         capabilities: privileges::USES.map(|u| (u, privileges::held(u.capability))).to_vec(),
         hooks,
-        not_seen,
-        obstacle,
+        not_seen: tried.not_seen,
+        obstacle: tried.obstacle,
     })
 }
 
-/// Loads, attaches, and detaches, as `trace` would: the hooks and what else is not seen. If that
-/// can't be, why, with the hooks if they were tried.
-fn try_hooks(
-    preference: Preference,
-) -> Result<(Vec<HookStatus>, Vec<String>), (Option<Vec<HookStatus>>, String)> {
-    privileges::check().map_err(|error| (None, error.to_string()))?;
+/// What came of trying.
+struct Tried {
+    /// Every hook, if it came to that.
+    hooks: Option<Vec<HookStatus>>,
+    /// What else is not seen.
+    not_seen: Vec<String>,
+    /// Why tracing can't begin.
+    obstacle: Option<String>,
+}
+
+/// Loads, attaches, and detaches, as `trace` would.
+fn try_hooks(preference: Preference) -> Tried {
+    if let Err(error) = privileges::check() {
+        return Tried { hooks: None, not_seen: Vec::new(), obstacle: Some(error.to_string()) };
+    }
     match Live::start(Options { all: false, preference }) {
-        Ok(live) => Ok((live.hooks.clone(), live.not_seen.clone())),
+        Ok(live) => Tried {
+            hooks: Some(live.hooks.clone()),
+            not_seen: live.not_seen.clone(),
+            obstacle: None,
+        },
         Err(error) => {
-            let sentence = error.to_string();
-            Err(match error {
-                StartError::NoHook(hooks) => (Some(hooks), sentence),
-                _ => (None, sentence),
-            })
+            let obstacle = Some(error.to_string());
+            let hooks = if let StartError::NoHook(hooks) = error { Some(hooks) } else { None };
+            Tried { hooks, not_seen: Vec::new(), obstacle }
         }
     }
 }

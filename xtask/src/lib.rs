@@ -6,6 +6,7 @@ pub mod bench;
 pub mod build;
 pub mod demo;
 pub mod fixtures;
+pub mod kernels;
 pub mod paths;
 pub mod setup;
 pub mod step;

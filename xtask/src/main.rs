@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Usage, bench, build, demo, fixtures, setup, test, truth, vm};
+use xtask::{Usage, bench, build, demo, fixtures, kernels, setup, test, truth, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Sets up, builds, runs and tests fragwatch")]
@@ -23,7 +23,9 @@ enum Command {
     /// Show, in a virtual machine, a container that can't be created and fragwatch's report
     Demo,
     /// Check formatting and lints, run all tests, those in virtual machines included
-    Test,
+    Test(test::Args),
+    /// Run a scenario on every kernel and show what fragwatch saw there; fails unless all was seen
+    Kernels(kernels::Args),
     /// Compare what fragwatch says of labelled kernel logs with their labels
     Truth(truth::Args),
     /// Run a scenario in a virtual machine beside fragwatch; exits as fragwatch does
@@ -38,7 +40,8 @@ fn main() -> ExitCode {
         Command::Build(args) => build::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
-        Command::Test => test::run().map(|()| ExitCode::SUCCESS),
+        Command::Test(args) => test::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Kernels(args) => kernels::run(&args),
         Command::Truth(args) => truth::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Vm(args) => vm::command(&args),
         Command::Fixtures(args) => fixtures::run(&args).map(|()| ExitCode::SUCCESS),

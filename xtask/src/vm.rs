@@ -40,6 +40,9 @@ pub struct Args {
     /// Seconds after which the machine is killed
     #[arg(long, default_value_t = 300)]
     pub deadline: u64,
+    /// More for the kernel's command line, such as lockdown=integrity
+    #[arg(long, default_value = "")]
+    pub append: String,
     /// Arguments for fragwatch; `trace` unless given
     #[arg(last = true)]
     pub args: Vec<String>,
@@ -51,6 +54,8 @@ pub struct Request {
     pub kernel: String,
     /// One of [`scenario::SCENARIOS`].
     pub scenario: String,
+    /// What the kernel's command line ends with.
+    pub append: String,
     /// What fragwatch is called with.
     pub args: Vec<String>,
     /// How the node's cgroups are mounted.
@@ -121,6 +126,7 @@ impl Request {
         Self {
             kernel: kernel.to_owned(),
             scenario: scenario.to_owned(),
+            append: String::new(),
             args: vec!["trace".to_owned()],
             cgroups: Cgroups::V2,
             colour: false,
@@ -150,6 +156,7 @@ pub fn command(args: &Args) -> Result<ExitCode> {
     if args.cgroups == Cgroups::V1 {
         request.results += "-v1";
     }
+    request.append.clone_from(&args.append);
     request.colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     request.deadline = Duration::from_secs(args.deadline);
     // A wrong name is told before anything is installed or built.
@@ -157,18 +164,27 @@ pub fn command(args: &Args) -> Result<ExitCode> {
     scenario::find(&request.scenario)?;
     setup::with_kernel(series)?;
     let run = run(&request, &mut |event| match event {
+        // A reader that went away doesn't end the run: its results are kept in files too.
+        Event::Line(line) if line.stream == "fragwatch-out" => {
+            drop(writeln!(io::stdout(), "{}", line.text));
+        }
+        event => show_progress(&event),
+    })?;
+    eprintln!("==> results are in {}", run.directory.display());
+    Ok(ExitCode::from(run.exit_code))
+}
+
+/// Shows on stderr what happens, but not what fragwatch reports.
+pub(crate) fn show_progress(event: &Event) {
+    match event {
         Event::Progress(text) => eprintln!("==> {text}"),
         Event::Line(line) => match line.stream.as_str() {
-            // A reader that went away doesn't end the run: its results are kept in files too.
-            "fragwatch-out" => drop(writeln!(io::stdout(), "{}", line.text)),
             "fragwatch-err" => eprintln!("{}", line.text),
             "node" | "runc" => eprintln!("    {} │ {}", line.stream, line.text),
             _ => {}
         },
         Event::Booted(_) | Event::Silence(_) => {}
-    })?;
-    eprintln!("==> results are in {}", run.directory.display());
-    Ok(ExitCode::from(run.exit_code))
+    }
 }
 
 /// Builds what is needed, boots, and stays until the machine is gone.
@@ -199,6 +215,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
         image: kernel.image.clone(),
         initramfs: Some(initramfs),
         memory_mib: scenario.memory_mib,
+        append: request.append.clone(),
         accel: accel::choose(&kernel, observe)?,
         directory: directory.clone(),
     };

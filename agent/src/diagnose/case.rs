@@ -17,6 +17,8 @@ pub struct Case<'a> {
     pub pernet_init: Option<&'a PernetInit>,
     /// Charges to a memory cgroup that failed.
     pub charges: &'a [ChargeFailed],
+    /// How often its memory cgroup's memory was reclaimed for it.
+    pub memcg_reclaims: u64,
     /// Processes that were killed for its allocations.
     pub oom_kills: &'a [OomKill],
     /// Its beginning was not seen.
@@ -50,6 +52,7 @@ impl<'a> Case<'a> {
             allocations: &creation.allocations,
             pernet_init: creation.pernet_init.as_ref(),
             charges: &creation.charges,
+            memcg_reclaims: creation.memcg_reclaims.map_or(0, |reclaims| reclaims.count),
             oom_kills: &creation.oom_kills,
             no_beginning: creation.cgroup.is_none(),
             call_flags: creation.call_flags,

@@ -2,8 +2,8 @@
 use super::*;
 use crate::{
     allocation::Outcome,
-    creation::{Creation, tests as stories},
-    evidence::{ChargeFailed, OomKill, OomScope},
+    creation::{Creation, MemcgReclaims, tests as stories},
+    evidence::{ChargeFailed, LimitKind, OomKill, OomScope},
     kernel::zone::tests::fragmented,
 };
 
@@ -192,6 +192,13 @@ fn an_unseen_outcome_carries_no_cause() {
     assert!(verdict.because.iter().any(|b| b.contains("complete")), "{verdict:?}");
     assert!(verdict.not_seen.iter().any(|n| n.contains("asked for ipc")), "{verdict:?}");
     assert!(verdict.not_seen.contains(&blind_to[0]), "{verdict:?}");
+    assert!(!verdict.because.iter().any(|b| b.contains("memory cgroup")), "{verdict:?}");
+    // A hint, and no more.
+    let mut hinted = creation;
+    hinted.memcg_reclaims = Some(MemcgReclaims { count: 3, reclaimed: 0, stall_ns: 900 });
+    let verdict = diagnose(&Case::creation(&hinted, &blind_to), 4096);
+    assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
+    assert!(verdict.because.iter().any(|b| b.contains("make room 3 times")), "{verdict:?}");
     // What went well needs no namespace to blame.
     let creation = stories::tell_blindly(None);
     let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
@@ -201,10 +208,12 @@ fn an_unseen_outcome_carries_no_cause() {
 fn charge() -> ChargeFailed {
     ChargeFailed {
         memcg: Some("/kubepods/pod7".to_owned()),
+        limit_kind: Some(LimitKind::Memory),
         gfp: None,
         bytes: Some(4096),
         usage: Some(262_144),
         limit: Some(262_144),
+        refusals: Some(19),
         errno: libc::ENOMEM,
     }
 }

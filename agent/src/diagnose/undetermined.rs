@@ -27,6 +27,12 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Verdict {
             ));
             let unseen = case.allocations.iter().filter(|a| a.outcome == Outcome::Unknown);
             because.extend(unseen.map(|a| made_room(a, page_size)));
+            if case.memcg_reclaims != 0 {
+                because.push(format!(
+                    "its memory cgroup had to make room {} times: it may have been at its limit",
+                    case.memcg_reclaims
+                ));
+            }
             if number == libc::ENOMEM {
                 not_seen.push(
                     "charges to a memory cgroup, which fail without any allocation failing"

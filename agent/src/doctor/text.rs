@@ -119,16 +119,25 @@ fn hook(hook: &HookStatus) -> Vec<String> {
         State::Missing => (RED, "missing"),
     };
     let name = hook.hook.name();
-    let via = hook.via.as_deref().unwrap_or("-");
+    let via = hook.via.as_deref().map_or_else(|| "-".to_owned(), short);
     let mut lines = vec![format!("  {} {name:<NAME$} {via}", paint(style, &format!("{state:<8}")))];
     for attempt in &hook.attempts {
         if let Some(refusal) = &attempt.refusal {
-            lines.push(format!("           {}: {refusal}", attempt.via));
+            lines.push(format!("           {}: {refusal}", short(&attempt.via)));
         }
     }
     let label = if was_tried(hook) { "not seen" } else { "not seen without it" };
     lines.extend(hook.not_seen.iter().map(|lost| format!("           {label}: {lost}")));
     lines
+}
+
+/// A way to attach in a few words: of many tracepoints the first stands for all.
+fn short(via: &str) -> String {
+    let mut parts = via.split('+');
+    match (parts.next(), parts.count()) {
+        (Some(first), more) if more > 1 => format!("{first} and {more} more"),
+        _ => via.to_owned(),
+    }
 }
 
 fn section(name: &str) -> String {

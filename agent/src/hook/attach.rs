@@ -2,7 +2,7 @@
 use super::{
     Attempt, HookStatus, Preference, State,
     attacher::{AttachError, Attacher},
-    table::{Candidate, HOOKS, Hook},
+    table::{Candidate, GUARDS, HOOKS, Hook},
 };
 use crate::kernel::{btf, symbols::Symbols};
 
@@ -175,6 +175,12 @@ fn try_candidate(
                 attacher.unload(exit);
                 return Err(error);
             }
+            for &(_, (program, category, event)) in GUARDS.iter().filter(|(f, _)| *f == function) {
+                // Without it a missed return is noticed later, when the thread comes again.
+                if let Err(error) = attacher.tracepoint(program, category, event) {
+                    log::debug!("no guard over {function}'s returns: {error}");
+                }
+            }
             Ok(format!("kprobe+kretprobe:{function}"))
         }
         Candidate::Breakpoint { function, program } => {
@@ -237,3 +243,6 @@ fn the_variant(target: &Target, function: &str) -> Result<String, AttachError> {
         _ => Err(AttachError::Ambiguous(function.to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests;

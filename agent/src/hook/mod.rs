@@ -3,6 +3,8 @@ mod attach;
 mod attacher;
 mod foresee;
 mod place;
+#[cfg(test)]
+pub(crate) mod played;
 mod table;
 
 pub use attach::{Target, attach_all};

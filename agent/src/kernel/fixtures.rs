@@ -10,6 +10,14 @@ pub(crate) struct Fixture {
     pub(crate) kallsyms: &'static str,
 }
 
+impl Fixture {
+    /// kallsyms as it is shown with kptr_restrict=2: every address is zero.
+    pub(crate) fn hidden_kallsyms(&self) -> String {
+        let lines = self.kallsyms.lines().filter_map(|line| line.get(16..));
+        lines.flat_map(|rest| ["0000000000000000", rest, "\n"]).collect()
+    }
+}
+
 macro_rules! fixture {
     ($name:literal) => {
         Fixture {

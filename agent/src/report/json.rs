@@ -9,7 +9,7 @@ use crate::{
     container::Container,
     creation::{Creation, Incident, Outcome},
     diagnose::Verdict,
-    evidence::{CgroupPath, ChargeFailed, OomKill, OomScope, Task},
+    evidence::{CgroupPath, ChargeFailed, LimitKind, OomKill, OomScope, Task},
     hook::{HookStatus, Logical, State},
     kernel::{
         errno,
@@ -259,6 +259,8 @@ fn charge(charge: &ChargeFailed) -> Value {
         "gfp": charge.gfp.as_ref().map(gfp),
         "usage_kib": charge.usage.map(|bytes| bytes / 1024),
         "limit_kib": charge.limit.map(|bytes| bytes / 1024),
+        "limit": charge.limit_kind.map(LimitKind::name),
+        "refusals": charge.refusals,
         "errno": errno::name(charge.errno),
     })
 }

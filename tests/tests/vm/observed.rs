@@ -5,13 +5,17 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use xtask::vm::{self, Request, Run};
+use xtask::setup::kernel;
+use xtask::vm::{self, Cgroups, Request, Run};
 
 /// A scenario that is booted when the first test asks for it.
 pub(crate) struct Scenario {
     name: &'static str,
     results: &'static str,
     args: &'static [&'static str],
+    kernel: &'static str,
+    cgroups: Cgroups,
+    append: &'static str,
     observed: OnceLock<Result<Observed, String>>,
 }
 
@@ -22,7 +26,34 @@ impl Scenario {
         results: &'static str,
         args: &'static [&'static str],
     ) -> Self {
-        Self { name, results, args, observed: OnceLock::new() }
+        let observed = OnceLock::new();
+        Self {
+            name,
+            results,
+            args,
+            kernel: kernel::DEFAULT,
+            cgroups: Cgroups::V2,
+            append: "",
+            observed,
+        }
+    }
+
+    /// On another kernel; its results lie in a directory of that kernel's.
+    pub(crate) const fn on(mut self, kernel: &'static str) -> Self {
+        self.kernel = kernel;
+        self
+    }
+
+    /// On a node with v1 cgroups.
+    pub(crate) const fn with_v1_cgroups(mut self) -> Self {
+        self.cgroups = Cgroups::V1;
+        self
+    }
+
+    /// The same with more on the kernel's command line.
+    pub(crate) const fn append(mut self, append: &'static str) -> Self {
+        self.append = append;
+        self
     }
 }
 
@@ -44,8 +75,10 @@ pub(crate) struct Observed {
 
 impl Observed {
     fn run(scenario: &Scenario) -> Result<Self> {
-        let mut request = Request::new("6.12", scenario.name);
+        let mut request = Request::new(scenario.kernel, scenario.name);
+        request.cgroups = scenario.cgroups;
         request.args = scenario.args.iter().map(|arg| (*arg).to_owned()).collect();
+        scenario.append.clone_into(&mut request.append);
         scenario.results.clone_into(&mut request.results);
         let run = vm::run(&request, &mut |_| {})?;
         let parse = |line: &str| {
@@ -106,4 +139,10 @@ impl Observed {
         assert_eq!(self.run.exit_code, 0, "fragwatch failed; its stderr: {errors:#?}");
         assert_eq!(self.summary()["lost"], 0, "{}", self.summary());
     }
+}
+
+/// Whether a hook's programs are called from a trampoline rather than from a probe.
+pub(crate) fn via_trampoline(hook: &Value) -> bool {
+    let via = hook["via"].as_str().unwrap_or_default();
+    via.starts_with("fentry") || via.starts_with("fexit")
 }

@@ -125,11 +125,14 @@ impl Gatherer {
                     !draft.vmalloc.is_empty() && draft.header.is_none() && header.order == Some(0)
                 });
                 let id = warning_of_vmalloc.map(|draft| draft.id);
-                if at.time.is_some() {
-                    // People quote a heading above the report that they paste.
-                    self.open.retain(|draft| !draft.is_quote_of(&header));
-                }
+                // People quote a heading above the report that they paste.
+                let quote = self.open.iter().position(|draft| draft.is_quote_of(&header));
+                let quote =
+                    quote.filter(|_| at.time.is_some()).map(|index| self.open.remove(index));
                 let draft = self.draft_or_new(id, at);
+                if let Some(quote) = quote {
+                    draft.begin.first = draft.begin.first.min(quote.begin.first);
+                }
                 draft.comm = Some(header.comm.clone());
                 draft.header = Some(header);
             }

@@ -1,6 +1,10 @@
 //! Logs and the incidents that are in them.
 use super::*;
-use crate::{allocation::Outcome, evidence::OomScope, source::kernel_log::line::Origin};
+use crate::{
+    allocation::Outcome,
+    evidence::OomScope,
+    source::kernel_log::line::{LogTime, Origin},
+};
 
 /// Lines of the kernel's; `T7|` or `C1|` before one is its caller.
 fn kernel(lines: &str) -> Vec<LogLine> {
@@ -84,6 +88,22 @@ fn a_whole_report_is_one_incident() {
     );
     assert_eq!(found.memory.and_then(|m| m.ram), Some(4_194_165 * 4096));
     assert_eq!(found.gaps, Vec::<String>::new());
+}
+
+#[test]
+fn a_quoted_heading_is_of_the_report_below_it() {
+    let mut lines = kernel(&format!(
+        "{}\nand this is all of it:\n{FAILURE}",
+        FAILURE.lines().next().expect("lines")
+    ));
+    // What is pasted has times, what is quoted in a sentence has none.
+    for line in lines.iter_mut().skip(2) {
+        line.time = Some(LogTime { boot: Some(Duration::from_secs(9)), wall: None });
+    }
+    let found = read(&lines);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].lines, (1, 21));
+    assert!(found[0].time.is_some());
 }
 
 #[test]
