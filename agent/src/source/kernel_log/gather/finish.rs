@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     allocation::{Allocation, Outcome},
-    evidence::{Failure, OomScope},
+    evidence::Failure,
     incident::{Buddyinfo, LogIncident, MemcgState, OomCall, SlabFailed, VmallocFailed},
     kernel::{gfp::Gfp, symbols::Frame},
     source::kernel_log::{
@@ -43,7 +43,7 @@ pub(super) fn finish(
         allocations.drain(..last);
     }
     if let Some(oom) = oom {
-        allocations.extend(asked_for_kill(oom, scope.as_ref(), &draft, &masks, page_size));
+        allocations.extend(asked_for_kill(oom, &draft, &masks, page_size));
     }
     let memcg =
         oom.map(|oom| memcg(oom, scope.as_ref())).filter(|memcg| *memcg != MemcgState::default());
@@ -171,19 +171,12 @@ fn failed(header: &Header, draft: &Draft, masks: &Masks, page_size: u64) -> Opti
 
 fn asked_for_kill(
     oom: &OomDraft,
-    scope: Option<&OomScope>,
     draft: &Draft,
     masks: &Masks,
     page_size: u64,
 ) -> Option<Allocation> {
     let mask = oom.mask.as_ref()?;
     let order = u32::try_from(oom.order?).ok()?;
-    // A page fault's call has neither mask nor order of its own.
-    if is_page_fault(oom, &draft.frames)
-        && scope.is_none_or(|scope| !matches!(scope, OomScope::Memcg(_)))
-    {
-        return None;
-    }
     let gfp = masks.gfp(mask);
     let nodes = draft.cpuset.as_ref().map(|(_, nodes)| nodes.as_str());
     let failure = failure(draft, &gfp, None, nodes, masks.per_order_marks(mask), page_size);
