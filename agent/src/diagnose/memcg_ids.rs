@@ -2,8 +2,8 @@
 //! gone, and without one no memory cgroup can be made.
 //!
 //! Rule: `mkdir` of a memory cgroup failed with the errno that the kernel gives then (mm/memcontrol.c
-//! `mem_cgroup_alloc`): ENOMEM up to 5.7, up to 4.x also ENOSPC where ids of kernel memory accounting
-//! are used up, ENOSPC from 5.8 on, EBUSY from 6.12 on, and no
+//! `mem_cgroup_alloc`): before 5.8 ENOMEM, or ENOSPC where another kind of id (3.15 to 4.6, ids of kernel
+//! memory accounting) is used up first; ENOSPC from 5.8 on; EBUSY from 6.12 on; and no
 //! allocation is known to have failed. Confidence is medium, as errno alone says little: only the
 //! count of cgroups decides, and low if the kernel is not known and the errno is EBUSY.
 use super::{Case, Cause, Confidence, Remedy, Verdict};
@@ -54,8 +54,7 @@ const OTHERS: &[&str] = &[
 fn expected_errnos(kernel: &str) -> Option<&'static [i32]> {
     let mut numbers = kernel.split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
     match (numbers.next()?, numbers.next()?) {
-        (..=4, _) => Some(&[libc::ENOMEM, libc::ENOSPC]),
-        (5, ..=7) => Some(&[libc::ENOMEM]),
+        (..=4, _) | (5, ..=7) => Some(&[libc::ENOMEM, libc::ENOSPC]),
         (5, _) | (6, ..=6) => Some(&[libc::ENOSPC]),
         (6, 12..) | (7.., _) => Some(&[libc::EBUSY]),
         _ => None,
@@ -84,7 +83,7 @@ pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
     let mut because = vec![format!("mkdir {path} failed with {}", errno::name(number))];
     because.push(match expected {
         Some(_) => "this kernel answers so when all memory cgroup ids are used up".to_owned(),
-        None => "kernels answer so when all memory cgroup ids are used up: ENOMEM up to 5.7, ENOSPC from 5.8 on, EBUSY from 6.12 on".to_owned(),
+        None => "kernels answer so when all memory cgroup ids are used up: ENOMEM or ENOSPC before 5.8, ENOSPC from 5.8 on, EBUSY from 6.12 on".to_owned(),
     });
     because.push("no allocation was logged to have failed".to_owned());
     let mut not_seen = case.gaps();

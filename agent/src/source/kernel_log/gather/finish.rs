@@ -207,19 +207,30 @@ fn failure(
     Failure { stack: stack(&draft.frames), zones: found.zones, zones_complete: found.complete }
 }
 
-/// What the unwinder was sure of, or all that it has.
+/// What the unwinder was sure of, or all that it has, without code that was made while the kernel
+/// ran: a function that is entered through such code stands on the stack before it and behind it.
 fn stack(frames: &[FrameLine]) -> Vec<Frame> {
     let sure = frames.iter().filter(|frame| !frame.guessed).count();
-    frames
-        .iter()
-        .filter(|frame| sure < 3 || !frame.guessed)
-        .map(|frame| Frame {
-            function: Some(frame.function.clone()),
-            module: frame.module.clone(),
-            address: frame.address,
-        })
-        .collect()
+    let mut stack: Vec<Frame> = Vec::new();
+    let mut through_trampoline = false;
+    for frame in frames.iter().filter(|frame| sure < 3 || !frame.guessed) {
+        if MADE_AT_RUN_TIME.iter().any(|begin| frame.function.starts_with(begin)) {
+            through_trampoline = true;
+            continue;
+        }
+        let function = Some(frame.function.clone());
+        let again = stack.last().is_some_and(|last| last.function == function);
+        if !(through_trampoline && again) {
+            stack.push(Frame { function, module: frame.module.clone(), address: frame.address });
+        }
+        through_trampoline = false;
+    }
+    stack
 }
+
+/// Code that the kernel makes while it runs, for programs that watch it.
+const MADE_AT_RUN_TIME: &[&str] =
+    &["bpf_trampoline_", "bpf_prog_", "ftrace_trampoline", "kretprobe_trampoline"];
 
 /// The allocation behind a slab cache's failure. It is one of pages only where the page
 /// allocator reports it itself; else the charge to a memory cgroup may have failed.

@@ -91,6 +91,18 @@ fn a_whole_report_is_one_incident() {
 }
 
 #[test]
+fn who_watches_does_not_stand_on_the_stack() {
+    let watched = FAILURE.replace(
+        " copy_net_ns+0x1/0x2",
+        " ops_init+0x1/0x2\n bpf_trampoline_6442541670+0x1/0x2\n ops_init+0x5/0x6\n copy_net_ns+0x1/0x2",
+    );
+    let found = one(&watched);
+    let stack = &found.allocations[0].failure.as_ref().expect("a failure").stack;
+    let names: Vec<_> = stack.iter().skip(3).filter_map(|f| f.function.as_deref()).collect();
+    assert_eq!(names, ["fw_pernet_init", "ops_init", "copy_net_ns"]);
+}
+
+#[test]
 fn a_quoted_heading_is_of_the_report_below_it() {
     let mut lines = kernel(&format!(
         "{}\nand this is all of it:\n{FAILURE}",
