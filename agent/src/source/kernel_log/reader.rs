@@ -94,11 +94,12 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Reads from a file, a pipe or memory, in a thread of its own. A line is yielded as soon as it
-    /// is there, or, if the next one could go on with it, within 200 ms.
+    /// Reads from a file, a pipe or memory. The iterator reads in the caller's thread, and waits
+    /// with a line for the next one if that could go on with it: it is for files.
+    /// [`Self::next_timeout`] is for streams.
     pub fn new(input: impl Read + Send + 'static) -> Self {
         Self {
-            blocks: Blocks::read(input),
+            blocks: Blocks::new(input),
             window: Window::new(),
             assembler: Assembler::default(),
             stats: Stats::default(),
@@ -108,8 +109,10 @@ impl Lines {
         }
     }
 
-    /// As [`Iterator::next`], but waits no longer than that: a caller that has gathered an incident
-    /// can tell that the stream fell quiet and report it.
+    /// As [`Iterator::next`], but reads in a thread of its own and waits no longer than that: a
+    /// caller that has gathered an incident can tell that the stream fell quiet and report it. A
+    /// line is yielded as soon as it is there, or, if the next one could go on with it, after
+    /// 200 ms in which none came.
     pub fn next_timeout(&mut self, timeout: Duration) -> Next {
         self.wait(Instant::now().checked_add(timeout))
     }
@@ -132,8 +135,8 @@ impl Lines {
             if self.over {
                 return self.error.take().map_or(Next::End, Next::Failed);
             }
-            let release =
-                self.assembler.waits().then(|| *self.held.get_or_insert_with(Instant::now) + HOLD);
+            let release = (deadline.is_some() && self.assembler.waits())
+                .then(|| *self.held.get_or_insert_with(Instant::now) + HOLD);
             let until = deadline.into_iter().chain(release).min();
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             match self.blocks.take(left) {

@@ -317,7 +317,7 @@ fn utf_16_and_byte_order_marks() {
         .chain([7])
         .collect();
     let (sender, mut blocks) = (lone, Vec::new());
-    let mut input = Blocks::read(Cursor::new(sender));
+    let mut input = Blocks::new(Cursor::new(sender));
     while let Taken::Block(block) = input.take(None) {
         blocks.extend(block);
     }
