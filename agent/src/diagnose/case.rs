@@ -21,8 +21,6 @@ pub struct Case<'a> {
     pub memcg_reclaims: u64,
     /// Processes that were killed for its allocations.
     pub oom_kills: &'a [OomKill],
-    /// How often its memory cgroup's memory was reclaimed for it.
-    pub memcg_reclaims: u64,
     /// Its beginning was not seen.
     pub no_beginning: bool,
     /// Flags of the system call, where the error may be that of anything in it.
@@ -56,7 +54,6 @@ impl<'a> Case<'a> {
             charges: &creation.charges,
             memcg_reclaims: creation.memcg_reclaims.map_or(0, |reclaims| reclaims.count),
             oom_kills: &creation.oom_kills,
-            memcg_reclaims: creation.memcg_reclaims.map_or(0, |reclaims| reclaims.count),
             no_beginning: creation.cgroup.is_none(),
             call_flags: creation.call_flags,
             events_lost: creation.events_lost,
