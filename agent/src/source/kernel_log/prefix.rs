@@ -67,6 +67,8 @@ impl Prefix {
     fn element(&mut self, input: &mut &str) -> bool {
         let first = input.as_bytes().first().copied().unwrap_or(b' ');
         match first {
+            // Nothing begins so, and many messages do.
+            b' ' => false,
             b'[' => self.bracket(input),
             b'<' => self.priority(input),
             b'0'..=b'9' => self.kmsg(input) || self.date(input),
@@ -158,8 +160,7 @@ impl Prefix {
             Origin::Kernel | Origin::Program { pid: Some(_), .. } => host.is_some() || expected,
             _ => expected && host.is_some(),
         };
-        let form = origin != Origin::Kernel && super::payload::is_program(rest);
-        if !(certain || form || origin == Origin::Kernel) {
+        if !(certain || origin == Origin::Kernel || super::payload::is_program(rest)) {
             return false;
         }
         self.host = host.map(str::to_owned).or(self.host.take());
