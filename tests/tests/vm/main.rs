@@ -1,6 +1,7 @@
 //! Boots each scenario once, beside the real fragwatch, and judges what it printed against what
 //! the kernel and runc of the same machine said.
 
+mod doctor;
 mod endings;
 mod fallback;
 mod harness;

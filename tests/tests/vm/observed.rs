@@ -12,6 +12,7 @@ pub(crate) struct Scenario {
     name: &'static str,
     results: &'static str,
     args: &'static [&'static str],
+    capabilities: Option<&'static str>,
     observed: OnceLock<Result<Observed, String>>,
 }
 
@@ -22,7 +23,13 @@ impl Scenario {
         results: &'static str,
         args: &'static [&'static str],
     ) -> Self {
-        Self { name, results, args, observed: OnceLock::new() }
+        Self { name, results, args, capabilities: None, observed: OnceLock::new() }
+    }
+
+    /// fragwatch runs as an unprivileged user with these alone.
+    pub(crate) const fn with_capabilities(mut self, capabilities: &'static str) -> Self {
+        self.capabilities = Some(capabilities);
+        self
     }
 }
 
@@ -47,6 +54,7 @@ impl Observed {
         let mut request = Request::new("6.12", scenario.name);
         request.args = scenario.args.iter().map(|arg| (*arg).to_owned()).collect();
         scenario.results.clone_into(&mut request.results);
+        request.capabilities = scenario.capabilities.map(str::to_owned);
         let run = vm::run(&request, &mut |_| {})?;
         let parse = |line: &str| {
             serde_json::from_str(line).with_context(|| format!("fragwatch printed no JSON: {line}"))
