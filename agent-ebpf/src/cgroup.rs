@@ -7,10 +7,10 @@ use crate::kernel::{
     KN_PARENT, MEMCG_CGROUP, TASK_CGROUPS,
 };
 
-/// Writes the path of the current task's cgroup: the memory controller's where that has a
-/// hierarchy of its own, else the v2 one's.
+/// The current task's cgroups: the v2 one, and the memory controller's where that has a hierarchy of
+/// its own, else NULL.
 #[inline(always)]
-pub(crate) fn record_current(into: &mut CgroupPath) {
+fn current() -> (u64, u64) {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
     let set = kernel::read::<u64>(task, TASK_CGROUPS.load()).unwrap_or(0);
@@ -22,7 +22,32 @@ pub(crate) fn record_current(into: &mut CgroupPath) {
     // On v2 a cgroup without the memory controller is charged to an ancestor, which is not its
     // name.
     let own_hierarchy = memory != 0 && root(memory) != root(v2);
-    record(if own_hierarchy { memory } else { v2 }, into);
+    (v2, if own_hierarchy { memory } else { 0 })
+}
+
+/// Whether the memory controller has a hierarchy of its own.
+#[inline(always)]
+pub(crate) fn memory_is_on_v1() -> bool {
+    current().1 != 0
+}
+
+/// Writes the path of the current task's cgroup: the memory controller's where that has a
+/// hierarchy of its own, else the v2 one's.
+#[inline(always)]
+pub(crate) fn record_current(into: &mut CgroupPath) {
+    let (v2, memory) = current();
+    record(if memory == 0 { v2 } else { memory }, into);
+}
+
+/// The current task's memory cgroup: `struct mem_cgroup` begins with its css. NULL if it can't be
+/// read.
+#[inline(always)]
+pub(crate) fn current_memcg() -> u64 {
+    // SAFETY: the helper takes nothing and returns the current task's address.
+    let task = unsafe { bpf_get_current_task() };
+    kernel::read::<u64>(task, TASK_CGROUPS.load())
+        .and_then(|set| kernel::read::<u64>(set, CSS_SET_MEMORY.load()))
+        .unwrap_or(0)
 }
 
 /// Writes the path of a memory cgroup.

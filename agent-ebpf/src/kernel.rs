@@ -78,20 +78,20 @@ from_btf! {
     PGDAT_NODE_ID,
     /// size of the array `zone.free_area` in bytes
     ZONE_AREAS_LEN,
-    /// `obj_cgroup.memcg`
-    OBJCG_MEMCG,
     /// `mem_cgroup.css.cgroup`
     MEMCG_CGROUP,
     /// `mem_cgroup.memory`
     MEMCG_MEMORY,
-    /// `mem_cgroup.kmem`; only older kernels have it
+    /// `mem_cgroup.kmem`; only kernels with v1's limits have it
     MEMCG_KMEM,
+    /// `mem_cgroup.memsw`
+    MEMCG_MEMSW,
+    /// `cgroup_subsys_state.parent`
+    CSS_PARENT,
     /// `page_counter.usage`
     COUNTER_USAGE,
     /// `page_counter.max`
     COUNTER_MAX,
-    /// `page_counter.parent`
-    COUNTER_PARENT,
     /// `oom_control.order`
     OC_ORDER,
     /// `oom_control.gfp_mask`

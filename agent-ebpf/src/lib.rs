@@ -302,41 +302,38 @@ pub struct PernetInitFailed {
     pub reserved: u32,
 }
 
-/// How full a memory cgroup is, in pages.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
-#[repr(C)]
-pub struct MemcgLevel {
-    /// `memory.usage`
-    pub usage: u64,
-    /// `memory.max`
-    pub max: u64,
-    /// `kmem.usage`, 0 on kernels that don't count it apart.
-    pub kmem_usage: u64,
-    /// `kmem.max`, 0 on kernels that don't count it apart.
-    pub kmem_max: u64,
+/// Which of a memory cgroup's limits refused a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Limit {
+    /// It is not one of a cgroup that the task is in.
+    Unknown,
+    /// `memory.max`, on v1 `memory.limit_in_bytes`.
+    Memory,
+    /// v1's `memory.kmem.limit_in_bytes`.
+    Kmem,
+    /// v1's `memory.memsw.limit_in_bytes`.
+    MemorySwap,
 }
 
-/// A charge of kernel memory to a memory cgroup came back with an error, inside a creation.
+/// The last charge to a memory cgroup that a failed step of a creation made was refused.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
 #[repr(C)]
 pub struct ChargeFailed {
     /// Who and when.
     pub head: Head,
-    /// How much was to be charged, in bytes.
-    pub bytes: u64,
-    /// gfp mask.
-    pub gfp: u32,
-    /// The negative errno that it returned.
-    pub errno: i32,
-    /// The charged cgroup and its ancestors, leaf first, read right after the failure.
-    pub levels: [MemcgLevel; CGROUP_LEVELS],
-    /// Used entries of `levels`.
-    pub depth: u32,
-    /// Always 0.
-    pub reserved: u32,
-    /// The charged cgroup.
+    /// Pages that were to be charged.
+    pub pages: u64,
+    /// `usage` of the counter that refused, in pages, right after it did.
+    pub usage: u64,
+    /// Its `max`.
+    pub max: u64,
+    /// How often it was refused in a row: the kernel makes room and tries again.
+    pub refusals: u32,
+    /// A [`Limit`].
+    pub limit: u32,
+    /// The cgroup whose limit it is; empty if that is not known.
     pub cgroup: CgroupPath,
 }
 

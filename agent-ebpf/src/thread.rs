@@ -39,27 +39,34 @@ pub(crate) struct Thread {
     pub(crate) pernet_since: u64,
     /// The walk over the zones of the allocation that failed.
     pub(crate) walk: Walk,
-    /// The charge under way, if only a kretprobe sees its return.
-    pub(crate) charge: Charge,
+    /// The last charge to a memory cgroup, if it was refused.
+    pub(crate) refusal: Refusal,
     /// Records of this creation for which the ring had no room.
     pub(crate) lost: u64,
 }
 
-/// A charge to a memory cgroup.
+/// A charge to a memory cgroup that was refused.
 #[derive(Clone, Copy)]
 #[repr(C)]
-pub(crate) struct Charge {
-    /// `struct obj_cgroup` that is charged; 0 if no charge is under way.
-    pub(crate) objcg: u64,
-    /// Bytes.
-    pub(crate) bytes: u64,
-    /// gfp mask.
-    pub(crate) gfp: u64,
+pub(crate) struct Refusal {
+    /// How often in a row; 0 if the last charge was taken.
+    pub(crate) count: u64,
+    /// `struct page_counter` that had no room.
+    pub(crate) counter: u64,
+    /// Its `usage` in pages, right after.
+    pub(crate) usage: u64,
+    /// Its `max` in pages.
+    pub(crate) max: u64,
+    /// Pages that were to be charged.
+    pub(crate) pages: u64,
+    /// Where the kernel will write the counter, while only a kretprobe will see the return; else 0.
+    pub(crate) fail: u64,
 }
 
-impl Charge {
-    /// No charge is under way.
-    pub(crate) const NONE: Self = Self { objcg: 0, bytes: 0, gfp: 0 };
+impl Refusal {
+    /// The last charge was taken.
+    pub(crate) const NONE: Self =
+        Self { count: 0, counter: 0, usage: 0, max: 0, pages: 0, fail: 0 };
 }
 
 /// No single compaction or reclaim takes this long.
@@ -102,7 +109,7 @@ impl Thread {
             pernet_ops: 0,
             pernet_since: 0,
             walk: Walk::NONE,
-            charge: Charge::NONE,
+            refusal: Refusal::NONE,
             lost: 0,
         }
     }

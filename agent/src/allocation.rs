@@ -13,6 +13,8 @@ pub enum Outcome {
     FellBack,
     /// It got its pages, after a stall.
     Recovered,
+    /// It had the OOM killer called; what became of it then is not known.
+    CalledOomKiller,
     /// It met trouble, and how it came back can't be seen on this kernel.
     Unknown,
 }

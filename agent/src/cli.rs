@@ -4,7 +4,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
-use crate::hook::Preference;
+use crate::{hook::Preference, source::kernel_log::message::trace::is_release};
 
 /// Says which container creation the kernel could not find memory for, and why.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ pub enum Command {
     Trace(TraceArgs),
     /// Tell what this kernel lets fragwatch see, by trying, and what is lost without the rest
     Doctor(DoctorArgs),
+    /// Tell what kernel logs say of failures, and why they happened; needs no rights
+    Explain(ExplainArgs),
 }
 
 /// How `trace` reports.
@@ -78,6 +80,40 @@ Exit codes:
   1  trace runs, and does not see all of it
   2  trace can't run, or the report could not be written";
 
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_EXIT_CODES)]
+pub struct ExplainArgs {
+    /// Logs: dmesg, journalctl, syslog, kubelet, dockerd, pasted mail, also compressed; - or none
+    /// is standard input. A copy of /proc/buddyinfo is taken as read at another time
+    #[arg(value_name = "FILE")]
+    pub files: Vec<String>,
+    /// The kernel's release where the log doesn't say it, such as 3.10.0-514.el7.x86_64
+    #[arg(long, value_name = "VERSION", value_parser = release)]
+    pub kernel: Option<String>,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Shown under the help of `explain`.
+const EXPLAIN_EXIT_CODES: &str = "\
+Exit codes:
+  0  all logs were read, whether something was found or not
+  1  a log could not be read, or not to its end (the others were), or the report not be written
+  2  wrong arguments";
+
+/// A kernel's release of the command line.
+fn release(text: &str) -> Result<String, String> {
+    let release = text.trim_start_matches('v');
+    if !is_release(release) {
+        return Err(
+            "not a kernel's release: write it as uname -r does, such as 5.10.0-37-amd64".to_owned()
+        );
+    }
+    Ok(release.to_owned())
+}
+
 /// A duration of the command line, longer than zero.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = "not a duration: write it with its unit, such as 30s, 5m or 1h";
@@ -91,6 +127,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn releases() {
+        assert_eq!(release("v6.1"), Ok("6.1".to_owned()));
+        assert_eq!(release("3.10.0-514.el7.x86_64"), Ok("3.10.0-514.el7.x86_64".to_owned()));
+        assert!(release("el7").is_err());
+        assert!(release("").is_err());
+    }
 
     #[test]
     fn durations() {

@@ -147,6 +147,8 @@ pub enum Event {
 pub struct ChargeFailed {
     /// Path of the memory cgroup that was to be charged, as far as it is known.
     pub memcg: Option<String>,
+    /// Which of its limits refused, if that is known.
+    pub limit_kind: Option<LimitKind>,
     /// gfp mask of the charge, if it is known.
     pub gfp: Option<Gfp>,
     /// How much was to be charged, in bytes.
@@ -155,8 +157,33 @@ pub struct ChargeFailed {
     pub usage: Option<u64>,
     /// That limit, in bytes.
     pub limit: Option<u64>,
+    /// How often it was refused in a row, if that was counted: the kernel makes room and tries
+    /// again.
+    pub refusals: Option<u32>,
     /// The error as a positive errno.
     pub errno: i32,
+}
+
+/// One of a memory cgroup's limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitKind {
+    /// `memory.max`, on v1 `memory.limit_in_bytes`.
+    Memory,
+    /// v1's `memory.kmem.limit_in_bytes`.
+    Kmem,
+    /// v1's `memory.memsw.limit_in_bytes`.
+    MemorySwap,
+}
+
+impl LimitKind {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Kmem => "kmem",
+            Self::MemorySwap => "memory+swap",
+        }
+    }
 }
 
 /// A process that the OOM killer killed.
@@ -195,6 +222,12 @@ pub struct CgroupPath {
 }
 
 impl CgroupPath {
+    /// A path from the root, `/a/b`.
+    pub fn parse(path: &str) -> Self {
+        let names = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Self { names, truncated: false }
+    }
+
     /// As a path from the root; `/…/` at its beginning where names are missing.
     pub fn display(&self) -> String {
         let start = if self.truncated { "/…/" } else { "/" };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use fragwatch::{
     cli::{Cli, Command},
-    doctor,
+    doctor, explain,
     trace::{self, TraceError},
 };
 
@@ -31,6 +31,14 @@ async fn main() -> ExitCode {
             Err(error) => {
                 anstream::eprintln!("fragwatch: {error:#}");
                 ExitCode::from(CANNOT_BEGIN)
+            }
+        },
+        Command::Explain(args) => match explain::run(&args) {
+            Ok(explain::Ended::Read) => ExitCode::SUCCESS,
+            Ok(explain::Ended::SomeUnread) => ExitCode::from(EARLY),
+            Err(error) => {
+                anstream::eprintln!("fragwatch: {error:#}");
+                ExitCode::from(EARLY)
             }
         },
     }

@@ -3,8 +3,34 @@
 use crate::kernel::symbols::Frame;
 
 /// The allocators' own functions, by the beginning of their names (5.10–7.2; mm/page_alloc.c,
-/// mm/slub.c, mm/slab_common.c, mm/vmalloc.c, mm/util.c, mm/mempolicy.c, mm/percpu.c).
+/// mm/slub.c, mm/slab_common.c, mm/vmalloc.c, mm/util.c, mm/mempolicy.c, mm/percpu.c), and for
+/// stacks that a log printed those of 2.6.32–5.9 (mm/slab.c, mm/slob.c), the OOM killer's, those of
+/// the charge to a memory cgroup, and those that print the stack.
 const ALLOCATOR: &[&str] = &[
+    "dump_stack",
+    "dump_backtrace",
+    "show_stack",
+    "unwind_backtrace",
+    "dump_header",
+    "oom_kill_process",
+    "out_of_memory",
+    "mem_cgroup_out_of_memory",
+    "mem_cgroup_oom",
+    "try_charge",
+    "charge_memcg",
+    "__mem_cgroup_",
+    "mem_cgroup_charge",
+    "kmem_getpages",
+    "cache_grow",
+    "cache_alloc_refill",
+    "____cache_alloc",
+    "fallback_alloc",
+    "slob_",
+    "kmem_cache_create",
+    "do_kmem_cache_create",
+    "__kmem_cache_create",
+    "create_cache",
+    "___ratelimit",
     "warn_alloc",
     "__alloc_pages",
     "alloc_pages",

@@ -77,6 +77,7 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
     let job = fs::read_to_string("/job.json").context("can't read /job.json")?;
     let job: Job = serde_json::from_str(&job).context("can't understand /job.json")?;
     node::mount_cgroups(job.cgroups)?;
+    node::send_file(channel, "cgroups", "/proc/self/cgroup")?;
     let release =
         fs::read_to_string("/proc/sys/kernel/osrelease").context("can't read osrelease")?;
     let memory = node::meminfo_kib("MemTotal")? / 1024;

@@ -41,7 +41,7 @@ MODULE_PARM_DESC(failed_outside, "allocations that failed in the kernel thread")
 static struct task_struct *thread;
 
 /* The mask of an attempt that has something to fall back to. */
-static bool fw_try(void)
+static noinline bool fw_try(void)
 {
 	struct page *page = alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, order);
 

@@ -28,7 +28,7 @@ pub struct Args {
 
 /// Structures that the kernel programs read; what they hold by value comes with them. `*` at the
 /// end stands for any rest.
-const STRUCTURES: [&str; 29] = [
+const STRUCTURES: [&str; 28] = [
     "alloc_context",
     "cgroup",
     "cgroup_root",
@@ -40,7 +40,6 @@ const STRUCTURES: [&str; 29] = [
     "mem_cgroup",
     "net",
     "nsproxy",
-    "obj_cgroup",
     "oom_control",
     "page_counter",
     "pernet_operations",
@@ -71,17 +70,16 @@ const ENUMERATIONS: [&str; 6] = [
 ];
 
 /// Functions that hooks are attached to.
-const FUNCTIONS: [&str; 14] = [
+const FUNCTIONS: [&str; 13] = [
     "__alloc_pages_slowpath",
     "__kmem_cache_create_args",
     "copy_net_ns",
     "kmem_cache_create",
     "kmem_cache_create_usercopy",
-    "obj_cgroup_charge",
-    "obj_cgroup_charge_pages",
     "oom_kill_process",
     "ops_init",
     "out_of_memory",
+    "page_counter_try_charge",
     "try_to_compact_pages",
     "try_to_free_pages",
     "wake_all_kswapds",

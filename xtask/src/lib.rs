@@ -5,6 +5,7 @@ use std::fmt;
 pub mod build;
 pub mod demo;
 pub mod fixtures;
+pub mod kernels;
 pub mod paths;
 pub mod setup;
 pub mod step;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Usage, build, demo, fixtures, setup, test, vm};
+use xtask::{Usage, build, demo, fixtures, kernels, setup, test, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Sets up, builds, runs and tests fragwatch")]
@@ -21,7 +21,9 @@ enum Command {
     /// Show, in a virtual machine, a container that can't be created and fragwatch's report
     Demo,
     /// Check formatting and lints, run all tests, those in virtual machines included
-    Test,
+    Test(test::Args),
+    /// Run a scenario on every kernel and show what fragwatch saw there; fails unless all was seen
+    Kernels(kernels::Args),
     /// Run a scenario in a virtual machine beside fragwatch; exits as fragwatch does
     Vm(vm::Args),
     /// Make the unit tests' extracts of real kernels' type information and symbols anew
@@ -33,7 +35,8 @@ fn main() -> ExitCode {
         Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
         Command::Build(args) => build::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
-        Command::Test => test::run().map(|()| ExitCode::SUCCESS),
+        Command::Test(args) => test::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Kernels(args) => kernels::run(&args),
         Command::Vm(args) => vm::command(&args),
         Command::Fixtures(args) => fixtures::run(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -166,18 +166,27 @@ pub fn command(args: &Args) -> Result<ExitCode> {
     scenario::find(&request.scenario)?;
     setup::with_kernel(series)?;
     let run = run(&request, &mut |event| match event {
+        // A reader that went away doesn't end the run: its results are kept in files too.
+        Event::Line(line) if line.stream == "fragwatch-out" => {
+            drop(writeln!(io::stdout(), "{}", line.text));
+        }
+        event => show_progress(&event),
+    })?;
+    eprintln!("==> results are in {}", run.directory.display());
+    Ok(ExitCode::from(run.exit_code))
+}
+
+/// Shows on stderr what happens, but not what fragwatch reports.
+pub(crate) fn show_progress(event: &Event) {
+    match event {
         Event::Progress(text) => eprintln!("==> {text}"),
         Event::Line(line) => match line.stream.as_str() {
-            // A reader that went away doesn't end the run: its results are kept in files too.
-            "fragwatch-out" => drop(writeln!(io::stdout(), "{}", line.text)),
             "fragwatch-err" => eprintln!("{}", line.text),
             "node" | "runc" => eprintln!("    {} │ {}", line.stream, line.text),
             _ => {}
         },
         Event::Booted(_) | Event::Silence(_) => {}
-    })?;
-    eprintln!("==> results are in {}", run.directory.display());
-    Ok(ExitCode::from(run.exit_code))
+    }
 }
 
 /// Builds what is needed, boots, and stays until the machine is gone.

@@ -1,99 +1,111 @@
-//! A charge of kernel memory to a memory cgroup; 0 on success, a negative errno on failure:
-//! - `static int obj_cgroup_charge_pages(struct obj_cgroup *, gfp_t, unsigned int nr_pages)`
-//!   (7.2; mm/memcontrol.c), which every charge of kernel memory goes through;
-//! - `int obj_cgroup_charge(struct obj_cgroup *, gfp_t, size_t bytes)` (5.10–6.12;
-//!   mm/memcontrol.c), where the former is inlined: slab objects and per-cpu memory.
+//! `bool page_counter_try_charge(struct page_counter *, unsigned long nr_pages,
+//! struct page_counter **fail)` (5.10–7.2; mm/page_counter.c): false if a limit has no room, which
+//! `*fail` then is.
 //!
-//! They run often, so there is one program on the way out, and it ends at once outside a creation.
+//! A memory cgroup's charges end up here, but only some: a CPU takes 64 pages in advance. What every
+//! charge goes through (`obj_cgroup_charge`) would cost the node 11 % of a pipe's making; here the
+//! same loop pays nothing that can be measured. A refusal is not yet a failure, for the kernel makes
+//! room and tries again. So it is told when a step of a creation has failed, and the last charge
+//! before that was refused.
 use aya_ebpf::{
-    EbpfContext,
     macros::{fexit, kprobe, kretprobe},
     programs::{FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{CGROUP_LEVELS, ChargeFailed, Kind, MemcgLevel};
+use fragwatch_ebpf::{CGROUP_LEVELS, ChargeFailed, Kind, Limit};
 
 use crate::{
     cgroup,
     emit::{emit, head},
     kernel::{
-        self, COUNTER_MAX, COUNTER_PARENT, COUNTER_USAGE, MEMCG_KMEM, MEMCG_MEMORY, OBJCG_MEMCG,
+        self, COUNTER_MAX, COUNTER_USAGE, CSS_PARENT, MEMCG_KMEM, MEMCG_MEMORY, MEMCG_MEMSW,
         argument,
     },
-    thread::{self, Charge},
+    thread::{self, Refusal, Thread},
 };
 
-/// Bytes of a page on x86-64.
-const PAGE_SIZE: u64 = 4096;
-
 #[inline(always)]
-fn failed(charge: Charge, errno: i32) {
-    let Some(thread) = thread::creating() else { return };
+fn leave(thread: &mut Thread, pages: u64, fail: u64, taken: bool) {
+    if taken {
+        thread.refusal.count = 0;
+        return;
+    }
+    let counter = kernel::read::<u64>(fail, 0).unwrap_or(0);
+    thread.refusal.count += 1;
+    thread.refusal.counter = counter;
+    thread.refusal.pages = pages;
+    thread.refusal.usage = kernel::read(counter, COUNTER_USAGE.load()).unwrap_or(0);
+    thread.refusal.max = kernel::read(counter, COUNTER_MAX.load()).unwrap_or(0);
+}
+
+/// Whether a counter is one that the current task's kernel memory is charged to. On v2 the place of
+/// v1's `memsw` holds `swap`, to which reclaim charges what it swaps out.
+#[inline(always)]
+fn is_own(counter: u64) -> bool {
+    let memcg = cgroup::current_memcg();
+    let is = |offset: u32| offset != fragwatch_ebpf::ABSENT && memcg + u64::from(offset) == counter;
+    memcg != 0
+        && (is(MEMCG_MEMORY.load())
+            || is(MEMCG_KMEM.load())
+            || is(MEMCG_MEMSW.load()) && cgroup::memory_is_on_v1())
+}
+
+/// A step of the thread's creation has failed: tells of its last charge, if that was refused.
+#[inline(always)]
+pub(super) fn tell_refusal(thread: &mut Thread) {
+    let refusal = thread.refusal;
+    if refusal.count == 0 {
+        return;
+    }
+    thread.refusal.count = 0;
     let creation = thread.creation_ns;
-    let memcg = kernel::read::<u64>(charge.objcg, OBJCG_MEMCG.load()).unwrap_or(0);
     emit::<ChargeFailed>(creation, |record| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
-        // is written below before anything reads it; the arrays' rest is never read.
+        // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };
         record.head = head(Kind::ChargeFailed, creation);
-        record.bytes = charge.bytes;
-        record.gfp = charge.gfp as u32;
-        record.errno = errno;
-        record.depth = levels(memcg, &mut record.levels);
-        record.reserved = 0;
+        record.pages = refusal.pages;
+        record.usage = refusal.usage;
+        record.max = refusal.max;
+        record.refusals = refusal.count as u32;
+        let (limit, memcg) = owner(refusal.counter);
+        record.limit = limit as u32;
         cgroup::record_memcg(memcg, &mut record.cgroup);
     });
 }
 
-/// Reads the counters of a memory cgroup and of its ancestors; returns how many there are.
+/// Whose counter it is, among the current task's memory cgroup and those above it.
 #[inline(always)]
-fn levels(memcg: u64, into: &mut [MemcgLevel; CGROUP_LEVELS]) -> u32 {
-    if memcg == 0 {
-        return 0;
+fn owner(counter: u64) -> (Limit, u64) {
+    let is = |memcg: u64, offset: u32| {
+        offset != fragwatch_ebpf::ABSENT && memcg + u64::from(offset) == counter
+    };
+    let mut memcg = cgroup::current_memcg();
+    for _ in 0..CGROUP_LEVELS {
+        if memcg == 0 {
+            break;
+        }
+        if is(memcg, MEMCG_MEMORY.load()) {
+            return (Limit::Memory, memcg);
+        }
+        if is(memcg, MEMCG_KMEM.load()) {
+            return (Limit::Kmem, memcg);
+        }
+        if is(memcg, MEMCG_MEMSW.load()) {
+            return (Limit::MemorySwap, memcg);
+        }
+        memcg = kernel::read(memcg, CSS_PARENT.load()).unwrap_or(0);
     }
-    let at =
-        |offset: u32| if offset == fragwatch_ebpf::ABSENT { 0 } else { memcg + u64::from(offset) };
-    let (mut memory, mut kmem) = (at(MEMCG_MEMORY.load()), at(MEMCG_KMEM.load()));
-    let mut depth = 0;
-    for level in into {
-        let Some(usage) = kernel::read(memory, COUNTER_USAGE.load()) else { return depth };
-        let Some(max) = kernel::read(memory, COUNTER_MAX.load()) else { return depth };
-        *level = MemcgLevel {
-            usage,
-            max,
-            kmem_usage: kernel::read(kmem, COUNTER_USAGE.load()).unwrap_or(0),
-            kmem_max: kernel::read(kmem, COUNTER_MAX.load()).unwrap_or(0),
-        };
-        depth += 1;
-        memory = kernel::read(memory, COUNTER_PARENT.load()).unwrap_or(0);
-        kmem = kernel::read(kmem, COUNTER_PARENT.load()).unwrap_or(0);
-    }
-    depth
-}
-
-/// The three arguments, with the last in units of `unit` bytes.
-#[inline(always)]
-fn arguments(ctx: &impl EbpfContext, unit: u64) -> Charge {
-    Charge { objcg: argument(ctx, 0), gfp: argument(ctx, 1), bytes: argument(ctx, 2) * unit }
-}
-
-#[fexit]
-fn memcg_charge_pages_fexit(ctx: FExitContext) -> u32 {
-    // The return value stands behind the three arguments.
-    let errno = argument(&ctx, 3) as i32;
-    if errno < 0 {
-        let mut charge = arguments(&ctx, PAGE_SIZE);
-        // The upper half of the register is not part of an `unsigned int`.
-        charge.bytes &= 0xfff_ffff_ffff;
-        failed(charge, errno);
-    }
-    0
+    (Limit::Unknown, 0)
 }
 
 #[fexit]
 fn memcg_charge_fexit(ctx: FExitContext) -> u32 {
-    let errno = argument(&ctx, 3) as i32;
-    if errno < 0 {
-        failed(arguments(&ctx, 1), errno);
+    if let Some(thread) = thread::creating()
+        && is_own(argument(&ctx, 0))
+    {
+        // The return value stands behind the three arguments; of a bool only the low byte counts.
+        let taken = argument(&ctx, 3) as u8 != 0;
+        leave(thread, argument(&ctx, 1), argument(&ctx, 2), taken);
     }
     0
 }
@@ -101,21 +113,25 @@ fn memcg_charge_fexit(ctx: FExitContext) -> u32 {
 #[kprobe]
 fn memcg_charge_kprobe(ctx: ProbeContext) -> u32 {
     if let Some(thread) = thread::creating()
-        && let (Some(objcg), Some(gfp), Some(bytes)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2))
+        && let (Some(counter), Some(pages), Some(fail)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2))
     {
-        thread.charge = Charge { objcg, bytes, gfp };
+        let own = is_own(counter);
+        thread.refusal.fail = if own { fail } else { 0 };
+        if own {
+            thread.refusal.pages = pages;
+        }
     }
     0
 }
 
 #[kretprobe]
 fn memcg_charge_kretprobe(ctx: RetProbeContext) -> u32 {
-    let Some(thread) = thread::creating() else { return 0 };
-    let charge = thread.charge;
-    thread.charge = Charge::NONE;
-    let errno = ctx.ret::<i32>();
-    if errno < 0 && charge.objcg != 0 {
-        failed(charge, errno);
+    if let Some(thread) = thread::creating()
+        && thread.refusal.fail != 0
+    {
+        let Refusal { pages, fail, .. } = thread.refusal;
+        thread.refusal.fail = 0;
+        leave(thread, pages, fail, ctx.ret::<u64>() as u8 != 0);
     }
     0
 }

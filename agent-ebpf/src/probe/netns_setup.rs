@@ -8,6 +8,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use fragwatch_ebpf::{Counter, Kind, NetnsSetupBegan, NetnsSetupEnded};
 
+use super::memcg_charge;
 use crate::{
     cgroup,
     emit::{emit, head, now},
@@ -52,8 +53,11 @@ pub(super) fn leave(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() 
         count(Counter::UnseenReturns);
         lost += 1;
     }
-    thread::end_creation();
     let errno = errno_of(returned);
+    if errno != 0 {
+        memcg_charge::tell_refusal(thread);
+    }
+    thread::end_creation();
     debug!(ctx, "netns setup ends, tid {}, errno {}", thread::tid(), errno);
     let netns = if errno == 0 { kernel::read(netns(), NET_INUM.load()).unwrap_or(0) } else { 0 };
     emit::<NetnsSetupEnded>(creation, |record| {

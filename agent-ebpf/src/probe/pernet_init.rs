@@ -7,6 +7,7 @@ use aya_ebpf::{
 };
 use fragwatch_ebpf::{Kind, PernetInitFailed};
 
+use super::memcg_charge;
 use crate::{
     emit::{emit, head, now},
     kernel::{self, PERNET_INIT, argument},
@@ -29,6 +30,7 @@ fn leave(errno: i32) {
     if errno >= 0 {
         return;
     }
+    memcg_charge::tell_refusal(thread);
     let init = kernel::read(ops, PERNET_INIT.load()).unwrap_or(0);
     let (creation, began_ns) = (thread.creation_ns, thread.pernet_since);
     emit::<PernetInitFailed>(creation, |record| {

@@ -55,13 +55,14 @@ fn container_id(name: &str) -> Option<(Option<&'static str>, &str)> {
     })
 }
 
-fn is_id(text: &str) -> bool {
+/// Whether it is a container's id: 64 hex digits.
+pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The uid in `pod<uid>` (cgroupfs driver) or `…-pod<uid>.slice` (systemd driver, with
 /// underscores for dashes).
-fn pod_uid(name: &str) -> Option<String> {
+pub(crate) fn pod_uid(name: &str) -> Option<String> {
     let uid = match name.strip_suffix(".slice") {
         Some(slice) => slice.rsplit_once("-pod")?.1.replace('_', "-"),
         None => name.strip_prefix("pod")?.to_owned(),

@@ -1,18 +1,53 @@
 //! From evidence to a verdict: pure functions, one file per cause. A wrong cause is worse than
 //! `undetermined`.
+//!
+//! Causes are looked for in the order in which one makes the others beside the point: a limit
+//! refuses whatever memory there is, a charge to a memory cgroup fails after the pages were got, and
+//! zones say something only about an allocation that came back NULL. The first that fits would have
+//! failed the creation alone; others that fit are named beside it.
+mod atomic_pressure;
+mod case;
+mod exhaustion;
 mod fragmentation;
+mod kmem_leak;
+mod memcg_ids;
+mod memcg_limit;
+mod memcg_slots;
+mod namespace_limit;
+mod not_memory;
+mod oom_fragmentation;
+mod pids_limit;
 mod undetermined;
+mod vmalloc_exhaustion;
+mod zones;
 
-use crate::{
-    allocation::{Allocation, Outcome},
-    creation::{Creation, Incident, PernetInit},
-};
+pub use case::Case;
 
 /// Why it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// Enough free memory, but in no block that is large enough.
     Fragmentation,
+    /// No free memory.
+    Exhaustion,
+    /// The OOM killer was called for an order above 0 though memory was free, in too small blocks.
+    OomFragmentation,
+    /// A memory cgroup was at its limit.
+    MemcgLimit,
+    /// All ids of memory cgroups were in use.
+    MemcgIds,
+    /// Kernel memory of a memory cgroup that nothing alive holds filled its limit.
+    KmemLeak,
+    /// No free range of kernel addresses.
+    VmallocExhaustion,
+    /// An allocation that may not wait found no memory at once.
+    AtomicPressure,
+    /// A limit on namespaces.
+    NamespaceLimit,
+    /// A limit on processes.
+    PidsLimit,
+    /// It had nothing to do with memory.
+    NotMemory,
     /// What was seen does not carry a cause.
     Undetermined,
 }
@@ -22,20 +57,30 @@ impl Cause {
     pub fn name(self) -> &'static str {
         match self {
             Self::Fragmentation => "fragmentation",
+            Self::Exhaustion => "exhaustion",
+            Self::OomFragmentation => "oom-fragmentation",
+            Self::MemcgLimit => "memcg-limit",
+            Self::MemcgIds => "memcg-ids",
+            Self::KmemLeak => "kmem-leak",
+            Self::VmallocExhaustion => "vmalloc-exhaustion",
+            Self::AtomicPressure => "atomic-pressure",
+            Self::NamespaceLimit => "namespace-limit",
+            Self::PidsLimit => "pids-limit",
+            Self::NotMemory => "not-memory",
             Self::Undetermined => "undetermined",
         }
     }
 }
 
-/// How much of what the cause rests on was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How much of what the cause rests on was seen. It means the same for every cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Confidence {
-    /// All of it, at the moment of the failure.
-    High,
+    /// It fits best of all that was seen, but what would decide was not seen; or no cause fits.
+    Low,
     /// The decisive part; what is missing, or speaks against it, stands in the verdict.
     Medium,
-    /// Not enough for a cause.
-    Low,
+    /// All that its rule asks for, of the moment of the failure, and nothing speaks against it.
+    High,
 }
 
 impl Confidence {
@@ -46,6 +91,11 @@ impl Confidence {
             Self::Medium => "medium",
             Self::Low => "low",
         }
+    }
+
+    /// High if there is no doubt, else medium.
+    fn without(doubts: &[String]) -> Self {
+        if doubts.is_empty() { Self::High } else { Self::Medium }
     }
 }
 
@@ -75,117 +125,46 @@ pub struct Verdict {
     pub not_seen: Vec<String>,
     /// What can be done.
     pub remedies: Vec<Remedy>,
+    /// What people do in such cases and what doesn't help here, in sentences.
+    pub no_help: Vec<&'static str>,
 }
 
-/// What a diagnosis is made from.
-#[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
-    /// The error that a creation ended with, as a positive errno.
-    pub errno: Option<i32>,
-    /// Its allocations in trouble, in time order.
-    pub allocations: &'a [Allocation],
-    /// The subsystem whose initialisation failed.
-    pub pernet_init: Option<&'a PernetInit>,
-    /// Its beginning was not seen.
-    pub no_beginning: bool,
-    /// Flags of the system call, where the error may be that of anything in it.
-    pub call_flags: Option<u64>,
-    /// Events of it were lost.
-    pub events_lost: bool,
-    /// What can't be seen on this kernel at all, in sentences.
-    pub blind_to: &'a [String],
-}
+type Rule = fn(&Case, u64) -> Option<Verdict>;
 
-impl<'a> Case<'a> {
-    /// A creation, on a kernel where `blind_to` can't be seen.
-    pub fn creation(creation: &'a Creation, blind_to: &'a [String]) -> Self {
-        Self {
-            errno: creation.errno,
-            allocations: &creation.allocations,
-            pernet_init: creation.pernet_init.as_ref(),
-            no_beginning: creation.cgroup.is_none(),
-            call_flags: creation.call_flags,
-            events_lost: creation.events_lost,
-            blind_to,
-        }
-    }
-
-    /// Trouble outside any creation, on a kernel where `blind_to` can't be seen.
-    pub fn incident(incident: &'a Incident, blind_to: &'a [String]) -> Self {
-        Self {
-            errno: None,
-            allocations: std::slice::from_ref(&incident.allocation),
-            pernet_init: None,
-            no_beginning: false,
-            call_flags: None,
-            events_lost: false,
-            blind_to,
-        }
-    }
-
-    /// The allocation that decided it: the last one that failed without a fallback or, where the
-    /// whole was no failure, the last one that failed at all.
-    ///
-    /// An error is never blamed on an allocation whose caller had a fallback; and when a
-    /// subsystem's initialisation returned the error, on none that failed outside of it.
-    fn decisive(&self) -> Option<&'a Allocation> {
-        let last = |outcome| {
-            self.allocations.iter().rev().find(|a| a.outcome == outcome && self.could_cause(a))
-        };
-        match self.errno {
-            Some(_) => last(Outcome::Failed),
-            None => last(Outcome::Failed).or_else(|| last(Outcome::FellBack)),
-        }
-    }
-
-    fn could_cause(&self, allocation: &Allocation) -> bool {
-        let (Some(init), Some(failed)) = (self.pernet_init, allocation.failed_ns) else {
-            return true;
-        };
-        failed <= init.ended_ns && init.began_ns.is_none_or(|began| began <= failed)
-    }
-
-    /// What is missing from the story as a whole.
-    fn gaps(&self) -> Vec<String> {
-        let mut gaps = Vec::new();
-        if self.no_beginning {
-            gaps.push("the beginning of this creation".to_owned());
-        }
-        if self.events_lost {
-            gaps.push("events of this creation that were lost".to_owned());
-        }
-        let beside = self.call_flags.map(namespaces_beside).unwrap_or_default();
-        if self.errno.is_some() && !beside.is_empty() {
-            gaps.push(format!(
-                "which namespace the error comes from: the same system call asked for {} too",
-                beside.join(", ")
-            ));
-        }
-        gaps.extend(self.blind_to.iter().cloned());
-        gaps
-    }
-}
-
-/// The namespaces that a system call's flags ask for beside the network's
-/// (include/uapi/linux/sched.h).
-fn namespaces_beside(flags: u64) -> Vec<&'static str> {
-    const FLAGS: [(i32, &str); 6] = [
-        (libc::CLONE_NEWNS, "mount"),
-        (libc::CLONE_NEWCGROUP, "cgroup"),
-        (libc::CLONE_NEWUTS, "uts"),
-        (libc::CLONE_NEWIPC, "ipc"),
-        (libc::CLONE_NEWUSER, "user"),
-        (libc::CLONE_NEWPID, "pid"),
-    ];
-    let asked = FLAGS.iter().filter(|&&(flag, _)| flags & u64::from(flag.cast_unsigned()) != 0);
-    asked.map(|&(_, name)| name).collect()
-}
+/// The rules, in the order in which they are looked at.
+const RULES: &[Rule] = &[
+    not_memory::by_hand,
+    pids_limit::diagnose,
+    namespace_limit::diagnose,
+    memcg_ids::diagnose,
+    kmem_leak::diagnose,
+    memcg_limit::diagnose,
+    vmalloc_exhaustion::diagnose,
+    oom_fragmentation::diagnose,
+    fragmentation::diagnose,
+    atomic_pressure::diagnose,
+    exhaustion::diagnose,
+    not_memory::diagnose,
+];
 
 /// The verdict on a case; `page_size` in bytes.
 pub fn diagnose(case: &Case, page_size: u64) -> Verdict {
-    fragmentation::diagnose(case, page_size)
-        .unwrap_or_else(|| undetermined::diagnose(case, page_size))
+    let mut verdicts = RULES.iter().filter_map(|rule| rule(case, page_size));
+    let Some(mut verdict) = verdicts.next() else {
+        let mut verdict = undetermined::diagnose(case, page_size);
+        verdict.not_seen.extend(case.beside());
+        return verdict;
+    };
+    let mut others: Vec<&str> = verdicts.map(|other| other.cause.name()).collect();
+    others.retain(|other| *other != verdict.cause.name());
+    if !others.is_empty() {
+        verdict.because.push(format!("what was seen fits {} as well", others.join(" and ")));
+    }
+    verdict.not_seen.extend(case.beside());
+    verdict
 }
 
+#[cfg(test)]
+mod log_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,11 @@
 //! Cases with what is said of them, each beside the one that must not get the same verdict.
 use super::*;
-use crate::{creation::tests as stories, kernel::zone::tests::fragmented};
+use crate::{
+    allocation::Outcome,
+    creation::{Creation, MemcgReclaims, tests as stories},
+    evidence::{ChargeFailed, LimitKind, OomKill, OomScope},
+    kernel::zone::tests::fragmented,
+};
 
 fn verdict(creation: &Creation) -> (Cause, Confidence) {
     let verdict = diagnose(&Case::creation(creation, &[]), 4096);
@@ -29,7 +34,7 @@ fn fragmentation_is_seen() {
 #[test]
 fn a_zone_without_free_memory_is_not_fragmented() {
     let creation = with_zone(|zone| zone.min_watermark = zone.free);
-    assert_eq!(verdict(&creation), (Cause::Undetermined, Confidence::Low));
+    assert_eq!(verdict(&creation).0, Cause::Exhaustion);
 }
 
 #[test]
@@ -142,12 +147,18 @@ fn with_mask(raw: u32) -> Creation {
 }
 
 #[test]
-fn a_mask_with_other_watermarks_or_lists_carries_no_cause() {
-    // GFP_ATOMIC may go below the watermark and take of the atomic reserve.
-    assert_eq!(verdict(&with_mask(0x820)).0, Cause::Undetermined);
-    // Nobody tried to make room for it.
-    assert_eq!(verdict(&with_mask(0xc0)).0, Cause::Undetermined);
-    assert_eq!(verdict(&with_mask(0x40cc0)).0, Cause::Fragmentation);
+fn a_mask_with_other_watermarks_or_lists_lowers_the_confidence() {
+    let medium = (Cause::Fragmentation, Confidence::Medium);
+    // GFP_ATOMIC may go below the watermark, and nobody made room for it.
+    assert_eq!(verdict(&with_mask(0x820)), medium);
+    assert_eq!(verdict(&with_mask(0xc0)), medium);
+    assert_eq!(verdict(&with_mask(0x40cc0)).1, Confidence::High);
+    // It may take of the atomic reserve, which a block on a reserve's list may be in.
+    let mut creation = with_mask(0x820);
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        failure.zones[0].blocks[6] = 1;
+    }
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
 }
 
 #[test]
@@ -181,8 +192,90 @@ fn an_unseen_outcome_carries_no_cause() {
     assert!(verdict.because.iter().any(|b| b.contains("complete")), "{verdict:?}");
     assert!(verdict.not_seen.iter().any(|n| n.contains("asked for ipc")), "{verdict:?}");
     assert!(verdict.not_seen.contains(&blind_to[0]), "{verdict:?}");
+    assert!(!verdict.because.iter().any(|b| b.contains("memory cgroup")), "{verdict:?}");
+    // A hint, and no more.
+    let mut hinted = creation;
+    hinted.memcg_reclaims = Some(MemcgReclaims { count: 3, reclaimed: 0, stall_ns: 900 });
+    let verdict = diagnose(&Case::creation(&hinted, &blind_to), 4096);
+    assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
+    assert!(verdict.because.iter().any(|b| b.contains("make room 3 times")), "{verdict:?}");
     // What went well needs no namespace to blame.
     let creation = stories::tell_blindly(None);
     let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
     assert!(verdict.not_seen.is_empty(), "{verdict:?}");
+}
+
+fn charge() -> ChargeFailed {
+    ChargeFailed {
+        memcg: Some("/kubepods/pod7".to_owned()),
+        limit_kind: Some(LimitKind::Memory),
+        gfp: None,
+        bytes: Some(4096),
+        usage: Some(262_144),
+        limit: Some(262_144),
+        refusals: Some(19),
+        errno: libc::ENOMEM,
+    }
+}
+
+#[test]
+fn a_charge_that_failed_is_a_limit() {
+    let mut creation = stories::failed_creation();
+    creation.allocations.clear();
+    creation.charges.push(charge());
+    assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::High));
+    // errno alone lies: the same limit may come out as another error.
+    creation.errno = Some(libc::ENODEV);
+    assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::High));
+}
+
+#[test]
+fn two_causes_that_fit_are_both_named() {
+    let mut creation = stories::failed_creation();
+    creation.charges.push(charge());
+    let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+    assert_eq!((verdict.cause, verdict.confidence), (Cause::MemcgLimit, Confidence::Medium));
+    assert!(verdict.because.iter().any(|b| b.contains("fits fragmentation")), "{verdict:?}");
+}
+
+fn killed(order: i32, scope: OomScope) -> Creation {
+    let mut creation = stories::failed_creation();
+    creation.allocations.clear();
+    creation.oom_kills.push(OomKill {
+        pid: Some(7),
+        comm: "x".to_owned(),
+        order: Some(order),
+        gfp: None,
+        scope,
+    });
+    creation
+}
+
+#[test]
+fn a_kill_says_whose_memory_ran_out() {
+    let of_cgroup = OomScope::Memcg(Some("/a".to_owned()));
+    assert_eq!(verdict(&killed(0, of_cgroup)), (Cause::MemcgLimit, Confidence::High));
+    assert_eq!(verdict(&killed(0, OomScope::Node)), (Cause::Exhaustion, Confidence::Medium));
+    assert_eq!(verdict(&killed(-1, OomScope::Node)), (Cause::NotMemory, Confidence::High));
+    // Above order 0 only the zones can tell exhaustion from fragmentation.
+    assert_eq!(verdict(&killed(1, OomScope::Node)).0, Cause::Undetermined);
+    assert_eq!(verdict(&killed(0, OomScope::Unknown)).0, Cause::Undetermined);
+}
+
+#[test]
+fn no_zone_with_pages_is_exhaustion() {
+    let creation = with_zone(|zone| zone.min_watermark = zone.free);
+    assert_eq!(verdict(&creation), (Cause::Exhaustion, Confidence::High));
+}
+
+#[test]
+fn enospc_of_no_subsystem_is_a_limit_on_namespaces() {
+    let mut creation = stories::failed_creation();
+    creation.allocations.clear();
+    (creation.errno, creation.pernet_init) = (Some(libc::ENOSPC), None);
+    assert_eq!(verdict(&creation), (Cause::NamespaceLimit, Confidence::High));
+    let mut creation = stories::failed_creation();
+    creation.allocations.clear();
+    creation.errno = Some(libc::ENOSPC);
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
 }

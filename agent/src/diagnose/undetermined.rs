@@ -1,11 +1,12 @@
 //! Undetermined: no cause is carried by what was seen. Says what was seen, and what was not.
-use super::{Case, Cause, Confidence, Verdict};
+use super::{Case, Cause, Confidence, Verdict, memcg_slots, vmalloc_exhaustion, zones};
 use crate::{
     allocation::{Allocation, Outcome},
     kernel::{
         errno,
-        zone::{Offer, Zone},
+        zone::{Access, Offer, Zone},
     },
+    source::kernel_log::message::vmalloc::Lack,
     units,
 };
 
@@ -16,7 +17,7 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Verdict {
     match (case.errno, case.decisive()) {
         (Some(number), Some(allocation)) => {
             because.push(format!("the creation failed with {}", errno::name(number)));
-            describe(allocation, page_size, &mut because, &mut not_seen);
+            describe(case, allocation, page_size, &mut because, &mut not_seen);
         }
         (Some(number), None) => {
             because.push(format!(
@@ -26,6 +27,12 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Verdict {
             ));
             let unseen = case.allocations.iter().filter(|a| a.outcome == Outcome::Unknown);
             because.extend(unseen.map(|a| made_room(a, page_size)));
+            if case.memcg_reclaims != 0 {
+                because.push(format!(
+                    "its memory cgroup had to make room {} times: it may have been at its limit",
+                    case.memcg_reclaims
+                ));
+            }
             if number == libc::ENOMEM {
                 not_seen.push(
                     "charges to a memory cgroup, which fail without any allocation failing"
@@ -33,8 +40,10 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Verdict {
                 );
             }
         }
-        (None, Some(allocation)) => describe(allocation, page_size, &mut because, &mut not_seen),
-        (None, None) => because.push("it waited for memory, and nothing failed".to_owned()),
+        (None, Some(allocation)) => {
+            describe(case, allocation, page_size, &mut because, &mut not_seen);
+        }
+        (None, None) => of_the_rest(case, page_size, &mut because, &mut not_seen),
     }
     Verdict {
         cause: Cause::Undetermined,
@@ -42,19 +51,77 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Verdict {
         because,
         not_seen,
         remedies: Vec::new(),
+        no_help: Vec::new(),
+    }
+}
+
+/// What was seen where no allocation is known to have failed.
+fn of_the_rest(case: &Case, page_size: u64, because: &mut Vec<String>, not_seen: &mut Vec<String>) {
+    let waited = case.allocations.iter().any(|a| a.outcome == Outcome::Recovered);
+    if let Some(oom) = case.oom() {
+        let order = oom.order.map(|order| format!(" for order {order}")).unwrap_or_default();
+        because.push(format!("the OOM killer was called{order}"));
+        if let Some(allocation) = case.asked_for_kill() {
+            describe_zones(allocation, page_size, because, not_seen);
+        }
+        not_seen.push("whose memory ran out, and how far".to_owned());
+    } else if let Some(failed) = case.log.and_then(|log| Some((log, log.vmalloc.first()?))) {
+        let (log, failed) = failed;
+        let amount = failed.bytes.map_or_else(|| "some".to_owned(), units::bytes);
+        because.push(format!("a vmalloc of {amount} failed"));
+        if vmalloc_exhaustion::too_large(log, failed) {
+            because
+                .push("it asked for more than the machine has: whoever asked did wrong".to_owned());
+        } else if failed.lack != Lack::Pages {
+            not_seen.push(
+                "whether addresses were lacking or it asked for more than the machine has"
+                    .to_owned(),
+            );
+        } else {
+            not_seen
+                .push("why it got no pages: the task may have been killed meanwhile".to_owned());
+        }
+    } else if case.log.is_some_and(|log| !log.slab_failures.is_empty()) {
+        because.push("a slab cache got no pages".to_owned());
+        not_seen
+            .push("whether pages were lacking or a charge to a memory cgroup failed".to_owned());
+    } else if !case.containers().is_empty() {
+        because.push("a container didn't start".to_owned());
+        not_seen.push(
+            "why: its message doesn't say, and the kernel logged nothing that belongs to it"
+                .to_owned(),
+        );
+    } else if case.log.is_none() || waited {
+        because.push("it waited for memory, and nothing failed".to_owned());
+    } else {
+        not_seen.push("what failed: the log says no more".to_owned());
     }
 }
 
 fn describe(
+    case: &Case,
     allocation: &Allocation,
     page_size: u64,
     because: &mut Vec<String>,
     not_seen: &mut Vec<String>,
 ) {
-    let order = allocation.order;
-    because.push(format!("an order-{order} allocation came back NULL"));
+    because.push(format!("an order-{} allocation came back NULL", allocation.order));
+    because.extend(memcg_slots::behind(case, allocation));
+    describe_zones(allocation, page_size, because, not_seen);
+    let zones = allocation.failure.iter().any(|failure| !failure.zones.is_empty());
+    if case.log.is_some() && allocation.order > 0 && !zones {
+        because.push("fragmentation and lack of memory both do that".to_owned());
+    }
+}
+
+fn describe_zones(
+    allocation: &Allocation,
+    page_size: u64,
+    because: &mut Vec<String>,
+    not_seen: &mut Vec<String>,
+) {
     let Some(failure) = &allocation.failure else { return };
-    because.extend(failure.zones.iter().map(|zone| offered(zone, order, page_size)));
+    because.extend(failure.zones.iter().map(|zone| offered(zone, allocation, page_size)));
     if allocation.gfp.traits.is_none() {
         not_seen.push("what its gfp mask says: this kernel's bits are not known".to_owned());
     }
@@ -84,11 +151,12 @@ fn made_room(allocation: &Allocation, page_size: u64) -> String {
     )
 }
 
-fn offered(zone: &Zone, order: u32, page_size: u64) -> String {
+fn offered(zone: &Zone, allocation: &Allocation, page_size: u64) -> String {
     let name = zone.label();
-    let free = units::bytes(zone.free.saturating_mul(page_size));
-    let pages = units::bytes(page_size << order.min(20));
-    match zone.offer(order) {
+    let free = zones::free(zone, page_size);
+    let pages = zones::block(allocation.order, page_size);
+    let access = allocation.gfp.traits.map(Access::of).unwrap_or_default();
+    match zone.offer_to(allocation.order, access) {
         Offer::Exhausted => format!("{name} had {free} free: not {pages} above its watermark"),
         Offer::Fragmented => format!("{name} had {free} free, but no block of {pages}"),
         Offer::Reserved => format!("{name} had blocks of {pages} only in reserves"),
@@ -96,6 +164,7 @@ fn offered(zone: &Zone, order: u32, page_size: u64) -> String {
             "{name} held a block of {pages} when it was read: freed since the attempt, or \
              out of the allocation's reach"
         ),
+        Offer::Unseen => format!("{name} had {free} free; its free blocks were not seen"),
         Offer::Unknown => format!("{name} could not be read whole"),
     }
 }

@@ -2,7 +2,7 @@
 use super::{
     Attempt, HookStatus, Preference, State,
     attacher::{AttachError, Attacher},
-    table::{Candidate, HOOKS, Hook},
+    table::{Candidate, GUARDS, HOOKS, Hook},
 };
 use crate::kernel::{btf, symbols::Symbols};
 
@@ -174,6 +174,12 @@ fn try_candidate(
             if let Err(error) = attacher.kprobe(entry, "a kprobe", &function) {
                 attacher.unload(exit);
                 return Err(error);
+            }
+            for &(_, (program, category, event)) in GUARDS.iter().filter(|(f, _)| *f == function) {
+                // Without it a missed return is noticed later, when the thread comes again.
+                if let Err(error) = attacher.tracepoint(program, category, event) {
+                    log::debug!("no guard over {function}'s returns: {error}");
+                }
             }
             Ok(format!("kprobe+kretprobe:{function}"))
         }

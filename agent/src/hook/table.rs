@@ -31,7 +31,8 @@ pub(super) enum Candidate {
     },
     /// A kprobe on entry alone.
     Entry { function: &'static str, program: &'static str },
-    /// A kprobe and a kretprobe. Returns can be missed when many are inside at once.
+    /// A kprobe and a kretprobe. Returns can be missed when many are inside at once: see
+    /// [`GUARDS`].
     EntryAndReturn { function: &'static str, entry: &'static str, exit: &'static str },
     /// An execution breakpoint at the function's address on every CPU, for functions that the
     /// kernel lets nobody probe. A CPU has four, shared with debuggers.
@@ -50,6 +51,14 @@ pub(super) enum Candidate {
 }
 
 use Candidate::{Breakpoint, Entry, EntryAndReturn, Exit, Tracepoints, Trampoline};
+
+/// What notices that a kretprobe missed a return: the function that it is on, and tracepoints
+/// behind it by program, category and event. They do nothing where none was missed.
+pub(super) const GUARDS: &[(&str, (&str, &str, &str))] = &[
+    ("copy_net_ns", ("unshare_guard_tracepoint", "syscalls", "sys_exit_unshare")),
+    ("copy_net_ns", ("clone_guard_tracepoint", "syscalls", "sys_exit_clone")),
+    ("copy_net_ns", ("clone3_guard_tracepoint", "syscalls", "sys_exit_clone3")),
+];
 
 /// What the tracepoints of direct and of memory cgroup reclaim hand over.
 const RECLAIM_RECORDS: &[&str] = &[
@@ -225,16 +234,15 @@ pub(super) const HOOKS: &[Hook] = &[
     },
     Hook {
         logical: Logical::MemcgCharge,
-        named: "obj_cgroup_charge",
+        named: "page_counter_try_charge",
         candidates: &[
             Exit {
-                function: "obj_cgroup_charge_pages",
+                function: "page_counter_try_charge",
                 parameters: 3,
-                program: "memcg_charge_pages_fexit",
+                program: "memcg_charge_fexit",
             },
-            Exit { function: "obj_cgroup_charge", parameters: 3, program: "memcg_charge_fexit" },
             EntryAndReturn {
-                function: "obj_cgroup_charge",
+                function: "page_counter_try_charge",
                 entry: "memcg_charge_kprobe",
                 exit: "memcg_charge_kretprobe",
             },

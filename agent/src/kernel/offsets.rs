@@ -52,13 +52,13 @@ const TABLE: &[(&str, From)] = &[
     ("ZONE_FREE_PAGES", ZoneCounter("NR_FREE_PAGES")),
     ("ZONE_FREE_CMA", ZoneCounter("NR_FREE_CMA_PAGES")),
     ("PGDAT_NODE_ID", Member("pglist_data", &["node_id"])),
-    ("OBJCG_MEMCG", Member("obj_cgroup", &["memcg"])),
     ("MEMCG_CGROUP", Member("mem_cgroup", &["css.cgroup"])),
     ("MEMCG_MEMORY", Member("mem_cgroup", &["memory"])),
     ("MEMCG_KMEM", Member("mem_cgroup", &["kmem"])),
+    ("MEMCG_MEMSW", Member("mem_cgroup", &["memsw"])),
+    ("CSS_PARENT", Member("cgroup_subsys_state", &["parent"])),
     ("COUNTER_USAGE", Member("page_counter", &["usage"])),
     ("COUNTER_MAX", Member("page_counter", &["max"])),
-    ("COUNTER_PARENT", Member("page_counter", &["parent"])),
     ("OC_ORDER", Member("oom_control", &["order"])),
     ("OC_GFP", Member("oom_control", &["gfp_mask"])),
     ("OC_MEMCG", Member("oom_control", &["memcg"])),
@@ -106,8 +106,8 @@ const RECORDS: &[(&str, From)] = &[
 ];
 
 /// Globals that a kernel may lack without anything being lost: pages of CMA are counted with
-/// `CONFIG_CMA` only, and kernel memory apart from the rest only on older kernels (up to 6.10).
-const OPTIONAL: &[&str] = &["ZONE_FREE_CMA", "MEMCG_KMEM"];
+/// `CONFIG_CMA` only, and v1's limits of kernel memory and of swap are there only where v1 is.
+const OPTIONAL: &[&str] = &["ZONE_FREE_CMA", "MEMCG_KMEM", "MEMCG_MEMSW"];
 
 /// Globals without which a zone can't be read.
 fn reads_zones(global: &str) -> bool {

@@ -1,7 +1,7 @@
 //! A zone's free blocks and what they say about one allocation. The arithmetic is the kernel's
 //! (5.10–7.2; mm/vmstat.c `__fragmentation_index`, `unusable_free_index`; mm/page_alloc.c
-//! `__zone_watermark_ok`).
-use super::offsets::AreasLayout;
+//! `__zone_watermark_ok`, for logs also as it was in 2.6.32–4.3).
+use super::{gfp::Traits, offsets::AreasLayout};
 
 /// A zone at the moment of a failure. Counts are pages of the kernel's page size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,17 +18,40 @@ pub struct Zone {
     pub managed: u64,
     /// `min` watermark with its boost.
     pub min_watermark: u64,
+    /// `high` watermark, which the last attempt before an OOM kill is held to; `None` if it was not
+    /// read.
+    pub high_watermark: Option<u64>,
     /// What is kept for allocations that can use nothing but lower zones.
     pub lowmem_reserve: u64,
     /// Pages that are kept for high-order atomic allocations: those free (`nr_free_highatomic`, 6.12
     /// and later), before that all in such blocks (`nr_reserved_highatomic`).
     pub reserved_highatomic: u64,
-    /// Free blocks per order, from order 0.
+    /// Free blocks per order, from order 0; empty if they were not seen.
     pub blocks: Vec<u64>,
     /// Orders, as bits, of which a free block lies on a list that any allocation may take from.
     pub usable_orders: u32,
+    /// The kernel is older than 4.4: it wants half of the watermark in blocks above order 0, half of
+    /// that above order 1, and so on, whatever blocks there are.
+    pub per_order_marks: bool,
     /// Something could not be read and stands as 0.
     pub incomplete: bool,
+}
+
+/// How far into a zone's reserves an allocation may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// `__GFP_HIGH`: below the watermark.
+    pub high: bool,
+    /// And it may not wait, which together is `GFP_ATOMIC`: further below, and into the reserve for
+    /// such allocations.
+    pub atomic: bool,
+}
+
+impl Access {
+    /// What a mask allows.
+    pub fn of(traits: Traits) -> Self {
+        Self { high: traits.high, atomic: traits.high && !traits.direct_reclaim }
+    }
 }
 
 /// Reads a zone's free areas as they lay in memory: free blocks per order, and the orders (as
@@ -69,23 +92,34 @@ pub enum Offer {
     Reserved,
     /// A block it could have used: freed since, or out of its reach for a reason that is not seen.
     Usable,
+    /// Enough pages, but its free blocks were not seen.
+    Unseen,
     /// It could not be read whole.
     Unknown,
 }
 
 impl Zone {
-    /// What this zone had for an allocation of `order`.
-    ///
-    /// The watermark is that of an ordinary allocation (`ALLOC_WMARK_MIN`, no reserves).
+    /// What this zone had for an ordinary allocation of `order`: one that is held to the `min`
+    /// watermark and may have nothing of the reserves.
     pub fn offer(&self, order: u32) -> Offer {
+        self.offer_to(order, Access::default())
+    }
+
+    /// What this zone had for an allocation of `order` with that access.
+    pub fn offer_to(&self, order: u32, access: Access) -> Offer {
         if self.incomplete {
             return Offer::Unknown;
         }
-        let unusable = self.reserved_highatomic.saturating_add(self.free_cma);
-        let pages = (1u64 << order.min(63)) - 1;
-        let above = self.free.saturating_sub(unusable).saturating_sub(pages);
-        if above <= self.min_watermark.saturating_add(self.lowmem_reserve) {
+        let mark = self.mark(access);
+        let free = self.free_for(access).saturating_sub((1u64 << order.min(63)) - 1);
+        if free <= mark.saturating_add(self.lowmem_reserve) {
             return Offer::Exhausted;
+        }
+        if self.blocks.is_empty() {
+            return Offer::Unseen;
+        }
+        if self.per_order_marks && !self.marks_per_order_hold(order, free, mark) {
+            return Offer::Fragmented;
         }
         match self.largest_order() {
             Some(largest) if largest >= order => {
@@ -97,6 +131,51 @@ impl Zone {
             }
             _ => Offer::Fragmented,
         }
+    }
+
+    /// The watermark that an allocation with that access is held to, in pages (5.10–6.3; later
+    /// kernels differ where an allocation may not wait and has no `__GFP_HIGH`).
+    fn mark(&self, access: Access) -> u64 {
+        let mut mark = self.min_watermark;
+        if access.high {
+            mark -= mark / 2;
+        }
+        if access.atomic {
+            mark -= mark / 4;
+        }
+        mark
+    }
+
+    fn free_for(&self, access: Access) -> u64 {
+        let reserve = if access.atomic { 0 } else { self.reserved_highatomic };
+        self.free.saturating_sub(reserve.saturating_add(self.free_cma))
+    }
+
+    /// `__zone_watermark_ok` of 2.6.32 to 4.3 above order 0, from the free pages that it is left
+    /// with there.
+    fn marks_per_order_hold(&self, order: u32, mut free: u64, mut mark: u64) -> bool {
+        for (o, &n) in self.blocks.iter().enumerate().take(order.min(63) as usize) {
+            free = free.saturating_sub(n.saturating_mul(1 << o));
+            mark /= 2;
+            if free <= mark {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether it had so many free pages that no attempt at order 0 can have lacked them: more than
+    /// the `high` watermark or, where that was not read, twice `min`.
+    pub fn has_plenty(&self) -> bool {
+        let mark = self.high_watermark.unwrap_or(self.min_watermark.saturating_mul(2));
+        !self.incomplete
+            && self.free_for(Access::default()) > mark.saturating_add(self.lowmem_reserve)
+    }
+
+    /// Pages in free blocks of at least `order`.
+    pub fn pages_in_blocks_from(&self, order: u32) -> u64 {
+        let blocks = self.blocks.iter().enumerate().skip(order as usize).take(63);
+        blocks.fold(0, |sum: u64, (o, &n)| sum.saturating_add(n.saturating_mul(1 << o.min(62))))
     }
 
     /// The zone by its name and node, as people call it.
@@ -164,9 +243,11 @@ pub(crate) mod tests {
             managed: 180_000,
             min_watermark: 700,
             lowmem_reserve: 0,
+            high_watermark: None,
             reserved_highatomic: 0,
             blocks: vec![69_949, 11, 21, 15, 2, 1, 0, 0, 0, 0, 0],
             usable_orders: 0,
+            per_order_marks: false,
             incomplete: false,
         }
     }
@@ -211,6 +292,39 @@ pub(crate) mod tests {
         assert_eq!(zone.offer(6), Offer::Fragmented);
         // Pages that this allocation may not touch are not free for it.
         zone.reserved_highatomic = 1;
+        assert_eq!(zone.offer(6), Offer::Exhausted);
+    }
+
+    #[test]
+    fn an_atomic_allocation_may_go_below_the_mark() {
+        let atomic = Access { high: true, atomic: true };
+        let mut zone = Zone { free: 800, blocks: vec![800], ..fragmented() };
+        zone.min_watermark = 1600;
+        assert_eq!(zone.offer(0), Offer::Exhausted);
+        zone.usable_orders = 1;
+        // By hand: 1600 − 800 = 800, − 200 = 600.
+        assert_eq!(zone.offer_to(0, atomic), Offer::Usable);
+        zone.free = 600;
+        assert_eq!(zone.offer_to(0, atomic), Offer::Exhausted);
+    }
+
+    #[test]
+    fn old_kernels_want_a_share_in_large_blocks() {
+        // By hand, order 2: 1019 pages left after the block itself, minus 900 single pages = 119,
+        // which is not above half of 400.
+        let mut zone = Zone { free: 1022, blocks: vec![900, 1, 30], ..fragmented() };
+        (zone.min_watermark, zone.usable_orders) = (400, 0b111);
+        assert_eq!(zone.offer(2), Offer::Usable);
+        zone.per_order_marks = true;
+        assert_eq!(zone.offer(2), Offer::Fragmented);
+        assert_eq!(zone.pages_in_blocks_from(1), 122);
+    }
+
+    #[test]
+    fn blocks_that_were_not_seen_say_nothing() {
+        let mut zone = Zone { blocks: Vec::new(), ..fragmented() };
+        assert_eq!(zone.offer(6), Offer::Unseen);
+        zone.free = 100;
         assert_eq!(zone.offer(6), Offer::Exhausted);
     }
 

@@ -9,7 +9,7 @@ use crate::{
     container::Container,
     creation::{Creation, Incident, Outcome},
     diagnose::Verdict,
-    evidence::{CgroupPath, ChargeFailed, OomKill, OomScope, Task},
+    evidence::{CgroupPath, ChargeFailed, LimitKind, OomKill, OomScope, Task},
     hook::{HookStatus, Logical, State},
     kernel::{
         errno,
@@ -124,6 +124,7 @@ impl<W: Write> Report for Json<W> {
         let outcome = match i.allocation.outcome {
             AllocationOutcome::Failed => "failed",
             AllocationOutcome::FellBack => "degraded",
+            AllocationOutcome::CalledOomKiller => "failed",
             // Without a stall it would be no incident.
             AllocationOutcome::Recovered | AllocationOutcome::Unknown => "stalled",
         };
@@ -182,7 +183,7 @@ impl<W: Write> Report for Json<W> {
 
 /// Escapes what JSON allows in a string but a terminal obeys or hides. None of it can stand outside
 /// of a string.
-fn escape(line: &str) -> String {
+pub(super) fn escape(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for c in line.chars() {
         if units::is_hostile(c) {
@@ -259,6 +260,8 @@ fn charge(charge: &ChargeFailed) -> Value {
         "gfp": charge.gfp.as_ref().map(gfp),
         "usage_kib": charge.usage.map(|bytes| bytes / 1024),
         "limit_kib": charge.limit.map(|bytes| bytes / 1024),
+        "limit": charge.limit_kind.map(LimitKind::name),
+        "refusals": charge.refusals,
         "errno": errno::name(charge.errno),
     })
 }
@@ -267,11 +270,12 @@ fn gfp(gfp: &Gfp) -> Value {
     json!({"raw": format!("{:#x}", gfp.raw), "flags": gfp.flags})
 }
 
-fn allocation(a: &Allocation, page_size: u64) -> Value {
+pub(super) fn allocation(a: &Allocation, page_size: u64) -> Value {
     let outcome = match a.outcome {
         AllocationOutcome::Failed => "failed",
         AllocationOutcome::FellBack => "fell_back",
         AllocationOutcome::Recovered => "recovered",
+        AllocationOutcome::CalledOomKiller => "oom",
         AllocationOutcome::Unknown => "unknown",
     };
     let failure = a.failure.as_ref();
@@ -305,12 +309,12 @@ fn zone_value(z: &Zone, page_size: u64) -> Value {
         "managed_kib": kib(z.managed),
         "min_watermark_kib": kib(z.min_watermark),
         "lowmem_reserve_kib": kib(z.lowmem_reserve),
-        "free_blocks": z.blocks,
+        "free_blocks": (!z.blocks.is_empty()).then_some(&z.blocks),
         "largest_order": z.largest_order(),
     })
 }
 
-fn verdict(v: &Verdict) -> Value {
+pub(super) fn verdict(v: &Verdict) -> Value {
     let remedies: Vec<Value> = v
         .remedies
         .iter()
@@ -324,5 +328,6 @@ fn verdict(v: &Verdict) -> Value {
         "because": v.because,
         "not_seen": v.not_seen,
         "remedies": remedies,
+        "no_help": v.no_help,
     })
 }

@@ -1,5 +1,6 @@
 //! What is told, in one form or another.
 mod json;
+pub mod log;
 mod text;
 
 use std::io;

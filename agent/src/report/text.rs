@@ -31,13 +31,13 @@ pub struct Text<W> {
     zone: TimeZone,
 }
 
-const RED: Style = AnsiColor::Red.on_default().bold();
-const YELLOW: Style = AnsiColor::Yellow.on_default();
-const GREEN: Style = AnsiColor::Green.on_default();
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
+pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
+pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
+pub(super) const GREEN: Style = AnsiColor::Green.on_default();
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
 
-fn paint(style: Style, text: &str) -> String {
+pub(super) fn paint(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
@@ -58,69 +58,77 @@ impl<W: Write> Text<W> {
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
     }
+}
 
-    fn allocation(&self, a: &Allocation, lines: &mut Vec<String>) {
-        let size = self.page_size.checked_shl(a.order).map_or_else(|| "?".to_owned(), bytes);
-        let outcome = match a.outcome {
-            AllocationOutcome::Failed => paint(RED, "failed"),
-            AllocationOutcome::FellBack => paint(YELLOW, "failed, survived"),
-            AllocationOutcome::Recovered => "stalled".to_owned(),
-            AllocationOutcome::Unknown => "made room, its outcome not seen".to_owned(),
-        };
-        let gfp = match &a.gfp.flags {
-            Some(flags) => format!("{flags} ({:#x})", a.gfp.raw),
-            None => format!("gfp {:#x}", a.gfp.raw),
-        };
-        let waited = match a.stall_ns {
-            0 => String::new(),
-            ns => format!(", waited {}", duration(ns)),
-        };
-        let text = format!("order {} ({size}) {outcome}, {gfp}{waited}", a.order);
-        lines.push(labelled("allocation", &text));
-        let Some(failure) = &a.failure else { return };
-        let callers = site::callers(&failure.stack);
-        if !callers.is_empty() {
-            let names: Vec<String> = callers.iter().map(place).collect();
-            lines.push(labelled("asked by", &names.join(" < ")));
-        }
-        if let Some(zone) = zone::telling(&failure.zones, a.order) {
-            lines.push(labelled("memory", &self.free(zone, a.order)));
+/// An allocation with what asked for it and what the zones had.
+pub(super) fn allocation_lines(a: &Allocation, page_size: u64, lines: &mut Vec<String>) {
+    let size = page_size.checked_shl(a.order).map_or_else(|| "?".to_owned(), bytes);
+    let outcome = match a.outcome {
+        AllocationOutcome::Failed => paint(RED, "failed"),
+        AllocationOutcome::FellBack => paint(YELLOW, "failed, survived"),
+        AllocationOutcome::Recovered => "stalled".to_owned(),
+        AllocationOutcome::CalledOomKiller => paint(RED, "called the OOM killer"),
+        AllocationOutcome::Unknown => "made room, its outcome not seen".to_owned(),
+    };
+    let gfp = match &a.gfp.flags {
+        Some(flags) => format!("{flags} ({:#x})", a.gfp.raw),
+        None => format!("gfp {:#x}", a.gfp.raw),
+    };
+    let waited = match a.stall_ns {
+        0 => String::new(),
+        ns => format!(", waited {}", duration(ns)),
+    };
+    let text = format!("order {} ({size}) {outcome}, {gfp}{waited}", a.order);
+    lines.push(labelled("allocation", &text));
+    let Some(failure) = &a.failure else { return };
+    let callers = site::callers(&failure.stack);
+    if !callers.is_empty() {
+        let names: Vec<String> = callers.iter().map(place).collect();
+        lines.push(labelled("asked by", &names.join(" < ")));
+    }
+    if let Some(zone) = zone::telling(&failure.zones, a.order) {
+        lines.push(labelled("memory", &free(zone, a.order, page_size)));
+        if !zone.blocks.is_empty() {
             lines.push(labelled("free blocks", &blocks(zone)));
-        }
-    }
-
-    fn free(&self, zone: &Zone, order: u32) -> String {
-        let largest = match zone.largest_order() {
-            Some(largest) => format!("largest block {}", bytes(self.page_size << largest)),
-            None => "no free block".to_owned(),
-        };
-        let index = zone
-            .fragmentation_index(order)
-            .map(|index| format!(", fragmentation index {index:.3}"))
-            .unwrap_or_default();
-        let free = bytes(zone.free.saturating_mul(self.page_size));
-        format!("{}: {free} free, {largest}{index}", zone.label())
-    }
-
-    fn verdict(v: &Verdict, lines: &mut Vec<String>) {
-        let cause = paint(BOLD, &v.cause.name().to_uppercase());
-        lines.push(labelled("why", &format!("{cause} (confidence {})", v.confidence.name())));
-        lines.extend(v.because.iter().map(|b| labelled("", &format!("- {}", printable(b)))));
-        lines.extend(v.not_seen.iter().map(|n| labelled("not seen", &printable(n))));
-    }
-
-    fn remedies(v: &Verdict, lines: &mut Vec<String>) {
-        for remedy in &v.remedies {
-            let label = if remedy.durable { "to last" } else { "do now" };
-            lines.push(labelled(label, remedy.title));
-            lines.push(labelled("", &paint(BOLD, remedy.command)));
-            lines.push(labelled("", &paint(DIM, &format!("price: {}", remedy.risk))));
         }
     }
 }
 
+fn free(zone: &Zone, order: u32, page_size: u64) -> String {
+    let largest = match zone.largest_order() {
+        _ if zone.blocks.is_empty() => "free blocks not seen".to_owned(),
+        Some(largest) => format!("largest block {}", bytes(page_size << largest)),
+        None => "no free block".to_owned(),
+    };
+    let index = zone
+        .fragmentation_index(order)
+        .map(|index| format!(", fragmentation index {index:.3}"))
+        .unwrap_or_default();
+    let free = bytes(zone.free.saturating_mul(page_size));
+    format!("{}: {free} free, {largest}{index}", zone.label())
+}
+
+/// Why, and on what evidence.
+pub(super) fn verdict_lines(v: &Verdict, lines: &mut Vec<String>) {
+    let cause = paint(BOLD, &v.cause.name().to_uppercase());
+    lines.push(labelled("why", &format!("{cause} (confidence {})", v.confidence.name())));
+    lines.extend(v.because.iter().map(|b| labelled("", &format!("- {}", printable(b)))));
+    lines.extend(v.not_seen.iter().map(|n| labelled("not seen", &printable(n))));
+}
+
+/// What to do.
+pub(super) fn remedy_lines(v: &Verdict, lines: &mut Vec<String>) {
+    for remedy in &v.remedies {
+        let label = if remedy.durable { "to last" } else { "do now" };
+        lines.push(labelled(label, remedy.title));
+        lines.push(labelled("", &paint(BOLD, remedy.command)));
+        lines.push(labelled("", &paint(DIM, &format!("price: {}", remedy.risk))));
+    }
+    lines.extend(v.no_help.iter().map(|what| labelled("won't help", what)));
+}
+
 /// A label in its column, and text beside it. Without a label the text goes on from above.
-fn labelled(label: &str, text: &str) -> String {
+pub(super) fn labelled(label: &str, text: &str) -> String {
     format!("  {} {text}", paint(DIM, &format!("{label:<LABEL$}")))
 }
 
@@ -138,7 +146,7 @@ fn blocks(zone: &Zone) -> String {
     if text.is_empty() { "none".to_owned() } else { text.join(", ") }
 }
 
-fn charge(charge: &ChargeFailed) -> String {
+pub(super) fn charge(charge: &ChargeFailed) -> String {
     let amount = charge.bytes.map_or_else(|| "kernel memory".to_owned(), bytes);
     let memcg = charge.memcg.as_deref().unwrap_or("a memory cgroup");
     let full = match (charge.usage, charge.limit) {
@@ -151,7 +159,7 @@ fn charge(charge: &ChargeFailed) -> String {
     labelled("charge", &format!("{amount} refused ({errno}) by {}{full}", printable(memcg)))
 }
 
-fn oom_kill(kill: &OomKill) -> String {
+pub(super) fn oom_kill(kill: &OomKill) -> String {
     let pid = kill.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     let order = kill.order.map(|order| format!(", for order {order}")).unwrap_or_default();
     let whose = match &kill.scope {
@@ -237,7 +245,7 @@ impl<W: Write> Report for Text<W> {
             lines.push(labelled("allocations", &text));
         }
         for allocation in &c.allocations {
-            self.allocation(allocation, &mut lines);
+            allocation_lines(allocation, self.page_size, &mut lines);
         }
         if let Some(reclaims) = c.memcg_reclaims {
             let freed = bytes(reclaims.reclaimed.saturating_mul(self.page_size));
@@ -248,9 +256,9 @@ impl<W: Write> Report for Text<W> {
         }
         lines.extend(c.charges.iter().map(charge));
         lines.extend(c.oom_kills.iter().map(oom_kill));
-        Self::verdict(verdict, &mut lines);
+        verdict_lines(verdict, &mut lines);
         if c.outcome() == Outcome::Failed {
-            Self::remedies(verdict, &mut lines);
+            remedy_lines(verdict, &mut lines);
         }
         self.write(&lines)
     }
@@ -264,7 +272,7 @@ impl<W: Write> Report for Text<W> {
             printable(&i.task.comm),
             i.task.pid
         )];
-        self.allocation(&i.allocation, &mut lines);
+        allocation_lines(&i.allocation, self.page_size, &mut lines);
         if let Some(v) = told.verdict {
             let text = format!("{} (confidence {})", v.cause.name(), v.confidence.name());
             lines.push(labelled("why", &text));

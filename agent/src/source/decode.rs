@@ -3,17 +3,16 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use fragwatch_ebpf::{
-    AllocationFailed, CGROUP_PATH_LEN, CgroupMade, CompactionEnded, Head, Kind, NetnsSetupBegan,
-    NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, SlabCacheCreated, SlowPathEntered,
-    ZoneRead,
+    AllocationFailed, CGROUP_PATH_LEN, CgroupMade, CompactionEnded, Head, Kind, Limit,
+    NetnsSetupBegan, NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, SlabCacheCreated,
+    SlowPathEntered, ZoneRead,
 };
 use zerocopy::FromBytes;
 
-use super::charge_limit::{self, PAGE_SIZE};
 use crate::{
     evidence::{
-        CgroupPath, ChargeFailed, CompactResult, CreationKey, Event, Evidence, Failure, OomKill,
-        OomScope, Task,
+        CgroupPath, ChargeFailed, CompactResult, CreationKey, Event, Evidence, Failure, LimitKind,
+        OomKill, OomScope, Task,
     },
     kernel::{
         gfp::GfpNames,
@@ -45,6 +44,9 @@ pub struct Decoder {
     /// Zones whose failure has not come yet, by thread, with the failure's time.
     pub zones: HashMap<u32, (u64, Vec<Zone>)>,
 }
+
+/// Bytes of a page on x86-64.
+const PAGE_SIZE: u64 = 4096;
 
 /// Threads whose zones are kept at a time. A failure follows its zones at once, so more of them
 /// than there are CPUs means that failures were lost.
@@ -159,7 +161,7 @@ impl Decoder {
             }
             CHARGE => {
                 let r: fragwatch_ebpf::ChargeFailed = whole(record)?;
-                (r.head, Event::ChargeFailed(self.charge(&r)))
+                (r.head, Event::ChargeFailed(charge(&r)))
             }
             OOM => {
                 let r: OomKilled = whole(record)?;
@@ -172,23 +174,6 @@ impl Decoder {
             }
             _ => return None,
         })
-    }
-
-    fn charge(&self, r: &fragwatch_ebpf::ChargeFailed) -> ChargeFailed {
-        let mut path = cgroup_path(&r.cgroup);
-        let limit = charge_limit::hit(r);
-        if let Some((level, _)) = limit {
-            path.names.truncate(path.names.len().saturating_sub(level));
-        }
-        let bytes = |pages: u64| pages.saturating_mul(PAGE_SIZE);
-        ChargeFailed {
-            memcg: Some(path.display()),
-            gfp: Some(self.gfp.decode(r.gfp)),
-            bytes: Some(r.bytes),
-            usage: limit.map(|(_, counter)| bytes(counter.usage)),
-            limit: limit.map(|(_, counter)| bytes(counter.max)),
-            errno: r.errno.saturating_neg(),
-        }
     }
 
     fn oom_kill(&self, r: &OomKilled) -> OomKill {
@@ -240,6 +225,8 @@ impl Decoder {
             reserved_highatomic: z.reserved_highatomic,
             blocks,
             usable_orders,
+            high_watermark: None,
+            per_order_marks: false,
             incomplete,
         }
     }
@@ -260,6 +247,30 @@ fn whole<T: FromBytes>(record: &[u8]) -> Option<T> {
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+fn charge(r: &fragwatch_ebpf::ChargeFailed) -> ChargeFailed {
+    const MEMORY: u32 = Limit::Memory as u32;
+    const KMEM: u32 = Limit::Kmem as u32;
+    const MEMORY_SWAP: u32 = Limit::MemorySwap as u32;
+    let kind = match r.limit {
+        MEMORY => Some(LimitKind::Memory),
+        KMEM => Some(LimitKind::Kmem),
+        MEMORY_SWAP => Some(LimitKind::MemorySwap),
+        _ => None,
+    };
+    let bytes = |pages: u64| pages.saturating_mul(PAGE_SIZE);
+    ChargeFailed {
+        memcg: kind.map(|_| cgroup_path(&r.cgroup).display()),
+        limit_kind: kind,
+        gfp: None,
+        bytes: Some(bytes(r.pages)),
+        usage: Some(bytes(r.usage)),
+        limit: Some(bytes(r.max)),
+        refusals: Some(r.refusals),
+        // What every function on the way makes of it.
+        errno: libc::ENOMEM,
+    }
 }
 
 fn cgroup_path(r: &fragwatch_ebpf::CgroupPath) -> CgroupPath {

@@ -1,5 +1,4 @@
 //! Where evidence comes from.
-mod charge_limit;
 pub mod decode;
 pub mod kernel_log;
 pub mod live;

@@ -31,15 +31,13 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         node.channel.node(format!("allocations failed {place} creations: {}", count.trim()));
     }
     // From now on the same failure has no fallback.
-    for (name, value) in [("tries", "1"), ("must", "1")] {
-        let path = format!("{PARAMETERS}/{name}");
-        fs::write(&path, value).with_context(|| format!("can't write {value} to {path}"))?;
-    }
+    let path = format!("{PARAMETERS}/must");
+    fs::write(&path, "1").with_context(|| format!("can't write to {path}"))?;
     let status = unshare_network()?;
     if status.success() {
-        bail!("a network namespace that must have its block was created without");
+        bail!("a network namespace that must have its blocks was created without");
     }
-    node.channel.node("a network namespace that must have its block was not created");
+    node.channel.node("a network namespace that must have its blocks was not created");
     Ok(())
 }
 

@@ -2,27 +2,76 @@
 
 use serde_json::Value;
 
-use crate::observed::Scenario;
+use crate::observed::{Observed, Scenario};
 
-static FALLBACK: Scenario =
-    Scenario::new("fallback", "fallback", &["trace", "--all", "--format", "json"]);
+const fn fallback() -> Scenario {
+    Scenario::new("fallback", "fallback", &["trace", "--all", "--format", "json"])
+}
+
+static FALLBACK: Scenario = fallback();
 
 #[test]
 #[ignore = "boots a VM; run by cargo xtask test"]
 fn fallback_is_no_failure() {
-    FALLBACK.assert_complete();
-    let created = FALLBACK.run.stream("node").filter(|line| line.ends_with(" created")).count();
-    assert_eq!(created, 5, "the scenario creates five network namespaces");
-    assert_eq!(FALLBACK.creations_that("failed"), Vec::<&Value>::new());
-    assert_eq!(FALLBACK.summary()["creations"]["failed"], 0);
+    is_no_failure(&FALLBACK);
 }
 
 #[test]
 #[ignore = "boots a VM; run by cargo xtask test"]
 fn fallback_is_seen() {
-    let mut troubled = FALLBACK.creations_that("degraded");
-    troubled.extend(FALLBACK.creations_that("stalled"));
-    assert!(!troubled.is_empty(), "{:#?}", FALLBACK.json);
+    is_seen(&FALLBACK);
+}
+
+#[test]
+#[ignore = "boots a VM; run by cargo xtask test"]
+fn fallback_tells_of_what_is_no_creation() {
+    tells_of_what_is_no_creation(&FALLBACK);
+}
+
+mod slow {
+    use super::{Observed, Scenario, fallback};
+
+    static ON_5_10: Scenario = fallback().on("5.10");
+    static ON_6_1: Scenario = fallback().on("6.1");
+    static ON_7_2: Scenario = fallback().on("7.2");
+
+    fn judge(run: &Observed) {
+        super::is_no_failure(run);
+        super::is_seen(run);
+        super::tells_of_what_is_no_creation(run);
+    }
+
+    #[test]
+    #[ignore = "boots a VM; run by cargo xtask test --slow"]
+    fn fallback_is_the_same_on_5_10() {
+        judge(&ON_5_10);
+    }
+
+    #[test]
+    #[ignore = "boots a VM; run by cargo xtask test --slow"]
+    fn fallback_is_the_same_on_6_1() {
+        judge(&ON_6_1);
+    }
+
+    #[test]
+    #[ignore = "boots a VM; run by cargo xtask test --slow"]
+    fn fallback_is_the_same_on_7_2() {
+        judge(&ON_7_2);
+    }
+}
+
+fn is_no_failure(run: &Observed) {
+    run.assert_complete();
+    let created = run.run.stream("node").filter(|line| line.ends_with(" created")).count();
+    assert_eq!(created, 5, "the scenario creates five network namespaces");
+    assert_eq!(run.creations_that("failed"), Vec::<&Value>::new());
+    assert_eq!(run.summary()["creations"]["failed"], 0);
+}
+
+fn is_seen(run: &Observed) {
+    let mut troubled = run.creations_that("degraded");
+    troubled.extend(run.creations_that("stalled"));
+    assert!(!troubled.is_empty(), "{:#?}", run.json);
     // The table of 2 MiB that each namespace wants as one huge page.
     let order9 = troubled
         .iter()
@@ -34,12 +83,10 @@ fn fallback_is_seen() {
 }
 
 /// With `--all` the rest of the node is told too: fragmenting it makes huge pages fail.
-#[test]
-#[ignore = "boots a VM; run by cargo xtask test"]
-fn fallback_tells_of_what_is_no_creation() {
+fn tells_of_what_is_no_creation(run: &Observed) {
     let incidents: Vec<&Value> =
-        FALLBACK.json.iter().filter(|line| line["type"] == "incident").collect();
-    assert_eq!(FALLBACK.summary()["incidents"], incidents.len());
+        run.json.iter().filter(|line| line["type"] == "incident").collect();
+    assert_eq!(run.summary()["incidents"], incidents.len());
     let whole = |incident: &&Value| {
         let allocation = &incident["allocations"][0];
         allocation["order"].as_u64() > Some(0)

@@ -1,9 +1,11 @@
 //! Boots each scenario once, beside the real fragwatch, and judges what it printed against what
 //! the kernel and runc of the same machine said.
 
+mod burst;
 mod doctor;
 mod endings;
 mod fallback;
+mod flood;
 mod harness;
 mod healthy;
 mod observed;

@@ -5,13 +5,16 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use xtask::vm::{self, Request, Run};
+use xtask::setup::kernel;
+use xtask::vm::{self, Cgroups, Request, Run};
 
 /// A scenario that is booted when the first test asks for it.
 pub(crate) struct Scenario {
     name: &'static str,
     results: &'static str,
     args: &'static [&'static str],
+    kernel: &'static str,
+    cgroups: Cgroups,
     capabilities: Option<&'static str>,
     observed: OnceLock<Result<Observed, String>>,
 }
@@ -23,12 +26,32 @@ impl Scenario {
         results: &'static str,
         args: &'static [&'static str],
     ) -> Self {
-        Self { name, results, args, capabilities: None, observed: OnceLock::new() }
+        Self {
+            name,
+            results,
+            args,
+            kernel: kernel::DEFAULT,
+            cgroups: Cgroups::V2,
+            capabilities: None,
+            observed: OnceLock::new(),
+        }
+    }
+
+    /// On another kernel; its results lie in a directory of that kernel's.
+    pub(crate) const fn on(mut self, kernel: &'static str) -> Self {
+        self.kernel = kernel;
+        self
     }
 
     /// fragwatch runs as an unprivileged user with these alone.
     pub(crate) const fn with_capabilities(mut self, capabilities: &'static str) -> Self {
         self.capabilities = Some(capabilities);
+        self
+    }
+
+    /// On a node with v1 cgroups.
+    pub(crate) const fn with_v1_cgroups(mut self) -> Self {
+        self.cgroups = Cgroups::V1;
         self
     }
 }
@@ -51,7 +74,8 @@ pub(crate) struct Observed {
 
 impl Observed {
     fn run(scenario: &Scenario) -> Result<Self> {
-        let mut request = Request::new("6.12", scenario.name);
+        let mut request = Request::new(scenario.kernel, scenario.name);
+        request.cgroups = scenario.cgroups;
         request.args = scenario.args.iter().map(|arg| (*arg).to_owned()).collect();
         scenario.results.clone_into(&mut request.results);
         request.capabilities = scenario.capabilities.map(str::to_owned);
@@ -114,4 +138,10 @@ impl Observed {
         assert_eq!(self.run.exit_code, 0, "fragwatch failed; its stderr: {errors:#?}");
         assert_eq!(self.summary()["lost"], 0, "{}", self.summary());
     }
+}
+
+/// Whether a hook's programs are called from a trampoline rather than from a probe.
+pub(crate) fn via_trampoline(hook: &Value) -> bool {
+    let via = hook["via"].as_str().unwrap_or_default();
+    via.starts_with("fentry") || via.starts_with("fexit")
 }

@@ -35,13 +35,13 @@ ZONE_FREE_AREA               192    256    256    256
 ZONE_FREE_PAGES             1280   1344   1344   1536
 ZONE_FREE_CMA               1368   1424   1424   1616
 PGDAT_NODE_ID             171264 171584 171584 173184
-OBJCG_MEMCG                   16     16     16     16
 MEMCG_CGROUP                   0      0      0      0
 MEMCG_MEMORY                 208    256    256    256
 MEMCG_KMEM                   432    640      -      -
+MEMCG_MEMSW                  320    448    512    448
+CSS_PARENT                   192    192    192    184
 COUNTER_USAGE                  0      0      0      0
 COUNTER_MAX                   32    152    224    160
-COUNTER_PARENT                40    160    232    168
 OC_ORDER                      28     28     28     28
 OC_GFP                        24     24     24     24
 OC_MEMCG                      16     16     16     16
@@ -74,10 +74,9 @@ __kmem_cache_create_args       -      -      4      4
 copy_net_ns                    3      3      3      3
 kmem_cache_create              5      5      -      -
 kmem_cache_create_usercopy     7      7      -      -
-obj_cgroup_charge              3      3      3      3
-obj_cgroup_charge_pages        -      -      -      3
 oom_kill_process               2      2      2      2
 ops_init                       2      2      2      2
+page_counter_try_charge        3      3      3      3
 try_to_compact_pages           6      6      6      6
 try_to_free_pages              4      4      4      4
 wake_all_kswapds               3      3      3      -

@@ -149,66 +149,35 @@ proptest::proptest! {
     }
 }
 
-/// A refused charge of `bytes` to `/pod/box`: counters of the leaf first, memory and kmem.
-fn charge_failed(bytes: u64, levels: &[[u64; 4]]) -> Bytes {
+/// A charge of two pages that `/pod`, which has room for one, refused.
+fn charge_failed(limit: Limit) -> Bytes {
     let mut record = head(Kind::ChargeFailed);
-    record.extend(bytes.to_ne_bytes());
-    record.extend(0xcc0u32.to_ne_bytes());
-    record.extend((-12i32).to_ne_bytes());
-    for level in 0..fragwatch_ebpf::CGROUP_LEVELS {
-        let counters = levels.get(level).copied().unwrap_or([7; 4]);
-        for value in counters {
-            record.extend(value.to_ne_bytes());
-        }
+    for pages in [2u64, 72, 73] {
+        record.extend(pages.to_ne_bytes());
     }
-    record.extend((levels.len() as u32).to_ne_bytes());
-    record.extend([0; 4]);
+    record.extend(19u32.to_ne_bytes());
+    record.extend((limit as u32).to_ne_bytes());
     record.extend(815u64.to_ne_bytes());
-    record.extend(2u32.to_ne_bytes());
+    record.extend(1u32.to_ne_bytes());
     record.extend(0u32.to_ne_bytes());
-    for level in ["box", "pod"] {
-        let mut name = [0; fragwatch_ebpf::CGROUP_NAME_LEN];
-        name[..level.len()].copy_from_slice(level.as_bytes());
-        record.extend(name);
-    }
+    record.extend(b"pod\0");
     record.resize(size_of::<fragwatch_ebpf::ChargeFailed>(), 0);
     record.into()
 }
 
-#[track_caller]
-fn limit_of(record: &Bytes) -> (String, Option<u64>, Option<u64>) {
-    let evidence = decoder().decode(record).expect("fits").expect("whole");
-    let Event::ChargeFailed(charge) = evidence.event else { panic!("{:?}", evidence.event) };
-    assert_eq!((charge.errno, charge.gfp.map(|g| g.raw)), (12, Some(0xcc0)));
-    (charge.memcg.expect("it was recorded"), charge.usage, charge.limit)
-}
-
 #[test]
 fn a_refused_charge_names_the_cgroup_whose_limit_it_hit() {
-    let free = [10, charge_limit::NO_LIMIT, 0, 0];
-    let full = [72, 73, 0, 0];
-    let (kib, page) = (1024, PAGE_SIZE);
-    assert_eq!(
-        limit_of(&charge_failed(2 * page, &[free, full, free])),
-        ("/pod".to_owned(), Some(288 * kib), Some(292 * kib))
-    );
-    assert_eq!(
-        limit_of(&charge_failed(2 * page, &[full, full])),
-        ("/pod/box".to_owned(), Some(288 * kib), Some(292 * kib)),
-        "the nearest one"
-    );
-    assert_eq!(
-        limit_of(&charge_failed(page, &[free, full])),
-        ("/pod".to_owned(), Some(288 * kib), Some(292 * kib)),
-        "the only limit there is, though there is room again"
-    );
-    let room = [10, 73, 0, 0];
-    let nobody = ("/pod/box".to_owned(), None, None);
-    assert_eq!(limit_of(&charge_failed(page, &[room, full])), nobody, "either could be it");
-    assert_eq!(limit_of(&charge_failed(page, &[free, free])), nobody, "no limit at all");
-    assert_eq!(
-        limit_of(&charge_failed(page, &[[10, charge_limit::NO_LIMIT, 16, 16], free])),
-        ("/pod/box".to_owned(), Some(64 * kib), Some(64 * kib)),
-        "kernel memory's own limit"
-    );
+    let decoded = |limit| {
+        let evidence = decoder().decode(&charge_failed(limit)).expect("fits").expect("whole");
+        let Event::ChargeFailed(charge) = evidence.event else { panic!("{:?}", evidence.event) };
+        charge
+    };
+    let charge = decoded(Limit::Memory);
+    assert_eq!(charge.memcg.as_deref(), Some("/pod"));
+    assert_eq!(charge.limit_kind, Some(LimitKind::Memory));
+    assert_eq!((charge.usage, charge.limit), (Some(288 << 10), Some(292 << 10)));
+    assert_eq!((charge.bytes, charge.refusals, charge.errno), (Some(8192), Some(19), 12));
+    assert_eq!(decoded(Limit::Kmem).limit_kind, Some(LimitKind::Kmem));
+    let stranger = decoded(Limit::Unknown);
+    assert_eq!((stranger.memcg, stranger.limit_kind), (None, None), "whose limit is not known");
 }

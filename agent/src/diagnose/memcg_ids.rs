@@ -1,0 +1,97 @@
+//! Memory cgroup ids: there are 65,535, one is held until the last page charged to its cgroup is
+//! gone, and without one no memory cgroup can be made.
+//!
+//! Rule: `mkdir` of a memory cgroup failed with the errno that the kernel gives then: ENOMEM on 3.10,
+//! ENOSPC on 5.10 and 6.1, EBUSY on 6.12 and later (mm/memcontrol.c `mem_cgroup_alloc`), and no
+//! allocation is known to have failed. Confidence is medium, as errno alone says little: only the
+//! count of cgroups decides, and low if the kernel is not known and the errno is EBUSY.
+use super::{Case, Cause, Confidence, Remedy, Verdict};
+use crate::{incident::StartError, kernel::errno};
+
+const REMEDIES: &[Remedy] = &[
+    Remedy {
+        title: "count the memory cgroups: near 65,535 confirms it, and many more than directories are dead ones that hold their ids",
+        command: "grep memory /proc/cgroups; find /sys/fs/cgroup/memory /sys/fs/cgroup -type d 2>/dev/null | wc -l; grep nr_dying_descendants /sys/fs/cgroup/cgroup.stat; ls /sys/kernel/slab | wc -l",
+        risk: "takes a while where there are many",
+        durable: false,
+    },
+    Remedy {
+        title: "have the page cache of dead cgroups dropped, which gives their ids back",
+        command: "echo 3 > /proc/sys/vm/drop_caches",
+        risk: "stalls the node and empties its caches; on 3.10 ids that leaked with kernel memory stay until a reboot",
+        durable: false,
+    },
+    Remedy {
+        title: "update the kernel; on 3.10 turn kernel memory accounting off until then",
+        command: "grubby --update-kernel=ALL --args=cgroup.memory=nokmem",
+        risk: "needs a reboot; without the accounting no limit on kernel memory holds",
+        durable: true,
+    },
+];
+
+/// Controllers with hierarchies of their own in cgroup v1; their directories have no memory cgroup.
+const OTHERS: &[&str] = &[
+    "cpuset",
+    "cpu",
+    "cpuacct",
+    "cpu,cpuacct",
+    "blkio",
+    "devices",
+    "freezer",
+    "net_cls",
+    "net_prio",
+    "net_cls,net_prio",
+    "perf_event",
+    "hugetlb",
+    "pids",
+    "rdma",
+    "misc",
+    "systemd",
+];
+
+/// What mkdir answers on this kernel when ids are used up; `None` if the kernel isn't known.
+fn expected_errno(kernel: &str) -> Option<i32> {
+    let mut numbers = kernel.split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
+    match (numbers.next()?, numbers.next()?) {
+        (..=3, _) => Some(libc::ENOMEM),
+        (5, 10) | (6, 1) => Some(libc::ENOSPC),
+        (6, 12..) | (7.., _) => Some(libc::EBUSY),
+        _ => None,
+    }
+}
+
+/// The verdict, if the rule holds.
+pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+    let (path, number) = case.containers().iter().find_map(|failure| match &failure.error {
+        StartError::CgroupMkdir(path) => Some((path, failure.errno?)),
+        _ => None,
+    })?;
+    let hierarchy = path.strip_prefix("/sys/fs/cgroup/")?.split('/').next()?;
+    if OTHERS.contains(&hierarchy) || case.decisive().is_some() {
+        return None;
+    }
+    let expected = case.kernel().and_then(expected_errno);
+    if expected.is_some_and(|expected| expected != number) {
+        return None;
+    }
+    if expected.is_none() && ![libc::ENOMEM, libc::ENOSPC, libc::EBUSY].contains(&number) {
+        return None;
+    }
+    let mut because = vec![format!("mkdir {path} failed with {}", errno::name(number))];
+    because.push(match expected {
+        Some(_) => "this kernel answers so when all memory cgroup ids are used up".to_owned(),
+        None => "kernels answer so when all memory cgroup ids are used up: ENOMEM on 3.10, ENOSPC on 5.10, EBUSY from 6.12 on".to_owned(),
+    });
+    because.push("no allocation was logged to have failed".to_owned());
+    let mut not_seen = case.gaps();
+    not_seen.push("how many memory cgroups there were: `grep memory /proc/cgroups` near 65,535 would confirm it, few would refute it".to_owned());
+    let low = expected.is_none() && number == libc::EBUSY;
+    Some(Verdict {
+        cause: Cause::MemcgIds,
+        confidence: if low { Confidence::Low } else { Confidence::Medium },
+        because,
+        not_seen,
+        remedies: REMEDIES.to_vec(),
+        no_help: vec!["compaction, or more memory: ids are numbers, not pages"],
+    })
+}

@@ -1,0 +1,42 @@
+//! A limit on namespaces: `user.max_*_namespaces`, or 32 levels of nesting.
+//!
+//! Rule: making a namespace failed with ENOSPC (kernel/ucount.c `inc_ucount`, kernel/user_namespace.c),
+//! which clone and unshare return for nothing else. Watched live: a network namespace's set-up returned
+//! ENOSPC and no subsystem of it did. In a log: a program says so.
+use super::{Case, Cause, Confidence, Remedy, Verdict};
+use crate::incident::StartError;
+
+const REMEDIES: &[Remedy] = &[
+    Remedy {
+        title: "see the limits, and how many namespaces there are",
+        command: "sysctl user | grep max_; lsns | awk '{print $2}' | sort | uniq -c",
+        risk: "none",
+        durable: false,
+    },
+    Remedy {
+        title: "raise the limit of the kind that is used up, or end what holds namespaces",
+        command: "sysctl -w user.max_user_namespaces=… user.max_net_namespaces=…",
+        risk: "where user namespaces are turned off on purpose, this turns them on; put it under /etc/sysctl.d to keep it",
+        durable: true,
+    },
+];
+
+/// The verdict, if the rule holds.
+pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+    let told = case.containers().iter().any(|failure| failure.error == StartError::Namespace);
+    let seen = case.log.is_none() && case.errno == Some(libc::ENOSPC) && case.pernet_init.is_none();
+    if !told && !seen {
+        return None;
+    }
+    let not_seen = case.gaps();
+    Some(Verdict {
+        cause: Cause::NamespaceLimit,
+        confidence: Confidence::without(&not_seen),
+        because: vec![
+            "making a namespace failed with ENOSPC, which the kernel returns for a limit on namespaces (user.max_*_namespaces) or for 32 levels of them, and not for memory".to_owned(),
+        ],
+        not_seen,
+        remedies: REMEDIES.to_vec(),
+        no_help: vec!["compaction, more memory or a larger disk: this is a limit"],
+    })
+}

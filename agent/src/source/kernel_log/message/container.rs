@@ -1,0 +1,305 @@
+//! What runtimes and their callers say when a container doesn't start: runc, crun, dockerd,
+//! containerd, kubelet, podman, LXC and LXD. Their words change from release to release, so this
+//! looks for what stays: the phrase that says that a start failed, the words of errno (Go's and
+//! libc's are alike), the path of a mkdir, ids.
+use crate::{
+    container::is_id,
+    incident::{ContainerFailure, StartError},
+};
+
+/// Phrases of a start that failed; lower case.
+const PHRASES: &[&str] = &[
+    "oci runtime error",
+    "oci runtime create failed",
+    "oci runtime exec failed",
+    "container_linux.go:",
+    "container process caused",
+    "unable to start container process",
+    "runc create failed",
+    "runc run failed",
+    "unshare remaining namespaces",
+    "final child's pid from pipe",
+    "failed to start container",
+    "containerd: start container",
+    "failed to create containerd task",
+    "failed to create shim",
+    "failed to start sandbox",
+    "failed to create container",
+    "failed to spawn container",
+    "failed to run container",
+    "failed to start instance",
+    "create container failed",
+    "error creating container",
+    "runpodsandbox",
+    "createpodsandbox",
+    "createcontainererror",
+    "runcontainererror",
+    "failed to clone",
+    "noop process for unshare",
+    "fork/exec /proc/self/exe",
+    "lxc_start:",
+    "lxc_spawn:",
+    "error: crun:",
+];
+
+/// Words of failure; lower case. A phrase without any is no news.
+const FAILED: &[&str] =
+    &["fail", "error", "caused", "cannot", "unable", "fatal", "no space", "denied"];
+
+/// errno's words, lower case (glibc, musl and Go agree on these).
+const ERRNOS: &[(&str, i32)] = &[
+    ("cannot allocate memory", libc::ENOMEM),
+    ("out of memory", libc::ENOMEM),
+    ("no space left on device", libc::ENOSPC),
+    ("resource temporarily unavailable", libc::EAGAIN),
+    ("operation not permitted", libc::EPERM),
+    ("permission denied", libc::EACCES),
+    ("device or resource busy", libc::EBUSY),
+    ("invalid argument", libc::EINVAL),
+    ("read-only file system", libc::EROFS),
+    ("exec format error", libc::ENOEXEC),
+    ("function not implemented", libc::ENOSYS),
+    ("operation not supported", libc::EOPNOTSUPP),
+    ("protocol not supported", libc::EPROTONOSUPPORT),
+    ("no such device", libc::ENODEV),
+    ("no such file or directory", libc::ENOENT),
+];
+
+/// Reasons that have nothing to do with memory, and in what words they are told; lower case.
+const OTHER_REASONS: &[(&str, &str)] = &[
+    ("executable file not found", "the image has no such program"),
+    ("exec format error", "the program is not one for this machine"),
+    ("seccomp", "a seccomp filter is in the way"),
+    ("apparmor", "AppArmor is in the way"),
+    ("selinux", "SELinux is in the way"),
+    ("user namespaces are not enabled", "user namespaces are turned off"),
+    ("user namespaces are disabled", "user namespaces are turned off"),
+    ("user namespaces appear to be disabled", "user namespaces are turned off"),
+    ("modprobe", "a kernel module is missing"),
+    ("kernel module", "a kernel module is missing"),
+    ("errimagepull", "the image could not be had"),
+    ("imagepullbackoff", "the image could not be had"),
+    ("pull access denied", "the image could not be had"),
+    ("manifest unknown", "the image could not be had"),
+    ("port is already allocated", "its port is in use"),
+    ("address already in use", "its address is in use"),
+];
+
+/// Calls that make processes and namespaces; lower case.
+const CLONES: &[&str] = &["clone", "unshare", "fork/exec", "namespace", "fork:", "pthread_create"];
+
+/// Parses a line of a program.
+pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailure> {
+    let lower = text.to_ascii_lowercase();
+    let mkdir = refused_mkdir(text, &lower);
+    let phrase = PHRASES.iter().any(|phrase| lower.contains(phrase));
+    if mkdir.is_none() && !(phrase && FAILED.iter().any(|word| lower.contains(word))) {
+        return None;
+    }
+    // The innermost error stands last.
+    let said = ERRNOS.iter().filter_map(|&(words, errno)| Some((lower.rfind(words)?, errno)));
+    let errno = said.max_by_key(|&(at, _)| at).map(|(_, errno)| errno);
+    let (pod, namespace, pod_uid) = pod(text);
+    Some(ContainerFailure {
+        program: program.map(str::to_owned),
+        container: container(text),
+        pod,
+        namespace,
+        pod_uid,
+        errno,
+        error: error(&lower, errno, mkdir),
+        said: excerpt(text),
+    })
+}
+
+fn error(lower: &str, errno: Option<i32>, mkdir: Option<String>) -> StartError {
+    if let Some(path) = mkdir {
+        return StartError::CgroupMkdir(path);
+    }
+    let clones = CLONES.iter().any(|call| lower.contains(call));
+    match errno {
+        Some(libc::ENOSPC) if clones => StartError::Namespace,
+        Some(libc::EAGAIN) if clones => StartError::Process,
+        Some(libc::ENOSPC) => StartError::Other("a file system is full"),
+        // Whatever else is said, these two may come of memory.
+        Some(libc::ENOMEM | libc::EAGAIN) => StartError::Unsaid,
+        _ => {
+            let told = OTHER_REASONS.iter().find(|(words, _)| lower.contains(words));
+            match (told, errno) {
+                (Some(&(_, reason)), _) => StartError::Other(reason),
+                (None, Some(libc::EPERM | libc::EACCES)) => StartError::Other(
+                    "the kernel forbade it: rights, seccomp or namespaces turned off",
+                ),
+                (None, Some(libc::ENOENT)) => StartError::Other("a file or directory is missing"),
+                (None, Some(libc::EROFS)) => StartError::Other("a file system is read-only"),
+                (
+                    None,
+                    Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT | libc::ENODEV),
+                ) => StartError::Other("the kernel lacks what it needs: a module or an option"),
+                (None, Some(libc::EINVAL)) => StartError::Other("the kernel refused its settings"),
+                _ => StartError::Unsaid,
+            }
+        }
+    }
+}
+
+/// The cgroup directory that could not be made: `mkdir /sys/fs/cgroup/memory/a: cannot allocate
+/// memory`, or coreutils' `mkdir: cannot create directory '/sys/fs/cgroup/a': …`.
+fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
+    let told = [
+        "cannot allocate memory",
+        "no space left on device",
+        "device or resource busy",
+        "resource temporarily unavailable",
+    ];
+    if !told.iter().any(|words| lower.contains(words)) {
+        return None;
+    }
+    let (before, _) = text.split_once("/sys/fs/cgroup/")?;
+    let call = before.trim_end_matches(['\'', '"', '`', '‘', '’', '“', '\\', ' ']);
+    if !call.ends_with("mkdir") && !call.ends_with("cannot create directory") {
+        return None;
+    }
+    let path = &text[before.len()..];
+    let end = path.find([':', '\'', '"', '’', '”', '`', '\\', ' ']).unwrap_or(path.len());
+    Some(path[..end].to_owned())
+}
+
+/// A container's id: 64 hex digits, after a word that says so if there are several.
+fn container(text: &str) -> Option<String> {
+    let hex = |c: char| c.is_ascii_hexdigit();
+    let runs = || text.split(|c| !hex(c)).filter(|run| is_id(run));
+    let named = ["id=", "containers/", "container ", "docker-", "libpod-", "crio-", "containerd-"];
+    let after = |name: &str| {
+        text.match_indices(name).find_map(|(at, _)| {
+            let rest = text[at + name.len()..].trim_start_matches(['"', '\\']);
+            rest.split(|c| !hex(c)).next().filter(|run| is_id(run))
+        })
+    };
+    named.iter().find_map(|name| after(name)).or_else(|| runs().next()).map(str::to_owned)
+}
+
+/// A pod's name, namespace and uid: kubelet's `"name_namespace(uid)"` or `pod="namespace/name"`,
+/// or `for pod "name"`.
+fn pod(text: &str) -> (Option<String>, Option<String>, Option<String>) {
+    let name_like = |text: &str| {
+        !text.is_empty()
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
+    };
+    let owned = |text: &str| Some(text.to_owned());
+    for quoted in text.split('"') {
+        let quoted = quoted.trim_end_matches('\\');
+        if let Some((name, rest)) = quoted.split_once('_')
+            && let Some((namespace, uid)) = rest.split_once('(')
+            && let Some(uid) = uid.strip_suffix(')')
+            && name_like(name)
+            && name_like(namespace)
+            && name_like(uid)
+        {
+            return (owned(name), owned(namespace), owned(uid));
+        }
+    }
+    let quoted = |key: &str| text.split_once(key)?.1.split(['"', '\\']).next();
+    if let Some((namespace, name)) = quoted("pod=\"").and_then(|pod| pod.split_once('/'))
+        && name_like(name)
+        && name_like(namespace)
+    {
+        let uid = quoted("podUID=\"").filter(|uid| name_like(uid)).and_then(owned);
+        return (owned(name), owned(namespace), uid);
+    }
+    let name =
+        quoted("for pod \"").or_else(|| quoted("for pod \\\"")).filter(|name| name_like(name));
+    (name.and_then(owned), None, None)
+}
+
+/// As much of a line as a report shows.
+const EXCERPT: usize = 240;
+
+fn excerpt(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(EXCERPT) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "64bec1f2a0c54b7d8e9f00112233445566778899aabbccddeeff001122334455";
+
+    #[track_caller]
+    fn failed(text: &str) -> ContainerFailure {
+        parse(text, None).unwrap_or_else(|| panic!("no failure in: {text}"))
+    }
+
+    #[test]
+    fn starts_that_failed_for_memory_or_a_limit() {
+        let f = failed(&format!(
+            "level=error msg=\"start failed\" error=\"OCI runtime create failed: mkdir /sys/fs/cgroup/memory/kubepods/x: cannot allocate memory: unknown\" id={ID}"
+        ));
+        assert_eq!(f.error, StartError::CgroupMkdir("/sys/fs/cgroup/memory/kubepods/x".to_owned()));
+        assert_eq!((f.errno, f.container.as_deref()), (Some(libc::ENOMEM), Some(ID)));
+        let f = failed(
+            "mkdir: cannot create directory ‘/sys/fs/cgroup/memory/a’: Cannot allocate memory",
+        );
+        assert_eq!(f.error, StartError::CgroupMkdir("/sys/fs/cgroup/memory/a".to_owned()));
+        let f =
+            failed("nsexec-1[9]: failed to unshare remaining namespaces: No space left on device");
+        assert_eq!((f.error, f.errno), (StartError::Namespace, Some(libc::ENOSPC)));
+        let f = failed(
+            "unable to start container process: fork/exec /proc/self/exe: resource temporarily unavailable",
+        );
+        assert_eq!(f.error, StartError::Process);
+        let f = failed(
+            "failed to unshare remaining namespaces (except cgroupns): Cannot allocate memory",
+        );
+        assert_eq!((f.error, f.errno), (StartError::Unsaid, Some(libc::ENOMEM)));
+        let f = failed(
+            "OCI runtime create failed: getting the final child's pid from pipe caused: EOF: unknown",
+        );
+        assert_eq!((f.error, f.errno), (StartError::Unsaid, None));
+    }
+
+    #[test]
+    fn starts_that_failed_for_other_reasons() {
+        for text in [
+            "OCI runtime create failed: exec: \"sh\": executable file not found in $PATH",
+            "runc run failed: unable to start container process: error adding seccomp filter rule for syscall",
+            "runc create failed: unable to start container process: error during container init: operation not permitted",
+            "failed to create shim task: OCI runtime create failed: mkdir /var/lib/x: no space left on device",
+            "Failed to start container: modprobe: FATAL: Module overlay not found",
+        ] {
+            let error = failed(text).error;
+            assert!(matches!(error, StartError::Other(_)), "{text}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn pods_by_name() {
+        let f = failed(
+            "CreatePodSandbox for pod \"web-1_shop(485fd485-1ed6-11e9-8661-0a587f8021ea)\" failed: rpc error",
+        );
+        assert_eq!(f.pod.as_deref(), Some("web-1"));
+        assert_eq!(f.namespace.as_deref(), Some("shop"));
+        assert_eq!(f.pod_uid.as_deref(), Some("485fd485-1ed6-11e9-8661-0a587f8021ea"));
+        let f = failed("\"CreatePodSandbox for pod failed\" err=\"rpc error\" pod=\"shop/web-1\"");
+        assert_eq!((f.pod.as_deref(), f.namespace.as_deref()), (Some("web-1"), Some("shop")));
+        let f = failed("failed to start sandbox container for pod \"web-1\": Error response");
+        assert_eq!(f.pod.as_deref(), Some("web-1"));
+    }
+
+    #[test]
+    fn what_is_no_failure_to_start() {
+        for text in [
+            "RunPodSandbox for &PodSandboxMetadata{Name:web-1}",
+            "Failed shutting down instance: the container failed",
+            "cp: error writing 'x': No space left on device",
+            "mkdir /var/lib/x: no space left on device",
+            "rmdir /sys/fs/cgroup/memory/a: device or resource busy",
+        ] {
+            assert_eq!(parse(text, None), None, "{text}");
+        }
+    }
+}
