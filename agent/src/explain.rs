@@ -20,7 +20,7 @@ use crate::{
     incident::{Buddyinfo, LogIncident},
     report::log::{LogJson, LogReport, LogSummary, LogText, ToldLog},
     source::kernel_log::{
-        assemble::Assembler,
+        gather::Gatherer,
         message::{self, Message},
         reader::{Lines, Next},
     },
@@ -104,18 +104,18 @@ impl Explain {
     /// Reads one log to its end.
     fn one(&mut self, file: &str, mut lines: Lines) -> io::Result<()> {
         self.summary.files += 1;
-        let mut assembler = Assembler::new(self.kernel.clone(), self.buddyinfo.clone());
+        let mut gatherer = Gatherer::new(self.kernel.clone(), self.buddyinfo.clone());
         let mut heard = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             match lines.next_timeout(TICK) {
                 Next::Line(line) => {
-                    let ended = assembler.push(&line);
+                    let ended = gatherer.push(&line);
                     self.tell(file, &ended)?;
                     heard = Instant::now();
                 }
                 Next::Quiet => {
-                    if heard.elapsed() >= QUIET && !assembler.is_idle() {
-                        let ended = assembler.flush();
+                    if heard.elapsed() >= QUIET && !gatherer.is_idle() {
+                        let ended = gatherer.flush();
                         self.tell(file, &ended)?;
                     }
                 }
@@ -123,9 +123,9 @@ impl Explain {
                 Next::End => break,
             }
         }
-        let ended = assembler.flush();
+        let ended = gatherer.flush();
         self.tell(file, &ended)?;
-        self.summary.without_beginning += assembler.without_beginning();
+        self.summary.without_beginning += gatherer.without_beginning();
         self.summary.add(lines.stats());
         Ok(())
     }

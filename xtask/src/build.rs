@@ -27,7 +27,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Runs cargo for fragwatch; the agent's build script compiles the eBPF programs.
-pub(crate) fn fragwatch(release: bool) -> Result<()> {
+pub fn fragwatch(release: bool) -> Result<()> {
     let mut cargo = step::cargo();
     cargo.args(["build", "--package", "fragwatch"]);
     if release {

@@ -10,6 +10,7 @@ pub mod paths;
 pub mod setup;
 pub mod step;
 pub mod test;
+pub mod truth;
 pub mod vm;
 
 /// A wrong name on the command line; the exit code is 2.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Usage, build, demo, fixtures, kernels, setup, test, vm};
+use xtask::{Usage, build, demo, fixtures, kernels, setup, test, truth, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Sets up, builds, runs and tests fragwatch")]
@@ -24,6 +24,8 @@ enum Command {
     Test(test::Args),
     /// Run a scenario on every kernel and show what fragwatch saw there; fails unless all was seen
     Kernels(kernels::Args),
+    /// Compare what fragwatch says of labelled kernel logs with their labels
+    Truth(truth::Args),
     /// Run a scenario in a virtual machine beside fragwatch; exits as fragwatch does
     Vm(vm::Args),
     /// Make the unit tests' extracts of real kernels' type information and symbols anew
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Kernels(args) => kernels::run(&args),
+        Command::Truth(args) => truth::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Vm(args) => vm::command(&args),
         Command::Fixtures(args) => fixtures::run(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -15,7 +15,7 @@ pub struct Args {
     pub slow: bool,
 }
 
-/// Formatting, lints, unit tests, and the scenarios in virtual machines.
+/// Formatting, lints, unit tests, this machine's kernel, and the scenarios in virtual machines.
 pub fn run(args: &Args) -> Result<()> {
     setup::run()?;
     step::run("check the formatting", step::cargo().args(["fmt", "--all", "--check"]))?;
@@ -28,6 +28,16 @@ pub fn run(args: &Args) -> Result<()> {
     // Built here, where its progress can be seen; the tests find it done.
     build::fragwatch(true)?;
     build::guest()?;
+    // What it prints says what was skipped.
+    step::run_to_stdout(
+        "run the tests on this machine's kernel",
+        step::cargo().args(["test", "--package", "fragwatch-tests", "--test", "native"]).args([
+            "--",
+            "--ignored",
+            "--test-threads=1",
+            "--nocapture",
+        ]),
+    )?;
     // One machine at a time: a second would take the processor from what is timed.
     let mut machines = step::cargo();
     machines.args(["test", "--package", "fragwatch-tests", "--test", "vm"]);

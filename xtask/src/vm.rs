@@ -44,6 +44,9 @@ pub struct Args {
     /// Seconds after which the machine is killed
     #[arg(long, default_value_t = 300)]
     pub deadline: u64,
+    /// More for the kernel's command line, such as lockdown=integrity
+    #[arg(long, default_value = "")]
+    pub append: String,
     /// Arguments for fragwatch; `trace` unless given
     #[arg(last = true)]
     pub args: Vec<String>,
@@ -55,6 +58,8 @@ pub struct Request {
     pub kernel: String,
     /// One of [`scenario::SCENARIOS`].
     pub scenario: String,
+    /// What the kernel's command line ends with.
+    pub append: String,
     /// What fragwatch is called with.
     pub args: Vec<String>,
     /// How the node's cgroups are mounted.
@@ -128,6 +133,7 @@ impl Request {
         Self {
             kernel: kernel.to_owned(),
             scenario: scenario.to_owned(),
+            append: String::new(),
             args: vec!["trace".to_owned()],
             cgroups: Cgroups::V2,
             capabilities: None,
@@ -159,6 +165,7 @@ pub fn command(args: &Args) -> Result<ExitCode> {
     if args.cgroups == Cgroups::V1 {
         request.results += "-v1";
     }
+    request.append.clone_from(&args.append);
     request.colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     request.deadline = Duration::from_secs(args.deadline);
     // A wrong name is told before anything is installed or built.
@@ -217,6 +224,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
         image: kernel.image.clone(),
         initramfs: Some(initramfs),
         memory_mib: scenario.memory_mib,
+        append: request.append.clone(),
         accel: accel::choose(&kernel, observe)?,
         directory: directory.clone(),
     };

@@ -6,7 +6,9 @@
 //!   `compaction:mm_compaction_try_to_compact_pages` says for which allocation, and then one of
 //!   `mm_compaction_deferred` and `mm_compaction_begin` with `mm_compaction_end` comes for each
 //!   zone that it does not skip. So there is one result for each zone, not one for all; the
-//!   function's own is the largest of them.
+//!   function's own is the largest of them. Nothing says when the last zone is done: a task that
+//!   compacts by hand (vm.compact_memory) after it was in direct compaction is taken for being in
+//!   it still.
 use aya_ebpf::{
     EbpfContext,
     macros::{fentry, fexit, kprobe, kretprobe, tracepoint},

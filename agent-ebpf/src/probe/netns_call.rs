@@ -4,7 +4,8 @@
 //! `syscalls:sys_enter_*` and `sys_exit_*`. `setns` makes none. Calls of 32-bit programs have no
 //! tracepoints (`ARCH_TRACE_IGNORE_COMPAT_SYSCALLS`).
 //!
-//! The window is the whole call. A child of `clone` returns from it too, with another thread id.
+//! The window is the whole call, with `CLONE_VFORK` until the child has started its program. A child
+//! of `clone` returns from it too, with another thread id.
 use aya_ebpf::{
     EbpfContext,
     helpers::{bpf_probe_read_user, generated::bpf_get_current_task},

@@ -5,7 +5,7 @@
 //! Rule: it came back NULL, and either it was of order 0 or no zone in its reach had enough pages for
 //! it, with what it may take of the reserves (mm/page_alloc.c `__zone_watermark_ok`). Confidence is
 //! high if every zone stood below its `min` watermark, medium if zones were not seen whole. A zone
-//! above its `high` watermark speaks against it.
+//! above its `high` watermark speaks against it, and so do zones that are smaller than the block.
 use super::{
     Case, Cause, Remedy, Verdict,
     zones::{self, Reading},
@@ -36,6 +36,9 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
         return None;
     }
     if failure.zones.iter().any(Zone::has_plenty) {
+        return None;
+    }
+    if zones::too_small(allocation) {
         return None;
     }
     let below_min = failure.zones_complete

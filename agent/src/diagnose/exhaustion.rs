@@ -3,6 +3,7 @@
 //! Rules, each enough by itself:
 //! - An allocation that may wait came back NULL, and no zone in its reach had enough pages above
 //!   its watermark (`__zone_watermark_ok`).
+//!   It holds too for one that may not wait if these zones are smaller than the block altogether.
 //! - It was of order 0, which no block can be lacking for, and what was read of the zones does not
 //!   speak against it. Confidence is medium then.
 //! - The OOM killer was called for the node at order 0. It is called after an attempt that is held
@@ -43,7 +44,8 @@ fn failed(case: &Case, page_size: u64) -> Option<Verdict> {
     if case.errno.is_some_and(|errno| errno != libc::ENOMEM) {
         return None;
     }
-    if !allocation.gfp.traits?.direct_reclaim {
+    let too_small = zones::too_small(allocation);
+    if !allocation.gfp.traits?.direct_reclaim && !too_small {
         return None;
     }
     let failure = allocation.failure.as_ref()?;
@@ -56,6 +58,11 @@ fn failed(case: &Case, page_size: u64) -> Option<Verdict> {
     match zones::read(case, allocation) {
         Reading::Exhausted if failure.zones_complete => {
             because.extend(no_zone_had_pages(allocation, page_size));
+            if too_small {
+                because.push(
+                    "all of these zones are smaller than the block, whatever is free".to_owned(),
+                );
+            }
             doubts.extend(zones::doubt_about_nodes(allocation));
         }
         _ if order > 0 => return None,
@@ -77,10 +84,13 @@ fn killed(case: &Case, page_size: u64) -> Option<Verdict> {
     let oom = case.oom().filter(|oom| *oom.scope == OomScope::Node)?;
     let allocation = case.asked_for_kill();
     let mut doubts = case.gaps();
-    let mut because =
-        vec!["the OOM killer was called because the node's memory ran out".to_owned()];
+    let whose = if oom.bounded {
+        "the memory that a cpuset or memory policy allows"
+    } else {
+        "the node's memory"
+    };
+    let mut because = vec![format!("the OOM killer was called because {whose} ran out")];
     if oom.bounded {
-        because[0] = "the OOM killer was called because the memory that a cpuset or memory policy allows ran out".to_owned();
         doubts.push("which nodes that were".to_owned());
     }
     let zones = allocation.and_then(|a| a.failure.as_ref());
@@ -96,7 +106,7 @@ fn killed(case: &Case, page_size: u64) -> Option<Verdict> {
             return Some(verdict(case, because, doubts, None));
         }
         Some(0) => {
-            because.push("it was called at order 0, which no block can be lacking for".to_owned())
+            because.push("it was called at order 0, which no block can be lacking for".to_owned());
         }
         None => doubts.push(
             "the order that it was called for: above 0, fragmentation would do as well".to_owned(),

@@ -95,7 +95,9 @@ fn refused(case: &Case, log: &LogIncident) -> Option<Verdict> {
             "slab cache {cache} got no page, though order {} would do, and no page allocation failed: the charge to its memory cgroup did",
             slab.min_order.unwrap_or(0)
         ),
-        format!("the cache belongs to the cgroup {memcg}; {times} such failures were logged"),
+        format!(
+            "the cache belongs to the cgroup {memcg}; failures of its caches that were logged: {times}"
+        ),
     ];
     if case.oom().is_some_and(|oom| oom.page_fault) {
         because.push("the OOM kill that followed came of a page fault that got no memory (pagefault_out_of_memory), which a full cgroup causes as well as a full node".to_owned());

@@ -25,15 +25,15 @@ pub(super) fn behind(case: &Case, allocation: &Allocation) -> Option<String> {
     let asked = |name: &str| stack.iter().any(|frame| frame.function.as_deref() == Some(name));
     let old = case.kernel().is_some_and(|kernel| kernel.starts_with("3.10."));
     let cache_refused = case.log.is_some_and(|log| !log.slab_caches.is_empty());
-    let is_array =
-        asked("memcg_register_cache") || asked("memcg_update_cache_size") || old && cache_refused;
-    if !is_array || allocation.order < 3 {
+    let seen = asked("memcg_register_cache") || asked("memcg_update_cache_size");
+    if !(seen || old && cache_refused) || allocation.order < 3 {
         return None;
     }
     let (most, least) = (room(allocation.order), room(allocation.order) / 2);
     let alive = most / 4;
+    let behind = if seen { "behind it is" } else { "behind its size is most likely" };
     Some(format!(
-        "behind it is the growth of memory cgroup ids: for each new slab cache this kernel allocates 8 \
+        "{behind} the growth of memory cgroup ids: for each new slab cache this kernel allocates 8 \
          bytes per id that it has room for, and order {} means room for {least} to {most}, so at least \
          {alive} cgroups with kernel memory, alive or leaked",
         allocation.order

@@ -62,7 +62,7 @@ fn of_the_rest(case: &Case, page_size: u64, because: &mut Vec<String>, not_seen:
         let order = oom.order.map(|order| format!(" for order {order}")).unwrap_or_default();
         because.push(format!("the OOM killer was called{order}"));
         if let Some(allocation) = case.asked_for_kill() {
-            describe_zones(allocation, page_size, because, not_seen);
+            describe_zones(case, allocation, page_size, because, not_seen);
         }
         not_seen.push("whose memory ran out, and how far".to_owned());
     } else if let Some(failed) = case.log.and_then(|log| Some((log, log.vmalloc.first()?))) {
@@ -107,7 +107,7 @@ fn describe(
 ) {
     because.push(format!("an order-{} allocation came back NULL", allocation.order));
     because.extend(memcg_slots::behind(case, allocation));
-    describe_zones(allocation, page_size, because, not_seen);
+    describe_zones(case, allocation, page_size, because, not_seen);
     let zones = allocation.failure.iter().any(|failure| !failure.zones.is_empty());
     if case.log.is_some() && allocation.order > 0 && !zones {
         because.push("fragmentation and lack of memory both do that".to_owned());
@@ -115,6 +115,7 @@ fn describe(
 }
 
 fn describe_zones(
+    case: &Case,
     allocation: &Allocation,
     page_size: u64,
     because: &mut Vec<String>,
@@ -127,9 +128,13 @@ fn describe_zones(
     }
     if !failure.zones_complete {
         not_seen.push(
-            "all zones at the failure: the allocation's context was not known, or records of it \
-             were lost"
-                .to_owned(),
+            if case.log.is_some() {
+                "the zones at the failure: the log has no Mem-Info for it, or not all of it"
+            } else {
+                "all zones at the failure: the allocation's context was not known, or records of \
+                 it were lost"
+            }
+            .to_owned(),
         );
     }
 }

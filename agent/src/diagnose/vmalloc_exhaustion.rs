@@ -38,14 +38,13 @@ pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
     let log = case.log?;
     let said = log.vmalloc.iter().find(|failed| failed.lack == Lack::Addresses);
     let mut not_seen = case.gaps();
-    let failed = match said {
-        Some(failed) => failed,
-        None => {
-            let failed = log.vmalloc.first().filter(|failed| failed.lack == Lack::Unsaid)?;
-            log.memory.and_then(|memory| memory.ram).filter(|_| !too_large(log, failed))?;
-            not_seen.push("what was lacking: the line doesn't say it".to_owned());
-            failed
-        }
+    let failed = if let Some(failed) = said {
+        failed
+    } else {
+        let failed = log.vmalloc.first().filter(|failed| failed.lack == Lack::Unsaid)?;
+        log.memory.and_then(|memory| memory.ram).filter(|_| !too_large(log, failed))?;
+        not_seen.push("what was lacking: the line doesn't say it".to_owned());
+        failed
     };
     let amount = failed.bytes.map_or_else(|| "some".to_owned(), units::bytes);
     let mut because = vec![format!("vmalloc found no free range of addresses for {amount}")];

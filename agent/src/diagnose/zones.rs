@@ -66,6 +66,13 @@ fn of_access(from_log: bool, zones: &[Zone], order: u32, access: Access) -> Read
     }
 }
 
+/// Whether every zone in reach is smaller than the block, so that nothing could ever have made room.
+pub(super) fn too_small(allocation: &Allocation) -> bool {
+    let block = 1u64.checked_shl(allocation.order).unwrap_or(u64::MAX);
+    let zones = || allocation.failure.iter().flat_map(|failure| &failure.zones);
+    zones().next().is_some() && zones().all(|zone| zone.managed < block)
+}
+
 /// What bounds the nodes of an allocation, if that leaves a doubt about them.
 pub(super) fn doubt_about_nodes(allocation: &Allocation) -> Option<String> {
     let zones = &allocation.failure.as_ref()?.zones;

@@ -1,4 +1,5 @@
 //! Who puts programs in their places: the kernel, or in tests somebody who answers as one did.
+use std::io;
 
 /// Puts one program in one place. A refusal leaves nothing attached.
 pub trait Attacher {
@@ -59,6 +60,20 @@ pub enum AttachError {
          /sys/kernel/tracing"
     )]
     NoTracefs(String),
+    /// tracefs is root's alone.
+    #[error(
+        "could not look for {function} in /sys/kernel/tracing: {reason}; only root \
+         may, and who has CAP_DAC_READ_SEARCH"
+    )]
+    ClosedTracefs {
+        /// Which tracepoint.
+        function: String,
+        /// What the kernel answered.
+        reason: io::Error,
+    },
+    /// tracefs is there with nothing in it.
+    #[error("tracefs is empty, as lockdown=confidentiality leaves it, and has no {0}")]
+    EmptyTracefs(String),
     /// A tracepoint's record is not described as the programs read it.
     #[error("this kernel's BTF has no {0} as it is known")]
     NoRecord(&'static str),

@@ -1,5 +1,5 @@
 //! Putting one program in its place, by each way that the kernel has for it.
-use std::{error::Error, fs};
+use std::{error::Error, fs, path::Path};
 
 use aya::{
     Btf, Ebpf,
@@ -9,6 +9,7 @@ use aya::{
     },
     util::online_cpus,
 };
+use nix::sys::statfs::{TRACEFS_MAGIC, statfs};
 
 use super::attacher::{AttachError, Attacher};
 
@@ -105,9 +106,7 @@ impl Attacher for Running<'_> {
         event: &str,
     ) -> Result<(), AttachError> {
         let function = format!("{category}:{event}");
-        if !tracefs_is_mounted() {
-            return Err(AttachError::NoTracefs(function));
-        }
+        check_tracefs(&function)?;
         let program: &mut TracePoint = self.program(program)?;
         program
             .load()
@@ -143,9 +142,24 @@ fn refused(what: &'static str, function: &str, error: &ProgramError) -> AttachEr
     AttachError::Refused { what, function: function.to_owned(), reason }
 }
 
-/// Whether tracefs is where aya looks for it; one that may not be entered is there too.
-fn tracefs_is_mounted() -> bool {
-    ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"]
-        .iter()
-        .any(|path| !matches!(fs::exists(path), Ok(false)))
+/// Where aya looks for tracefs.
+const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+
+/// Says why a tracepoint can't be found, where that is not about this one.
+fn check_tracefs(function: &str) -> Result<(), AttachError> {
+    let function = function.to_owned();
+    let looked = TRACEFS.map(|directory| fs::exists(Path::new(directory).join("events")));
+    match looked {
+        [Ok(true), _] | [_, Ok(true)] => Ok(()),
+        [Err(reason), _] => Err(AttachError::ClosedTracefs { function, reason }),
+        // Only root may look into debugfs, be there a tracefs in it or not.
+        [Ok(false), _] if TRACEFS.iter().any(|directory| is_tracefs(directory)) => {
+            Err(AttachError::EmptyTracefs(function))
+        }
+        [Ok(false), _] => Err(AttachError::NoTracefs(function)),
+    }
+}
+
+fn is_tracefs(directory: &str) -> bool {
+    statfs(directory).is_ok_and(|found| found.filesystem_type() == TRACEFS_MAGIC)
 }

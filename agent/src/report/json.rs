@@ -122,9 +122,8 @@ impl<W: Write> Report for Json<W> {
     fn incident(&mut self, told: Told<Incident>) -> io::Result<()> {
         let i = told.what;
         let outcome = match i.allocation.outcome {
-            AllocationOutcome::Failed => "failed",
+            AllocationOutcome::Failed | AllocationOutcome::CalledOomKiller => "failed",
             AllocationOutcome::FellBack => "degraded",
-            AllocationOutcome::CalledOomKiller => "failed",
             // Without a stall it would be no incident.
             AllocationOutcome::Recovered | AllocationOutcome::Unknown => "stalled",
         };

@@ -46,7 +46,8 @@ pub struct Loss {
     pub other_events: u64,
     /// Of cgroups that were made: the ring was full.
     pub cgroup_events: u64,
-    /// Creations not followed: too many threads at once.
+    /// Creations not followed: too many threads at once, or a system call whose arguments could not
+    /// be read.
     pub untracked_creations: u64,
     /// Returns that were not seen: of creations, or of something inside one.
     pub unseen_returns: u64,

@@ -10,3 +10,4 @@ mod harness;
 mod healthy;
 mod observed;
 mod order6;
+mod tracepoints;

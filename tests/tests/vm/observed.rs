@@ -15,6 +15,7 @@ pub(crate) struct Scenario {
     args: &'static [&'static str],
     kernel: &'static str,
     cgroups: Cgroups,
+    append: &'static str,
     capabilities: Option<&'static str>,
     observed: OnceLock<Result<Observed, String>>,
 }
@@ -26,14 +27,16 @@ impl Scenario {
         results: &'static str,
         args: &'static [&'static str],
     ) -> Self {
+        let observed = OnceLock::new();
         Self {
             name,
             results,
             args,
             kernel: kernel::DEFAULT,
             cgroups: Cgroups::V2,
+            append: "",
             capabilities: None,
-            observed: OnceLock::new(),
+            observed,
         }
     }
 
@@ -52,6 +55,12 @@ impl Scenario {
     /// On a node with v1 cgroups.
     pub(crate) const fn with_v1_cgroups(mut self) -> Self {
         self.cgroups = Cgroups::V1;
+        self
+    }
+
+    /// The same with more on the kernel's command line.
+    pub(crate) const fn append(mut self, append: &'static str) -> Self {
+        self.append = append;
         self
     }
 }
@@ -77,6 +86,7 @@ impl Observed {
         let mut request = Request::new(scenario.kernel, scenario.name);
         request.cgroups = scenario.cgroups;
         request.args = scenario.args.iter().map(|arg| (*arg).to_owned()).collect();
+        scenario.append.clone_into(&mut request.append);
         scenario.results.clone_into(&mut request.results);
         request.capabilities = scenario.capabilities.map(str::to_owned);
         let run = vm::run(&request, &mut |_| {})?;

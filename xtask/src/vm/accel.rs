@@ -85,6 +85,7 @@ fn kvm_boots(kernel: &Kernel, directory: &Path) -> Result<bool> {
         image: kernel.image.clone(),
         initramfs: None,
         memory_mib: 256,
+        append: String::new(),
         accel: Accel::Kvm,
         directory,
     };

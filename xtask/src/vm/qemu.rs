@@ -15,6 +15,7 @@ use nix::sys::signal::Signal;
 
 use super::accel::Accel;
 
+const COMMAND_LINE: &str = "console=ttyS0 oops=panic panic=-1 log_buf_len=4M";
 const TAIL: usize = 30;
 const POWER_OFF: Duration = Duration::from_secs(10);
 
@@ -26,6 +27,8 @@ pub struct Boot {
     pub initramfs: Option<PathBuf>,
     /// The guest's memory.
     pub memory_mib: u32,
+    /// What the kernel's command line ends with.
+    pub append: String,
     /// Who runs the guest's instructions.
     pub accel: Accel,
     /// Where the console's text goes.
@@ -65,7 +68,7 @@ impl Machine {
             .args(["-smp", "2", "-m", &boot.memory_mib.to_string()])
             .arg("-kernel")
             .arg(&boot.image)
-            .args(["-append", "console=ttyS0 oops=panic panic=-1 log_buf_len=4M"])
+            .args(["-append", &format!("{COMMAND_LINE} {}", boot.append)])
             .args(["-serial", &format!("file:{}", console.display())])
             .args(["-chardev", "stdio,id=channel,signal=off", "-serial", "chardev:channel"]);
         if let Some(initramfs) = &boot.initramfs {

@@ -105,7 +105,7 @@ impl<W: Write> LogReport for LogJson<W> {
                 "cut_bytes": s.read.cut_bytes,
                 "undecodable_lines": s.read.undecodable_lines,
                 "compressed_tail_lost": s.read.compressed_tail_lost,
-                "binary": s.read.binary,
+                "binary_files": s.binary,
             },
         }))
     }

@@ -41,6 +41,8 @@ pub struct LogSummary {
     /// Reports of the kernel's of which the beginning is not in the log, so that they were left
     /// out.
     pub without_beginning: u64,
+    /// Logs that look like anything but text.
+    pub binary: u64,
     /// What was read, of all logs.
     pub read: Stats,
 }
@@ -66,7 +68,7 @@ impl LogSummary {
         read.cut_bytes += stats.cut_bytes;
         read.undecodable_lines += stats.undecodable_lines;
         read.compressed_tail_lost |= stats.compressed_tail_lost;
-        read.binary |= stats.binary;
+        self.binary += u64::from(stats.binary());
     }
 }
 
@@ -88,6 +90,18 @@ fn wall(time: &LogTime) -> Option<String> {
             format!("--{month:02}-{day:02}T{}", time.strftime("%H:%M:%S"))
         }
     })
+}
+
+/// The time of day for people.
+fn wall_for_people(time: &LogTime) -> Option<String> {
+    match time.wall? {
+        Wall::Yearless { month, day, time } => {
+            // Only to have the month's name: any year will do that has the day.
+            let date = jiff::civil::Date::new(2000, month, day).ok()?;
+            Some(date.to_datetime(time).strftime("%b %e %H:%M:%S").to_string())
+        }
+        _ => wall(time),
+    }
 }
 
 /// Whether the incident is a failure, or something that was survived or waited for.

@@ -1,7 +1,7 @@
 //! Incidents of logs for people: what happened, why, and what to do, top to bottom.
 use std::io::{self, Write};
 
-use super::{LogReport, LogSummary, ToldLog, outcome, wall};
+use super::{LogReport, LogSummary, ToldLog, outcome, wall_for_people};
 use crate::{
     allocation::Outcome,
     evidence::OomScope,
@@ -103,13 +103,11 @@ impl<W: Write> LogReport for LogText<W> {
         };
         skipped(s.unread, "could not be read, or not to the end");
         skipped(s.without_beginning, "reports left out: their beginning is not in the log");
+        skipped(s.binary, "look like anything but a log");
         skipped(read.cut_lines, "lines cut: they are too long");
         skipped(read.undecodable_lines, "lines with bytes that are no UTF-8");
         if read.compressed_tail_lost {
             lines.push(labelled("skipped", "the end of compressed data: it is cut or damaged"));
-        }
-        if read.binary {
-            lines.push(labelled("binary", "some of it does not look like a log"));
         }
         self.write(&lines)
     }
@@ -162,7 +160,7 @@ fn place(file: &str, i: &LogIncident) -> String {
         format!("lines {} to {}", i.lines.0, i.lines.1)
     };
     let time = i.time.as_ref().and_then(|time| {
-        wall(time)
+        wall_for_people(time)
             .or_else(|| time.boot.map(|boot| format!("{:.6} s after boot", boot.as_secs_f64())))
     });
     let host = i.host.as_deref().map(|host| format!(", {}", printable(host)));

@@ -1,7 +1,23 @@
-//! Kernel logs, from bytes to lines: whatever wrote the log, what comes out is a [`line::LogLine`]
-//! for each message line that stands near a trigger phrase.
-pub mod assemble;
+//! Kernel logs, from bytes to incidents.
+//!
+//! [`reader`] yields a [`line::LogLine`] for each message line that stands near a trigger phrase,
+//! whatever wrote the log: [`input`] unpacks and hands over blocks, [`window`] finds triggers in
+//! them and cuts out raw lines, [`assemble`] makes messages of those (it undoes what mail, JSON and
+//! the like did to them, with the help of the modules named after such). [`message`] reads what a
+//! line says, and [`gather`] puts together what is about the same failure.
+mod assemble;
+mod date;
+mod escape;
+mod export;
+pub mod gather;
+mod input;
+mod json;
 pub mod line;
+mod mail;
 pub mod message;
+mod payload;
+mod prefix;
 pub mod reader;
 pub mod trigger;
+mod window;
+mod wrap;

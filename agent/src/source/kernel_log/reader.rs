@@ -1,10 +1,15 @@
 //! Reads a log of any length in constant memory and yields the lines that stand near a trigger.
 use std::{
-    io::{self, BufRead, BufReader, Read},
-    time::Duration,
+    io::{self, Read},
+    time::{Duration, Instant},
 };
 
-use super::line::{LogLine, Origin};
+use super::{
+    assemble::Assembler,
+    input::{Blocks, Taken},
+    line::LogLine,
+    window::Window,
+};
 
 /// Why a log can't be read any further.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +42,25 @@ pub struct Stats {
     pub undecodable_lines: u64,
     /// The compressed data ends before its end, or is damaged there; what came before was used.
     pub compressed_tail_lost: bool,
-    /// It looks like anything but text.
-    pub binary: bool,
+    /// Of the first bytes, those that no text has.
+    odd_bytes: u32,
+}
+
+impl Stats {
+    /// How many bytes are looked at to tell text from anything else.
+    const SAMPLE: u64 = 4096;
+
+    /// Whether the input looks like anything but text.
+    pub fn binary(&self) -> bool {
+        u64::from(self.odd_bytes) * 10 > self.bytes.min(Self::SAMPLE)
+    }
+
+    /// Takes note of a block before it is counted.
+    fn see(&mut self, block: &[u8]) {
+        let sample = Self::SAMPLE.saturating_sub(self.bytes).min(block.len() as u64) as usize;
+        let odd = |byte: &&u8| **byte < 0x20 && !matches!(**byte, b'\n' | b'\r' | b'\t' | 0x1b);
+        self.odd_bytes += block[..sample].iter().filter(odd).count() as u32;
+    }
 }
 
 /// What [`Lines::next_timeout`] got.
@@ -54,31 +76,87 @@ pub enum Next {
     End,
 }
 
+/// How long a line that may go on in the next one is held back when nothing follows it.
+const HOLD: Duration = Duration::from_millis(50);
+
 /// The lines of a log that stand near a trigger phrase, in order.
 pub struct Lines {
-    input: Box<dyn BufRead + Send>,
+    blocks: Blocks,
+    window: Window,
+    assembler: Assembler,
     stats: Stats,
+    /// Whether there is anything left to read.
+    over: bool,
+    /// Why not; told after the lines that were read.
+    error: Option<ReadError>,
 }
 
 impl Lines {
-    /// Reads from a file, a pipe or memory. A line is yielded as soon as it is there.
+    /// Reads from a file, a pipe or memory, in a thread of its own. A line is yielded as soon as it
+    /// is there, or, if the next one could go on with it, within 50 ms.
     pub fn new(input: impl Read + Send + 'static) -> Self {
-        Self { input: Box::new(BufReader::new(input)), stats: Stats::default() }
+        Self {
+            blocks: Blocks::read(input),
+            window: Window::new(),
+            assembler: Assembler::default(),
+            stats: Stats::default(),
+            over: false,
+            error: None,
+        }
     }
 
     /// As [`Iterator::next`], but waits no longer than that: a caller that has gathered an incident
     /// can tell that the stream fell quiet and report it.
-    pub fn next_timeout(&mut self, _timeout: Duration) -> Next {
-        match self.next() {
-            Some(Ok(line)) => Next::Line(line),
-            Some(Err(error)) => Next::Failed(error),
-            None => Next::End,
-        }
+    pub fn next_timeout(&mut self, timeout: Duration) -> Next {
+        self.wait(Instant::now().checked_add(timeout))
     }
 
     /// What was read so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) -> Next {
+        loop {
+            if let Some(line) = self.assembler.pop() {
+                return Next::Line(line);
+            }
+            if let Some(raw) = self.window.pop() {
+                self.assembler.push(&raw, &mut self.stats);
+                continue;
+            }
+            if self.over {
+                return self.error.take().map_or(Next::End, Next::Failed);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // More is on its way if the last block ended within a line.
+            let held = self.assembler.waits() && self.window.between_lines();
+            let patience = if held { Some(left.map_or(HOLD, |left| left.min(HOLD))) } else { left };
+            match self.blocks.take(patience) {
+                Taken::Block(block) => {
+                    self.stats.see(&block);
+                    self.window.push(&block, &mut self.stats);
+                    self.blocks.give_back(block);
+                }
+                Taken::Quiet if held => self.assembler.end(),
+                Taken::Quiet => return Next::Quiet,
+                Taken::Failed(error) => {
+                    self.error = Some(error);
+                    self.end();
+                }
+                Taken::End => self.end(),
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.over = true;
+        self.stats.compressed_tail_lost = self.blocks.tail_lost();
+        self.window.end(&mut self.stats);
+        while let Some(raw) = self.window.pop() {
+            self.assembler.push(&raw, &mut self.stats);
+        }
+        self.assembler.end();
     }
 }
 
@@ -86,23 +164,11 @@ impl Iterator for Lines {
     type Item = Result<LogLine, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut raw = Vec::new();
-        match self.input.read_until(b'\n', &mut raw) {
-            Ok(0) => None,
-            Ok(_) => {
-                self.stats.lines += 1;
-                self.stats.bytes += raw.len() as u64;
-                Some(Ok(LogLine {
-                    first: self.stats.lines,
-                    last: self.stats.lines,
-                    time: None,
-                    caller: None,
-                    origin: Origin::Unknown,
-                    host: None,
-                    text: String::from_utf8_lossy(&raw).trim_end().to_owned(),
-                }))
-            }
-            Err(error) => Some(Err(ReadError::Io(error))),
+        match self.wait(None) {
+            Next::Line(line) => Some(Ok(line)),
+            Next::Failed(error) => Some(Err(error)),
+            // Without a deadline there is no quiet.
+            Next::Quiet | Next::End => None,
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Mask {
     pub raw: u32,
     /// Their names, which kernels print from 4.6 on; `None` also if the line is cut within them.
     pub names: Option<String>,
+    /// The line has no place for names: the kernel is older than 4.6.
+    pub before_names: bool,
 }
 
 /// The mask right after `key`: `0xd0`, `0x40dc0(GFP_KERNEL|__GFP_COMP)`, `0x0()`.
@@ -47,9 +49,10 @@ pub(super) fn mask(text: &str, key: &str) -> Option<Mask> {
     let hex = rest.strip_prefix("0x").unwrap_or(rest);
     let end = hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len());
     let raw = u32::from_str_radix(&hex[..end], 16).ok()?;
+    let before_names = !hex[end..].starts_with('(');
     let names = hex[end..].strip_prefix('(').and_then(|names| names.split_once(')'));
     let names = names.map(|(names, _)| names.trim()).filter(|names| !names.is_empty());
-    Some(Mask { raw, names: names.map(str::to_owned) })
+    Some(Mask { raw, names: names.map(str::to_owned), before_names })
 }
 
 /// Bytes that a task's name has at most (`TASK_COMM_LEN` without its NUL).
@@ -74,8 +77,10 @@ mod tests {
     #[test]
     fn masks_with_and_without_names() {
         let check = |text: &str, raw, names: Option<&str>| {
+            let before_names = !text.contains('(');
             let names = names.map(str::to_owned);
-            assert_eq!(mask(text, "mode:"), Some(Mask { raw, names }), "{text}");
+            let expected = Mask { raw, names, before_names };
+            assert_eq!(mask(text, "mode:"), Some(expected), "{text}");
         };
         check("mode:0x10c0d0", 0x10c0d0, None);
         check("mode:0x40dc0(GFP_KERNEL|__GFP_COMP), x", 0x40dc0, Some("GFP_KERNEL|__GFP_COMP"));

@@ -1,5 +1,5 @@
 //! From a line's text to what it says: one file per kind of message, for kernels from 2.6.32 to
-//! 7.x. Pure: a line is parsed by itself, what belongs together is for [`super::assemble`].
+//! 7.x. Pure: a line is parsed by itself, what belongs together is for [`super::gather`].
 pub mod allocation;
 mod container;
 pub mod field;

@@ -70,17 +70,20 @@ pub(super) fn parse(text: &str) -> Option<Slab> {
 }
 
 fn created(text: &str) -> Option<Slab> {
-    if let Some((call, error)) = text.split_once(") failed with error") {
-        let (_, name) = call.split_once("kmem_cache_create")?;
-        let (_, name) = name.split_once('(')?;
-        let errno = field::number(error, "-").and_then(|n| i32::try_from(n).ok());
-        return Some(Slab::CreateFailed { name: name.to_owned(), errno });
+    let error = |text: &str| field::number(text, "-").and_then(|n| i32::try_from(n).ok());
+    if let Some((call, rest)) = text.split_once(") failed with error ") {
+        // The line begins with it: source code that is quoted in a log has it in a string.
+        let (function, name) = call.split_once('(')?;
+        let plain = function.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        return (plain && function.contains("kmem_cache_create"))
+            .then(|| Slab::CreateFailed { name: name.to_owned(), errno: error(rest) });
     }
     // What precedes a panic.
-    let (_, rest) = text.split_once("Failed to create slab '")?;
-    let (name, error) = rest.rsplit_once('\'')?;
-    let errno = field::number(error, "-").and_then(|n| i32::try_from(n).ok());
-    Some(Slab::CreateFailed { name: name.to_owned(), errno })
+    let text = text.strip_prefix("Kernel panic - not syncing: ").unwrap_or(text);
+    let (function, rest) = text.split_once(": Failed to create slab '")?;
+    let (name, rest) = rest.rsplit_once('\'')?;
+    matches!(function, "kmem_cache_create" | "__kmem_cache_create_args")
+        .then(|| Slab::CreateFailed { name: name.to_owned(), errno: error(rest) })
 }
 
 /// The memory cgroup in the name of a cache of its own (kernels before 5.9): its id, if it stands
@@ -132,10 +135,23 @@ mod tests {
             ("kmem_cache_create(nf_conntrack_48971) failed with error -12", "nf_conntrack_48971"),
             ("__kmem_cache_create_args(a(b) failed with error -12", "a(b"),
             ("kmem_cache_create_usercopy(x) failed with error -12", "x"),
-            ("kmem_cache_create: Failed to create slab 'x'. Error -12", "x"),
+            (
+                "Kernel panic - not syncing: kmem_cache_create: Failed to create slab 'x'. Error -12",
+                "x",
+            ),
         ] {
             let expected = Slab::CreateFailed { name: name.to_owned(), errno: Some(12) };
             assert_eq!(parse(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn quoted_source_code_is_no_failure() {
+        for text in [
+            "printk(KERN_WARNING \"kmem_cache_create(%s) failed with error %d\",",
+            "panic(\"kmem_cache_create: Failed to create slab '%s'. Error %d\\n\",",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 

@@ -32,10 +32,10 @@ fn kernel(lines: &str) -> Vec<LogLine> {
 }
 
 fn read(lines: &[LogLine]) -> Vec<LogIncident> {
-    let mut assembler = Assembler::default();
-    let mut found: Vec<LogIncident> = lines.iter().flat_map(|line| assembler.push(line)).collect();
-    found.extend(assembler.flush());
-    assert!(assembler.is_idle());
+    let mut gatherer = Gatherer::default();
+    let mut found: Vec<LogIncident> = lines.iter().flat_map(|line| gatherer.push(line)).collect();
+    found.extend(gatherer.flush());
+    assert!(gatherer.is_idle());
     found
 }
 
@@ -120,12 +120,12 @@ fn a_second_heading_within_a_report_is_another_incident() {
 #[test]
 fn a_report_without_its_heading_is_left_out() {
     let (_, rest) = FAILURE.split_once('\n').expect("lines");
-    let mut assembler = Assembler::default();
+    let mut gatherer = Gatherer::default();
     let mut found: Vec<LogIncident> =
-        kernel(rest).iter().flat_map(|line| assembler.push(line)).collect();
-    found.extend(assembler.flush());
+        kernel(rest).iter().flat_map(|line| gatherer.push(line)).collect();
+    found.extend(gatherer.flush());
     assert_eq!(found, []);
-    assert_eq!(assembler.without_beginning(), 1);
+    assert_eq!(gatherer.without_beginning(), 1);
 }
 
 #[test]
@@ -245,11 +245,11 @@ fn many_reports_at_once_are_bounded() {
     let lines: Vec<String> = (0..500)
         .map(|n| format!("T{n}|task{n}: page allocation failure: order:1, mode:0x20"))
         .collect();
-    let mut assembler = Assembler::default();
+    let mut gatherer = Gatherer::default();
     let mut found = 0;
     for line in kernel(&lines.join("\n")) {
-        found += assembler.push(&line).len();
-        assert!(assembler.open.len() <= MAX_OPEN);
+        found += gatherer.push(&line).len();
+        assert!(gatherer.open.len() <= MAX_OPEN);
     }
-    assert_eq!(found + assembler.flush().len(), 500);
+    assert_eq!(found + gatherer.flush().len(), 500);
 }

@@ -4,19 +4,18 @@ use std::time::Duration;
 
 use super::{
     draft::{Draft, OomDraft, SlabDraft},
-    memory::{MemoryReport, Reach},
+    masks::{Masks, readings_of_first},
+    memory::Reach,
+    oom::{is_page_fault, memcg, oom_kills, scope},
 };
 use crate::{
     allocation::{Allocation, Outcome},
-    evidence::{Failure, OomKill, OomScope},
+    evidence::{Failure, OomScope},
     incident::{Buddyinfo, LogIncident, MemcgState, OomCall, SlabFailed, VmallocFailed},
-    kernel::{
-        gfp::{Gfp, GfpNames, Traits},
-        symbols::Frame,
-    },
+    kernel::{gfp::Gfp, symbols::Frame},
     source::kernel_log::{
         line::Caller,
-        message::{allocation::Header, field::Mask, oom::Constraint, trace::FrameLine},
+        message::{allocation::Header, oom::Constraint, trace::FrameLine},
     },
 };
 
@@ -35,7 +34,7 @@ pub(super) fn finish(
     let scope = oom.map(|oom| scope(oom, &draft.frames, &draft.memory));
     let oom_kills = oom_kills(oom, scope.as_ref(), &masks);
     let mut allocations: Vec<Allocation> =
-        draft.slab.iter().filter_map(|slab| masks.slab(slab)).collect();
+        draft.slab.iter().filter_map(|slab| self::slab(slab, &masks)).collect();
     if let Some(header) = &draft.header {
         allocations.extend(failed(header, &draft, &masks, page_size));
         // The page allocator's report is that of the slab's allocation.
@@ -66,9 +65,11 @@ pub(super) fn finish(
             .comm
             .clone()
             .or_else(|| victim.map(|(_, comm)| comm.clone()))
-            .or_else(|| named?.comm.clone()),
+            .or_else(|| named?.comm.clone())
+            // Where the kernel logged nothing, who says so is who failed.
+            .or_else(|| draft.containers.iter().find_map(|failure| failure.program.clone())),
         cgroup: cgroup(&draft),
-        readings: readings(&allocations),
+        readings: readings_of_first(&draft, kernel.as_deref()),
         allocations,
         vmalloc: draft
             .vmalloc
@@ -79,7 +80,7 @@ pub(super) fn finish(
                 lack: vmalloc.lack,
             })
             .collect(),
-        slab_failures: draft.slab.iter().map(|slab| masks.slab_failed(slab)).collect(),
+        slab_failures: draft.slab.iter().map(|slab| slab_failed(slab, &masks)).collect(),
         slab_caches: draft.caches.clone(),
         oom: oom.zip(scope).map(|(oom, scope)| OomCall {
             order: oom.order,
@@ -132,57 +133,6 @@ fn gaps(draft: &Draft) -> Vec<String> {
         gaps.push("the whole heading of the report: its line is cut".to_owned());
     }
     gaps
-}
-
-/// Before 4.4 watermarks were checked per order. `None` if the kernel isn't known.
-fn per_order_marks(kernel: Option<&str>) -> Option<bool> {
-    let mut numbers =
-        kernel?.trim_start_matches('v').split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
-    Some((numbers.next()?, numbers.next().unwrap_or(0)) < (4, 4))
-}
-
-struct Masks<'a> {
-    kernel: Option<&'a str>,
-}
-
-impl Masks<'_> {
-    fn gfp(&self, mask: &Mask) -> Gfp {
-        if let Some(names) = &mask.names
-            && let Some(traits) = Traits::from_names(names)
-        {
-            return Gfp { raw: mask.raw, flags: Some(names.clone()), traits: Some(traits) };
-        }
-        if let Some(names) = self.kernel.and_then(GfpNames::from_release) {
-            return names.decode(mask.raw);
-        }
-        // Whatever kernel it was: if all that it can mean says the same of the caller, that holds.
-        let mut traits = GfpNames::readings(mask.raw).into_iter().map(|(_, gfp)| gfp.traits);
-        let first = traits.next().flatten();
-        let agreed = first.filter(|_| traits.all(|other| other == first));
-        Gfp { raw: mask.raw, flags: None, traits: agreed }
-    }
-
-    /// The allocation behind a slab cache's failure. It is one of pages only where the page
-    /// allocator reports it itself; else the charge to a memory cgroup may have failed.
-    fn slab(&self, slab: &SlabDraft) -> Option<Allocation> {
-        let gfp = self.gfp(slab.mask.as_ref()?);
-        Some(allocation(gfp, slab.min_order?, Outcome::Failed, None))
-    }
-
-    fn slab_failed(&self, slab: &SlabDraft) -> SlabFailed {
-        SlabFailed {
-            cache: slab.name.clone(),
-            object_size: slab.object_size,
-            min_order: slab.min_order,
-            gfp: slab.mask.as_ref().map(|mask| self.gfp(mask)),
-            times: slab.times,
-        }
-    }
-
-    /// Whether the marks are those of kernels before 4.4: names of masks came with 4.6.
-    fn per_order_marks(&self, mask: &Mask) -> Option<bool> {
-        per_order_marks(self.kernel).or_else(|| mask.names.is_some().then_some(false))
-    }
 }
 
 fn allocation(gfp: Gfp, order: u32, outcome: Outcome, failure: Option<Failure>) -> Allocation {
@@ -277,76 +227,19 @@ fn stack(frames: &[FrameLine]) -> Vec<Frame> {
         .collect()
 }
 
-/// `pagefault_out_of_memory`: the mask is 0 and no allocation's.
-fn is_page_fault(oom: &OomDraft, frames: &[FrameLine]) -> bool {
-    oom.mask.as_ref().is_some_and(|mask| mask.raw == 0)
-        && frames.iter().any(|frame| frame.function.starts_with("pagefault_out_of_memory"))
+/// The allocation behind a slab cache's failure. It is one of pages only where the page
+/// allocator reports it itself; else the charge to a memory cgroup may have failed.
+fn slab(slab: &SlabDraft, masks: &Masks) -> Option<Allocation> {
+    let gfp = masks.gfp(slab.mask.as_ref()?);
+    Some(allocation(gfp, slab.min_order?, Outcome::Failed, None))
 }
 
-/// Functions that call the OOM killer for a memory cgroup.
-const MEMCG_CALLERS: &[&str] = &[
-    "mem_cgroup_out_of_memory",
-    "mem_cgroup_oom_synchronize",
-    "mem_cgroup_handle_oom",
-    "try_charge",
-];
-
-/// Whose memory ran out, by what the report says.
-fn scope(oom: &OomDraft, frames: &[FrameLine], memory: &MemoryReport) -> OomScope {
-    let summary = oom.summary.as_ref();
-    let memcg = || OomScope::Memcg(oom.memcg.path.clone());
-    match summary.and_then(|summary| summary.constraint) {
-        Some(Constraint::Memcg) => return memcg(),
-        Some(_) => return OomScope::Node,
-        None => {}
+fn slab_failed(slab: &SlabDraft, masks: &Masks) -> SlabFailed {
+    SlabFailed {
+        cache: slab.name.clone(),
+        object_size: slab.object_size,
+        min_order: slab.min_order,
+        gfp: slab.mask.as_ref().map(|mask| masks.gfp(mask)),
+        times: slab.times,
     }
-    let from_charge = frames
-        .iter()
-        .any(|frame| MEMCG_CALLERS.iter().any(|caller| frame.function.starts_with(caller)));
-    let says_memcg = summary.is_some_and(|summary| summary.oom_memcg.is_some())
-        || oom.has_memcg_lines
-        || oom.of_memcg == Some(true)
-        || from_charge;
-    if says_memcg {
-        memcg()
-    } else if summary.is_some_and(|summary| summary.global)
-        || oom.of_memcg == Some(false)
-        // Only a node's report has zones.
-        || memory.has_zones()
-    {
-        OomScope::Node
-    } else {
-        OomScope::Unknown
-    }
-}
-
-fn memcg(oom: &OomDraft, scope: Option<&OomScope>) -> MemcgState {
-    match scope {
-        Some(OomScope::Memcg(_)) => oom.memcg.clone(),
-        _ => MemcgState::default(),
-    }
-}
-
-fn oom_kills(oom: Option<&OomDraft>, scope: Option<&OomScope>, masks: &Masks) -> Vec<OomKill> {
-    let (Some(oom), Some(scope)) = (oom, scope) else { return Vec::new() };
-    let gfp = oom.mask.as_ref().map(|mask| masks.gfp(mask));
-    let kill = |pid: Option<u32>, comm: &str| OomKill {
-        pid,
-        comm: comm.to_owned(),
-        order: oom.order,
-        gfp: gfp.clone(),
-        scope: scope.clone(),
-    };
-    if !oom.victims.is_empty() {
-        return oom.victims.iter().map(|(pid, comm)| kill(Some(*pid), comm)).collect();
-    }
-    let named =
-        oom.summary.as_ref().and_then(|summary| Some((summary.pid, summary.comm.as_ref()?)));
-    named.map(|(pid, comm)| kill(pid, comm)).into_iter().collect()
-}
-
-/// What the first mask that isn't decoded can mean.
-fn readings(allocations: &[Allocation]) -> Vec<(String, Gfp)> {
-    let raw = allocations.iter().map(|a| &a.gfp).find(|gfp| gfp.flags.is_none()).map(|gfp| gfp.raw);
-    raw.map(GfpNames::readings).unwrap_or_default()
 }

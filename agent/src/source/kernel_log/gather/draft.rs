@@ -109,6 +109,20 @@ impl Draft {
         }
     }
 
+    /// Whether it is no more than this heading, without a time.
+    pub(super) fn is_quote_of(&self, header: &Header) -> bool {
+        let same = |own: &Header| {
+            (&own.comm, own.order, &own.mask) == (&header.comm, header.order, &header.mask)
+        };
+        self.begin.time.is_none()
+            && self.header.as_ref().is_some_and(same)
+            && self.pid.is_none()
+            && self.frames.is_empty()
+            && !self.memory.begun
+            && self.caches.is_empty()
+            && self.slab.is_empty()
+    }
+
     /// Its stack should begin with the page allocator's warning.
     pub(super) fn is_of_page_allocator(&self) -> bool {
         self.header.is_some() || !self.vmalloc.is_empty()

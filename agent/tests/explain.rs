@@ -1,0 +1,276 @@
+//! `fragwatch explain` on the logs of real incidents, and on input that is none.
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/incidents")
+}
+
+fn explain(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fragwatch"));
+    command.arg("explain").args(args).current_dir(fixtures());
+    command.env_remove("RUST_LOG").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+#[track_caller]
+fn run(args: &[&str]) -> Output {
+    explain(args).output().expect("the binary was built")
+}
+
+#[track_caller]
+fn text(args: &[&str]) -> String {
+    let output = run(args);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    String::from_utf8(output.stdout).expect("reports are UTF-8")
+}
+
+#[track_caller]
+fn json(args: &[&str]) -> Vec<Value> {
+    let mut all = vec!["--format", "json"];
+    all.extend(args);
+    let lines = text(&all);
+    lines.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect()
+}
+
+fn incidents(objects: &[Value]) -> Vec<&Value> {
+    objects.iter().filter(|object| object["type"] == "incident").collect()
+}
+
+/// What is said on standard input.
+#[track_caller]
+fn of_input(input: &[u8], args: &[&str]) -> Output {
+    let mut child = explain(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary was built");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || {
+        // It may end before it has read all.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().expect("it ends");
+    writer.join().expect("the writer ends");
+    output
+}
+
+const LOG_2017: &str = "2017-el7-order6-nf_conntrack.log";
+const LOG_2018: &str = "2018-el7-slub-memcg-kmem.log";
+const LOG_2019: &str = "2019-tke-order6-kubelet.log";
+const LOG_2022: &str = "2022-el7-order6-kmem_cache_create.log";
+const LOG_2023: &str = "2023-el7-memcg-ids-mkdir.log";
+
+#[test]
+fn incidents_in_text() {
+    for (name, args) in [
+        ("2017", vec![LOG_2017]),
+        ("2018", vec![LOG_2018]),
+        ("2018_kernel", vec![LOG_2018, "--kernel", "3.10.0-862.el7.x86_64"]),
+        ("2019", vec![LOG_2019, "2019-tke-order6-buddyinfo.txt"]),
+        ("2022", vec![LOG_2022]),
+        ("2022_buddyinfo", vec![LOG_2022, "2022-el7-order6-buddyinfo-bad.txt"]),
+        ("2023", vec![LOG_2023]),
+    ] {
+        insta::assert_snapshot!(format!("text_{name}"), text(&args));
+    }
+}
+
+#[test]
+fn incidents_in_json() {
+    for (name, args) in [
+        ("2017", vec![LOG_2017]),
+        ("2018", vec![LOG_2018]),
+        ("2019", vec![LOG_2019, "2019-tke-order6-buddyinfo.txt"]),
+        ("2022", vec![LOG_2022, "2022-el7-order6-buddyinfo-bad.txt"]),
+        ("2023", vec![LOG_2023]),
+    ] {
+        let objects = json(&args);
+        let lines: Vec<String> = objects
+            .iter()
+            .map(|object| serde_json::to_string_pretty(object).expect("it was JSON"))
+            .collect();
+        insta::assert_snapshot!(format!("json_{name}"), lines.join("\n"));
+    }
+}
+
+#[test]
+fn the_2017_incident_is_fragmentation_behind_which_ids_grew() {
+    let objects = json(&[LOG_2017]);
+    let [incident] = incidents(&objects)[..] else { panic!("{objects:?}") };
+    let allocation = &incident["allocations"][0];
+    assert_eq!(allocation["order"], 6);
+    assert_eq!(allocation["gfp"]["raw"], "0x10c0d0");
+    assert_eq!(allocation["gfp"]["flags"], "GFP_KERNEL|__GFP_COMP|__GFP_ZERO|__GFP_KMEMCG");
+    assert_eq!(allocation["site"], "memcg_register_cache");
+    let stack = allocation["stack"].as_array().expect("a stack");
+    assert_eq!(stack.last().and_then(Value::as_str), Some("copy_net_ns"));
+    assert_eq!(allocation["zone"]["free_kib"], 311_184);
+    assert_eq!(allocation["zone"]["largest_order"], 5);
+    assert_eq!(incident["kernel"], "3.10.0-514.el7.x86_64");
+    assert_eq!((&incident["comm"], &incident["pid"]), (&"exe".into(), &18_377.into()));
+    assert_eq!(incident["slab_caches"][0]["errno"], "ENOMEM");
+    let id = incident["container"]["id"].as_str().expect("a container");
+    assert!(id.starts_with("64bec16ba46d"));
+    let verdict = &incident["verdict"];
+    assert_eq!(verdict["cause"], "fragmentation");
+    assert_eq!(verdict["confidence"], "high");
+    assert!(verdict["because"].to_string().contains("growth of memory cgroup ids"));
+}
+
+#[test]
+fn the_2018_incident_is_a_cgroups_kernel_memory() {
+    let objects = json(&[LOG_2018]);
+    let [incident] = incidents(&objects)[..] else { panic!("{objects:?}") };
+    assert_eq!(incident["verdict"]["cause"], "memcg-limit");
+    let id = incident["container"]["id"].as_str().expect("a container");
+    assert!(id.starts_with("8aff71103b35"));
+    assert_eq!(incident["slab_failures"][0]["min_order"], 0);
+}
+
+#[test]
+fn a_buddyinfo_of_another_time_proves_nothing() {
+    for later in [
+        vec![],
+        vec!["2022-el7-order6-buddyinfo-bad.txt"],
+        vec!["2022-el7-order6-buddyinfo-good.txt"],
+    ] {
+        let mut args = vec![LOG_2022];
+        args.extend(&later);
+        let objects = json(&args);
+        let [incident] = incidents(&objects)[..] else { panic!("{objects:?}") };
+        assert_eq!(incident["allocations"][0]["order"], 6);
+        assert_eq!(incident["allocations"][0]["gfp"]["flags"], "GFP_KERNEL|__GFP_COMP|__GFP_ZERO");
+        assert_eq!(incident["verdict"]["cause"], "undetermined");
+        assert_eq!(incident["verdict"]["confidence"], "low");
+        if later == ["2022-el7-order6-buddyinfo-bad.txt"] {
+            let not_seen = incident["verdict"]["not_seen"].to_string();
+            assert!(not_seen.contains("13223 of order 6"), "{not_seen}");
+        }
+    }
+}
+
+#[test]
+fn the_2023_incident_is_used_up_ids_and_says_what_would_confirm_it() {
+    let objects = json(&[LOG_2023]);
+    let [incident] = incidents(&objects)[..] else { panic!("{objects:?}") };
+    assert_eq!(incident["verdict"]["cause"], "memcg-ids");
+    assert_ne!(incident["verdict"]["confidence"], "high");
+    assert!(incident["verdict"]["not_seen"].to_string().contains("/proc/cgroups"));
+}
+
+#[test]
+fn an_unknown_kernels_mask_is_told_raw_with_its_readings() {
+    let objects = json(&[LOG_2019]);
+    let found = incidents(&objects);
+    assert_eq!(found.len(), 2);
+    let incident = found[1];
+    assert_eq!(incident["allocations"][0]["gfp"]["raw"], "0x10c0d0");
+    assert_eq!(incident["allocations"][0]["gfp"]["flags"], Value::Null);
+    let readings = incident["gfp_readings"].to_string();
+    assert!(readings.contains("GFP_KERNEL|__GFP_COMP|__GFP_ZERO|__GFP_KMEMCG"), "{readings}");
+    assert_eq!(incident["container"]["pod"], "matchdataserver-1255064836-t4b2w");
+    let known = json(&["--kernel", "3.10.0-514.el7", LOG_2019]);
+    assert_eq!(
+        incidents(&known)[1]["allocations"][0]["gfp"]["flags"],
+        "GFP_KERNEL|__GFP_COMP|__GFP_ZERO|__GFP_KMEMCG"
+    );
+}
+
+#[test]
+fn other_reasons_are_never_fragmentation() {
+    for line in [
+        "docker: Error response from daemon: OCI runtime create failed: container_linux.go:380: starting container process caused: exec: \"nope\": executable file not found in $PATH: unknown.",
+        "runc run failed: unable to start container process: error during container init: error adding seccomp filter rule for syscall bdflush: permission denied",
+        "nsexec-1[77]: failed to unshare user namespace: Operation not permitted",
+        "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error mounting \"overlay\": no such device: unknown",
+        "Failed to start container: modprobe: FATAL: Module nf_conntrack not found in directory /lib/modules/6.1.0",
+        "failed to unshare remaining namespaces: No space left on device",
+        "cgroup: fork rejected by pids controller in /docker/7",
+    ] {
+        let output = of_input(format!("{line}\n").as_bytes(), &["--format", "json", "-"]);
+        assert_eq!(output.status.code(), Some(0), "{line}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let objects: Vec<Value> =
+            stdout.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+        for incident in incidents(&objects) {
+            let cause = incident["verdict"]["cause"].as_str().unwrap_or_default();
+            assert!(
+                ["not-memory", "namespace-limit", "pids-limit"].contains(&cause),
+                "{line}: {cause}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_is_found_in_nothing() {
+    for input in [&b""[..], b"\n\n", b"hello world\n", &[0; 5000], &[0xff; 5000]] {
+        let output = of_input(input, &[]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("nothing found in 1 log"),
+            "{output:?}"
+        );
+        let output = of_input(input, &["--format", "json", "-"]);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("\"found\":false"), "{output:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_the_rest_is_read() {
+    let output = run(&["no-such-file.log", LOG_2023, "."]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("no-such-file.log") && stderr.contains("directory"), "{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("MEMCG-IDS"), "{stdout}");
+}
+
+#[test]
+fn wrong_arguments() {
+    for args in [&["--kernel", "el7", LOG_2017][..], &["--format", "xml"], &["--no-such-thing"]] {
+        assert_eq!(run(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn names_drive_no_terminal() {
+    let hostile =
+        "\u{1b}[2Jx: page allocation failure: order:1, mode:0xcc0(GFP_KERNEL), nodemask=(null)\n";
+    let output = of_input(hostile.as_bytes(), &[]);
+    assert!(!output.stdout.contains(&0x1b), "{output:?}");
+    let output = of_input(hostile.as_bytes(), &["--format", "json"]);
+    assert!(!output.stdout.contains(&0x1b), "{output:?}");
+}
+
+/// A stream that falls quiet has said all: the incident is told while the pipe is still open.
+#[test]
+fn a_stream_is_told_as_it_happens() {
+    let log = fs::read(fixtures().join(LOG_2022)).expect("the fixture is there");
+    let mut child = explain(&["--format", "json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary was built");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(&log).and_then(|()| stdin.flush()).expect("it reads");
+    let begun = Instant::now();
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let first = lines.next().expect("a line").expect("UTF-8");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(first.contains("\"type\":\"incident\""), "{first}");
+    drop(stdin);
+    let last = lines.next().expect("a line").expect("UTF-8");
+    assert!(last.contains("\"type\":\"summary\""), "{last}");
+    assert!(child.wait().expect("it ends").success());
+}
