@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub mod bench;
 pub mod build;
 pub mod demo;
 pub mod fixtures;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Usage, build, demo, fixtures, kernels, setup, test, truth, vm};
+use xtask::{Usage, bench, build, demo, fixtures, kernels, setup, test, truth, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Sets up, builds, runs and tests fragwatch")]
@@ -18,6 +18,8 @@ enum Command {
     Setup,
     /// Build fragwatch into target/debug or target/release
     Build(build::Args),
+    /// Measure fragwatch beside what it is compared with; fails where it is too slow
+    Bench(bench::Args),
     /// Show, in a virtual machine, a container that can't be created and fragwatch's report
     Demo,
     /// Check formatting and lints, run all tests, those in virtual machines included
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
         Command::Build(args) => build::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Kernels(args) => kernels::run(&args),

@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use comfy_table::{ContentArrangement, presets};
 use serde_json::Value;
 
 use crate::{build, paths};
@@ -29,6 +30,8 @@ pub struct Args {
 
 /// Of the labels with confidence high so many must be right.
 const WANTED: f64 = 0.95;
+
+const HEAD: [&str; 7] = ["file", "expected", "given", "order", "gfp", "comm", "kernel"];
 
 /// Causes that are no lack of memory, which a label calls by one name.
 const NOT_MEMORY: &[&str] = &["not-memory", "namespace-limit", "pids-limit"];
@@ -259,16 +262,11 @@ impl Table {
     }
 
     fn print(&self) {
-        let head =
-            ["file", "expected", "given", "order", "gfp", "comm", "kernel"].map(str::to_owned);
-        let all = || std::iter::once(&head).chain(&self.rows);
-        let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..head.len()).map(width).collect();
-        for row in all() {
-            let cells: Vec<String> =
-                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-            println!("{}", cells.join("  ").trim_end());
-        }
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(HEAD).add_rows(&self.rows);
+        println!("{table}");
         println!();
         for confidence in ["high", "medium", "low"] {
             if let Some([right, acceptable, all]) = self.causes.get(confidence) {

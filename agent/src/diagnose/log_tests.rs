@@ -293,3 +293,14 @@ fn a_stall_is_no_failure() {
         Confidence::Low,
     );
 }
+
+#[test]
+fn a_page_fault_without_memory_while_there_was_plenty() {
+    let fault = |free, blocks: &str| {
+        kill(0, free, blocks, "CONSTRAINT_NONE")
+            .replace("gfp_mask=0xcc0(GFP_KERNEL)", "gfp_mask=0x0()")
+            .replace("asks+", "pagefault_out_of_memory+")
+    };
+    check(&fault(20_000, SMALL), Cause::MemcgLimit, Confidence::Low);
+    check(&fault(3000, "750*4kB (UME) 0*8kB"), Cause::Exhaustion, Confidence::High);
+}

@@ -1,8 +1,9 @@
 //! Memory cgroup ids: there are 65,535, one is held until the last page charged to its cgroup is
 //! gone, and without one no memory cgroup can be made.
 //!
-//! Rule: `mkdir` of a memory cgroup failed with the errno that the kernel gives then: ENOMEM on 3.10,
-//! ENOSPC on 5.10 and 6.1, EBUSY on 6.12 and later (mm/memcontrol.c `mem_cgroup_alloc`), and no
+//! Rule: `mkdir` of a memory cgroup failed with the errno that the kernel gives then (mm/memcontrol.c
+//! `mem_cgroup_alloc`): before 5.8 ENOMEM, or ENOSPC where another kind of id (3.15 to 4.6, ids of kernel
+//! memory accounting) is used up first; ENOSPC from 5.8 on; EBUSY from 6.12 on; and no
 //! allocation is known to have failed. Confidence is medium, as errno alone says little: only the
 //! count of cgroups decides, and low if the kernel is not known and the errno is EBUSY.
 use super::{Case, Cause, Confidence, Remedy, Verdict};
@@ -49,13 +50,13 @@ const OTHERS: &[&str] = &[
     "systemd",
 ];
 
-/// What mkdir answers on this kernel when ids are used up; `None` if the kernel isn't known.
-fn expected_errno(kernel: &str) -> Option<i32> {
+/// What mkdir can answer on this kernel when ids are used up; `None` if the kernel isn't known.
+fn expected_errnos(kernel: &str) -> Option<&'static [i32]> {
     let mut numbers = kernel.split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
     match (numbers.next()?, numbers.next()?) {
-        (..=3, _) => Some(libc::ENOMEM),
-        (5, 10) | (6, 1) => Some(libc::ENOSPC),
-        (6, 12..) | (7.., _) => Some(libc::EBUSY),
+        (..=4, _) | (5, ..=7) => Some(&[libc::ENOMEM, libc::ENOSPC]),
+        (5, _) | (6, ..=6) => Some(&[libc::ENOSPC]),
+        (6, 12..) | (7.., _) => Some(&[libc::EBUSY]),
         _ => None,
     }
 }
@@ -66,12 +67,14 @@ pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
         StartError::CgroupMkdir(path) => Some((path, failure.errno?)),
         _ => None,
     })?;
-    let hierarchy = path.strip_prefix("/sys/fs/cgroup/")?.split('/').next()?;
+    // systemd names the cgroup itself, without the hierarchy.
+    let hierarchy = path.strip_prefix("/sys/fs/cgroup/").unwrap_or_default();
+    let hierarchy = hierarchy.split('/').next().unwrap_or_default();
     if OTHERS.contains(&hierarchy) || case.decisive().is_some() {
         return None;
     }
-    let expected = case.kernel().and_then(expected_errno);
-    if expected.is_some_and(|expected| expected != number) {
+    let expected = case.kernel().and_then(expected_errnos);
+    if expected.is_some_and(|expected| !expected.contains(&number)) {
         return None;
     }
     if expected.is_none() && ![libc::ENOMEM, libc::ENOSPC, libc::EBUSY].contains(&number) {
@@ -80,7 +83,7 @@ pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
     let mut because = vec![format!("mkdir {path} failed with {}", errno::name(number))];
     because.push(match expected {
         Some(_) => "this kernel answers so when all memory cgroup ids are used up".to_owned(),
-        None => "kernels answer so when all memory cgroup ids are used up: ENOMEM on 3.10, ENOSPC on 5.10, EBUSY from 6.12 on".to_owned(),
+        None => "kernels answer so when all memory cgroup ids are used up: ENOMEM or ENOSPC before 5.8, ENOSPC from 5.8 on, EBUSY from 6.12 on".to_owned(),
     });
     because.push("no allocation was logged to have failed".to_owned());
     let mut not_seen = case.gaps();

@@ -4,6 +4,8 @@
 //! Rules, each enough by itself:
 //! - A charge failed while the container was created (mm/memcontrol.c `try_charge`).
 //! - The OOM killer was called for a memory cgroup.
+//! - The OOM killer was called for a page fault that got no memory, and a zone that it could use had
+//!   plenty: something else refused it, most likely a charge. Confidence is low.
 //! - A slab cache that belongs to a memory cgroup, as its name says (`dentry(158:<cgroup>)`, kernels
 //!   before 5.9), got no page, and the page allocator reported no failure: then the charge failed.
 //!   Confidence is medium, as usage and limit are not printed.
@@ -38,7 +40,10 @@ const NO_HELP: &[&str] =
 
 /// The verdict, if one of the rules holds.
 pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
-    charged(case).or_else(|| killed(case)).or_else(|| case.log.and_then(|log| refused(case, log)))
+    charged(case)
+        .or_else(|| killed(case))
+        .or_else(|| case.log.and_then(|log| refused(case, log)))
+        .or_else(|| faulted(case))
 }
 
 fn charged(case: &Case) -> Option<Verdict> {
@@ -108,6 +113,23 @@ fn refused(case: &Case, log: &LogIncident) -> Option<Verdict> {
     let mut doubts = case.gaps();
     doubts.push("the cgroup's usage and limits, of kernel memory too; if nothing alive holds that memory, the kernel leaks it (kmem-leak), as 3.10 is known to".to_owned());
     Some(verdict(because, doubts))
+}
+
+/// A page fault that got no memory though there was plenty.
+fn faulted(case: &Case) -> Option<Verdict> {
+    let oom = case.oom().filter(|oom| oom.page_fault && *oom.scope == OomScope::Node)?;
+    let failure = case.asked_for_kill()?.failure.as_ref()?;
+    failure.zones.iter().find(|zone| zone.has_plenty())?;
+    let because = vec![
+        "the OOM killer was called for a page fault that got no memory (pagefault_out_of_memory)"
+            .to_owned(),
+        "the node had plenty: something else refused it, most likely the charge to a memory cgroup"
+            .to_owned(),
+    ];
+    let mut doubts = case.gaps();
+    doubts.push("what refused it: the mask and the order that are printed are not its".to_owned());
+    let order = oom.order.unwrap_or(0);
+    (order == 0).then(|| Verdict { confidence: Confidence::Low, ..verdict(because, doubts) })
 }
 
 fn verdict(because: Vec<String>, doubts: Vec<String>) -> Verdict {

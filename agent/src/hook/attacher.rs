@@ -1,5 +1,4 @@
 //! Who puts programs in their places: the kernel, or in tests somebody who answers as one did.
-use std::io;
 
 /// Puts one program in one place. A refusal leaves nothing attached.
 pub trait Attacher {
@@ -69,7 +68,7 @@ pub enum AttachError {
         /// Which tracepoint.
         function: String,
         /// What the kernel answered.
-        reason: io::Error,
+        reason: std::io::Error,
     },
     /// tracefs is there with nothing in it.
     #[error("tracefs is empty, as lockdown=confidentiality leaves it, and has no {0}")]

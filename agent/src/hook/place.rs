@@ -129,19 +129,6 @@ impl Attacher for Running<'_> {
     }
 }
 
-/// The kernel's answer without the verifier's log, which goes to the debug log.
-fn refused(what: &'static str, function: &str, error: &ProgramError) -> AttachError {
-    log::debug!("{what} on {function}: {error:?}");
-    let mut reason = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        reason = inner.to_string();
-        source = inner.source();
-    }
-    let reason = reason.lines().next().unwrap_or_default().to_owned();
-    AttachError::Refused { what, function: function.to_owned(), reason }
-}
-
 /// Where aya looks for tracefs.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
@@ -162,4 +149,17 @@ fn check_tracefs(function: &str) -> Result<(), AttachError> {
 
 fn is_tracefs(directory: &str) -> bool {
     statfs(directory).is_ok_and(|found| found.filesystem_type() == TRACEFS_MAGIC)
+}
+
+/// The kernel's answer without the verifier's log, which goes to the debug log.
+fn refused(what: &'static str, function: &str, error: &ProgramError) -> AttachError {
+    log::debug!("{what} on {function}: {error:?}");
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        reason = inner.to_string();
+        source = inner.source();
+    }
+    let reason = reason.lines().next().unwrap_or_default().to_owned();
+    AttachError::Refused { what, function: function.to_owned(), reason }
 }

@@ -13,9 +13,9 @@ pub(crate) struct Scenario {
     name: &'static str,
     results: &'static str,
     args: &'static [&'static str],
+    append: &'static str,
     kernel: &'static str,
     cgroups: Cgroups,
-    append: &'static str,
     capabilities: Option<&'static str>,
     observed: OnceLock<Result<Observed, String>>,
 }
@@ -28,22 +28,9 @@ impl Scenario {
         args: &'static [&'static str],
     ) -> Self {
         let observed = OnceLock::new();
-        Self {
-            name,
-            results,
-            args,
-            kernel: kernel::DEFAULT,
-            cgroups: Cgroups::V2,
-            append: "",
-            capabilities: None,
-            observed,
-        }
-    }
-
-    /// On another kernel; its results lie in a directory of that kernel's.
-    pub(crate) const fn on(mut self, kernel: &'static str) -> Self {
-        self.kernel = kernel;
-        self
+        let (kernel, cgroups) = (kernel::DEFAULT, Cgroups::V2);
+        let capabilities = None;
+        Self { name, results, args, append: "", kernel, cgroups, capabilities, observed }
     }
 
     /// fragwatch runs as an unprivileged user with these alone.
@@ -52,15 +39,21 @@ impl Scenario {
         self
     }
 
-    /// On a node with v1 cgroups.
-    pub(crate) const fn with_v1_cgroups(mut self) -> Self {
-        self.cgroups = Cgroups::V1;
+    /// With more on the kernel's command line.
+    pub(crate) const fn append(mut self, append: &'static str) -> Self {
+        self.append = append;
         self
     }
 
-    /// The same with more on the kernel's command line.
-    pub(crate) const fn append(mut self, append: &'static str) -> Self {
-        self.append = append;
+    /// On another kernel; its results lie in a directory of that kernel's.
+    pub(crate) const fn on(mut self, kernel: &'static str) -> Self {
+        self.kernel = kernel;
+        self
+    }
+
+    /// On a node with v1 cgroups.
+    pub(crate) const fn with_v1_cgroups(mut self) -> Self {
+        self.cgroups = Cgroups::V1;
         self
     }
 }

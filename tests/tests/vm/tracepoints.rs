@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use crate::observed::{Observed, Scenario};
 
-static ORDER6: Scenario = Scenario::new(
-    "order6",
-    "order6-tracepoint",
-    &["trace", "--format", "json", "--attach", "tracepoint"],
-);
+const fn order6() -> Scenario {
+    let args = &["trace", "--format", "json", "--attach", "tracepoint"];
+    Scenario::new("order6", "order6-tracepoint", args)
+}
+
+static ORDER6: Scenario = order6();
 
 static INTEGRITY: Scenario =
     Scenario::new("fallback", "fallback-integrity", &["trace", "--format", "json"])
@@ -29,14 +30,12 @@ fn says(list: &Value, what: &str) -> bool {
     sentences.iter().filter_map(Value::as_str).any(|sentence| sentence.contains(what))
 }
 
-#[test]
-#[ignore = "boots a VM; run by cargo xtask test"]
-fn tracepoints_show_the_creation_that_failed() {
-    ORDER6.assert_complete();
-    let creation = *ORDER6.creations_that("failed").last().expect("a creation failed");
+fn shows_the_creation_that_failed(run: &Observed) {
+    run.assert_complete();
+    let creation = *run.creations_that("failed").last().expect("a creation failed");
     assert_eq!(creation["errno"], "ENOMEM", "{creation:#}");
     assert_eq!(creation["comm"], "runc:[1:CHILD]", "{creation:#}");
-    let failed = *ORDER6.containers("failed").last().expect("the scenario ends with a failure");
+    let failed = *run.containers("failed").last().expect("the scenario ends with a failure");
     assert_eq!(creation["container"]["id"], failed, "{creation:#}");
     assert!(creation["stall_us"].as_u64() > Some(0), "{creation:#}");
 
@@ -50,13 +49,11 @@ fn tracepoints_show_the_creation_that_failed() {
     assert_eq!(large["outcome"], "unknown", "{large:#}");
 }
 
-#[test]
-#[ignore = "boots a VM; run by cargo xtask test"]
-fn tracepoints_carry_no_cause_and_say_what_is_missing() {
-    for line in &ORDER6.json {
+fn carries_no_cause_and_says_what_is_missing(run: &Observed) {
+    for line in &run.json {
         assert_ne!(line["verdict"]["cause"], "fragmentation", "{line:#}");
     }
-    let creation = *ORDER6.creations_that("failed").last().expect("a creation failed");
+    let creation = *run.creations_that("failed").last().expect("a creation failed");
     let verdict = &creation["verdict"];
     assert_ne!(verdict["confidence"], "high", "{verdict:#}");
     assert!(says(&verdict["because"], "order-6"), "{verdict:#}");
@@ -64,7 +61,19 @@ fn tracepoints_carry_no_cause_and_say_what_is_missing() {
     for unseen in ["failed allocations", "the same system call asked for mount", "subsystem"] {
         assert!(says(&verdict["not_seen"], unseen), "{unseen}: {verdict:#}");
     }
-    assert_eq!(ORDER6.summary()["outside"]["failures"], Value::Null);
+    assert_eq!(run.summary()["outside"]["failures"], Value::Null);
+}
+
+#[test]
+#[ignore = "boots a VM; run by cargo xtask test"]
+fn tracepoints_show_the_creation_that_failed() {
+    shows_the_creation_that_failed(&ORDER6);
+}
+
+#[test]
+#[ignore = "boots a VM; run by cargo xtask test"]
+fn tracepoints_carry_no_cause_and_say_what_is_missing() {
+    carries_no_cause_and_says_what_is_missing(&ORDER6);
 }
 
 #[test]
@@ -104,4 +113,35 @@ fn lockdown_confidentiality_ends_in_a_sentence() {
     assert_eq!(said.len(), 1, "{said:#?}");
     assert!(said[0].contains("lockdown=confidentiality"), "{said:#?}");
     assert!(!said[0].contains("not mounted"), "tracefs is mounted: {said:#?}");
+}
+
+mod slow {
+    use super::{
+        Scenario, carries_no_cause_and_says_what_is_missing, order6, shows_the_creation_that_failed,
+    };
+
+    static ON_5_10: Scenario = order6().on("5.10");
+    static ON_6_1: Scenario = order6().on("6.1");
+    static ON_7_2: Scenario = order6().on("7.2");
+
+    #[test]
+    #[ignore = "boots a VM; run by cargo xtask test --slow"]
+    fn tracepoints_show_the_same_on_5_10() {
+        shows_the_creation_that_failed(&ON_5_10);
+        carries_no_cause_and_says_what_is_missing(&ON_5_10);
+    }
+
+    #[test]
+    #[ignore = "boots a VM; run by cargo xtask test --slow"]
+    fn tracepoints_show_the_same_on_6_1() {
+        shows_the_creation_that_failed(&ON_6_1);
+        carries_no_cause_and_says_what_is_missing(&ON_6_1);
+    }
+
+    #[test]
+    #[ignore = "boots a VM; run by cargo xtask test --slow"]
+    fn tracepoints_show_the_same_on_7_2() {
+        shows_the_creation_that_failed(&ON_7_2);
+        carries_no_cause_and_says_what_is_missing(&ON_7_2);
+    }
 }

@@ -100,7 +100,8 @@ impl Assembler {
         self.finish(Pending { first, last, prefix, quote: String::new(), text, width: 0 });
     }
 
-    fn flush(&mut self) {
+    /// Waits no longer for what may follow the last message.
+    pub(super) fn flush(&mut self) {
         if let Some(pending) = self.pending.take() {
             self.finish(pending);
         }
@@ -184,7 +185,8 @@ impl Assembler {
     /// A message from a JSON object.
     fn object(&mut self, first: u64, last: u64, message: json::Message) {
         let json::Message { mut prefix, mut text, raw } = message;
-        if raw {
+        // Prefixes stand at the beginning of the first record.
+        if raw && self.partial.is_none() {
             let (inner, rest) = Prefix::take(&text);
             prefix.time.refine(inner.time);
             prefix.caller = inner.caller;
@@ -249,6 +251,9 @@ impl Assembler {
                 let (inner, unwrapped) = payload::unwrap(line);
                 text = unwrapped;
                 time.refine(inner.unwrap_or_default());
+                if text.trim().is_empty() {
+                    continue;
+                }
             }
             self.out.push_back(LogLine {
                 first,

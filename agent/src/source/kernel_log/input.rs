@@ -25,11 +25,23 @@ const QUEUE: usize = 3;
 /// How many times over an input may be compressed.
 const MAX_DEPTH: u32 = 2;
 
-/// What a thread reads from an input, block by block.
+/// Reads an input block by block: in the caller's thread as long as it can wait, and in one of its
+/// own from the moment when it can't.
 pub(super) struct Blocks {
-    blocks: Receiver<Result<Vec<u8>, ReadError>>,
-    used: SyncSender<Vec<u8>>,
+    reading: Reading,
     tail_lost: Arc<AtomicBool>,
+}
+
+enum Reading {
+    /// Not looked at yet.
+    Closed(Source),
+    /// With a block to fill.
+    Here(Source, Vec<u8>),
+    Elsewhere {
+        blocks: Receiver<Result<Vec<u8>, ReadError>>,
+        used: SyncSender<Vec<u8>>,
+    },
+    Over,
 }
 
 /// What there is to take.
@@ -41,44 +53,66 @@ pub(super) enum Taken {
 }
 
 impl Blocks {
-    /// Begins to read. The thread ends with the input, or when this is dropped and the read that
-    /// it waits for returns.
-    pub(super) fn read(source: impl Read + Send + 'static) -> Self {
-        let (sender, blocks) = mpsc::sync_channel(QUEUE);
-        let (used, reuse) = mpsc::sync_channel(QUEUE + 2);
-        let tail_lost = Arc::new(AtomicBool::new(false));
-        let lost = Arc::clone(&tail_lost);
-        thread::spawn(move || {
-            let end = match open(Box::new(source), &lost, 0) {
-                Ok(mut input) => hand_over(&mut *input, &sender, &reuse),
-                Err(error) => Some(error),
-            };
-            if let Some(error) = end {
-                // Nobody to tell if the receiver is gone.
-                let _ = sender.send(Err(error));
-            }
-        });
-        Self { blocks, used, tail_lost }
+    pub(super) fn new(source: impl Read + Send + 'static) -> Self {
+        let reading = Reading::Closed(Box::new(source));
+        Self { reading, tail_lost: Arc::new(AtomicBool::new(false)) }
     }
 
-    /// The next block; waits for it as long as told, or as long as it takes.
+    /// The next block; waits for it as long as told, or as long as it takes. After a failure comes
+    /// the end.
     pub(super) fn take(&mut self, timeout: Option<Duration>) -> Taken {
-        let got = match timeout {
-            Some(timeout) => self.blocks.recv_timeout(timeout),
-            None => self.blocks.recv().map_err(RecvTimeoutError::from),
+        let Some(timeout) = timeout else { return self.wait() };
+        self.reading = match std::mem::replace(&mut self.reading, Reading::Over) {
+            Reading::Closed(source) => {
+                let lost = Arc::clone(&self.tail_lost);
+                elsewhere(move || open(source, &lost, 0))
+            }
+            Reading::Here(source, _) => elsewhere(move || Ok(source)),
+            other => other,
         };
-        match got {
-            Ok(Ok(block)) => Taken::Block(block),
-            Ok(Err(error)) => Taken::Failed(error),
-            Err(RecvTimeoutError::Timeout) => Taken::Quiet,
-            Err(RecvTimeoutError::Disconnected) => Taken::End,
+        let Reading::Elsewhere { blocks, .. } = &self.reading else { return Taken::End };
+        blocks.recv_timeout(timeout).map_or_else(
+            |error| match error {
+                RecvTimeoutError::Timeout => Taken::Quiet,
+                RecvTimeoutError::Disconnected => Taken::End,
+            },
+            Taken::from,
+        )
+    }
+
+    fn wait(&mut self) -> Taken {
+        loop {
+            match std::mem::replace(&mut self.reading, Reading::Over) {
+                Reading::Over => return Taken::End,
+                Reading::Closed(source) => match open(source, &self.tail_lost, 0) {
+                    Ok(source) => self.reading = Reading::Here(source, Vec::new()),
+                    Err(error) => return Taken::Failed(error),
+                },
+                Reading::Here(mut source, block) => match fill(&mut *source, block) {
+                    Ok(block) if block.is_empty() => return Taken::End,
+                    Ok(block) => {
+                        self.reading = Reading::Here(source, Vec::new());
+                        return Taken::Block(block);
+                    }
+                    Err(error) => return Taken::Failed(error),
+                },
+                Reading::Elsewhere { blocks, used } => {
+                    let taken = blocks.recv().map_or(Taken::End, Taken::from);
+                    self.reading = Reading::Elsewhere { blocks, used };
+                    return taken;
+                }
+            }
         }
     }
 
     /// Gives a block back, to be filled again.
-    pub(super) fn give_back(&self, block: Vec<u8>) {
-        // If the thread has enough of them, or has ended, this one is freed.
-        let _ = self.used.try_send(block);
+    pub(super) fn give_back(&mut self, used_block: Vec<u8>) {
+        match &mut self.reading {
+            Reading::Here(_, block) => *block = used_block,
+            // If the thread has enough of them, or has ended, this one is freed.
+            Reading::Elsewhere { used, .. } => drop(used.try_send(used_block)),
+            Reading::Closed(_) | Reading::Over => {}
+        }
     }
 
     /// Whether compressed data ended too early, or was damaged.
@@ -87,25 +121,51 @@ impl Blocks {
     }
 }
 
+impl From<Result<Vec<u8>, ReadError>> for Taken {
+    fn from(block: Result<Vec<u8>, ReadError>) -> Self {
+        block.map_or_else(Self::Failed, Self::Block)
+    }
+}
+
+/// Reads in a thread. It ends with the input, or when nobody wants its blocks any more and the read
+/// that it waits for returns.
+fn elsewhere(open: impl FnOnce() -> Result<Source, ReadError> + Send + 'static) -> Reading {
+    let (sender, blocks) = mpsc::sync_channel(QUEUE);
+    let (used, reuse) = mpsc::sync_channel(QUEUE + 2);
+    thread::spawn(move || {
+        let end = open().and_then(|mut source| hand_over(&mut *source, &sender, &reuse));
+        if let Err(error) = end {
+            // Nobody to tell if the receiver is gone.
+            let _ = sender.send(Err(error));
+        }
+    });
+    Reading::Elsewhere { blocks, used }
+}
+
 fn hand_over(
-    input: &mut dyn Read,
+    source: &mut dyn Read,
     sender: &SyncSender<Result<Vec<u8>, ReadError>>,
     reuse: &Receiver<Vec<u8>>,
-) -> Option<ReadError> {
+) -> Result<(), ReadError> {
     loop {
-        let mut block = reuse.try_recv().unwrap_or_default();
-        block.resize(BLOCK, 0);
-        // One read, so that what a pipe has is handed over at once.
-        match input.read(&mut block) {
-            Ok(0) => return None,
+        let block = fill(source, reuse.try_recv().unwrap_or_default())?;
+        if block.is_empty() || sender.send(Ok(block)).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Fills a block with one read, so that what a pipe has is there at once. Empty at the end.
+fn fill(source: &mut dyn Read, mut block: Vec<u8>) -> Result<Vec<u8>, ReadError> {
+    block.resize(BLOCK, 0);
+    loop {
+        match source.read(&mut block) {
             Ok(n) => {
                 block.truncate(n);
-                if sender.send(Ok(block)).is_err() {
-                    return None;
-                }
+                return Ok(block);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Some(ReadError::Io(error)),
+            Err(error) => return Err(ReadError::Io(error)),
         }
     }
 }

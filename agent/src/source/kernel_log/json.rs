@@ -41,6 +41,8 @@ fn of_object(object: &Map<String, Value>) -> Option<Message> {
         return Some(Message { prefix, text: message, raw: false });
     }
     let mut message = get(&["log", "message", "msg", "MSG", "@message"])?;
+    // Docker's, which cuts what is longer than 16 KiB.
+    prefix.partial = object.contains_key("stream") && !message.ends_with('\n');
     if let Some(error) = get(&["error", "err"]) {
         message = format!("{} error={error}", message.trim_end());
     }

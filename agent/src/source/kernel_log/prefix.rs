@@ -81,10 +81,7 @@ impl Prefix {
             self.time.refine(time);
             self.kernel();
             // journalctl -o short-monotonic.
-            if let Some((host, origin)) = maybe(input, host_and_name) {
-                self.host = Some(host.to_owned());
-                self.origin = origin;
-            }
+            self.source(input, false);
             return true;
         }
         if let Some(caller) = spaced(input, caller) {
@@ -121,6 +118,15 @@ impl Prefix {
         if !dated.is_empty() && !dated.starts_with([' ', ':', '\t']) {
             return false;
         }
+        let stamp = &input[..input.len() - dated.len()];
+        let zoned = matches!(wall, Some(Wall::Timestamp(_)));
+        // dmesg --time-format iso is the one that has both.
+        if zoned && stamp.contains(',') {
+            self.kernel();
+            *input = dated.strip_prefix(' ').unwrap_or(dated);
+            self.wall(wall);
+            return true;
+        }
         *input = dated;
         self.wall(wall);
         let _: Found<_> = space0.parse_next(input);
@@ -131,13 +137,34 @@ impl Prefix {
         }
         // journalctl -o short-full names zones; not every name is a number.
         let zone = terminated(take_while(3..=5, |c: char| c.is_ascii_uppercase()), ' ');
-        let behind_zone =
-            preceded(opt(zone), alt((host_and_name.map(|(h, o)| (Some(h), o)), name)));
-        let found = alt((name, host_and_name.map(|(h, o)| (Some(h), o)), behind_zone));
-        if let Some((host, origin)) = maybe(input, found) {
-            self.host = host.map(str::to_owned).or(self.host.take());
-            self.origin = origin;
+        let mut behind_zone = *input;
+        if !self.source(input, !matches!(wall, Some(Wall::Civil(_))))
+            && maybe(&mut behind_zone, zone).is_some()
+            && self.source(&mut behind_zone, true)
+        {
+            *input = behind_zone;
         }
+        true
+    }
+
+    /// Takes the host and the name that logged, or the name alone. A name without a process is one
+    /// only if it is the kernel's, if what follows is the form that programs log in, or if it has a
+    /// host before it where one is `expected`: `Hardware name: ` is no program on a host.
+    fn source(&mut self, input: &mut &str, expected: bool) -> bool {
+        let mut rest = *input;
+        let found = alt((name, host_and_name.map(|(host, origin)| (Some(host), origin))));
+        let Some((host, origin)) = maybe(&mut rest, found) else { return false };
+        let certain = match origin {
+            Origin::Kernel | Origin::Program { pid: Some(_), .. } => host.is_some() || expected,
+            _ => expected && host.is_some(),
+        };
+        let form = origin != Origin::Kernel && super::payload::is_program(rest);
+        if !(certain || form || origin == Origin::Kernel) {
+            return false;
+        }
+        self.host = host.map(str::to_owned).or(self.host.take());
+        self.origin = origin;
+        *input = rest;
         true
     }
 
@@ -373,3 +400,6 @@ fn structured_data(input: &mut &str) -> Found<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,7 @@ pub enum Next {
 }
 
 /// How long a line that may go on in the next one is held back when nothing follows it.
-const HOLD: Duration = Duration::from_millis(50);
+const HOLD: Duration = Duration::from_millis(200);
 
 /// The lines of a log that stand near a trigger phrase, in order.
 pub struct Lines {
@@ -85,6 +85,8 @@ pub struct Lines {
     window: Window,
     assembler: Assembler,
     stats: Stats,
+    /// Since when a message waits for what may follow it.
+    held: Option<Instant>,
     /// Whether there is anything left to read.
     over: bool,
     /// Why not; told after the lines that were read.
@@ -92,21 +94,25 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Reads from a file, a pipe or memory, in a thread of its own. A line is yielded as soon as it
-    /// is there, or, if the next one could go on with it, within 50 ms.
+    /// Reads from a file, a pipe or memory. The iterator reads in the caller's thread, and waits
+    /// with a line for the next one if that could go on with it: it is for files.
+    /// [`Self::next_timeout`] is for streams.
     pub fn new(input: impl Read + Send + 'static) -> Self {
         Self {
-            blocks: Blocks::read(input),
+            blocks: Blocks::new(input),
             window: Window::new(),
             assembler: Assembler::default(),
             stats: Stats::default(),
+            held: None,
             over: false,
             error: None,
         }
     }
 
-    /// As [`Iterator::next`], but waits no longer than that: a caller that has gathered an incident
-    /// can tell that the stream fell quiet and report it.
+    /// As [`Iterator::next`], but reads in a thread of its own and waits no longer than that: a
+    /// caller that has gathered an incident can tell that the stream fell quiet and report it. A
+    /// line is yielded as soon as it is there, or, if the next one could go on with it, after
+    /// 200 ms in which none came.
     pub fn next_timeout(&mut self, timeout: Duration) -> Next {
         self.wait(Instant::now().checked_add(timeout))
     }
@@ -122,23 +128,24 @@ impl Lines {
                 return Next::Line(line);
             }
             if let Some(raw) = self.window.pop() {
+                self.held = None;
                 self.assembler.push(&raw, &mut self.stats);
                 continue;
             }
             if self.over {
                 return self.error.take().map_or(Next::End, Next::Failed);
             }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            // More is on its way if the last block ended within a line.
-            let held = self.assembler.waits() && self.window.between_lines();
-            let patience = if held { Some(left.map_or(HOLD, |left| left.min(HOLD))) } else { left };
-            match self.blocks.take(patience) {
+            let release = (deadline.is_some() && self.assembler.waits())
+                .then(|| *self.held.get_or_insert_with(Instant::now) + HOLD);
+            let until = deadline.into_iter().chain(release).min();
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            match self.blocks.take(left) {
                 Taken::Block(block) => {
                     self.stats.see(&block);
                     self.window.push(&block, &mut self.stats);
                     self.blocks.give_back(block);
                 }
-                Taken::Quiet if held => self.assembler.end(),
+                Taken::Quiet if release.is_some() && release == until => self.assembler.flush(),
                 Taken::Quiet => return Next::Quiet,
                 Taken::Failed(error) => {
                     self.error = Some(error);
@@ -172,3 +179,6 @@ impl Iterator for Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,13 @@ pub const TRIGGERS: &[&str] = &[
     "reate container failed",
     "rror creating container",
     "noop process for unshare",
+    "unshare: ",
+    "unshare failed",
+    "annot clone",
+    "max_user_namespaces",
+    "newuidmap",
+    "thread_create failed",
+    "ailed to create new OS thread",
     // crun, LXC and LXD.
     "rror: crun:",
     "lxc_start:",

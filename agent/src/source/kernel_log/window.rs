@@ -102,11 +102,6 @@ impl Window {
         self.out.pop_front()
     }
 
-    /// Whether what was taken so far ends with a whole line.
-    pub(super) fn between_lines(&self) -> bool {
-        self.scanned == self.buffer.len() && self.dropped.is_none()
-    }
-
     /// Takes a block.
     pub(super) fn push(&mut self, mut block: &[u8], stats: &mut Stats) {
         stats.bytes += block.len() as u64;

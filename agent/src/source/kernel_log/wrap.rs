@@ -2,7 +2,7 @@
 //! has broken. Careful: where it may be a remark that somebody wrote between the lines, it is.
 
 /// Mail clients break lines at this width or at a larger one.
-const NARROWEST: usize = 72;
+const NARROWEST: usize = 70;
 /// No mail client breaks at a larger width than this, and no terminal is narrower.
 const TERMINAL: usize = 80;
 /// A line this short is broken before a word that doesn't fit only if that is a very long one.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::{
     draft::{Draft, OomDraft, SlabDraft},
-    masks::{Masks, readings_of_first},
+    masks::{Known, Masks},
     memory::Reach,
     oom::{is_page_fault, memcg, oom_kills, scope},
 };
 use crate::{
     allocation::{Allocation, Outcome},
-    evidence::{Failure, OomScope},
+    evidence::Failure,
     incident::{Buddyinfo, LogIncident, MemcgState, OomCall, SlabFailed, VmallocFailed},
     kernel::{gfp::Gfp, symbols::Frame},
     source::kernel_log::{
@@ -27,8 +27,9 @@ pub(super) fn finish(
     draft: Draft,
     kernel: Option<String>,
     buddyinfo: Vec<Buddyinfo>,
+    known: &Known,
 ) -> LogIncident {
-    let masks = Masks { kernel: kernel.as_deref() };
+    let masks = Masks { kernel: kernel.as_deref(), known };
     let page_size = draft.memory.page_size().unwrap_or(USUAL_PAGE_SIZE);
     let oom = draft.oom.as_ref();
     let scope = oom.map(|oom| scope(oom, &draft.frames, &draft.memory));
@@ -42,7 +43,7 @@ pub(super) fn finish(
         allocations.drain(..last);
     }
     if let Some(oom) = oom {
-        allocations.extend(asked_for_kill(oom, scope.as_ref(), &draft, &masks, page_size));
+        allocations.extend(asked_for_kill(oom, &draft, &masks, page_size));
     }
     let memcg =
         oom.map(|oom| memcg(oom, scope.as_ref())).filter(|memcg| *memcg != MemcgState::default());
@@ -69,7 +70,7 @@ pub(super) fn finish(
             // Where the kernel logged nothing, who says so is who failed.
             .or_else(|| draft.containers.iter().find_map(|failure| failure.program.clone())),
         cgroup: cgroup(&draft),
-        readings: readings_of_first(&draft, kernel.as_deref()),
+        readings: masks.readings_of_first(&draft),
         allocations,
         vmalloc: draft
             .vmalloc
@@ -170,19 +171,12 @@ fn failed(header: &Header, draft: &Draft, masks: &Masks, page_size: u64) -> Opti
 
 fn asked_for_kill(
     oom: &OomDraft,
-    scope: Option<&OomScope>,
     draft: &Draft,
     masks: &Masks,
     page_size: u64,
 ) -> Option<Allocation> {
     let mask = oom.mask.as_ref()?;
     let order = u32::try_from(oom.order?).ok()?;
-    // A page fault's call has neither mask nor order of its own.
-    if is_page_fault(oom, &draft.frames)
-        && scope.is_none_or(|scope| !matches!(scope, OomScope::Memcg(_)))
-    {
-        return None;
-    }
     let gfp = masks.gfp(mask);
     let nodes = draft.cpuset.as_ref().map(|(_, nodes)| nodes.as_str());
     let failure = failure(draft, &gfp, None, nodes, masks.per_order_marks(mask), page_size);
@@ -213,19 +207,30 @@ fn failure(
     Failure { stack: stack(&draft.frames), zones: found.zones, zones_complete: found.complete }
 }
 
-/// What the unwinder was sure of, or all that it has.
+/// What the unwinder was sure of, or all that it has, without code that was made while the kernel
+/// ran: a function that is entered through such code stands on the stack before it and behind it.
 fn stack(frames: &[FrameLine]) -> Vec<Frame> {
     let sure = frames.iter().filter(|frame| !frame.guessed).count();
-    frames
-        .iter()
-        .filter(|frame| sure < 3 || !frame.guessed)
-        .map(|frame| Frame {
-            function: Some(frame.function.clone()),
-            module: frame.module.clone(),
-            address: frame.address,
-        })
-        .collect()
+    let mut stack: Vec<Frame> = Vec::new();
+    let mut through_trampoline = false;
+    for frame in frames.iter().filter(|frame| sure < 3 || !frame.guessed) {
+        if MADE_AT_RUN_TIME.iter().any(|begin| frame.function.starts_with(begin)) {
+            through_trampoline = true;
+            continue;
+        }
+        let function = Some(frame.function.clone());
+        let again = stack.last().is_some_and(|last| last.function == function);
+        if !(through_trampoline && again) {
+            stack.push(Frame { function, module: frame.module.clone(), address: frame.address });
+        }
+        through_trampoline = false;
+    }
+    stack
 }
+
+/// Code that the kernel makes while it runs, for programs that watch it.
+const MADE_AT_RUN_TIME: &[&str] =
+    &["bpf_trampoline_", "bpf_prog_", "ftrace_trampoline", "kretprobe_trampoline"];
 
 /// The allocation behind a slab cache's failure. It is one of pages only where the page
 /// allocator reports it itself; else the charge to a memory cgroup may have failed.

@@ -1,4 +1,6 @@
 //! Masks as logs print them, read with the bits of the kernel that printed them.
+use std::{cell::RefCell, collections::HashMap};
+
 use super::draft::Draft;
 use crate::{
     kernel::gfp::{Gfp, GfpNames, Traits},
@@ -12,26 +14,71 @@ fn older_than(release: &str, than: (u32, u32)) -> Option<bool> {
     Some((numbers.next()?, numbers.next().unwrap_or(0)) < than)
 }
 
+/// Masks remembered: a log has few different ones.
+const MAX_KNOWN: usize = 256;
+
+/// Masks that were read before, with the release that they were read for.
+pub(super) type Known = RefCell<HashMap<(Option<String>, Mask), Reading>>;
+
+/// A mask, and what else it could be where the kernel isn't known.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    gfp: Gfp,
+    readings: Vec<(String, Gfp)>,
+}
+
 /// How masks are read: by the kernel's release, if it is known.
 pub(super) struct Masks<'a> {
     pub(super) kernel: Option<&'a str>,
+    pub(super) known: &'a Known,
 }
 
 impl Masks<'_> {
     pub(super) fn gfp(&self, mask: &Mask) -> Gfp {
-        if let Some(names) = &mask.names
-            && let Some(traits) = Traits::from_names(names)
-        {
-            return Gfp { raw: mask.raw, flags: Some(names.clone()), traits: Some(traits) };
+        self.reading(mask).gfp
+    }
+
+    fn reading(&self, mask: &Mask) -> Reading {
+        let key = (self.kernel.map(str::to_owned), mask.clone());
+        if let Some(reading) = self.known.borrow().get(&key) {
+            return reading.clone();
         }
-        if let Some(names) = self.kernel.and_then(GfpNames::from_release) {
-            return names.decode(mask.raw);
+        let reading = self.read(mask);
+        let mut known = self.known.borrow_mut();
+        if known.len() == MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(key, reading.clone());
+        reading
+    }
+
+    fn read(&self, mask: &Mask) -> Reading {
+        let names = self.kernel.and_then(GfpNames::from_release);
+        let decoded = names.map(|names| names.decode(mask.raw));
+        if let Some(printed) = &mask.names {
+            let of_release = || decoded.and_then(|gfp| gfp.traits);
+            let traits = Traits::from_names(printed).or_else(of_release);
+            let gfp = Gfp { raw: mask.raw, flags: Some(printed.clone()), traits };
+            return Reading { gfp, readings: Vec::new() };
+        }
+        if let Some(gfp) = decoded {
+            return Reading { gfp, readings: Vec::new() };
         }
         // Whatever kernel it was: if all that it can mean says the same of the caller, that holds.
-        let mut traits = readings(mask).into_iter().map(|(_, gfp)| gfp.traits);
+        let readings = readings(mask);
+        let mut traits = readings.iter().map(|(_, gfp)| gfp.traits);
         let first = traits.next().flatten();
         let agreed = first.filter(|_| traits.all(|other| other == first));
-        Gfp { raw: mask.raw, flags: None, traits: agreed }
+        Reading { gfp: Gfp { raw: mask.raw, flags: None, traits: agreed }, readings }
+    }
+
+    /// What the masks that aren't decoded can mean: the first one's readings.
+    pub(super) fn readings_of_first(&self, draft: &Draft) -> Vec<(String, Gfp)> {
+        let of_header = || draft.header.as_ref().and_then(|header| header.mask.as_ref());
+        let of_oom = || draft.oom.as_ref().and_then(|oom| oom.mask.as_ref());
+        let of_slab = || draft.slab.iter().find_map(|slab| slab.mask.as_ref());
+        let mask = of_header().or_else(of_slab).or_else(of_oom);
+        mask.map(|mask| self.reading(mask).readings).unwrap_or_default()
     }
 
     /// Whether the marks are those of kernels before 4.4: names of masks came with 4.6.
@@ -50,16 +97,4 @@ fn readings(mask: &Mask) -> Vec<(String, Gfp)> {
         !mask.before_names || older_than(first, (4, 6)).unwrap_or(true)
     });
     readings
-}
-
-/// What the masks that aren't decoded can mean: the first one's readings.
-pub(super) fn readings_of_first(draft: &Draft, kernel: Option<&str>) -> Vec<(String, Gfp)> {
-    if kernel.is_some_and(|kernel| GfpNames::from_release(kernel).is_some()) {
-        return Vec::new();
-    }
-    let of_header = || draft.header.as_ref().and_then(|header| header.mask.as_ref());
-    let of_oom = || draft.oom.as_ref().and_then(|oom| oom.mask.as_ref());
-    let of_slab = || draft.slab.iter().find_map(|slab| slab.mask.as_ref());
-    let mask = of_header().or_else(of_slab).or_else(of_oom);
-    mask.filter(|mask| mask.names.is_none()).map(readings).unwrap_or_default()
 }

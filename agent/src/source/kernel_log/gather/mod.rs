@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use self::{draft::Draft, moment::Moment, stack::Stack};
+use self::{draft::Draft, masks::Known, moment::Moment, stack::Stack};
 use super::{
     line::{Caller, LogLine},
     message::{self, Message, trace::Trace},
@@ -65,6 +65,7 @@ pub struct Gatherer {
     stacks: HashMap<Option<Caller>, Stack>,
     containers: VecDeque<(Moment, ContainerFailure)>,
     buddyinfo: Vec<Buddyinfo>,
+    masks: Known,
     suppressed: u64,
     made: u64,
     without_beginning: u64,
@@ -124,11 +125,14 @@ impl Gatherer {
                     !draft.vmalloc.is_empty() && draft.header.is_none() && header.order == Some(0)
                 });
                 let id = warning_of_vmalloc.map(|draft| draft.id);
-                if at.time.is_some() {
-                    // People quote a heading above the report that they paste.
-                    self.open.retain(|draft| !draft.is_quote_of(&header));
-                }
+                // People quote a heading above the report that they paste.
+                let quote = self.open.iter().position(|draft| draft.is_quote_of(&header));
+                let quote =
+                    quote.filter(|_| at.time.is_some()).map(|index| self.open.remove(index));
                 let draft = self.draft_or_new(id, at);
+                if let Some(quote) = quote {
+                    draft.begin.first = draft.begin.first.min(quote.begin.first);
+                }
                 draft.comm = Some(header.comm.clone());
                 draft.header = Some(header);
             }
@@ -280,7 +284,7 @@ impl Gatherer {
             || self.seen_kernel.get(&draft.begin.host).or_else(|| self.seen_kernel.get(&None));
         let kernel =
             draft.kernel.clone().or_else(|| seen().cloned()).or_else(|| self.given_kernel.clone());
-        finish::finish(draft, kernel, self.buddyinfo.clone())
+        finish::finish(draft, kernel, self.buddyinfo.clone(), &self.masks)
     }
 }
 

@@ -1,6 +1,10 @@
 //! Logs and the incidents that are in them.
 use super::*;
-use crate::{allocation::Outcome, evidence::OomScope, source::kernel_log::line::Origin};
+use crate::{
+    allocation::Outcome,
+    evidence::OomScope,
+    source::kernel_log::line::{LogTime, Origin},
+};
 
 /// Lines of the kernel's; `T7|` or `C1|` before one is its caller.
 fn kernel(lines: &str) -> Vec<LogLine> {
@@ -84,6 +88,34 @@ fn a_whole_report_is_one_incident() {
     );
     assert_eq!(found.memory.and_then(|m| m.ram), Some(4_194_165 * 4096));
     assert_eq!(found.gaps, Vec::<String>::new());
+}
+
+#[test]
+fn who_watches_does_not_stand_on_the_stack() {
+    let watched = FAILURE.replace(
+        " copy_net_ns+0x1/0x2",
+        " ops_init+0x1/0x2\n bpf_trampoline_6442541670+0x1/0x2\n ops_init+0x5/0x6\n copy_net_ns+0x1/0x2",
+    );
+    let found = one(&watched);
+    let stack = &found.allocations[0].failure.as_ref().expect("a failure").stack;
+    let names: Vec<_> = stack.iter().skip(3).filter_map(|f| f.function.as_deref()).collect();
+    assert_eq!(names, ["fw_pernet_init", "ops_init", "copy_net_ns"]);
+}
+
+#[test]
+fn a_quoted_heading_is_of_the_report_below_it() {
+    let mut lines = kernel(&format!(
+        "{}\nand this is all of it:\n{FAILURE}",
+        FAILURE.lines().next().expect("lines")
+    ));
+    // What is pasted has times, what is quoted in a sentence has none.
+    for line in lines.iter_mut().skip(2) {
+        line.time = Some(LogTime { boot: Some(Duration::from_secs(9)), wall: None });
+    }
+    let found = read(&lines);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].lines, (1, 21));
+    assert!(found[0].time.is_some());
 }
 
 #[test]

@@ -40,11 +40,39 @@ const PHRASES: &[&str] = &[
     "lxc_start:",
     "lxc_spawn:",
     "error: crun:",
+    "unshare:",
+    "unshare failed",
+    "cannot clone",
+    "clone()",
+    "newuidmap",
+    "max_user_namespaces",
+    "failed to fork",
+    "fork: retry",
+    ": fork: ",
+    "cannot fork",
+    "can't fork",
+    "pthread_create failed",
+    "failed to create new os thread",
+    "failed to create cgroup",
+    "inotify_add_watch",
 ];
 
 /// Words of failure; lower case. A phrase without any is no news.
-const FAILED: &[&str] =
-    &["fail", "error", "caused", "cannot", "unable", "fatal", "no space", "denied"];
+const FAILED: &[&str] = &[
+    "fail",
+    "error",
+    "caused",
+    "cannot",
+    "can't",
+    "unable",
+    "fatal",
+    "no space",
+    "denied",
+    "not permitted",
+    "unavailable",
+    "disabled",
+    "not enabled",
+];
 
 /// errno's words, lower case (glibc, musl and Go agree on these).
 const ERRNOS: &[(&str, i32)] = &[
@@ -52,6 +80,7 @@ const ERRNOS: &[(&str, i32)] = &[
     ("out of memory", libc::ENOMEM),
     ("no space left on device", libc::ENOSPC),
     ("resource temporarily unavailable", libc::EAGAIN),
+    ("errno=11", libc::EAGAIN),
     ("operation not permitted", libc::EPERM),
     ("permission denied", libc::EACCES),
     ("device or resource busy", libc::EBUSY),
@@ -86,7 +115,7 @@ const OTHER_REASONS: &[(&str, &str)] = &[
 ];
 
 /// Calls that make processes and namespaces; lower case.
-const CLONES: &[&str] = &["clone", "unshare", "fork/exec", "namespace", "fork:", "pthread_create"];
+const CLONES: &[&str] = &["clone", "unshare", "fork", "namespace", "pthread_create", "os thread"];
 
 /// Parses a line of a program.
 pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailure> {
@@ -117,6 +146,9 @@ fn error(lower: &str, errno: Option<i32>, mkdir: Option<String>) -> StartError {
         return StartError::CgroupMkdir(path);
     }
     let clones = CLONES.iter().any(|call| lower.contains(call));
+    if lower.contains("inotify") && matches!(errno, Some(libc::ENOSPC | libc::EMFILE)) {
+        return StartError::Other("inotify's watches or instances are used up");
+    }
     match errno {
         Some(libc::ENOSPC) if clones => StartError::Namespace,
         Some(libc::EAGAIN) if clones => StartError::Process,
@@ -154,6 +186,11 @@ fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
     ];
     if !told.iter().any(|words| lower.contains(words)) {
         return None;
+    }
+    let systemd = text.split_once("ailed to create cgroup /").map(|(before, _)| before.len());
+    if let Some(at) = systemd {
+        let path = &text[at + "ailed to create cgroup ".len()..];
+        return path.split([':', ' ']).next().map(str::to_owned);
     }
     let (before, _) = text.split_once("/sys/fs/cgroup/")?;
     let call = before.trim_end_matches(['\'', '"', '`', '‘', '’', '“', '\\', ' ']);

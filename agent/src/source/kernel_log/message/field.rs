@@ -33,7 +33,7 @@ pub(super) fn word<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// A gfp mask as it was printed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mask {
     /// The bits.
     pub raw: u32,

@@ -1,0 +1,84 @@
+//! Runs programs in turn, and says how long each took and how much memory it had.
+
+use std::io;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// A program to measure.
+pub(super) struct Contestant {
+    pub(super) name: &'static str,
+    pub(super) command: Command,
+}
+
+/// What was measured.
+pub(super) struct Measured {
+    pub(super) name: &'static str,
+    /// From its start to its end, the median.
+    pub(super) seconds: f64,
+    /// The largest resident set of all runs, in KiB.
+    pub(super) peak_kib: i64,
+}
+
+/// Runs all, one after another, as often as told and once before, to warm the page cache.
+pub(super) fn rounds(contestants: &[Contestant], rounds: usize) -> Result<Vec<Measured>> {
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); contestants.len()];
+    let mut peaks = vec![0; contestants.len()];
+    for round in 0..=rounds {
+        for (index, contestant) in contestants.iter().enumerate() {
+            let (seconds, peak) = once(contestant)?;
+            if round > 0 {
+                times[index].push(seconds);
+                peaks[index] = peak.max(peaks[index]);
+            }
+        }
+        eprintln!("    round {round} of {rounds}");
+    }
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    let measured = contestants.iter().zip(times).zip(peaks);
+    Ok(measured
+        .map(|((contestant, times), peak_kib)| Measured {
+            name: contestant.name,
+            seconds: median(times),
+            peak_kib,
+        })
+        .collect())
+}
+
+fn once(contestant: &Contestant) -> Result<(f64, i64)> {
+    let Contestant { name, command } = contestant;
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    copy.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let started = Instant::now();
+    let child = copy
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .with_context(|| format!("can't run {name}: is it installed?"))?;
+    let (status, peak) = wait(child.id()).with_context(|| format!("can't wait for {name}"))?;
+    let seconds = started.elapsed().as_secs_f64();
+    // 1 is what explain says when it found incidents, and grep when it found nothing.
+    if !libc::WIFEXITED(status) || libc::WEXITSTATUS(status) > 1 {
+        bail!("{name} failed, so there is nothing to measure: run it by hand to see why");
+    }
+    Ok((seconds, peak))
+}
+
+/// Waits for a child's end: its status, and its largest resident set in KiB.
+fn wait(pid: u32) -> io::Result<(i32, i64)> {
+    let mut status = 0;
+    // SAFETY: rusage is plain numbers, for which all zeros are a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+    // SAFETY: both pointers are to locals of the right types that outlive the call.
+    if unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((status, usage.ru_maxrss))
+}
