@@ -61,13 +61,15 @@ pub const USES: [Use; 8] = [
         purpose: "reads the numbers of tracepoints in tracefs, which only root may enter",
         lost: "every hook that is a tracepoint, unless fragwatch runs as user root",
     },
-    // kernel/events/hw_breakpoint.c, hw_breakpoint_parse
+    // kernel/events/hw_breakpoint.c, hw_breakpoint_parse; Debian's perf_event_open
     Use {
         capability: Capability::CAP_SYS_ADMIN,
         required: false,
         purpose: "sets an execution breakpoint in the kernel, where slow_path_entered has no other \
-                  candidate",
-        lost: "slow_path_entered on kernels that inlined wake_all_kswapds",
+                  candidate, and attaches kprobes and tracepoints where \
+                  kernel.perf_event_paranoid is above 2",
+        lost: "slow_path_entered on kernels that inlined wake_all_kswapds; every kprobe and \
+               tracepoint where kernel.perf_event_paranoid is above 2",
     },
     // fs/proc/base.c, __set_oom_adj; before 5.11 kernel/bpf/syscall.c charges RLIMIT_MEMLOCK
     Use {

@@ -46,22 +46,27 @@ fn help_and_version() {
     assert_eq!(run(&["--version"]).status.code(), Some(0));
 }
 
-#[test]
-fn without_capabilities() {
+/// What a user without any capability is told.
+fn as_nobody(args: &[&str]) -> Output {
     // A copy that any user may run: the build directory may be closed to others.
-    let dir = std::env::temp_dir();
-    let copy = dir.join(format!("fragwatch-unprivileged-{}", std::process::id()));
+    let name = format!("fragwatch-{}-{}", args.join("-"), std::process::id());
+    let copy = std::env::temp_dir().join(name);
     std::fs::copy(env!("CARGO_BIN_EXE_fragwatch"), &copy)
         .expect("the temporary directory takes it");
     let mut command = Command::new(&copy);
-    command.arg("trace").current_dir("/").stdin(Stdio::null());
+    command.args(args).env_remove("RUST_LOG").current_dir("/").stdin(Stdio::null());
     // SAFETY: geteuid takes nothing and can't fail.
     if unsafe { libc::geteuid() } == 0 {
         command.uid(65_534).gid(65_534);
     }
     let output = command.output();
     std::fs::remove_file(&copy).expect("it was just made");
-    let output = output.expect("the copy runs");
+    output.expect("the copy runs")
+}
+
+#[test]
+fn without_capabilities() {
+    let output = as_nobody(&["trace"]);
     check(&output, 2, "CAP_BPF and CAP_PERFMON");
     check(&output, 2, "run fragwatch as root");
     assert!(output.stdout.is_empty(), "the report is for reports only");
@@ -74,4 +79,20 @@ fn help_into_a_full_disk_does_not_panic() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code().is_some(), "it was killed by a signal: {stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+#[test]
+fn doctor_tells_without_capabilities_and_into_a_full_disk() {
+    let output = as_nobody(&["doctor", "--format", "json"]);
+    check(&output, 2, "");
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("one object, whatever is missing");
+    assert_eq!(report["type"], "doctor");
+    assert_eq!(report["standing"], "cannot-run");
+    assert_eq!(report["exit_code"], 2);
+    let obstacle = report["obstacle"].as_str().unwrap_or_default();
+    assert!(obstacle.contains("CAP_BPF and CAP_PERFMON"), "{obstacle}");
+    let full = File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
+    let output = fragwatch(&["doctor"]).stdout(full).output().expect("the binary was built");
+    check(&output, 2, "could not write the report to standard output");
 }

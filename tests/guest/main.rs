@@ -9,6 +9,7 @@ mod kernel_log;
 mod namespaces;
 mod node;
 mod scenario;
+mod unprivileged;
 mod watcher;
 
 use std::fs;
@@ -28,6 +29,8 @@ struct Job {
     args: Vec<String>,
     colour: bool,
     cgroups: node::Cgroups,
+    /// fragwatch runs as an unprivileged user with these capabilities alone; as root if not set.
+    capabilities: Option<String>,
 }
 
 fn main() {
@@ -35,6 +38,9 @@ fn main() {
     let child = match (args.next().as_deref(), args.next()) {
         (Some("fragment"), _) => Some(fragmenter::run_child()),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
+        (Some("unprivileged"), Some(capabilities)) => {
+            Some(unprivileged::run_child(&capabilities, &args.collect::<Vec<_>>()))
+        }
         _ => None,
     };
     if let Some(result) = child {
@@ -77,7 +83,11 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
     let memory = node::meminfo_kib("MemTotal")? / 1024;
     channel.node(format!("a node with {memory} MiB runs Linux {}", release.trim()));
     node::quiet_console()?;
-    let mut watcher = Watcher::start(channel, &job.args, job.colour)?;
+    if job.capabilities.is_some() {
+        // Debian's 3 would ask for CAP_SYS_ADMIN.
+        node::set("kernel/perf_event_paranoid", "2")?;
+    }
+    let mut watcher = Watcher::start(channel, &job.args, job.colour, job.capabilities.as_deref())?;
     // Only these two watch; every other command says what it has to say and ends.
     let stays = matches!(job.args.first().map(String::as_str), Some("trace" | "serve"));
     if !stays {

@@ -1,6 +1,7 @@
 //! What happens on the node: one file per scenario.
 
 mod burst;
+mod doctor;
 mod endings;
 mod fallback;
 mod flood;
@@ -37,13 +38,14 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 6] = [
+const SCENARIOS: [(&str, Scenario); 7] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
     ("endings", endings::run),
     ("burst", burst::run),
     ("flood", flood::run),
+    ("doctor", doctor::run),
 ];
 
 /// Runs the scenario of that name.

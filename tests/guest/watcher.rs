@@ -14,6 +14,7 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde_json::json;
 
 use crate::channel::Channel;
+use crate::unprivileged;
 
 const READY_DEADLINE: Duration = Duration::from_mins(1);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -28,9 +29,19 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Starts fragwatch; its output goes to the host line by line.
-    pub(crate) fn start(channel: &Channel, args: &[String], colour: bool) -> Result<Self> {
-        let mut command = Command::new("/bin/fragwatch");
+    /// Starts fragwatch; its output goes to the host line by line. With `capabilities` it runs as an
+    /// unprivileged user that has these alone.
+    pub(crate) fn start(
+        channel: &Channel,
+        args: &[String],
+        colour: bool,
+        capabilities: Option<&str>,
+    ) -> Result<Self> {
+        const PROGRAM: &str = "/bin/fragwatch";
+        let mut command = match capabilities {
+            Some(capabilities) => unprivileged::command(capabilities, PROGRAM),
+            None => Command::new(PROGRAM),
+        };
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if colour {
             command.env("CLICOLOR_FORCE", "1");
@@ -73,6 +84,7 @@ impl Watcher {
         if let Ok(measure) = self.measure(wall_ms as u64) {
             self.channel.send("measure", &measure);
         }
+        self.tell_capabilities();
         Ok(true)
     }
 
@@ -126,6 +138,18 @@ impl Watcher {
         }
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         self.channel.send("exit", &code.unwrap_or(1).to_string());
+    }
+
+    /// Tells the host what each of its threads is allowed to do now that it watches.
+    fn tell_capabilities(&self) {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        // One that ended right after its line has no threads any more.
+        for task in tasks.into_iter().flatten().flatten() {
+            let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            let sets = status.lines().filter(|line| line.starts_with("Cap"));
+            let sets: Vec<String> = sets.map(|line| line.replace(":\t", ":")).collect();
+            self.channel.send("capabilities", &sets.join(" "));
+        }
     }
 
     fn measure(&self, ready_ms: u64) -> Result<String> {

@@ -37,6 +37,10 @@ pub struct Args {
     /// Which cgroup hierarchies the node has; v1's need a kernel before 6.12
     #[arg(long, value_enum, default_value_t)]
     pub cgroups: Cgroups,
+    /// Run fragwatch as an unprivileged user with these capabilities alone, such as
+    /// CAP_BPF,CAP_PERFMON
+    #[arg(long)]
+    pub capabilities: Option<String>,
     /// Seconds after which the machine is killed
     #[arg(long, default_value_t = 300)]
     pub deadline: u64,
@@ -60,6 +64,9 @@ pub struct Request {
     pub args: Vec<String>,
     /// How the node's cgroups are mounted.
     pub cgroups: Cgroups,
+    /// Run fragwatch as an unprivileged user with these capabilities alone, names separated by
+    /// commas; as root if not set.
+    pub capabilities: Option<String>,
     /// Whether fragwatch shall colour its output.
     pub colour: bool,
     /// How long the machine may live.
@@ -129,6 +136,7 @@ impl Request {
             append: String::new(),
             args: vec!["trace".to_owned()],
             cgroups: Cgroups::V2,
+            capabilities: None,
             colour: false,
             deadline: Duration::from_mins(5),
             results: scenario.to_owned(),
@@ -153,6 +161,7 @@ pub fn command(args: &Args) -> Result<ExitCode> {
         request.args.clone_from(&args.args);
     }
     request.cgroups = args.cgroups;
+    request.capabilities.clone_from(&args.capabilities);
     if args.cgroups == Cgroups::V1 {
         request.results += "-v1";
     }

@@ -19,9 +19,27 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
         .collect();
     if !required.is_empty() {
         advice.push(format!(
-            "run it as root, or give it {}: then it tries the hooks",
+            "run it as root, or give it {}, so that it can try the hooks",
             required.join(" and ")
         ));
+    }
+    let unloaded = checkup.obstacle.is_some() && !checkup.hooks.iter().all(was_tried);
+    if unloaded && required.is_empty() && !held(Capability::CAP_SYS_RESOURCE) {
+        advice.push(
+            "give it CAP_SYS_RESOURCE, or start it with an unlimited RLIMIT_MEMLOCK (ulimit -l \
+             unlimited): before Linux 5.11 maps count against it"
+                .to_owned(),
+        );
+    }
+    // Debian's kernels ask for CAP_SYS_ADMIN then, whatever CAP_PERFMON allows elsewhere.
+    let paranoid = surroundings.perf_event_paranoid.is_some_and(|level| level > 2)
+        && !held(Capability::CAP_SYS_ADMIN);
+    if paranoid && (refused(checkup, "kprobe") || refused(checkup, "tracepoint:")) {
+        advice.push(
+            "let CAP_PERFMON be enough for kprobes and tracepoints: sysctl -w \
+             kernel.perf_event_paranoid=2, or give it CAP_SYS_ADMIN"
+                .to_owned(),
+        );
     }
     if refused(checkup, "tracepoint:") {
         if surroundings.tracefs.is_none() {
@@ -46,7 +64,7 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
         }
     }
     let tried = checkup.hooks.iter().all(was_tried) && checkup.kallsyms == Kallsyms::Whole;
-    if tried && refused(checkup, "breakpoint:") && !held(Capability::CAP_SYS_ADMIN) {
+    if tried && !paranoid && refused(checkup, "breakpoint:") && !held(Capability::CAP_SYS_ADMIN) {
         advice.push("give it CAP_SYS_ADMIN, for the execution breakpoint".to_owned());
     }
     if checkup.btf.is_err() {

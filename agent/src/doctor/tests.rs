@@ -151,6 +151,11 @@ fn drop_capability(checkup: &mut Checkup, capability: Capability) {
 #[test]
 fn advice_names_what_is_missing() {
     const NO_TRACEPOINTS: &[Refusal] = &[("a tracepoint", "*", "tracefs not found")];
+    const PARANOID: &[Refusal] = &[
+        ("a kprobe", "*", "Permission denied (os error 13)"),
+        ("a tracepoint", "*", "Permission denied (os error 13)"),
+        ("an execution breakpoint", "*", "Permission denied (os error 13)"),
+    ];
     let no_tracepoints = || {
         let kernel = &SERIES[2];
         let mut attacher = Played::new(NO_TRACEPOINTS);
@@ -177,11 +182,31 @@ fn advice_names_what_is_missing() {
         drop_capability(checkup, Capability::CAP_SYSLOG);
     });
     assert_eq!(no_syslog, "give it CAP_SYSLOG, for names of functions");
+    let paranoid = advice_without(|checkup| {
+        let kernel = &SERIES[2];
+        let mut attacher = Played::new(PARANOID);
+        checkup.hooks = play(kernel, kernel.kallsyms, Preference::Auto, &mut attacher);
+        checkup.surroundings.perf_event_paranoid = Some(3);
+        drop_capability(checkup, Capability::CAP_SYS_ADMIN);
+    });
+    assert!(paranoid.contains("sysctl -w kernel.perf_event_paranoid=2"), "{paranoid}");
+    assert_eq!(paranoid.lines().count(), 1);
     let locked = advice_without(|c| c.surroundings.lockdown = Lockdown::Confidentiality);
     assert!(locked.contains("without lockdown=confidentiality"), "{locked}");
     // Nothing is lost without it here.
     assert_eq!(advice_without(|c| c.surroundings.bpffs = None), "");
     assert_eq!(advice_without(|c| drop_capability(c, Capability::CAP_SYS_ADMIN)), "");
+}
+
+/// Before 5.11 maps count against RLIMIT_MEMLOCK.
+#[test]
+fn refused_maps_ask_for_their_limit() {
+    let mut checkup = unprivileged();
+    checkup.capabilities.iter_mut().for_each(|(u, held)| *held = u.required);
+    checkup.obstacle =
+        Some(StartError::Load("Operation not permitted (os error 1)".to_owned()).to_string());
+    let advice = advice::advice(&checkup);
+    assert!(advice[0].starts_with("give it CAP_SYS_RESOURCE, or"), "{advice:#?}");
 }
 
 /// 7.2 has inlined what could be probed instead.

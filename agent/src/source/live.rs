@@ -51,7 +51,10 @@ pub enum StartError {
     #[error("could not make sense of {BTF_PATH}: {0}")]
     UnusableBtf(aya::BtfError),
     /// The kernel did not take the maps.
-    #[error("the kernel did not take the programs' maps: {0}")]
+    #[error(
+        "the kernel did not take the programs' maps: {0}; before Linux 5.11 they count against \
+         RLIMIT_MEMLOCK, which CAP_SYS_RESOURCE lets fragwatch raise"
+    )]
     Load(String),
     /// A map of the programs is missing: agent and programs are not of one build.
     #[error("the kernel side has no usable map {0}")]

@@ -16,6 +16,7 @@ pub(crate) struct Scenario {
     append: &'static str,
     kernel: &'static str,
     cgroups: Cgroups,
+    capabilities: Option<&'static str>,
     observed: OnceLock<Result<Observed, String>>,
 }
 
@@ -28,7 +29,14 @@ impl Scenario {
     ) -> Self {
         let observed = OnceLock::new();
         let (kernel, cgroups) = (kernel::DEFAULT, Cgroups::V2);
-        Self { name, results, args, append: "", kernel, cgroups, observed }
+        let capabilities = None;
+        Self { name, results, args, append: "", kernel, cgroups, capabilities, observed }
+    }
+
+    /// fragwatch runs as an unprivileged user with these alone.
+    pub(crate) const fn with_capabilities(mut self, capabilities: &'static str) -> Self {
+        self.capabilities = Some(capabilities);
+        self
     }
 
     /// With more on the kernel's command line.
@@ -73,6 +81,7 @@ impl Observed {
         request.args = scenario.args.iter().map(|arg| (*arg).to_owned()).collect();
         scenario.append.clone_into(&mut request.append);
         scenario.results.clone_into(&mut request.results);
+        request.capabilities = scenario.capabilities.map(str::to_owned);
         let run = vm::run(&request, &mut |_| {})?;
         let parse = |line: &str| {
             serde_json::from_str(line).with_context(|| format!("fragwatch printed no JSON: {line}"))

@@ -31,6 +31,7 @@ pub fn write(to: &Path, programs: &Programs, request: &Request) -> Result<()> {
         "args": request.args,
         "colour": request.colour,
         "cgroups": request.cgroups.name(),
+        "capabilities": request.capabilities,
     });
     let executables = [
         (programs.guest.clone(), "/init"),

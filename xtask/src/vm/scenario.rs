@@ -13,13 +13,14 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 6] = [
+pub const SCENARIOS: [Scenario; 7] = [
     Scenario { name: "healthy", memory_mib: 768 },
     Scenario { name: "order6", memory_mib: 768 },
     Scenario { name: "fallback", memory_mib: 768 },
     Scenario { name: "endings", memory_mib: 768 },
     Scenario { name: "burst", memory_mib: 768 },
     Scenario { name: "flood", memory_mib: 768 },
+    Scenario { name: "doctor", memory_mib: 768 },
 ];
 
 /// The scenario of that name.
