@@ -46,7 +46,7 @@ impl Prefix {
     }
 
     /// Takes whatever prefixes there are off a line; they nest (`ts | dmesg`, journald in syslog).
-    pub(super) fn take<'a>(line: &'a str) -> (Self, &'a str) {
+    pub(super) fn take(line: &str) -> (Self, &str) {
         let mut prefix = Self::none();
         let mut rest = line;
         // Copied out of an indented block.
@@ -331,7 +331,7 @@ fn cri_tag(input: &mut &str) -> Found<char> {
         one_of(['F', 'P']),
         peek(alt((" ".void(), ":".void(), eof.void()))),
     )
-        .map(|(_, _, tag, _)| tag)
+        .map(|(_, _, tag, ())| tag)
         .parse_next(input)
 }
 
