@@ -39,8 +39,7 @@ fn at_once(creations: &[&Value]) -> usize {
 
 /// Twenty, no more: the twenty threads that unshared something else count for nothing.
 fn all_are_told(run: &Observed) {
-    run.assert_complete();
-    assert!(run.hooks().iter().any(via_trampoline), "{:#?}", run.hooks());
+    assert_eq!(run.run.exit_code, 0);
     let told = run.creations_that("ok");
     assert_eq!(told.len(), THREADS, "{told:#?}");
     assert_eq!(run.creations().len(), THREADS, "{:#?}", run.creations());
@@ -52,35 +51,53 @@ fn all_are_told(run: &Observed) {
     assert!(at_once(&told) > 10, "{}", at_once(&told));
 }
 
-/// A kretprobe follows ten or fewer at once. All twenty are told all the same, and each return that
-/// was missed is counted.
-fn missed_returns_are_counted(run: &Observed) {
-    assert_eq!(run.run.exit_code, 0);
-    assert!(!run.hooks().iter().any(via_trampoline), "{:#?}", run.hooks());
-    let told = run.creations_that("ok");
-    assert_eq!(told.len(), THREADS, "{told:#?}");
-    assert_eq!(run.creations().len(), THREADS, "{:#?}", run.creations());
+/// Runs and returns that a hook missed are counted; beyond them nothing is lost.
+fn misses_are_counted(run: &Observed) -> u64 {
     let loss = run.json.iter().rfind(|line| line["type"] == "loss");
-    let loss = loss.expect("twenty at once are more than a kretprobe can follow");
-    let missed = loss["unseen_returns"].as_u64().expect("a count");
-    assert!((1..THREADS as u64).contains(&missed), "{loss}");
-    assert_eq!(run.summary()["lost"], missed, "nothing else was lost: {loss}");
+    let count = |name: &str| loss.map_or(0, |loss| loss[name].as_u64().expect("a count"));
+    let missed = count("unseen_returns") + count("missed_runs");
+    assert_eq!(run.summary()["lost"], missed, "{loss:#?}");
+    missed
+}
+
+/// Where each hook can have a trampoline, nothing is missed.
+fn is_complete(run: &Observed) {
+    run.assert_complete();
+    all_are_told(run);
+    assert!(run.hooks().iter().any(via_trampoline), "{:#?}", run.hooks());
+}
+
+/// Where some can't, as that of slab caches on 5.10 and 6.1, or where a kernel is preempted within
+/// a trampoline's program, which it then doesn't run a second time, as 7.2.
+fn is_complete_but_for_misses(run: &Observed) {
+    all_are_told(run);
+    misses_are_counted(run);
+    assert!(run.hooks().iter().any(via_trampoline), "{:#?}", run.hooks());
+}
+
+/// A kretprobe follows ten or fewer at once, so this can't go without misses.
+fn misses_some_with_kprobes(run: &Observed) {
+    all_are_told(run);
+    assert!(misses_are_counted(run) > 0);
+    assert!(!run.hooks().iter().any(via_trampoline), "{:#?}", run.hooks());
 }
 
 #[test]
 #[ignore = "boots a VM; run by cargo xtask test"]
 fn burst_is_told_completely() {
-    all_are_told(&BURST);
+    is_complete(&BURST);
 }
 
 #[test]
 #[ignore = "boots a VM; run by cargo xtask test"]
 fn burst_with_kprobes_counts_what_it_missed() {
-    missed_returns_are_counted(&WITH_KPROBES);
+    misses_some_with_kprobes(&WITH_KPROBES);
 }
 
 mod slow {
-    use super::{Scenario, all_are_told, burst, burst_with_kprobes, missed_returns_are_counted};
+    use super::{
+        Scenario, burst, burst_with_kprobes, is_complete_but_for_misses, misses_some_with_kprobes,
+    };
 
     static ON_5_10: Scenario = burst().on("5.10");
     static ON_6_1: Scenario = burst().on("6.1");
@@ -90,31 +107,31 @@ mod slow {
 
     #[test]
     #[ignore = "boots a VM; run by cargo xtask test --slow"]
-    fn burst_is_told_completely_on_5_10() {
-        all_are_told(&ON_5_10);
+    fn burst_is_told_but_for_misses_on_5_10() {
+        is_complete_but_for_misses(&ON_5_10);
     }
 
     #[test]
     #[ignore = "boots a VM; run by cargo xtask test --slow"]
-    fn burst_is_told_completely_on_6_1() {
-        all_are_told(&ON_6_1);
+    fn burst_is_told_but_for_misses_on_6_1() {
+        is_complete_but_for_misses(&ON_6_1);
     }
 
     #[test]
     #[ignore = "boots a VM; run by cargo xtask test --slow"]
-    fn burst_is_told_completely_on_7_2() {
-        all_are_told(&ON_7_2);
+    fn burst_is_told_but_for_misses_on_7_2() {
+        is_complete_but_for_misses(&ON_7_2);
     }
 
     #[test]
     #[ignore = "boots a VM; run by cargo xtask test --slow"]
     fn burst_with_kprobes_counts_what_it_missed_on_5_10() {
-        missed_returns_are_counted(&ON_5_10_WITH_KPROBES);
+        misses_some_with_kprobes(&ON_5_10_WITH_KPROBES);
     }
 
     #[test]
     #[ignore = "boots a VM; run by cargo xtask test --slow"]
     fn burst_with_kprobes_counts_what_it_missed_on_7_2() {
-        missed_returns_are_counted(&ON_7_2_WITH_KPROBES);
+        misses_some_with_kprobes(&ON_7_2_WITH_KPROBES);
     }
 }
