@@ -75,7 +75,7 @@ impl Assembler {
         stats.undecodable_lines += u64::from(matches!(text, Cow::Owned(_)));
         let text = text.trim_end_matches(['\r', '\0']).trim_start_matches('\0');
         let text = escape::colours(text).into_owned();
-        if let Some((first, text)) = self.printable.take(number, text) {
+        if let Some((first, text)) = self.printable.take(number, &text) {
             self.line(first, number, &text);
         }
     }
@@ -193,7 +193,8 @@ impl Assembler {
             if inner.origin != Origin::Unknown {
                 prefix.origin = inner.origin;
             }
-            text = rest.to_owned();
+            let rest = rest.to_owned();
+            text = rest;
         }
         let pending = Pending { first, last, prefix, quote: String::new(), text, width: 0 };
         if pending.prefix.partial || self.partial.is_some() {

@@ -27,7 +27,7 @@ const MAX_DEPTH: u32 = 2;
 
 /// What a thread reads from an input, block by block.
 pub(super) struct Blocks {
-    blocks: Receiver<Result<Vec<u8>, ReadError>>,
+    filled: Receiver<Result<Vec<u8>, ReadError>>,
     used: SyncSender<Vec<u8>>,
     tail_lost: Arc<AtomicBool>,
 }
@@ -44,7 +44,7 @@ impl Blocks {
     /// Begins to read. The thread ends with the input, or when this is dropped and the read that
     /// it waits for returns.
     pub(super) fn read(source: impl Read + Send + 'static) -> Self {
-        let (sender, blocks) = mpsc::sync_channel(QUEUE);
+        let (sender, filled) = mpsc::sync_channel(QUEUE);
         let (used, reuse) = mpsc::sync_channel(QUEUE + 2);
         let tail_lost = Arc::new(AtomicBool::new(false));
         let lost = Arc::clone(&tail_lost);
@@ -56,15 +56,15 @@ impl Blocks {
                 let _ = sender.send(Err(error));
             }
         });
-        Self { blocks, used, tail_lost }
+        Self { filled, used, tail_lost }
     }
 
     /// The next block; waits for it as long as told, or as long as it takes. After a failure comes
     /// the end.
     pub(super) fn take(&mut self, timeout: Option<Duration>) -> Taken {
         let got = match timeout {
-            Some(timeout) => self.blocks.recv_timeout(timeout),
-            None => self.blocks.recv().map_err(RecvTimeoutError::from),
+            Some(timeout) => self.filled.recv_timeout(timeout),
+            None => self.filled.recv().map_err(RecvTimeoutError::from),
         };
         match got {
             Ok(Ok(block)) => Taken::Block(block),

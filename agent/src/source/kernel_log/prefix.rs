@@ -256,9 +256,9 @@ fn priority(input: &mut &str) -> Found<u16> {
 
 /// `kern  :warn  : `, and which facility it names.
 fn level<'a>(input: &mut &'a str) -> Found<&'a str> {
-    let word = |n: usize| take_while(1..=n, |c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     const NAMES: [&str; 9] =
         ["kern", "user", "daemon", "auth", "syslog", "lpr", "news", "mail", "cron"];
+    let word = |n: usize| take_while(1..=n, |c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     let facility = word(8).verify(|name: &str| NAMES.contains(&name));
     (facility, space0, ':', word(6), space0, ": ").map(|(facility, ..)| facility).parse_next(input)
 }

@@ -366,7 +366,7 @@ fn lines_far_from_a_trigger_are_counted_only() {
     let mut log = String::new();
     for n in 1..=5000 {
         let text = if n == 2500 { FAILURE } else { "nothing" };
-        log += &format!("Nov 20 09:42:36 h x[{n}]: {text}\n");
+        log.push_str(&format!("Nov 20 09:42:36 h x[{n}]: {text}\n"));
     }
     let (lines, stats) = read(&log);
     assert_eq!(
@@ -380,8 +380,8 @@ fn lines_far_from_a_trigger_are_counted_only() {
 
 #[test]
 fn an_endless_line_is_cut() {
-    let long = "x".repeat(300_000);
-    let log = format!("{FAILURE} {long}\n{long}\n{long}page allocation failure\nend");
+    let filler = "x".repeat(300_000);
+    let log = format!("{FAILURE} {filler}\n{filler}\n{filler}page allocation failure\nend");
     for chunk in [1000, 70_000, 1_000_000] {
         let (lines, stats) = read_from(Chunks(Cursor::new(log.clone().into_bytes()), vec![chunk]));
         assert_eq!(lines.len(), 4, "chunk {chunk}");
