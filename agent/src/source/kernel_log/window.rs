@@ -147,7 +147,7 @@ impl Window {
         if self.base == 0 && self.scanned == 0 && self.buffer.starts_with(b"__CURSOR=") {
             self.factor = EXPORT_LINES;
         }
-        self.count_long_lines(end, stats);
+        let end = self.cut_long_lines(end, stats);
         let first = self.line;
         while self.scanned < end {
             if self.line < self.open_until {
@@ -231,24 +231,29 @@ impl Window {
         }
     }
 
-    /// Counts lines that are longer than a line may be. One stretch in hundreds has no newline in
-    /// its first bytes, so this costs next to nothing.
-    fn count_long_lines(&self, end: usize, stats: &mut Stats) {
-        let whole = &self.buffer[self.scanned..end];
-        let mut at = 0;
-        while at + PROBE < whole.len() {
-            if memchr(b'\n', &whole[at..at + PROBE]).is_some() {
+    /// Cuts lines between `scanned` and `end` that are longer than a line may be, so that what is
+    /// kept of them is the same whatever block they came in; returns the new end. One stretch in
+    /// hundreds has no newline in its first bytes, so this costs next to nothing.
+    fn cut_long_lines(&mut self, mut end: usize, stats: &mut Stats) -> usize {
+        let mut at = self.scanned;
+        while at + PROBE < end {
+            if memchr(b'\n', &self.buffer[at..at + PROBE]).is_some() {
                 at += PROBE;
                 continue;
             }
-            let start = memrchr(b'\n', &whole[..at]).map_or(0, |newline| newline + 1);
-            let length = memchr(b'\n', &whole[start..]).unwrap_or(whole.len() - start);
-            if length > MAX_LINE {
+            let before = memrchr(b'\n', &self.buffer[self.scanned..at]);
+            let start = before.map_or(self.scanned, |newline| self.scanned + newline + 1);
+            let length = memchr(b'\n', &self.buffer[start..end]).unwrap_or(end - start);
+            let kept = length.min(MAX_LINE);
+            if length > kept {
                 stats.cut_lines += 1;
-                stats.cut_bytes += (length - MAX_LINE) as u64;
+                stats.cut_bytes += (length - kept) as u64;
+                self.buffer.drain(start + kept..start + length);
+                end -= length - kept;
             }
-            at = start + length;
+            at = start + kept;
         }
+        end
     }
 
     /// Forgets what can't be yielded any more.

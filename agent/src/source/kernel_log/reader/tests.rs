@@ -366,7 +366,7 @@ fn lines_far_from_a_trigger_are_counted_only() {
     let mut log = String::new();
     for n in 1..=5000 {
         let text = if n == 2500 { FAILURE } else { "nothing" };
-        log.push_str(&format!("Nov 20 09:42:36 h x[{n}]: {text}\n"));
+        log.extend(["Nov 20 09:42:36 h x[", &n.to_string(), "]: ", text, "\n"]);
     }
     let (lines, stats) = read(&log);
     assert_eq!(
@@ -391,7 +391,7 @@ fn an_endless_line_is_cut() {
         assert_eq!(stats.cut_bytes, log.len() as u64 - kept);
     }
     // Behind what is kept of a line nothing is looked for.
-    assert_eq!(read(format!("{long}page allocation failure\n")).0, []);
+    assert_eq!(read(format!("{filler}page allocation failure\n")).0, []);
 }
 
 /// A line is there before the pipe is closed, and quiet is told.
