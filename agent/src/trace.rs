@@ -132,6 +132,7 @@ impl Watch {
                 _ = tick.tick() => {
                     self.live.refresh_symbols();
                     self.live.refresh_missed_runs();
+                    self.look_for_loss()?;
                     let quiet = self.correlator.flush_outside(Some(clock::monotonic_ns()));
                     self.tell_all(quiet)?;
                 }
@@ -143,6 +144,7 @@ impl Watch {
         self.live.detach();
         self.live.refresh_missed_runs();
         while self.take_some(BATCH)? {}
+        self.look_for_loss()?;
         let rest = self.correlator.flush_outside(None);
         self.tell_all(rest)?;
         self.summary.unfinished = self.correlator.unfinished();
@@ -153,7 +155,6 @@ impl Watch {
     /// Takes at most so many pieces of evidence from the rings and tells what came of them. True if
     /// there may be more.
     fn take_some(&mut self, limit: usize) -> anyhow::Result<bool> {
-        self.look_for_loss()?;
         for _ in 0..limit {
             match self.live.take() {
                 Some(Ok(Evidence { event: Event::CgroupMade { id, path, .. }, .. })) => {
@@ -172,6 +173,9 @@ impl Watch {
         Ok(true)
     }
 
+    /// Not to be done for every event: while the kernel answers, it runs neither kprobes' nor
+    /// tracepoints' programs on that CPU, so that a thread that preempts us there is not seen
+    /// (`bpf_disable_instrumentation` in kernel/bpf/syscall.c). That is counted as a missed run.
     fn look_for_loss(&mut self) -> anyhow::Result<()> {
         let loss = self.live.loss().context(COUNTERS)?;
         if loss != self.summary.loss {

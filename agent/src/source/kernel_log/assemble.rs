@@ -75,7 +75,7 @@ impl Assembler {
         stats.undecodable_lines += u64::from(matches!(text, Cow::Owned(_)));
         let text = text.trim_end_matches(['\r', '\0']).trim_start_matches('\0');
         let text = escape::colours(text).into_owned();
-        if let Some((first, text)) = self.printable.take(number, text) {
+        if let Some((first, text)) = self.printable.take(number, &text) {
             self.line(first, number, &text);
         }
     }
@@ -98,12 +98,13 @@ impl Assembler {
         self.flush();
         let export::Message { prefix, text, lines: (first, last) } = message;
         self.finish(Pending { first, last, prefix, quote: String::new(), text, width: 0 });
+        self.context = None;
     }
 
     /// Waits no longer for what may follow the last message.
     pub(super) fn flush(&mut self) {
         if let Some(pending) = self.pending.take() {
-            self.finish(pending);
+            self.context = Some(self.finish(pending));
         }
     }
 
@@ -135,7 +136,6 @@ impl Assembler {
             if pending.prefix.partial || self.partial.is_some() {
                 return self.record(pending);
             }
-            self.context = Some((pending.quote.clone(), pending.prefix.clone()));
             self.pending = Some(pending);
             return;
         }
@@ -162,18 +162,17 @@ impl Assembler {
         self.flush();
         let indented = text.starts_with([' ', '\t']);
         let quote = quote.to_owned();
-        match &self.context {
-            Some((before, prefix)) if indented && *before == quote => {
+        match self.context.take() {
+            Some((before, prefix)) if indented && before == quote => {
                 // Fields of a record of /dev/kmsg.
-                let field = prefix.kmsg && !text.starts_with("  ") && text.contains('=');
-                if !field {
-                    let prefix = prefix.clone();
+                if prefix.kmsg && !text.starts_with("  ") && text.contains('=') {
+                    self.context = Some((before, prefix));
+                } else {
                     let text = format!(" {}", text.trim_start());
                     self.pending = Some(Pending { first, last, prefix, quote, text, width });
                 }
             }
             _ => {
-                self.context = None;
                 let prefix = Prefix::none();
                 let text = text.to_owned();
                 // Nothing can follow that would belong to it.
@@ -194,7 +193,8 @@ impl Assembler {
             if inner.origin != Origin::Unknown {
                 prefix.origin = inner.origin;
             }
-            text = rest.to_owned();
+            let rest = rest.to_owned();
+            text = rest;
         }
         let pending = Pending { first, last, prefix, quote: String::new(), text, width: 0 };
         if pending.prefix.partial || self.partial.is_some() {
@@ -234,9 +234,9 @@ impl Assembler {
         }
     }
 
-    /// Yields a message, line by line.
-    fn finish(&mut self, pending: Pending) {
-        let Pending { first, last, prefix, text, .. } = pending;
+    /// Yields a message, line by line. What remains is what a further line of it would have.
+    fn finish(&mut self, pending: Pending) -> (String, Prefix) {
+        let Pending { first, last, prefix, quote, text, .. } = pending;
         let text = if prefix.kmsg { escape::hexadecimal(&text) } else { Cow::Borrowed(&*text) };
         let text = escape::octal(&text);
         let text = escape::colours(&text);
@@ -265,5 +265,6 @@ impl Assembler {
                 text: text.into_owned(),
             });
         }
+        (quote, prefix)
     }
 }

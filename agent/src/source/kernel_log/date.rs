@@ -34,6 +34,12 @@ const MONTHS: [&[&str]; 12] = [
 
 /// A month by its name, from 1.
 fn month(name: &str) -> Option<i8> {
+    const ENGLISH: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    // Most logs are.
+    if let Some(found) = ENGLISH.iter().position(|english| *english == name) {
+        return i8::try_from(found + 1).ok();
+    }
     let name = name.to_lowercase();
     let found = MONTHS.iter().position(|names| names.iter().any(|n| name.starts_with(n)))?;
     i8::try_from(found + 1).ok()

@@ -12,15 +12,12 @@ pub(super) fn colours(text: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find("\x1b[") {
         let sequence = &rest[at + 2..];
         let end = sequence.find(|c: char| !c.is_ascii_digit() && c != ';');
-        match end.map(|end| (end, sequence.as_bytes()[end])) {
-            Some((end, b'm' | b'K')) => {
-                out.push_str(&rest[..at]);
-                rest = &sequence[end + 1..];
-            }
-            _ => {
-                out.push_str(&rest[..at + 2]);
-                rest = sequence;
-            }
+        if let Some((end, b'm' | b'K')) = end.map(|end| (end, sequence.as_bytes()[end])) {
+            out.push_str(&rest[..at]);
+            rest = &sequence[end + 1..];
+        } else {
+            out.push_str(&rest[..at + 2]);
+            rest = sequence;
         }
     }
     out.push_str(rest);
@@ -47,15 +44,12 @@ pub(super) fn entities(text: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find('&') {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
-        match NAMES.iter().find(|(name, _)| from.starts_with(name)) {
-            Some((name, c)) => {
-                out.push(*c);
-                rest = &from[name.len()..];
-            }
-            None => {
-                out.push('&');
-                rest = &from[1..];
-            }
+        if let Some((name, c)) = NAMES.iter().find(|(name, _)| from.starts_with(name)) {
+            out.push(*c);
+            rest = &from[name.len()..];
+        } else {
+            out.push('&');
+            rest = &from[1..];
         }
     }
     out.push_str(rest);

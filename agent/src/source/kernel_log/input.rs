@@ -18,30 +18,18 @@ use ruzstd::decoding::{
 
 use super::reader::ReadError;
 
-/// Bytes in a block at most: small enough for a CPU's cache.
-const BLOCK: usize = 256 * 1024;
+/// Bytes in a block at most: those on their way from one thread to the other fit a CPU's cache.
+const BLOCK: usize = 512 * 1024;
 /// Blocks that wait to be looked at.
 const QUEUE: usize = 3;
 /// How many times over an input may be compressed.
 const MAX_DEPTH: u32 = 2;
 
-/// Reads an input block by block: in the caller's thread as long as it can wait, and in one of its
-/// own from the moment when it can't.
+/// What a thread reads from an input, block by block.
 pub(super) struct Blocks {
-    reading: Reading,
+    filled: Receiver<Result<Vec<u8>, ReadError>>,
+    used: SyncSender<Vec<u8>>,
     tail_lost: Arc<AtomicBool>,
-}
-
-enum Reading {
-    /// Not looked at yet.
-    Closed(Source),
-    /// With a block to fill.
-    Here(Source, Vec<u8>),
-    Elsewhere {
-        blocks: Receiver<Result<Vec<u8>, ReadError>>,
-        used: SyncSender<Vec<u8>>,
-    },
-    Over,
 }
 
 /// What there is to take.
@@ -53,93 +41,49 @@ pub(super) enum Taken {
 }
 
 impl Blocks {
-    pub(super) fn new(source: impl Read + Send + 'static) -> Self {
-        let reading = Reading::Closed(Box::new(source));
-        Self { reading, tail_lost: Arc::new(AtomicBool::new(false)) }
+    /// Begins to read. The thread ends with the input, or when this is dropped and the read that
+    /// it waits for returns.
+    pub(super) fn read(source: impl Read + Send + 'static) -> Self {
+        let (sender, filled) = mpsc::sync_channel(QUEUE);
+        let (used, reuse) = mpsc::sync_channel(QUEUE + 2);
+        let tail_lost = Arc::new(AtomicBool::new(false));
+        let lost = Arc::clone(&tail_lost);
+        thread::spawn(move || {
+            let opened = open(Box::new(source), &lost, 0);
+            let end = opened.and_then(|mut source| hand_over(&mut *source, &sender, &reuse));
+            if let Err(error) = end {
+                // Nobody to tell if the receiver is gone.
+                let _ = sender.send(Err(error));
+            }
+        });
+        Self { filled, used, tail_lost }
     }
 
     /// The next block; waits for it as long as told, or as long as it takes. After a failure comes
     /// the end.
     pub(super) fn take(&mut self, timeout: Option<Duration>) -> Taken {
-        let Some(timeout) = timeout else { return self.wait() };
-        self.reading = match std::mem::replace(&mut self.reading, Reading::Over) {
-            Reading::Closed(source) => {
-                let lost = Arc::clone(&self.tail_lost);
-                elsewhere(move || open(source, &lost, 0))
-            }
-            Reading::Here(source, _) => elsewhere(move || Ok(source)),
-            other => other,
+        let got = match timeout {
+            Some(timeout) => self.filled.recv_timeout(timeout),
+            None => self.filled.recv().map_err(RecvTimeoutError::from),
         };
-        let Reading::Elsewhere { blocks, .. } = &self.reading else { return Taken::End };
-        blocks.recv_timeout(timeout).map_or_else(
-            |error| match error {
-                RecvTimeoutError::Timeout => Taken::Quiet,
-                RecvTimeoutError::Disconnected => Taken::End,
-            },
-            Taken::from,
-        )
-    }
-
-    fn wait(&mut self) -> Taken {
-        loop {
-            match std::mem::replace(&mut self.reading, Reading::Over) {
-                Reading::Over => return Taken::End,
-                Reading::Closed(source) => match open(source, &self.tail_lost, 0) {
-                    Ok(source) => self.reading = Reading::Here(source, Vec::new()),
-                    Err(error) => return Taken::Failed(error),
-                },
-                Reading::Here(mut source, block) => match fill(&mut *source, block) {
-                    Ok(block) if block.is_empty() => return Taken::End,
-                    Ok(block) => {
-                        self.reading = Reading::Here(source, Vec::new());
-                        return Taken::Block(block);
-                    }
-                    Err(error) => return Taken::Failed(error),
-                },
-                Reading::Elsewhere { blocks, used } => {
-                    let taken = blocks.recv().map_or(Taken::End, Taken::from);
-                    self.reading = Reading::Elsewhere { blocks, used };
-                    return taken;
-                }
-            }
+        match got {
+            Ok(Ok(block)) => Taken::Block(block),
+            Ok(Err(error)) => Taken::Failed(error),
+            Err(RecvTimeoutError::Timeout) => Taken::Quiet,
+            Err(RecvTimeoutError::Disconnected) => Taken::End,
         }
     }
 
     /// Gives a block back, to be filled again.
-    pub(super) fn give_back(&mut self, used_block: Vec<u8>) {
-        match &mut self.reading {
-            Reading::Here(_, block) => *block = used_block,
-            // If the thread has enough of them, or has ended, this one is freed.
-            Reading::Elsewhere { used, .. } => drop(used.try_send(used_block)),
-            Reading::Closed(_) | Reading::Over => {}
-        }
+    pub(super) fn give_back(&self, block: Vec<u8>) {
+        // If the thread has enough of them, or has ended, this one is freed.
+        let _ = self.used.try_send(block);
     }
 
     /// Whether compressed data ended too early, or was damaged.
     pub(super) fn tail_lost(&self) -> bool {
         self.tail_lost.load(Ordering::Relaxed)
     }
-}
-
-impl From<Result<Vec<u8>, ReadError>> for Taken {
-    fn from(block: Result<Vec<u8>, ReadError>) -> Self {
-        block.map_or_else(Self::Failed, Self::Block)
-    }
-}
-
-/// Reads in a thread. It ends with the input, or when nobody wants its blocks any more and the read
-/// that it waits for returns.
-fn elsewhere(open: impl FnOnce() -> Result<Source, ReadError> + Send + 'static) -> Reading {
-    let (sender, blocks) = mpsc::sync_channel(QUEUE);
-    let (used, reuse) = mpsc::sync_channel(QUEUE + 2);
-    thread::spawn(move || {
-        let end = open().and_then(|mut source| hand_over(&mut *source, &sender, &reuse));
-        if let Err(error) = end {
-            // Nobody to tell if the receiver is gone.
-            let _ = sender.send(Err(error));
-        }
-    });
-    Reading::Elsewhere { blocks, used }
 }
 
 fn hand_over(

@@ -33,19 +33,19 @@ impl QuotedPrintable {
 
     /// Takes a line; answers with the number of its first part and with the whole line once it is
     /// whole.
-    pub(super) fn take(&mut self, number: u64, line: String) -> Option<(u64, String)> {
-        let encoded = Self::may_be(&line);
+    pub(super) fn take(&mut self, number: u64, line: &str) -> Option<(u64, String)> {
+        let encoded = Self::may_be(line);
         if encoded && !self.proven {
             self.proven = line.contains("=3D")
                 || line.ends_with('=') && Self::BREAKS.contains(&line.chars().count());
         }
         let (first, mut whole) = self.open.take().unwrap_or((number, String::new()));
         if !(encoded && self.proven) {
-            whole.push_str(&line);
+            whole.push_str(line);
             return Some((first, whole));
         }
         let goes_on = line.ends_with('=');
-        whole.push_str(&decode(line.strip_suffix('=').unwrap_or(&line)));
+        whole.push_str(&decode(line.strip_suffix('=').unwrap_or(line)));
         if goes_on && whole.len() < super::window::MAX_LINE {
             self.open = Some((first, whole));
             return None;

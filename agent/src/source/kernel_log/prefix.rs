@@ -46,7 +46,7 @@ impl Prefix {
     }
 
     /// Takes whatever prefixes there are off a line; they nest (`ts | dmesg`, journald in syslog).
-    pub(super) fn take<'a>(line: &'a str) -> (Self, &'a str) {
+    pub(super) fn take(line: &str) -> (Self, &str) {
         let mut prefix = Self::none();
         let mut rest = line;
         // Copied out of an indented block.
@@ -67,6 +67,8 @@ impl Prefix {
     fn element(&mut self, input: &mut &str) -> bool {
         let first = input.as_bytes().first().copied().unwrap_or(b' ');
         match first {
+            // Nothing begins so, and many messages do.
+            b' ' => false,
             b'[' => self.bracket(input),
             b'<' => self.priority(input),
             b'0'..=b'9' => self.kmsg(input) || self.date(input),
@@ -158,8 +160,7 @@ impl Prefix {
             Origin::Kernel | Origin::Program { pid: Some(_), .. } => host.is_some() || expected,
             _ => expected && host.is_some(),
         };
-        let form = origin != Origin::Kernel && super::payload::is_program(rest);
-        if !(certain || form || origin == Origin::Kernel) {
+        if !(certain || origin == Origin::Kernel || super::payload::is_program(rest)) {
             return false;
         }
         self.host = host.map(str::to_owned).or(self.host.take());
@@ -255,9 +256,9 @@ fn priority(input: &mut &str) -> Found<u16> {
 
 /// `kern  :warn  : `, and which facility it names.
 fn level<'a>(input: &mut &'a str) -> Found<&'a str> {
-    let word = |n: usize| take_while(1..=n, |c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     const NAMES: [&str; 9] =
         ["kern", "user", "daemon", "auth", "syslog", "lpr", "news", "mail", "cron"];
+    let word = |n: usize| take_while(1..=n, |c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     let facility = word(8).verify(|name: &str| NAMES.contains(&name));
     (facility, space0, ':', word(6), space0, ": ").map(|(facility, ..)| facility).parse_next(input)
 }
@@ -330,7 +331,7 @@ fn cri_tag(input: &mut &str) -> Found<char> {
         one_of(['F', 'P']),
         peek(alt((" ".void(), ":".void(), eof.void()))),
     )
-        .map(|(_, _, tag, _)| tag)
+        .map(|(_, _, tag, ())| tag)
         .parse_next(input)
 }
 

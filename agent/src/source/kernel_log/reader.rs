@@ -94,12 +94,12 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Reads from a file, a pipe or memory. The iterator reads in the caller's thread, and waits
-    /// with a line for the next one if that could go on with it: it is for files.
+    /// Reads from a file, a pipe or memory, in a thread of its own. The iterator waits with a line
+    /// for the next one if that could go on with it, however long that takes: it is for files.
     /// [`Self::next_timeout`] is for streams.
     pub fn new(input: impl Read + Send + 'static) -> Self {
         Self {
-            blocks: Blocks::new(input),
+            blocks: Blocks::read(input),
             window: Window::new(),
             assembler: Assembler::default(),
             stats: Stats::default(),
@@ -109,10 +109,9 @@ impl Lines {
         }
     }
 
-    /// As [`Iterator::next`], but reads in a thread of its own and waits no longer than that: a
-    /// caller that has gathered an incident can tell that the stream fell quiet and report it. A
-    /// line is yielded as soon as it is there, or, if the next one could go on with it, after
-    /// 200 ms in which none came.
+    /// As [`Iterator::next`], but waits no longer than that: a caller that has gathered an incident
+    /// can tell that the stream fell quiet and report it. A line is yielded as soon as it is there,
+    /// or, if the next one could go on with it, after 200 ms in which none came.
     pub fn next_timeout(&mut self, timeout: Duration) -> Next {
         self.wait(Instant::now().checked_add(timeout))
     }

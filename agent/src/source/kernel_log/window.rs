@@ -9,8 +9,9 @@ use super::{reader::Stats, trigger::TRIGGERS};
 
 /// Lines yielded before a trigger.
 const BEFORE: u64 = 200;
-/// Lines yielded after the last trigger.
-const AFTER: u64 = 1000;
+/// Lines yielded after the last trigger. The parts of the kernel's reports that are longer, which
+/// are lists of processes, end with a trigger of their own.
+const AFTER: u64 = 500;
 /// Lines that journalctl's export format has for each message.
 const EXPORT_LINES: u64 = 25;
 /// No more than these bytes before a trigger's line are yielded, however few lines they are.

@@ -4,7 +4,7 @@ use super::*;
 /// A prefix as `time | caller | origin | host | text`, with what isn't there left empty.
 fn taken(line: &str) -> String {
     let (prefix, text) = Prefix::take(line);
-    let boot = prefix.time.boot.map(|boot| format!("{:?}", boot));
+    let boot = prefix.time.boot.map(|boot| format!("{boot:?}"));
     let wall = prefix.time.wall.map(|wall| match wall {
         Wall::Timestamp(time) => time.to_string(),
         Wall::Civil(time) => time.to_string(),

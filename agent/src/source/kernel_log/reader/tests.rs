@@ -317,7 +317,7 @@ fn utf_16_and_byte_order_marks() {
         .chain([7])
         .collect();
     let (sender, mut blocks) = (lone, Vec::new());
-    let mut input = Blocks::new(Cursor::new(sender));
+    let mut input = Blocks::read(Cursor::new(sender));
     while let Taken::Block(block) = input.take(None) {
         blocks.extend(block);
     }
@@ -366,22 +366,22 @@ fn lines_far_from_a_trigger_are_counted_only() {
     let mut log = String::new();
     for n in 1..=5000 {
         let text = if n == 2500 { FAILURE } else { "nothing" };
-        log += &format!("Nov 20 09:42:36 h x[{n}]: {text}\n");
+        log.push_str(&format!("Nov 20 09:42:36 h x[{n}]: {text}\n"));
     }
     let (lines, stats) = read(&log);
     assert_eq!(
         (lines.first().map(|l| l.first), lines.last().map(|l| l.last)),
-        (Some(2300), Some(3500))
+        (Some(2300), Some(3000))
     );
-    assert_eq!(lines.len(), 1201);
+    assert_eq!(lines.len(), 701);
     assert!(lines.windows(2).all(|pair| pair[0].last + 1 == pair[1].first));
     assert_eq!((stats.lines, stats.bytes), (5000, log.len() as u64));
 }
 
 #[test]
 fn an_endless_line_is_cut() {
-    let long = "x".repeat(300_000);
-    let log = format!("{FAILURE} {long}\n{long}\n{long}page allocation failure\nend");
+    let filler = "x".repeat(300_000);
+    let log = format!("{FAILURE} {filler}\n{filler}\n{filler}page allocation failure\nend");
     for chunk in [1000, 70_000, 1_000_000] {
         let (lines, stats) = read_from(Chunks(Cursor::new(log.clone().into_bytes()), vec![chunk]));
         assert_eq!(lines.len(), 4, "chunk {chunk}");
