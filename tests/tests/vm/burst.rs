@@ -75,11 +75,16 @@ fn is_complete_but_for_misses(run: &Observed) {
     assert!(run.hooks().iter().any(via_trampoline), "{:#?}", run.hooks());
 }
 
-/// A kretprobe follows ten or fewer at once, so this can't go without misses.
+/// A kretprobe follows ten or fewer at once, so this can't go without misses. Whoever is not told
+/// for it is no more than what was counted, and nobody is said to have failed.
 fn misses_some_with_kprobes(run: &Observed) {
-    all_are_told(run);
-    assert!(misses_are_counted(run) > 0);
+    assert_eq!(run.run.exit_code, 0);
     assert!(!run.hooks().iter().any(via_trampoline), "{:#?}", run.hooks());
+    let missed = misses_are_counted(run);
+    assert!(missed > 0, "{}", run.summary());
+    let told = run.creations_that("ok").len();
+    assert_eq!(run.creations().len(), told, "{:#?}", run.creations());
+    assert!(told <= THREADS && told as u64 + missed >= THREADS as u64, "{}", run.summary());
 }
 
 #[test]
