@@ -6,6 +6,7 @@ mod endings;
 mod fallback;
 mod flood;
 mod healthy;
+mod memcg_limit;
 mod order6;
 
 use anyhow::{Result, bail};
@@ -38,7 +39,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 7] = [
+const SCENARIOS: [(&str, Scenario); 8] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -46,6 +47,7 @@ const SCENARIOS: [(&str, Scenario); 7] = [
     ("burst", burst::run),
     ("flood", flood::run),
     ("doctor", doctor::run),
+    ("memcg-limit", memcg_limit::run),
 ];
 
 /// Runs the scenario of that name.

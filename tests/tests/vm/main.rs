@@ -4,10 +4,12 @@
 mod burst;
 mod doctor;
 mod endings;
+mod explained;
 mod fallback;
 mod flood;
 mod harness;
 mod healthy;
+mod memcg_limit;
 mod observed;
 mod order6;
 mod tracepoints;

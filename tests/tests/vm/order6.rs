@@ -3,6 +3,7 @@
 use serde_json::Value;
 use xtask::kernels::findings;
 
+use crate::explained;
 use crate::observed::{Observed, Scenario, via_trampoline};
 
 const fn order6() -> Scenario {
@@ -63,6 +64,12 @@ macro_rules! judge {
             #[ignore = "boots a VM; run by cargo xtask test"]
             fn fragmentation_index_agrees_with_the_kernels_own() {
                 crate::order6::fragmentation_index_agrees_with_the_kernels_own(&RUN);
+            }
+
+            #[test]
+            #[ignore = "boots a VM; run by cargo xtask test"]
+            fn the_kernel_log_alone_says_the_same() {
+                crate::order6::the_kernel_log_alone_says_the_same(&RUN);
             }
         }
     };
@@ -185,6 +192,19 @@ fn allocation_agrees_with_the_kernel_log(run: &Observed) {
     let logged = logged.unwrap_or_else(|| panic!("no line of the kernel log says {gfp}"));
     assert_eq!(logged.comm, "runc:[1:CHILD]");
     assert_eq!(allocation(run)["bytes"], 4096 << 6);
+}
+
+fn the_kernel_log_alone_says_the_same(run: &Observed) {
+    let (creation, live) = (creation(run), allocation(run));
+    let incidents = explained::incidents(run);
+    let told = incidents.iter().find(|i| {
+        i["comm"] == creation["comm"]
+            && i["allocations"][0]["order"] == 6
+            && i["allocations"][0]["gfp"] == live["gfp"]
+    });
+    let told = told.unwrap_or_else(|| panic!("explain did not find it: {incidents:#?}"));
+    assert_eq!(told["verdict"]["cause"], creation["verdict"]["cause"], "{told:#}");
+    assert_eq!(told["allocations"][0]["site"], live["site"], "{told:#}");
 }
 
 fn call_site_and_subsystem_are_named(run: &Observed) {

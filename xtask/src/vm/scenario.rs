@@ -13,7 +13,7 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 7] = [
+pub const SCENARIOS: [Scenario; 8] = [
     Scenario { name: "healthy", memory_mib: 768 },
     Scenario { name: "order6", memory_mib: 768 },
     Scenario { name: "fallback", memory_mib: 768 },
@@ -21,6 +21,7 @@ pub const SCENARIOS: [Scenario; 7] = [
     Scenario { name: "burst", memory_mib: 768 },
     Scenario { name: "flood", memory_mib: 768 },
     Scenario { name: "doctor", memory_mib: 768 },
+    Scenario { name: "memcg-limit", memory_mib: 768 },
 ];
 
 /// The scenario of that name.
