@@ -104,6 +104,8 @@ from_btf! {
     TASK_TGID,
     /// `task_struct.comm`
     TASK_COMM,
+    /// The gfp bits of a caller that has a fallback: `__GFP_NOWARN|__GFP_NORETRY`
+    GFP_FALLBACK,
     /// `trace_event_raw_mark_victim.pid`
     MARK_VICTIM_PID,
     /// `trace_event_raw_cgroup.id`

@@ -20,6 +20,9 @@ pub const CACHE_NAME_LEN: usize = 64;
 pub const ZONE_NAME_LEN: usize = 16;
 /// Bytes kept of a zone's `free_area` array (968 on 6.12, 1144 on 7.2).
 pub const AREAS_LEN: usize = 1536;
+/// Failures in one creation that are recorded with zones and stack although their mask says that the
+/// caller has a fallback. A creation can have hundreds, which would fill the ring.
+pub const MAX_FALLBACKS: u32 = 16;
 /// Kernel stack frames recorded for one failed allocation.
 pub const MAX_FRAMES: usize = 40;
 /// An offset or enum value that the running kernel's BTF does not have.
@@ -224,7 +227,7 @@ pub struct AllocationFailed {
     /// 1 if every zone in reach was looked at: the allocation's `alloc_context` was known, and its
     /// list of zones ended before the kernel's limit of programs that follow each other (32).
     pub zones_complete: u32,
-    /// How many [`ZoneRead`] records belong to it.
+    /// How many [`ZoneRead`] records belong to it; none, and no stack, behind [`MAX_FALLBACKS`].
     pub zone_count: u32,
     /// Used entries of `stack`.
     pub frames: u32,

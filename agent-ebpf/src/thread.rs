@@ -37,6 +37,8 @@ pub(crate) struct Thread {
     pub(crate) pernet_ops: u64,
     /// When that init was entered.
     pub(crate) pernet_since: u64,
+    /// Failures of its creation whose mask says that the caller has a fallback.
+    pub(crate) fallbacks: u64,
     /// The walk over the zones of the allocation that failed.
     pub(crate) walk: Walk,
     /// The last charge to a memory cgroup, if it was refused.
@@ -108,6 +110,7 @@ impl Thread {
             cache_size: 0,
             pernet_ops: 0,
             pernet_since: 0,
+            fallbacks: 0,
             walk: Walk::NONE,
             refusal: Refusal::NONE,
             lost: 0,

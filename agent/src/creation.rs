@@ -3,7 +3,7 @@ use std::{collections::HashMap, ops::RangeInclusive};
 
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome, Tracker},
-    evidence::{CgroupPath, ChargeFailed, CreationKey, Event, Evidence, OomKill, Task},
+    evidence::{CgroupPath, ChargeFailed, CreationKey, Event, Evidence, Failure, OomKill, Task},
     kernel::symbols::Frame,
     site,
 };
@@ -127,6 +127,17 @@ impl Creation {
 
     fn keep(&mut self, allocation: Allocation) {
         self.stall_ns = self.stall_ns.saturating_add(allocation.stall_ns);
+        // The kernel side records the first of many failures with a fallback in detail, the others
+        // for their count.
+        let fell_back = |a: &Allocation| a.outcome == AllocationOutcome::FellBack;
+        let bare = |f: &Failure| f.stack.is_empty() && f.zones.is_empty();
+        if fell_back(&allocation)
+            && allocation.failure.as_ref().is_some_and(bare)
+            && self.allocations.iter().any(fell_back)
+        {
+            self.allocations_omitted += 1;
+            return;
+        }
         if self.allocations.len() == MAX_DETAILS {
             // The last failures decide: what went well goes first, then what came first.
             let spare = |outcome| self.allocations.iter().position(|a| a.outcome == outcome);

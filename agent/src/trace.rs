@@ -156,6 +156,7 @@ impl Watch {
     /// there may be more.
     fn take_some(&mut self, limit: usize) -> anyhow::Result<bool> {
         for _ in 0..limit {
+            watchdog::step();
             match self.live.take() {
                 Some(Ok(Evidence { event: Event::CgroupMade { id, path, .. }, .. })) => {
                     if let Some(path) = path {

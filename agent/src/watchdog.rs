@@ -1,6 +1,11 @@
 //! The end, even when whoever reads the report does not read: a full pipe or a stopped terminal
 //! blocks the thread that writes, and with it the one that would take the signal.
-use std::{io, process, thread, time::Duration};
+use std::{
+    io, process,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
 
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
@@ -9,11 +14,19 @@ use signal_hook::{
 
 use crate::privileges;
 
-/// How long an end in order may take: some lines to write, some programs to detach.
+/// How long the report may stand still after a signal.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Starts a thread that ends the process with exit code 1 when it is still there some seconds after
-/// SIGINT or SIGTERM. The kernel detaches what was attached.
+/// Steps that were made. On a busy node many events may still wait when the signal comes.
+static STEPS: AtomicU64 = AtomicU64::new(0);
+
+/// Says that the report goes on.
+pub fn step() {
+    STEPS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Starts a thread that ends the process with exit code 1 when, after SIGINT or SIGTERM, the report
+/// stands still for some seconds. The kernel detaches what was attached.
 pub fn start() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let watch = move || {
@@ -21,10 +34,15 @@ pub fn start() -> io::Result<()> {
             log::warn!("the watchdog could not give back its capabilities: {error}");
         }
         if signals.forever().next().is_some() {
-            thread::sleep(PATIENCE);
+            let mut seen = None;
+            // What waits is finite: nothing is attached any more.
+            while seen != Some(STEPS.load(Ordering::Relaxed)) {
+                seen = Some(STEPS.load(Ordering::Relaxed));
+                thread::sleep(PATIENCE);
+            }
             anstream::eprintln!(
-                "fragwatch: the report could not be written to its end within {} s of the signal: \
-                 nobody reads it",
+                "fragwatch: the report could not be written to its end: after the signal it stood \
+                 still for {} s, so nobody reads it",
                 PATIENCE.as_secs()
             );
             process::exit(1);

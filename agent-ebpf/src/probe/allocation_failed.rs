@@ -5,11 +5,11 @@ use aya_ebpf::{
     EbpfContext, helpers::generated::bpf_get_stack, macros::kprobe, programs::ProbeContext,
 };
 use aya_log_ebpf::debug;
-use fragwatch_ebpf::{AllocationFailed, Counter, Kind, MAX_FRAMES};
+use fragwatch_ebpf::{AllocationFailed, Counter, Kind, MAX_FALLBACKS, MAX_FRAMES};
 
 use crate::{
     emit::{emit, head, now},
-    kernel,
+    kernel::{self, GFP_FALLBACK},
     maps::ZONE_WALK,
     thread::{self, Thread},
     zones::Step,
@@ -43,11 +43,28 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     thread.walk.failure_ns = now();
     thread.walk.gfp = gfp;
     thread.walk.order = order;
+    if is_one_of_many(thread, gfp) {
+        thread.walk.begin(0);
+        tell::<false>(&ctx, thread, false);
+        return 0;
+    }
     thread.walk.begin(alloc_context);
     walk(&ctx);
     // There is no program to walk with.
-    tell(&ctx, thread, false);
+    tell::<true>(&ctx, thread, false);
     0
+}
+
+/// Whether the creation has had so many failures with a fallback that one more needs no detail.
+#[inline(always)]
+fn is_one_of_many(thread: &mut Thread, gfp: u32) -> bool {
+    // Absent, it has bits that no mask has.
+    let fallback = GFP_FALLBACK.load();
+    if thread.creation_ns == 0 || gfp & fallback != fallback {
+        return false;
+    }
+    thread.fallbacks += 1;
+    thread.fallbacks > u64::from(MAX_FALLBACKS)
 }
 
 /// Reads one zone and goes on to the next, or ends with the failure itself.
@@ -59,10 +76,10 @@ fn zone_walk_kprobe(ctx: ProbeContext) -> u32 {
         Step::More => {
             walk(&ctx);
             // More entries than the kernel lets one program follow another.
-            tell(&ctx, thread, false);
+            tell::<true>(&ctx, thread, false);
         }
-        Step::Complete => tell(&ctx, thread, true),
-        Step::Stopped => tell(&ctx, thread, false),
+        Step::Complete => tell::<true>(&ctx, thread, true),
+        Step::Stopped => tell::<true>(&ctx, thread, false),
     }
     0
 }
@@ -74,9 +91,9 @@ fn walk(ctx: &ProbeContext) {
     unsafe { ZONE_WALK.tail_call(ctx, 0) };
 }
 
-/// Tells of the failure that the thread's walk was for.
+/// Tells of the failure that the thread's walk was for, with its stack or without.
 #[inline(always)]
-fn tell(ctx: &ProbeContext, thread: &Thread, complete: bool) {
+fn tell<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, complete: bool) {
     let (creation, walk) = (thread.creation_ns, thread.walk);
     emit::<AllocationFailed>(creation, |record| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
@@ -88,7 +105,7 @@ fn tell(ctx: &ProbeContext, thread: &Thread, complete: bool) {
         record.order = walk.order;
         record.zones_complete = u32::from(complete);
         record.zone_count = walk.count;
-        record.frames = stack(ctx, &mut record.stack);
+        record.frames = if STACK { stack(ctx, &mut record.stack) } else { 0 };
         record.reserved = 0;
     });
 }

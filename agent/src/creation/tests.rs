@@ -186,6 +186,21 @@ fn a_failure_outlasts_what_went_well() {
 }
 
 #[test]
+fn failures_without_detail_are_only_counted() {
+    let bare = || {
+        let gfp = names_6_12().decode(0xd20c0);
+        Event::AllocationFailed { gfp, order: 9, failure: Failure::default() }
+    };
+    let events = vec![began(), failed(0xd20c0), bare(), bare(), bare(), ended(None)];
+    let creation = tell(events);
+    assert_eq!((creation.allocations.len(), creation.allocations_omitted), (1, 3));
+    assert_eq!(creation.outcome(), Outcome::Degraded);
+    // Where nothing can be read at all, one stands for them.
+    let creation = tell(vec![began(), bare(), bare(), ended(None)]);
+    assert_eq!((creation.allocations.len(), creation.allocations_omitted), (1, 1));
+}
+
+#[test]
 fn the_last_failure_is_kept_among_many() {
     let mut events = vec![began()];
     events.extend((0..100).map(|_| failed(0xd20c0)));

@@ -136,7 +136,7 @@ impl Live {
         if offsets.areas.is_none() {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
-        let mut ebpf = load(options, &offsets, &btf)?;
+        let mut ebpf = load(options, &offsets, &gfp, &btf)?;
         let target = Target {
             symbols: &symbols,
             types: &types,
@@ -286,7 +286,12 @@ fn next(ring: &mut Ring) -> Option<Bytes> {
     ring.get_mut().next().map(|item| Bytes::copy_from_slice(&item))
 }
 
-fn load(options: Options, offsets: &Offsets, btf: &Btf) -> Result<Ebpf, StartError> {
+fn load(
+    options: Options,
+    offsets: &Offsets,
+    gfp: &GfpNames,
+    btf: &Btf,
+) -> Result<Ebpf, StartError> {
     let zones_readable = u8::from(offsets.areas.is_some());
     let want_all = u8::from(options.all);
     let log_level = log::max_level() as u8;
@@ -295,6 +300,10 @@ fn load(options: Options, offsets: &Offsets, btf: &Btf) -> Result<Ebpf, StartErr
     loader.override_global("WANT_ALL", &want_all, true);
     loader.override_global(aya_log::LEVEL, &log_level, false);
     loader.override_global("ZONES_READABLE", &zones_readable, true);
+    let fallback = gfp.fallback_mask();
+    if let Some(fallback) = &fallback {
+        loader.override_global("GFP_FALLBACK", fallback, true);
+    }
     for (global, value) in &offsets.globals {
         loader.override_global(global, value, true);
     }

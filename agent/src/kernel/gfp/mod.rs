@@ -99,6 +99,12 @@ impl GfpNames {
         table::for_release(release).map(Self::from_table)
     }
 
+    /// The bits of a caller that mostly has a fallback ([`Gfp::has_fallback`]); `None` if they aren't
+    /// known.
+    pub fn fallback_mask(&self) -> Option<u32> {
+        Some(self.mask("__GFP_NOWARN")? | self.mask("__GFP_NORETRY")?)
+    }
+
     fn from_bits(bits: &[(&str, u32)]) -> Self {
         let single: Vec<(u32, String)> = bits
             .iter()
