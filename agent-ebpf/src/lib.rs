@@ -22,7 +22,7 @@ pub const ZONE_NAME_LEN: usize = 16;
 pub const AREAS_LEN: usize = 1536;
 /// Failures in one creation that are recorded with zones and stack although their mask says that the
 /// caller has a fallback. A creation can have hundreds, which would fill the ring.
-pub const MAX_FALLBACKS: u32 = 16;
+pub const MAX_FALLBACKS: u32 = 8;
 /// Kernel stack frames recorded for one failed allocation.
 pub const MAX_FRAMES: usize = 40;
 /// An offset or enum value that the running kernel's BTF does not have.

@@ -30,6 +30,10 @@ use crate::{
 /// How often losses are looked for, and quiet stories outside creations ended.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Incidents outside creations that are told from one tick to the next. More would take the time
+/// that creations need, and nobody could read them.
+const MAX_INCIDENTS: u32 = 20;
+
 /// Pieces of evidence taken before signals and the clock are looked at again.
 const BATCH: usize = 1024;
 
@@ -68,6 +72,8 @@ struct Watch {
     report: Box<dyn Report>,
     correlator: Correlator,
     paths: Paths,
+    /// How many may be told until the next tick.
+    incidents_left: u32,
     summary: Summary,
     /// What no verdict can rest on here, in sentences.
     blind_to: Vec<String>,
@@ -106,6 +112,7 @@ impl Watch {
             report,
             correlator,
             paths: Paths::default(),
+            incidents_left: MAX_INCIDENTS,
             summary: Summary::default(),
             all: args.all,
             page_size,
@@ -130,6 +137,7 @@ impl Watch {
                 () = at(end) => break,
                 () = reader.gone() => return Ok(()),
                 _ = tick.tick() => {
+                    self.incidents_left = MAX_INCIDENTS;
                     self.live.refresh_symbols();
                     self.live.refresh_missed_runs();
                     self.look_for_loss()?;
@@ -216,6 +224,11 @@ impl Watch {
     }
 
     fn tell_incident(&mut self, incident: &Incident) -> anyhow::Result<()> {
+        if self.incidents_left == 0 {
+            self.summary.incidents_omitted += 1;
+            return Ok(());
+        }
+        self.incidents_left -= 1;
         self.summary.incidents += 1;
         let verdict = diagnose(&Case::incident(incident, &self.blind_to), self.page_size);
         let time = clock::time_of_day(incident.time_ns);

@@ -167,6 +167,7 @@ impl<W: Write> Report for Json<W> {
                 "unfinished": summary.unfinished,
             },
             "incidents": summary.incidents,
+            "incidents_omitted": summary.incidents_omitted,
             "causes": causes,
             "outside": {
                 "slow_paths": summary.outside.slow_paths,

@@ -95,6 +95,8 @@ pub struct Summary {
     pub unfinished: u64,
     /// Incidents outside creations that were told.
     pub incidents: u64,
+    /// Incidents that were not told because too many came at once.
+    pub incidents_omitted: u64,
     /// Creations in trouble per cause.
     pub causes: Vec<(Cause, u64)>,
     /// What happened outside creations.

@@ -311,6 +311,10 @@ impl<W: Write> Report for Text<W> {
         if s.unfinished != 0 {
             lines.push(labelled(&s.unfinished.to_string(), "began, and were not seen to end"));
         }
+        if s.incidents_omitted != 0 {
+            let text = "incidents outside creations are left out: too many at once";
+            lines.push(labelled(&s.incidents_omitted.to_string(), text));
+        }
         let o = &s.outside;
         let failures = match o.failures {
             Some(failures) => format!("{failures} failed allocations (with a fallback or without)"),
