@@ -43,8 +43,32 @@ pub(crate) struct Thread {
     pub(crate) walk: Walk,
     /// The last charge to a memory cgroup, if it was refused.
     pub(crate) refusal: Refusal,
+    /// What opened its creation.
+    pub(crate) opener: Opener,
+    /// Whether the creation's own record is worth having: something in it failed or stalled.
+    pub(crate) troubled: u32,
+    /// The namespaces that the creation makes, as `CLONE_NEW*` flags.
+    pub(crate) namespaces: u64,
+    /// `struct kernfs_node` in which a cgroup is being made.
+    pub(crate) cgroup_parent: u64,
+    /// Its name.
+    pub(crate) cgroup_name: u64,
+    /// The error with which the memory controller refused that cgroup, 0 if it did not.
+    pub(crate) memory_errno: i64,
     /// Records of this creation for which the ring had no room.
     pub(crate) lost: u64,
+}
+
+/// What a creation begins with, and so whose return ends it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Opener {
+    /// `copy_net_ns`, or a system call around it.
+    Netns,
+    /// `create_new_namespaces`
+    Namespaces,
+    /// `cgroup_mkdir`
+    Cgroup,
 }
 
 /// A charge to a memory cgroup that was refused.
@@ -96,7 +120,7 @@ impl Stall {
 }
 
 impl Thread {
-    fn new(creation_ns: u64) -> Self {
+    fn new(creation_ns: u64, opener: Opener, namespaces: u64) -> Self {
         Self {
             creation_ns,
             task_start: current_start(),
@@ -113,6 +137,12 @@ impl Thread {
             fallbacks: 0,
             walk: Walk::NONE,
             refusal: Refusal::NONE,
+            opener,
+            troubled: 0,
+            namespaces,
+            cgroup_parent: 0,
+            cgroup_name: 0,
+            memory_errno: 0,
             lost: 0,
         }
     }
@@ -123,6 +153,20 @@ impl Thread {
         self.compaction.is_under_way()
             || self.reclaim.is_under_way()
             || self.memcg_reclaim.is_under_way()
+    }
+
+    /// Whether the thread is inside compaction or reclaim for another allocation than this one.
+    /// If it is for this one, it has come back, and its return was missed.
+    #[inline(always)]
+    pub(crate) fn is_stalled_for_another(&mut self, gfp: u32, order: u32) -> bool {
+        for stall in [&mut self.compaction, &mut self.reclaim] {
+            if stall.since != 0 && stall.gfp == gfp && stall.order == order {
+                stall.since = 0;
+                self.lost += 1;
+                count(Counter::UnseenReturns);
+            }
+        }
+        self.is_stalled()
     }
 }
 
@@ -151,13 +195,13 @@ fn current_start() -> u64 {
 
 /// Follows the current thread through a creation that begins now. False if the table is full.
 #[inline(always)]
-pub(crate) fn begin_creation(now_ns: u64) -> bool {
+pub(crate) fn begin_creation(now_ns: u64, opener: Opener, namespaces: u64) -> bool {
     let tid = tid();
     if CREATING.get_ptr(tid).is_some() {
         // Its return was never seen, whosever it was: nothing may be added to it any more.
         count(Counter::UnseenReturns);
     }
-    CREATING.insert(tid, Thread::new(now_ns), 0).is_ok()
+    CREATING.insert(tid, Thread::new(now_ns, opener, namespaces), 0).is_ok()
 }
 
 /// A creation of the current thread whose return was never seen is over at the latest now.
@@ -218,6 +262,12 @@ pub(crate) fn watched_outside<'a>() -> Option<&'a mut Thread> {
     if WANT_ALL.load() == 0 {
         return None;
     }
+    outside()
+}
+
+/// The current thread outside creations, for what is rare enough to be always told.
+#[inline(always)]
+pub(crate) fn outside<'a>() -> Option<&'a mut Thread> {
     let tid = tid();
     // The idle tasks of all CPUs share this id; what interrupts do on them is only counted.
     if tid == 0 {
@@ -233,7 +283,7 @@ pub(crate) fn watched_outside<'a>() -> Option<&'a mut Thread> {
             return Some(thread);
         }
     }
-    OUTSIDE.insert(tid, Thread::new(0), 0).ok()?;
+    OUTSIDE.insert(tid, Thread::new(0, Opener::Netns, 0), 0).ok()?;
     let thread = OUTSIDE.get_ptr_mut(tid)?;
     // SAFETY: as above.
     Some(unsafe { &mut *thread })
