@@ -73,7 +73,7 @@ pub(crate) enum Opener {
 
 /// What new elements are copied from: on a program's stack, of 512 bytes with all that it calls, it
 /// would take most of the room.
-static BLANK: Thread = Thread::BLANK;
+static BLANK: &Thread = &Thread::BLANK;
 
 /// A charge to a memory cgroup that was refused.
 #[derive(Clone, Copy)]
@@ -214,7 +214,7 @@ pub(crate) fn begin_creation(now_ns: u64, opener: Opener, namespaces: u64) -> bo
         // Its return was never seen, whosever it was: nothing may be added to it any more.
         count(Counter::UnseenReturns);
     }
-    if CREATING.insert(tid, &BLANK, 0).is_err() {
+    if CREATING.insert(tid, BLANK, 0).is_err() {
         return false;
     }
     let Some(thread) = CREATING.get_ptr_mut(tid) else { return false };
@@ -306,7 +306,7 @@ pub(crate) fn outside<'a>() -> Option<&'a mut Thread> {
             return Some(thread);
         }
     }
-    OUTSIDE.insert(tid, &BLANK, 0).ok()?;
+    OUTSIDE.insert(tid, BLANK, 0).ok()?;
     let thread = OUTSIDE.get_ptr_mut(tid)?;
     // SAFETY: as above.
     let thread = unsafe { &mut *thread };

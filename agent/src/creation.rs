@@ -154,6 +154,8 @@ pub struct Creation {
     pub fork_refused: Option<ForkRefused>,
     /// What else was seen of the same container's start.
     pub start: Option<Start>,
+    /// Its beginning was seen, or it is of one moment.
+    pub beginning_seen: bool,
     /// Events were lost while it was under way: something may be missing.
     pub events_lost: bool,
 }
@@ -185,6 +187,7 @@ impl Creation {
             cgroup_setup: None,
             fork_refused: None,
             start: None,
+            beginning_seen: false,
             events_lost: false,
         }
     }

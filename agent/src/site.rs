@@ -1,6 +1,6 @@
 //! Where an allocation was asked for: the first function on its stack that is not the allocator
 //! itself.
-use crate::kernel::symbols::Frame;
+use crate::kernel::symbols::{Frame, TRAMPOLINES};
 
 /// The allocators' own functions, by the beginning of their names (5.10–7.2; mm/page_alloc.c,
 /// mm/slub.c, mm/slab_common.c, mm/vmalloc.c, mm/util.c, mm/mempolicy.c, mm/percpu.c), and for
@@ -81,11 +81,6 @@ const INTERRUPT: &[&str] = &[
 
 /// The steps of a creation, which its allocations' stacks go through.
 const STEPS: &[&str] = &["copy_net_ns", "create_new_namespaces", "cgroup_mkdir"];
-
-/// What a kretprobe puts in place of a return address: before 5.15 a stack ends there
-/// (arch/x86/kernel/kprobes/core.c, kernel/trace/rethook.c).
-const TRAMPOLINES: &[&str] =
-    &["kretprobe_trampoline", "__kretprobe_trampoline", "arch_rethook_trampoline"];
 
 fn begins_with_any(frame: &Frame, prefixes: &[&str]) -> bool {
     frame.function.as_deref().is_some_and(|name| prefixes.iter().any(|p| name.starts_with(p)))

@@ -109,6 +109,7 @@ impl Correlator {
             Event::NetnsSetupBegan { cgroup, call_flags, namespaces } => {
                 (creation.cgroup, creation.call_flags) = (Some(cgroup), call_flags);
                 creation.namespaces = namespaces;
+                creation.beginning_seen = true;
             }
             Event::MemcgReclaimEnded { reclaimed, stall_ns, .. } => {
                 let reclaims = creation.memcg_reclaims.get_or_insert_default();
@@ -134,6 +135,7 @@ impl Correlator {
             }
             Event::CgroupSetupEnded(setup) => {
                 creation.step = Step::Cgroup;
+                creation.beginning_seen = true;
                 creation.cgroup = Some(setup.path());
                 creation.events_lost = setup.lost;
                 let errno = setup.errno;
@@ -242,7 +244,7 @@ impl Correlator {
         }
     }
 
-    /// A user namespace, which is made before the others. Only a container's is a creation.
+    /// A user namespace, which is made before the others.
     fn namespace_refused(&mut self, time_ns: u64, task: Task, kind: NamespaceKind) -> Story {
         let mut creation = self.of_start(time_ns, task, Step::Namespaces);
         // What the kernel makes of it (kernel/user_namespace.c `create_user_ns`).
@@ -296,6 +298,7 @@ impl Correlator {
         let cgroup = self.starts.path(task.cgroup_id).cloned();
         let mut creation = Creation::new(task, time_ns);
         creation.step = step;
+        creation.beginning_seen = true;
         creation.cgroup = cgroup;
         creation.start = start;
         creation

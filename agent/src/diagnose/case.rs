@@ -1,7 +1,7 @@
 //! What a diagnosis is made from, whatever source it came from.
 use crate::{
     allocation::{Allocation, Outcome},
-    creation::{Creation, Incident, PernetInit, Step},
+    creation::{Creation, Incident, PernetInit},
     evidence::{CgroupSetup, ChargeFailed, ForkRefused, NamespaceKind, OomKill, OomScope},
     incident::{Buddyinfo, ContainerFailure, LogIncident, OomCall},
 };
@@ -63,8 +63,7 @@ impl<'a> Case<'a> {
             namespaces_refused: &creation.namespaces_refused,
             cgroup_setup: creation.cgroup_setup.as_ref(),
             fork_refused: creation.fork_refused.as_ref(),
-            // Other steps are seen in one moment.
-            no_beginning: creation.cgroup.is_none() && creation.step == Step::Namespaces,
+            no_beginning: !creation.beginning_seen,
             call_flags: creation.call_flags,
             events_lost: creation.events_lost,
             blind_to,

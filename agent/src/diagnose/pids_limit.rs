@@ -46,15 +46,12 @@ pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
 fn seen(case: &Case, refused: &ForkRefused) -> Verdict {
     let mut not_seen = case.gaps();
     let whose = refused.cgroup.as_deref().unwrap_or("a cgroup");
-    let full = match (refused.processes, refused.limit) {
-        (Some(processes), Some(limit)) => {
-            format!(": {processes} processes and threads, and {limit} allowed")
-        }
-        _ => {
-            not_seen.push("which cgroup was full".to_owned());
-            String::new()
-        }
-    };
+    let mut full = String::new();
+    if let (Some(processes), Some(limit)) = (refused.processes, refused.limit) {
+        full = format!(": {processes} processes and threads, and {limit} allowed");
+    } else {
+        not_seen.push("which cgroup was full".to_owned());
+    }
     verdict(format!("a fork was refused because {whose} was at its pids.max{full}"), not_seen)
 }
 

@@ -112,11 +112,7 @@ impl Decoder {
         const PERNET: u32 = Kind::PernetInitFailed as u32;
         const CHARGE: u32 = Kind::ChargeFailed as u32;
         const OOM: u32 = Kind::OomKilled as u32;
-        const CGROUP: u32 = Kind::CgroupMade as u32;
         const MEMCG_RECLAIM: u32 = Kind::MemcgReclaimEnded as u32;
-        const NAMESPACE: u32 = Kind::NamespaceRefused as u32;
-        const CGROUP_SETUP: u32 = Kind::CgroupSetupEnded as u32;
-        const FORK: u32 = Kind::ForkRefused as u32;
         Some(match kind {
             BEGAN => {
                 let r: NetnsSetupBegan = whole(record)?;
@@ -180,37 +176,7 @@ impl Decoder {
                 let r: OomKilled = whole(record)?;
                 (r.head, Event::OomKill(self.oom_kill(&r)))
             }
-            CGROUP => {
-                let r: CgroupMade = whole(record)?;
-                let path = made_path(&r);
-                (r.head, Event::CgroupMade { id: r.id, v2: r.hierarchy == 0, path })
-            }
-            NAMESPACE => {
-                let r: NamespaceRefused = whole(record)?;
-                (r.head, Event::NamespaceRefused(NamespaceKind::from_number(r.kind)))
-            }
-            CGROUP_SETUP => {
-                let r: CgroupSetupEnded = whole(record)?;
-                let setup = CgroupSetup {
-                    parent: cgroup_path(&r.parent),
-                    name: text(&r.name),
-                    errno: positive(r.errno),
-                    memory_errno: positive(r.memory_errno),
-                    lost: r.lost != 0,
-                };
-                (r.head, Event::CgroupSetupEnded(setup))
-            }
-            FORK => {
-                let r: fragwatch_ebpf::ForkRefused = whole(record)?;
-                let known = r.cgroup.id != 0;
-                let refused = ForkRefused {
-                    cgroup: known.then(|| cgroup_path(&r.cgroup).display()),
-                    processes: known.then_some(r.processes),
-                    limit: known.then_some(r.limit),
-                };
-                (r.head, Event::ForkRefused(refused))
-            }
-            _ => return None,
+            _ => return step(kind, record),
         })
     }
 
@@ -293,6 +259,47 @@ impl Decoder {
 /// global one negative, which counts as nothing.
 fn counter(pages: u64) -> u64 {
     if pages.cast_signed() < 0 { 0 } else { pages }
+}
+
+/// Decodes what is about a step of a container's start as a whole.
+fn step(kind: u32, record: &[u8]) -> Option<(Head, Event)> {
+    const CGROUP: u32 = Kind::CgroupMade as u32;
+    const NAMESPACE: u32 = Kind::NamespaceRefused as u32;
+    const CGROUP_SETUP: u32 = Kind::CgroupSetupEnded as u32;
+    const FORK: u32 = Kind::ForkRefused as u32;
+    Some(match kind {
+        CGROUP => {
+            let r: CgroupMade = whole(record)?;
+            let path = made_path(&r);
+            (r.head, Event::CgroupMade { id: r.id, v2: r.hierarchy == 0, path })
+        }
+        NAMESPACE => {
+            let r: NamespaceRefused = whole(record)?;
+            (r.head, Event::NamespaceRefused(NamespaceKind::from_number(r.kind)))
+        }
+        CGROUP_SETUP => {
+            let r: CgroupSetupEnded = whole(record)?;
+            let setup = CgroupSetup {
+                parent: cgroup_path(&r.parent),
+                name: text(&r.name),
+                errno: positive(r.errno),
+                memory_errno: positive(r.memory_errno),
+                lost: r.lost != 0,
+            };
+            (r.head, Event::CgroupSetupEnded(setup))
+        }
+        FORK => {
+            let r: fragwatch_ebpf::ForkRefused = whole(record)?;
+            let known = r.cgroup.id != 0;
+            let refused = ForkRefused {
+                cgroup: known.then(|| cgroup_path(&r.cgroup).display()),
+                processes: known.then_some(r.processes),
+                limit: known.then_some(r.limit),
+            };
+            (r.head, Event::ForkRefused(refused))
+        }
+        _ => return None,
+    })
 }
 
 /// A positive errno of a negative one; `None` of 0.
