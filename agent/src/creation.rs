@@ -219,8 +219,20 @@ impl Correlator {
             self.outside.iter().filter(|(_, o)| over(o)).map(|(&tid, _)| tid).collect();
         let mut ended: Vec<Outside> =
             tids.iter().filter_map(|tid| self.outside.remove(tid)).collect();
-        ended.sort_by_key(|o| o.time_ns);
+        ended.sort_by_key(|o| (o.time_ns, o.task.as_ref().map(|task| task.tid)));
         ended.iter_mut().filter_map(Outside::finish).collect()
+    }
+
+    /// Whether a thread's story outside creations is under way, which time alone may end.
+    pub fn follows_outside(&self) -> bool {
+        !self.outside.is_empty()
+    }
+
+    /// Something was lost that may have been about any creation under way.
+    pub fn lose(&mut self) {
+        for open in self.open.values_mut() {
+            open.creation.events_lost = true;
+        }
     }
 
     /// Creations that began and did not end.
@@ -279,7 +291,7 @@ impl Correlator {
                 creation.id = self.ended;
                 creation.ended_ns = time_ns;
                 (creation.errno, creation.netns) = (errno, netns);
-                creation.events_lost = lost;
+                creation.events_lost |= lost;
                 if errno.is_none() {
                     // All went well, so whoever failed had a fallback, whatever its mask said.
                     for allocation in &mut creation.allocations {
@@ -317,7 +329,7 @@ impl Correlator {
         let before = self.open.len();
         self.open.retain(|other, _| other.tid != key.tid);
         if self.open.len() >= MAX_OPEN
-            && let Some(&oldest) = self.open.keys().min_by_key(|k| k.began_ns)
+            && let Some(&oldest) = self.open.keys().min_by_key(|k| (k.began_ns, k.tid))
         {
             self.open.remove(&oldest);
         }
