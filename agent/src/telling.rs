@@ -55,6 +55,7 @@ impl Telling {
     }
 
     /// It is told as it happens: the summary says how late reports were.
+    #[must_use]
     pub fn live(self) -> Self {
         Self { live: true, ..self }
     }

@@ -52,8 +52,7 @@ fn as_nobody(args: &[&str]) -> Output {
     // A copy that any user may run: the build directory may be closed to others.
     let name = format!("fragwatch-{}-{}", args.join("-"), std::process::id());
     let copy = std::env::temp_dir().join(name);
-    std::fs::copy(env!("CARGO_BIN_EXE_fragwatch"), &copy)
-        .expect("the temporary directory takes it");
+    fs::copy(env!("CARGO_BIN_EXE_fragwatch"), &copy).expect("the temporary directory takes it");
     let mut command = Command::new(&copy);
     command.args(args).env_remove("RUST_LOG").current_dir("/").stdin(Stdio::null());
     // SAFETY: geteuid takes nothing and can't fail.
@@ -61,7 +60,7 @@ fn as_nobody(args: &[&str]) -> Output {
         command.uid(65_534).gid(65_534);
     }
     let output = command.output();
-    std::fs::remove_file(&copy).expect("it was just made");
+    fs::remove_file(&copy).expect("it was just made");
     output.expect("the copy runs")
 }
 

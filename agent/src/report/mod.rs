@@ -62,12 +62,16 @@ pub struct Loss {
 impl Loss {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.creation_events
-            + self.other_events
-            + self.cgroup_events
-            + self.untracked_creations
-            + self.unseen_returns
-            + self.missed_runs
+        [
+            self.creation_events,
+            self.other_events,
+            self.cgroup_events,
+            self.untracked_creations,
+            self.unseen_returns,
+            self.missed_runs,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
     }
 }
 

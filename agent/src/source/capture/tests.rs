@@ -68,7 +68,9 @@ impl Write for Memory {
 fn written(header: &Header, entries: &[Entry]) -> Vec<u8> {
     let memory = Memory::default();
     let mut recorder = Recorder::new(Box::new(memory.clone()), "memory".to_owned(), header);
-    entries.iter().for_each(|entry| recorder.write(entry));
+    for entry in entries {
+        recorder.write(entry);
+    }
     recorder.flush();
     memory.0.take()
 }
@@ -136,7 +138,8 @@ fn damaged_lines_are_told_and_the_rest_is_read() {
 fn what_is_no_capture_is_told() {
     let says = |bytes: &[u8]| open(bytes).err().expect("it is no capture").to_string();
     assert!(says(b"").starts_with("it is empty"));
-    for none in [&b"hello\n"[..], b"\x7fELF\0\0", b"{}\n", b"[1]\n", b"\n\n", &[b'x'; 3 << 20]] {
+    let long = vec![b'x'; 3 << 20];
+    for none in [&b"hello\n"[..], b"\x7fELF\0\0", b"{}\n", b"[1]\n", b"\n\n", &long] {
         assert!(says(none).starts_with("it is no capture"), "{}", says(none));
     }
     let newer = Header { format_version: FORMAT_VERSION + 1, ..header() };
@@ -161,10 +164,11 @@ fn an_error_ends_the_capture_and_nothing_else() {
         }
     }
     let tries = Rc::new(RefCell::new(0));
-    let mut recorder =
-        Recorder::new(Box::new(Full(Rc::clone(&tries))), "full".to_owned(), &header());
-    entries().iter().for_each(|entry| recorder.write(entry));
-    recorder.flush();
+    let mut full = Recorder::new(Box::new(Full(Rc::clone(&tries))), "full".to_owned(), &header());
+    for entry in &entries() {
+        full.write(entry);
+    }
+    full.flush();
     // Once as it is flushed, once more as the buffer is dropped.
     assert!((1..=2).contains(&*tries.borrow()), "{}", tries.borrow());
 }
@@ -175,8 +179,8 @@ fn a_file_that_is_there_is_left_alone() {
     let made = Recorder::create(&path, &header());
     assert!(made.is_ok());
     drop(made);
-    let mode = std::os::unix::fs::MetadataExt::mode(&path.metadata().expect("it was made"));
-    assert_eq!(mode & 0o777, 0o600);
+    let permissions = path.metadata().expect("it was made").permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&permissions) & 0o777, 0o600);
     let again = Recorder::create(&path, &header()).err();
     let content = std::fs::read(&path).expect("it was made");
     std::fs::remove_file(&path).expect("it was made");
