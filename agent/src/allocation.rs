@@ -106,7 +106,7 @@ impl Tracker {
             }
             Event::CompactionEnded { gfp, order, result, stall_ns } => {
                 let (ended, current) = self.continue_with(gfp, *order);
-                current.stall_ns += stall_ns;
+                current.stall_ns = current.stall_ns.saturating_add(*stall_ns);
                 if current.compactions.len() < MAX_COMPACTIONS {
                     current.compactions.push(*result);
                 }
@@ -114,8 +114,8 @@ impl Tracker {
             }
             Event::ReclaimEnded { gfp, order, reclaimed, stall_ns } => {
                 let (ended, current) = self.continue_with(gfp, *order);
-                current.stall_ns += stall_ns;
-                current.reclaimed += reclaimed;
+                current.stall_ns = current.stall_ns.saturating_add(*stall_ns);
+                current.reclaimed = current.reclaimed.saturating_add(*reclaimed);
                 ended
             }
             Event::AllocationFailed { gfp, order, failure } => {

@@ -1,5 +1,5 @@
 //! The command line: parsed first, then turned into what is to be done.
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
@@ -31,6 +31,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Tell what kernel logs say of failures, and why they happened; needs no rights
     Explain(ExplainArgs),
+    /// Tell again what a capture holds, as trace told it; needs no rights
+    Replay(ReplayArgs),
 }
 
 /// How `trace` reports.
@@ -59,6 +61,12 @@ pub struct TraceArgs {
     /// kprobes and sees less
     #[arg(long, value_enum, default_value_t)]
     pub attach: Preference,
+    /// Keep all that is seen in this new file, for `fragwatch replay`. It is meant for an incident:
+    /// it grows without limit, by some KiB for each creation. It holds names of processes, cgroups
+    /// and kernel functions, and the kernel's addresses. An error while it is written is told once
+    /// and changes neither the trace nor its exit code
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 /// Arguments of `doctor`.
@@ -102,6 +110,28 @@ Exit codes:
   0  all logs were read, whether something was found or not
   1  a log could not be read, or not to its end (the others were), or the report not be written
   2  wrong arguments";
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_EXIT_CODES)]
+pub struct ReplayArgs {
+    /// What `trace --record` wrote; - is standard input
+    #[arg(value_name = "FILE")]
+    pub file: String,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Tell of every creation, even if trace did not
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Shown under the help of `replay`.
+const REPLAY_EXIT_CODES: &str = "\
+Exit codes:
+  0  the whole capture was told
+  1  the capture is cut or damaged (what could be read was told), or the report could not be written
+  2  wrong arguments, or a file that can't be read, is no capture, or is a later version's";
 
 /// A kernel's release of the command line.
 fn release(text: &str) -> Result<String, String> {

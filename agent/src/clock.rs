@@ -13,8 +13,16 @@ fn nanoseconds(clock: ClockId) -> u64 {
         .map_or(0, |t| t.tv_sec().cast_unsigned() * 1_000_000_000 + t.tv_nsec().cast_unsigned())
 }
 
-/// The time of day at a moment of `CLOCK_MONOTONIC`, by how far the clocks are apart now.
-pub fn time_of_day(monotonic: u64) -> Timestamp {
-    let ahead = i128::from(nanoseconds(ClockId::CLOCK_REALTIME)) - i128::from(monotonic_ns());
-    Timestamp::from_nanosecond(i128::from(monotonic) + ahead).unwrap_or(Timestamp::UNIX_EPOCH)
+/// How far the time of day is ahead of `CLOCK_MONOTONIC` now, in nanoseconds.
+pub fn ahead_ns() -> i64 {
+    let before = monotonic_ns();
+    let time_of_day = nanoseconds(ClockId::CLOCK_REALTIME);
+    let between = before.midpoint(monotonic_ns());
+    time_of_day.cast_signed().wrapping_sub(between.cast_signed())
+}
+
+/// The time of day at a moment of `CLOCK_MONOTONIC`, by how far the clocks are apart.
+pub fn time_of_day(monotonic_ns: u64, ahead_ns: i64) -> Timestamp {
+    let time = i128::from(monotonic_ns) + i128::from(ahead_ns);
+    Timestamp::from_nanosecond(time).unwrap_or(Timestamp::UNIX_EPOCH)
 }

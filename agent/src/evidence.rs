@@ -1,9 +1,12 @@
 //! What was seen, one typed stream whatever its source. Addresses and numbers are already names
 //! here, so that whatever reads evidence needs no kernel.
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
 use crate::kernel::{gfp::Gfp, symbols::Frame, zone::Zone};
 
 /// Who did it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// Process id in the initial pid namespace.
     pub pid: u32,
@@ -17,7 +20,7 @@ pub struct Task {
 }
 
 /// Which creation something belongs to: a thread can't begin two at the same nanosecond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CreationKey {
     /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
     pub began_ns: u64,
@@ -26,7 +29,8 @@ pub struct CreationKey {
 }
 
 /// One thing that was seen.
-#[derive(Clone, Debug, PartialEq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// When, `CLOCK_MONOTONIC` in nanoseconds.
     pub time_ns: u64,
@@ -39,7 +43,9 @@ pub struct Evidence {
 }
 
 /// What was seen.
-#[derive(Clone, Debug, PartialEq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A container's namespaces are being made, a network's or a pid namespace among them: a creation
     /// begins.
@@ -51,6 +57,7 @@ pub enum Event {
         /// creation is the whole call.
         call_flags: Option<u64>,
         /// The namespaces that are made, as `CLONE_NEW*` flags, as far as they are seen.
+        #[serde(default)]
         namespaces: u64,
     },
     /// That returned.
@@ -152,7 +159,8 @@ pub enum Event {
 }
 
 /// A charge to a memory cgroup that came back with an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChargeFailed {
     /// Path of the memory cgroup that was to be charged, as far as it is known.
     pub memcg: Option<String>,
@@ -174,7 +182,8 @@ pub struct ChargeFailed {
 }
 
 /// One of a memory cgroup's limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LimitKind {
     /// `memory.max`, on v1 `memory.limit_in_bytes`.
     Memory,
@@ -196,7 +205,8 @@ impl LimitKind {
 }
 
 /// A process that the OOM killer killed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OomKill {
     /// The victim's process id, if it is known.
     pub pid: Option<u32>,
@@ -215,7 +225,8 @@ pub struct OomKill {
 }
 
 /// A kind of namespace that users can have a limit on (`enum ucount_type`, the same from 5.6 to 7.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NamespaceKind {
     /// user
     User,
@@ -270,7 +281,8 @@ impl NamespaceKind {
 }
 
 /// A cgroup that could not be made, or that was made with trouble.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupSetup {
     /// The cgroup that it was to be made in.
     pub parent: CgroupPath,
@@ -294,7 +306,8 @@ impl CgroupSetup {
 }
 
 /// A fork that was refused because a cgroup has as many processes as it may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForkRefused {
     /// The cgroup whose limit it is, if that was seen.
     pub cgroup: Option<String>,
@@ -305,7 +318,8 @@ pub struct ForkRefused {
 }
 
 /// Whose memory ran out when the OOM killer was called.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OomScope {
     /// The node's, or a part of the node's that a cpuset or memory policy allows.
     Node,
@@ -316,7 +330,8 @@ pub enum OomScope {
 }
 
 /// A cgroup's path from the root of its hierarchy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CgroupPath {
     /// Directory names, root first.
     pub names: Vec<String>,
@@ -339,7 +354,8 @@ impl CgroupPath {
 }
 
 /// What was read at the moment an allocation came back NULL, or had the OOM killer called.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Failure {
     /// Kernel stack, innermost first; empty if it could not be taken.
     pub stack: Vec<Frame>,
@@ -350,7 +366,8 @@ pub struct Failure {
 }
 
 /// `enum compact_result` (5.10–7.2; include/linux/compaction.h).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CompactResult {
     /// Not worth trying.
     Skipped,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use fragwatch::{
     cli::{Cli, Command},
-    doctor, explain,
+    doctor, explain, replay,
     trace::{self, TraceError},
 };
 
@@ -39,6 +39,17 @@ async fn main() -> ExitCode {
             Err(error) => {
                 anstream::eprintln!("fragwatch: {error:#}");
                 ExitCode::from(EARLY)
+            }
+        },
+        Command::Replay(args) => match replay::run(&args) {
+            Ok(replay::Ended::Whole) => ExitCode::SUCCESS,
+            Ok(replay::Ended::Partly) => ExitCode::from(EARLY),
+            Err(error) => {
+                anstream::eprintln!("fragwatch: {error}");
+                ExitCode::from(match error {
+                    replay::ReplayError::Begin { .. } => CANNOT_BEGIN,
+                    replay::ReplayError::Report(_) => EARLY,
+                })
             }
         },
     }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use jiff::tz::TimeZone;
 use nix::unistd::{SysconfVar, sysconf};
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -15,22 +14,22 @@ use tokio::{
 };
 
 use crate::{
-    cli::{Format, TraceArgs},
-    clock,
-    creation::{Correlator, Creation, Incident, Outcome, Story},
-    diagnose::{Case, diagnose},
-    kernel, privileges, readiness,
-    report::{Json, Ready, Report, Summary, Text, Told},
-    source::live::{Live, Options},
-    survive, watchdog,
+    cli::TraceArgs,
+    clock, kernel, privileges, readiness,
+    source::{
+        capture::{self, Entry, Header, Recorder},
+        live::{Live, Options},
+    },
+    survive,
+    telling::{self, Telling},
+    watchdog,
 };
 
 /// How often losses are looked for, and quiet stories outside creations ended.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Incidents outside creations that are told from one tick to the next. More would take the time
-/// that creations need, and nobody could read them.
-const MAX_INCIDENTS: u32 = 20;
+/// The two clocks can't be read at once: closer than this, nobody has set one of them.
+const CLOCK_NOISE_NS: u64 = 1_000_000;
 
 /// Pieces of evidence taken before signals and the clock are looked at again.
 const BATCH: usize = 1024;
@@ -50,11 +49,12 @@ pub enum TraceError {
 pub async fn run(args: &TraceArgs) -> Result<(), TraceError> {
     let mut watch = Watch::start(args).map_err(TraceError::Start)?;
     let ended = watch.run(args.duration).await;
-    match ended {
+    let ended = match ended {
         // Nobody reads any more: that is an end like another.
-        Err(error) if is_closed_pipe(&error) => Ok(()),
-        other => other.map_err(TraceError::Run),
-    }
+        Err(error) if is_closed_pipe(&error) => watch.end_capture(),
+        other => other,
+    };
+    ended.map_err(TraceError::Run)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
@@ -66,16 +66,8 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 struct Watch {
     live: Live,
-    ready: Ready,
-    report: Box<dyn Report>,
-    correlator: Correlator,
-    /// How many may be told until the next tick.
-    incidents_left: u32,
-    summary: Summary,
-    /// What no verdict can rest on here, in sentences.
-    blind_to: Vec<String>,
-    all: bool,
-    page_size: u64,
+    telling: Telling,
+    capture: Option<Recorder>,
     interrupt: Signal,
     terminate: Signal,
 }
@@ -91,34 +83,20 @@ impl Watch {
         let kernel = kernel::release()?;
         let page_size = page_size()?;
         let live = Live::start(Options { all: args.all, preference: args.attach })?;
+        let header = header(&live, kernel, page_size, args.all);
+        // With all rights that were given, before most are given back.
+        let capture = args.record.as_deref().map(|path| Recorder::create(path, &header));
+        let capture = capture.transpose()?;
         survive::prepare();
         if let Err(error) = privileges::give_back(|| live.loss().is_ok()) {
             log::warn!("could not give back capabilities that are not needed any more: {error}");
         }
-        let report: Box<dyn Report> = match args.format {
-            Format::Text => Box::new(Text::new(anstream::stdout(), page_size, TimeZone::system())),
-            Format::Json => Box::new(Json::new(io::stdout(), page_size)),
-        };
-        let (hooks, not_seen) = (live.hooks.clone(), live.not_seen.clone());
-        let blind_to = blind_to(&live);
-        let correlator = Correlator::new(!live.sees_failures());
-        Ok(Self {
-            live,
-            blind_to,
-            ready: Ready { kernel, hooks, not_seen },
-            report,
-            correlator,
-            incidents_left: MAX_INCIDENTS,
-            summary: Summary::default(),
-            all: args.all,
-            page_size,
-            interrupt,
-            terminate,
-        })
+        let telling = Telling::new(header, telling::to_stdout(args.format, page_size)).live();
+        Ok(Self { live, telling, capture, interrupt, terminate })
     }
 
     async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
-        self.report.ready(&self.ready).context(REPORT)?;
+        self.telling.ready().context(REPORT)?;
         let end = duration.and_then(|d| Instant::now().checked_add(d));
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -131,15 +109,8 @@ impl Watch {
                 _ = self.interrupt.recv() => break,
                 _ = self.terminate.recv() => break,
                 () = at(end) => break,
-                () = reader.gone() => return Ok(()),
-                _ = tick.tick() => {
-                    self.incidents_left = MAX_INCIDENTS;
-                    self.live.refresh_symbols();
-                    self.live.refresh_missed_runs();
-                    self.look_for_loss()?;
-                    let quiet = self.correlator.flush_outside(Some(clock::monotonic_ns()));
-                    self.tell_all(quiet)?;
-                }
+                () = reader.gone() => return self.end_capture(),
+                _ = tick.tick() => self.tick()?,
                 () = std::future::ready(()), if more => {}
                 ready = self.live.wait() => ready.context("could not wait for the kernel's events")?,
             }
@@ -149,23 +120,31 @@ impl Watch {
         self.live.refresh_missed_runs();
         while self.take_some(BATCH)? {}
         self.look_for_loss()?;
-        let rest = self.correlator.flush_outside(None);
-        self.tell_all(rest)?;
-        self.summary.unfinished = self.correlator.unfinished();
-        self.summary.outside = self.live.outside().context(COUNTERS)?;
-        self.report.summary(&self.summary).context(REPORT)
+        let outside = self.live.outside().context(COUNTERS)?;
+        self.enter(Entry::End { outside: Some(outside) })?;
+        self.flush_capture();
+        self.telling.summary().context(REPORT)
+    }
+
+    fn tick(&mut self) -> anyhow::Result<()> {
+        self.live.refresh_symbols();
+        self.live.refresh_missed_runs();
+        self.look_for_loss()?;
+        if self.telling.needs_tick() {
+            self.enter(Entry::Tick { time_ns: clock::monotonic_ns() })?;
+        }
+        self.flush_capture();
+        Ok(())
     }
 
     /// Takes at most so many pieces of evidence from the rings and tells what came of them. True if
     /// there may be more.
     fn take_some(&mut self, limit: usize) -> anyhow::Result<bool> {
+        self.look_at_clock()?;
         for _ in 0..limit {
             watchdog::step();
             match self.live.take() {
-                Some(Ok(evidence)) => {
-                    let stories = self.correlator.push(evidence);
-                    self.tell_all(stories)?;
-                }
+                Some(Ok(evidence)) => self.enter(Entry::Evidence(evidence))?,
                 Some(Err(error)) => log::error!("{error}; it is left out"),
                 None => return Ok(false),
             }
@@ -173,57 +152,66 @@ impl Watch {
         Ok(true)
     }
 
+    /// Keeps an entry and tells what it ends.
+    fn enter(&mut self, entry: Entry) -> anyhow::Result<()> {
+        if let Some(capture) = &mut self.capture {
+            capture.write(&entry);
+        }
+        let stories = self.telling.apply(entry).context(REPORT)?;
+        self.telling.tell(stories).context(REPORT)
+    }
+
+    /// Whether the time of day was set meanwhile, or the machine slept.
+    fn look_at_clock(&mut self) -> anyhow::Result<()> {
+        let ahead_ns = clock::ahead_ns();
+        if ahead_ns.abs_diff(self.telling.ahead_ns()) > CLOCK_NOISE_NS {
+            self.enter(Entry::Clock { ahead_ns })?;
+        }
+        Ok(())
+    }
+
     /// Not to be done for every event: while the kernel answers, it runs neither kprobes' nor
     /// tracepoints' programs on that CPU, so that a thread that preempts us there is not seen
     /// (`bpf_disable_instrumentation` in kernel/bpf/syscall.c). That is counted as a missed run.
     fn look_for_loss(&mut self) -> anyhow::Result<()> {
         let loss = self.live.loss().context(COUNTERS)?;
-        if loss != self.summary.loss {
-            self.summary.loss = loss;
-            self.report.loss(&loss).context(REPORT)?;
+        if loss != self.telling.loss() {
+            self.enter(Entry::Loss(loss))?;
         }
         Ok(())
     }
 
-    fn tell_all(&mut self, stories: Vec<Story>) -> anyhow::Result<()> {
-        for story in stories {
-            match story {
-                Story::Creation(creation) => self.tell_creation(&creation)?,
-                // Kills and refused forks outside creations come unasked.
-                Story::Incident(incident) if self.all => self.tell_incident(&incident)?,
-                Story::Incident(_) => {}
-            }
+    fn flush_capture(&mut self) {
+        if let Some(capture) = &mut self.capture {
+            capture.flush();
+        }
+    }
+
+    /// Nobody reads the report any more. The capture ends as it should all the same.
+    fn end_capture(&mut self) -> anyhow::Result<()> {
+        if let Some(capture) = &mut self.capture {
+            let outside = self.live.outside().context(COUNTERS)?;
+            capture.write(&Entry::End { outside: Some(outside) });
+            capture.flush();
         }
         Ok(())
     }
+}
 
-    fn tell_creation(&mut self, creation: &Creation) -> anyhow::Result<()> {
-        let outcome = creation.outcome();
-        let verdict = (outcome != Outcome::Ok)
-            .then(|| diagnose(&Case::creation(creation, &self.blind_to), self.page_size));
-        self.summary.count(outcome, verdict.as_ref());
-        if outcome == Outcome::Ok && !self.all {
-            return Ok(());
-        }
-        let time = clock::time_of_day(creation.ended_ns);
-        let told = Told { time, what: creation, verdict: verdict.as_ref() };
-        self.report.creation(told).context(REPORT)?;
-        let late_us = clock::monotonic_ns().saturating_sub(creation.ended_ns) / 1000;
-        self.summary.slowest_report_us = self.summary.slowest_report_us.max(Some(late_us));
-        Ok(())
-    }
-
-    fn tell_incident(&mut self, incident: &Incident) -> anyhow::Result<()> {
-        if self.incidents_left == 0 {
-            self.summary.incidents_omitted += 1;
-            return Ok(());
-        }
-        self.incidents_left -= 1;
-        self.summary.incidents += 1;
-        let verdict = diagnose(&Case::incident(incident, &self.blind_to), self.page_size);
-        let time = clock::time_of_day(incident.time_ns);
-        let told = Told { time, what: incident, verdict: Some(&verdict) };
-        self.report.incident(told).context(REPORT)
+/// What a capture begins with.
+fn header(live: &Live, kernel: String, page_size: u64, all: bool) -> Header {
+    Header {
+        format: capture::FORMAT.to_owned(),
+        format_version: capture::FORMAT_VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel,
+        page_size,
+        all,
+        hooks: live.hooks.clone(),
+        not_seen: live.not_seen.clone(),
+        blind_to: blind_to(live),
+        sees_failures: live.sees_failures(),
+        ahead_ns: clock::ahead_ns(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the program says and answers when it is called wrongly. None of it needs a kernel that can
 //! be traced.
 use std::{
-    fs::File,
+    fs::{self, File},
+    io::Write as _,
     os::unix::process::CommandExt as _,
     process::{Command, Output, Stdio},
 };
@@ -51,8 +52,7 @@ fn as_nobody(args: &[&str]) -> Output {
     // A copy that any user may run: the build directory may be closed to others.
     let name = format!("fragwatch-{}-{}", args.join("-"), std::process::id());
     let copy = std::env::temp_dir().join(name);
-    std::fs::copy(env!("CARGO_BIN_EXE_fragwatch"), &copy)
-        .expect("the temporary directory takes it");
+    fs::copy(env!("CARGO_BIN_EXE_fragwatch"), &copy).expect("the temporary directory takes it");
     let mut command = Command::new(&copy);
     command.args(args).env_remove("RUST_LOG").current_dir("/").stdin(Stdio::null());
     // SAFETY: geteuid takes nothing and can't fail.
@@ -60,7 +60,7 @@ fn as_nobody(args: &[&str]) -> Output {
         command.uid(65_534).gid(65_534);
     }
     let output = command.output();
-    std::fs::remove_file(&copy).expect("it was just made");
+    fs::remove_file(&copy).expect("it was just made");
     output.expect("the copy runs")
 }
 
@@ -95,4 +95,68 @@ fn doctor_tells_without_capabilities_and_into_a_full_disk() {
     let full = File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
     let output = fragwatch(&["doctor"]).stdout(full).output().expect("the binary was built");
     check(&output, 2, "could not write the report to standard output");
+}
+
+/// Replays what stands on standard input.
+fn replay(input: &[u8]) -> Output {
+    let mut command = fragwatch(&["replay", "--format", "json", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary was built");
+    let mut stdin = child.stdin.take().expect("it was asked for");
+    // Who sees at once that it is no capture does not read it to its end.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+const CAPTURE: &str = concat!(
+    r#"{"format":"fragwatch-capture","format_version":1,"version":"0.1.0","kernel":"6.12.1","#,
+    r#""page_size":4096,"all":false,"hooks":[],"not_seen":[],"blind_to":[],"sees_failures":true,"#,
+    r#""ahead_ns":0}"#,
+    "\n",
+    r#"{"type":"end","outside":{"slow_paths":1,"failures":2,"compactions":3,"reclaims":4}}"#,
+    "\n",
+);
+
+#[test]
+fn captures_whole_and_not() {
+    let whole = replay(CAPTURE.as_bytes());
+    check(&whole, 0, "");
+    let lines = String::from_utf8_lossy(&whole.stdout).lines().count();
+    assert_eq!(lines, 2, "ready and summary");
+    let cut = replay(&CAPTURE.as_bytes()[..CAPTURE.len() - 9]);
+    check(&cut, 1, "ends early: its last line is cut off");
+    let text = String::from_utf8_lossy(&cut.stdout);
+    let summary = text.lines().last().expect("the rest is told");
+    let summary: serde_json::Value = serde_json::from_str(summary).expect("it is JSON");
+    assert_eq!(summary["type"], "summary");
+    assert!(summary["outside"].is_null(), "what is cut off is not known: {summary}");
+    let header = CAPTURE.lines().next().expect("it has one");
+    check(&replay(header.as_bytes()), 1, "was killed, or it is cut");
+    let damaged = CAPTURE.replace("\n{", "\n\u{1}\n{");
+    check(&replay(damaged.as_bytes()), 1, "the first is line 2");
+}
+
+#[test]
+fn what_is_no_capture() {
+    check(&replay(b""), 2, "standard input: it is empty");
+    check(&replay(b"\x7fELF\x02\x01\x01\0"), 2, "it is no capture");
+    check(&replay(&vec![0; 4 << 20]), 2, "it is no capture");
+    let newer = CAPTURE.replace(r#""format_version":1"#, r#""format_version":2"#);
+    check(&replay(newer.as_bytes()), 2, "replay it with the version that wrote it");
+    check(&run(&["replay", "/no/such/file"]), 2, "could not replay /no/such/file");
+    check(&run(&["replay", "/"]), 2, "it is a directory");
+    check(&run(&["replay"]), 2, "<FILE>");
+}
+
+#[test]
+fn a_replay_into_a_full_disk_says_so() {
+    let path = std::env::temp_dir().join(format!("fragwatch-replay-{}", std::process::id()));
+    fs::write(&path, CAPTURE).expect("the temporary directory takes it");
+    let full = File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
+    let path_text = path.to_string_lossy();
+    let output = fragwatch(&["replay", path_text.as_ref()]).stdout(full).output();
+    fs::remove_file(&path).expect("it was just made");
+    let output = output.expect("the binary was built");
+    check(&output, 1, "could not write the report to standard output");
 }

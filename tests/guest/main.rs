@@ -13,6 +13,7 @@ mod unprivileged;
 mod watcher;
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use nix::sys::reboot::{RebootMode, reboot};
@@ -21,6 +22,9 @@ use serde::Deserialize;
 use channel::Channel;
 use kernel_log::KernelLog;
 use watcher::Watcher;
+
+/// What `trace --record` wrote, if it was asked to: the host keeps it.
+const CAPTURE: &str = "/capture.jsonl";
 
 /// What the host wants done; `xtask` writes it into the initramfs.
 #[derive(Deserialize)]
@@ -100,5 +104,8 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
     let result =
         scenario::run(&job.scenario, &mut scenario::Node { channel, log, watcher: &mut watcher });
     watcher.stop()?;
+    if Path::new(CAPTURE).exists() {
+        node::send_file(channel, "capture", CAPTURE)?;
+    }
     result
 }

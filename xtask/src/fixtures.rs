@@ -1,7 +1,8 @@
-//! `cargo xtask fixtures`: small extracts of real kernels' type information and symbols, for the
-//! unit tests that read them as they read the running kernel's.
+//! `cargo xtask fixtures`: small extracts of real kernels' type information and symbols, and of what
+//! fragwatch recorded on them, for the tests that read them as they read the running kernel's.
 
 pub mod btf;
+pub mod captures;
 pub mod image;
 
 use std::fs;
@@ -14,7 +15,11 @@ use crate::setup::kernel;
 
 /// What `cargo xtask fixtures` takes.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    /// What to make, if not the kernels' extracts
+    #[command(subcommand)]
+    pub what: Option<What>,
     /// Make the fixture of another kernel than those of `cargo xtask setup`, under this name
     #[arg(long, requires = "from")]
     pub name: Option<String>,
@@ -24,6 +29,13 @@ pub struct Args {
     /// A copy of its /proc/kallsyms
     #[arg(long, requires = "name")]
     pub kallsyms: Option<PathBuf>,
+}
+
+/// Other fixtures than extracts of kernels.
+#[derive(clap::Subcommand)]
+pub enum What {
+    /// Run scenarios in virtual machines and keep what fragwatch recorded of one creation each
+    Captures(captures::Args),
 }
 
 /// Structures that the kernel programs read; what they hold by value comes with them. `*` at the
@@ -96,6 +108,9 @@ const FUNCTIONS: [&str; 18] = [
 
 /// Writes the fixtures of every kernel that is unpacked, or of the one that is named.
 pub fn run(args: &Args) -> Result<()> {
+    if let Some(What::Captures(args)) = &args.what {
+        return captures::run(args);
+    }
     if let (Some(name), Some(from)) = (&args.name, &args.from) {
         check_name(name)?;
         write_btf(name, from)?;

@@ -30,7 +30,7 @@ enum Command {
     Truth(truth::Args),
     /// Run a scenario in a virtual machine beside fragwatch; exits as fragwatch does
     Vm(vm::Args),
-    /// Make the unit tests' extracts of real kernels' type information and symbols anew
+    /// Make the tests' extracts of real kernels and of what was recorded on them anew
     Fixtures(fixtures::Args),
 }
 

@@ -77,9 +77,21 @@ impl Correlator {
             self.outside.iter().filter(|(_, o)| over(o)).map(|(&tid, _)| tid).collect();
         let mut ended: Vec<Outside> =
             tids.iter().filter_map(|tid| self.outside.remove(tid)).collect();
-        ended.sort_by_key(|o| o.time_ns);
+        ended.sort_by_key(|o| (o.time_ns, o.task.as_ref().map(|task| task.tid)));
         let told = ended.iter_mut().filter_map(Outside::finish);
         told.map(|trouble| self.outside_story(trouble)).collect()
+    }
+
+    /// Whether a thread's story outside creations is under way, which time alone may end.
+    pub fn follows_outside(&self) -> bool {
+        !self.outside.is_empty()
+    }
+
+    /// Something was lost that may have been about any creation under way.
+    pub fn lose(&mut self) {
+        for open in self.open.values_mut() {
+            open.creation.events_lost = true;
+        }
     }
 
     /// Creations that began and did not end.
@@ -130,14 +142,14 @@ impl Correlator {
             }
             Event::NetnsSetupEnded { errno, netns, lost } => {
                 creation.netns = netns;
-                creation.events_lost = lost;
+                creation.events_lost |= lost;
                 return self.end(key, time_ns, errno);
             }
             Event::CgroupSetupEnded(setup) => {
                 creation.step = Step::Cgroup;
                 creation.beginning_seen = true;
                 creation.cgroup = Some(setup.path());
-                creation.events_lost = setup.lost;
+                creation.events_lost |= setup.lost;
                 let errno = setup.errno;
                 creation.cgroup_setup = Some(setup);
                 return self.end(key, time_ns, errno);
@@ -223,7 +235,7 @@ impl Correlator {
         let before = self.open.len();
         self.open.retain(|other, _| other.tid != key.tid);
         if self.open.len() >= MAX_OPEN
-            && let Some(&oldest) = self.open.keys().min_by_key(|k| k.began_ns)
+            && let Some(&oldest) = self.open.keys().min_by_key(|k| (k.began_ns, k.tid))
         {
             self.open.remove(&oldest);
         }

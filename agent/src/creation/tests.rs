@@ -1,7 +1,7 @@
 //! Stories told to the correlator, and creations for other tests.
 use super::{correlator::OUTSIDE_QUIET_NS, *};
 use crate::{
-    evidence::{CompactResult, CreationKey, Event, Evidence, Failure},
+    evidence::{CompactResult, CreationKey, Event, Evidence, Failure, LimitKind, OomScope},
     kernel::{gfp::tests::names_6_12, zone::tests::fragmented},
 };
 
@@ -77,6 +77,62 @@ fn tell(events: Vec<Event>) -> Creation {
         Some(Story::Creation(creation)) if stories.is_empty() => *creation,
         other => panic!("not one creation: {other:?} after {stories:?}"),
     }
+}
+
+/// One event of each kind, as one creation might have them.
+pub(crate) fn every_event() -> Vec<Event> {
+    let gfp = || names_6_12().decode(0x40cc0);
+    let memcg = || Some("/kubepods/pod1".to_owned());
+    vec![
+        began(),
+        Event::SlabCacheCreated { name: "fw_conn_17".to_owned(), size: 320, failed: false },
+        entered(),
+        compacted(1_200_000),
+        Event::CompactionEnded {
+            gfp: gfp(),
+            order: 6,
+            result: CompactResult::Other(99),
+            stall_ns: 1,
+        },
+        Event::ReclaimEnded { gfp: gfp(), order: 6, reclaimed: 32, stall_ns: 9_000 },
+        failed(0x40cc0),
+        Event::MemcgReclaimEnded { gfp: gfp(), order: 0, reclaimed: 1, stall_ns: 5_000 },
+        Event::ChargeFailed(ChargeFailed {
+            memcg: memcg(),
+            limit_kind: Some(LimitKind::Kmem),
+            gfp: Some(gfp()),
+            bytes: Some(4096),
+            usage: Some(262_144),
+            limit: Some(262_144),
+            refusals: Some(5),
+            errno: libc::ENOMEM,
+        }),
+        Event::OomKill(OomKill {
+            pid: Some(679),
+            comm: "runc:[2:INIT]".to_owned(),
+            order: Some(1),
+            gfp: Some(gfp()),
+            scope: OomScope::Memcg(memcg()),
+            cgroup_id: Some(4711),
+            failure: Some(Failure::default()),
+        }),
+        Event::NamespaceRefused(NamespaceKind::Net),
+        Event::ForkRefused(ForkRefused { cgroup: memcg(), processes: Some(3), limit: Some(3) }),
+        Event::CgroupMade { id: 4711, v2: true, path: Some(CgroupPath::parse("/a/b")) },
+        Event::PernetInitFailed {
+            began_ns: Some(1_000_500_000),
+            init: Some(frame("fw_pernet_init", Some("fragwatch_pernet"))),
+            errno: libc::ENOMEM,
+        },
+        ended(Some(libc::ENOMEM)),
+        Event::CgroupSetupEnded(CgroupSetup {
+            parent: CgroupPath::parse("/kubepods"),
+            name: "pod1".to_owned(),
+            errno: Some(libc::ENOSPC),
+            memory_errno: Some(libc::ENOSPC),
+            lost: false,
+        }),
+    ]
 }
 
 /// The failure that the project is about.

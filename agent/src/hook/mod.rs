@@ -12,8 +12,12 @@ pub use attacher::{AttachError, Attacher};
 pub use foresee::{NOT_TRIED, foresee};
 pub use place::Running;
 
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
 /// One thing to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Logical {
     /// A network namespace is set up.
     NetnsSetup,
@@ -125,7 +129,8 @@ pub enum Preference {
 }
 
 /// Whether a hook is in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// On the function that it is named after.
     Attached,
@@ -147,7 +152,8 @@ impl State {
 }
 
 /// What became of one hook.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HookStatus {
     /// Which.
     pub hook: Logical,
@@ -159,7 +165,8 @@ pub struct HookStatus {
     pub why: Option<String>,
     /// What is not seen because of that, in words; `None` if nothing is lost.
     pub not_seen: Option<String>,
-    /// Everything that was tried, in order.
+    /// Everything that was tried, in order. Not kept in a capture.
+    #[serde(skip)]
     pub attempts: Vec<Attempt>,
 }
 

@@ -5,6 +5,9 @@ use std::{
     io::{self, BufRead, BufReader},
 };
 
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
 /// Why symbols can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SymbolError {
@@ -25,7 +28,8 @@ pub enum SymbolError {
 }
 
 /// A place in the kernel's code.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Frame {
     /// The function, `None` if no symbol covers the address.
     pub function: Option<String>,

@@ -1,10 +1,14 @@
 //! A zone's free blocks and what they say about one allocation. The arithmetic is the kernel's
 //! (5.10–7.2; mm/vmstat.c `__fragmentation_index`, `unusable_free_index`; mm/page_alloc.c
 //! `__zone_watermark_ok`, for logs also as it was in 2.6.32–4.3).
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
 use super::{gfp::Traits, offsets::AreasLayout};
 
 /// A zone at the moment of a failure. Counts are pages of the kernel's page size.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Zone {
     /// NUMA node; `None` if it could not be read.
     pub node: Option<u32>,

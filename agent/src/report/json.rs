@@ -183,12 +183,12 @@ impl<W: Write> Report for Json<W> {
             "incidents": summary.incidents,
             "incidents_omitted": summary.incidents_omitted,
             "causes": causes,
-            "outside": {
-                "slow_paths": summary.outside.slow_paths,
-                "failures": summary.outside.failures,
-                "compactions": summary.outside.compactions,
-                "reclaims": summary.outside.reclaims,
-            },
+            "outside": summary.outside.map(|outside| json!({
+                "slow_paths": outside.slow_paths,
+                "failures": outside.failures,
+                "compactions": outside.compactions,
+                "reclaims": outside.reclaims,
+            })),
             "lost": summary.loss.total(),
             "slowest_report_us": summary.slowest_report_us,
         }))
@@ -197,7 +197,7 @@ impl<W: Write> Report for Json<W> {
 
 /// Escapes what JSON allows in a string but a terminal obeys or hides. None of it can stand outside
 /// of a string.
-pub(super) fn escape(line: &str) -> String {
+pub(crate) fn escape(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for c in line.chars() {
         if units::is_hostile(c) {

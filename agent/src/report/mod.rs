@@ -6,6 +6,7 @@ mod text;
 use std::io;
 
 pub use json::Json;
+pub(crate) use json::escape;
 pub use text::Text;
 
 use crate::{
@@ -14,6 +15,8 @@ use crate::{
     hook::HookStatus,
 };
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// What is being watched, told first.
 #[derive(Clone, Debug)]
@@ -38,7 +41,8 @@ pub struct Told<'a, T> {
 }
 
 /// Events that the kernel side could not hand over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Loss {
     /// Of creations: the ring was full.
     pub creation_events: u64,
@@ -58,17 +62,23 @@ pub struct Loss {
 impl Loss {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.creation_events
-            + self.other_events
-            + self.cgroup_events
-            + self.untracked_creations
-            + self.unseen_returns
-            + self.missed_runs
+        [
+            self.creation_events,
+            self.other_events,
+            self.cgroup_events,
+            self.untracked_creations,
+            self.unseen_returns,
+            self.missed_runs,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
     }
 }
 
 /// What the kernel side counted outside creations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct OutsideCounts {
     /// Entries into the slow path.
     pub slow_paths: u64,
@@ -99,8 +109,8 @@ pub struct Summary {
     pub incidents_omitted: u64,
     /// Creations in trouble per cause.
     pub causes: Vec<(Cause, u64)>,
-    /// What happened outside creations.
-    pub outside: OutsideCounts,
+    /// What happened outside creations; `None` where a capture does not say it.
+    pub outside: Option<OutsideCounts>,
     /// What was lost.
     pub loss: Loss,
     /// The longest time from a creation's end to its line being written, in microseconds.
@@ -213,8 +223,12 @@ mod tests {
         report.loss(&summary.loss)?;
         summary.incidents = 1;
         summary.unfinished = 1;
-        summary.outside =
-            OutsideCounts { slow_paths: 120, failures: Some(7), compactions: 9, reclaims: 31 };
+        summary.outside = Some(OutsideCounts {
+            slow_paths: 120,
+            failures: Some(7),
+            compactions: 9,
+            reclaims: 31,
+        });
         summary.slowest_report_us = Some(1830);
         report.summary(&summary)
     }

@@ -97,7 +97,10 @@ pub(super) fn allocation_lines(a: &Allocation, page_size: u64, lines: &mut Vec<S
 fn free(zone: &Zone, order: u32, page_size: u64) -> String {
     let largest = match zone.largest_order() {
         _ if zone.blocks.is_empty() => "free blocks not seen".to_owned(),
-        Some(largest) => format!("largest block {}", bytes(page_size << largest)),
+        Some(largest) => {
+            let size = page_size.checked_shl(largest).map_or_else(|| "?".to_owned(), bytes);
+            format!("largest block {size}")
+        }
         None => "no free block".to_owned(),
     };
     let index = zone
@@ -369,18 +372,21 @@ impl<W: Write> Report for Text<W> {
             let text = "incidents outside creations are left out: too many at once";
             lines.push(labelled(&s.incidents_omitted.to_string(), text));
         }
-        let o = &s.outside;
-        let failures = match o.failures {
-            Some(failures) => format!("{failures} failed allocations (with a fallback or without)"),
-            None => "failed allocations not seen".to_owned(),
-        };
-        lines.push(labelled(
-            "outside",
-            &format!(
-                "{} slow paths, {failures}, {} compactions, {} reclaims",
-                o.slow_paths, o.compactions, o.reclaims
-            ),
-        ));
+        if let Some(o) = &s.outside {
+            let failures = match o.failures {
+                Some(failures) => {
+                    format!("{failures} failed allocations (with a fallback or without)")
+                }
+                None => "failed allocations not seen".to_owned(),
+            };
+            lines.push(labelled(
+                "outside",
+                &format!(
+                    "{} slow paths, {failures}, {} compactions, {} reclaims",
+                    o.slow_paths, o.compactions, o.reclaims
+                ),
+            ));
+        }
         self.write(&lines)
     }
 }

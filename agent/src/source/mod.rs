@@ -1,4 +1,5 @@
 //! Where evidence comes from.
+pub mod capture;
 pub mod decode;
 pub mod kernel_log;
 pub mod live;

@@ -12,4 +12,5 @@ mod healthy;
 mod memcg_limit;
 mod observed;
 mod order6;
+mod recorded;
 mod tracepoints;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::protocol::Line;
 
 /// File names and the streams that go into them.
-const FILES: [(&str, &[&str]); 8] = [
+const FILES: [(&str, &[&str]); 9] = [
     ("fragwatch.out", &["fragwatch-out"]),
     ("fragwatch.err", &["fragwatch-err"]),
     ("scenario.log", &["node", "runc", "error", "exit"]),
@@ -18,6 +18,7 @@ const FILES: [(&str, &[&str]); 8] = [
     ("capabilities.txt", &["capabilities"]),
     ("extfrag_index.txt", &["extfrag_index"]),
     ("buddyinfo.txt", &["buddyinfo"]),
+    ("capture.jsonl", &["capture"]),
 ];
 
 /// The open files of a run.

@@ -4,6 +4,9 @@
 mod table;
 mod traits;
 
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
 use self::table::{Compound, Table};
 pub use self::traits::Traits;
 use super::btf::Btf;
@@ -60,7 +63,8 @@ const ORDER: &[&str] = &[
 ];
 
 /// A gfp mask.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gfp {
     /// The mask.
     pub raw: u32,

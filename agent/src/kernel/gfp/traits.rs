@@ -1,21 +1,30 @@
 //! What a mask says about who asks, in whatever kernel.
+use serde::{Deserialize, Serialize};
+
 use super::{GfpNames, table};
 
 /// What a mask says about its caller and about the pages that it may have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "they are bits of a mask")]
 pub struct Traits {
     /// `__GFP_NOWARN`: the caller expects that it may fail.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nowarn: bool,
     /// `__GFP_NORETRY`: the kernel shall not try hard.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub noretry: bool,
     /// `__GFP_HIGH`: it may have pages below the watermark, and of the atomic reserve.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub high: bool,
     /// `__GFP_DIRECT_RECLAIM`: it may wait until room is made.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub direct_reclaim: bool,
     /// `__GFP_MOVABLE`: it may have pages of CMA.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub movable: bool,
     /// `__GFP_HARDWALL`: its cpuset bounds the nodes that it may use.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub hardwall: bool,
 }
 

@@ -1,0 +1,128 @@
+//! `fragwatch replay`: from a capture to the report that the trace made. Needs no rights and no
+//! kernel that can be traced.
+use std::{
+    fs::File,
+    io::{self, Read},
+};
+
+use crate::{
+    cli::ReplayArgs,
+    source::capture::{Entry, Next, ReadError, Reader},
+    telling::{self, Telling},
+};
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All of the capture was told.
+    Whole,
+    /// It is cut or damaged; the rest was told.
+    Partly,
+}
+
+/// Why it was not told.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It could not begin.
+    #[error("could not replay {name}: {error}")]
+    Begin {
+        /// The capture, as people call it.
+        name: String,
+        /// Why.
+        error: ReadError,
+    },
+    /// The report could not be written.
+    #[error("could not write the report to standard output: {0}")]
+    Report(io::Error),
+}
+
+/// Reads a capture and reports what is in it.
+pub fn run(args: &ReplayArgs) -> Result<Ended, ReplayError> {
+    let name = if args.file == "-" { "standard input" } else { &args.file };
+    let begin = |error| ReplayError::Begin { name: name.to_owned(), error };
+    let input = open(&args.file).map_err(|error| begin(error.into()))?;
+    let (mut header, reader) = Reader::open(input).map_err(begin)?;
+    header.all |= args.all;
+    let report = telling::to_stdout(args.format, header.page_size);
+    match tell(reader, &mut Telling::new(header, report)) {
+        Ok(damage) => Ok(damage.say(name)),
+        // Nobody reads any more: that is an end like another.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Whole),
+        Err(error) => Err(ReplayError::Report(error)),
+    }
+}
+
+fn open(file: &str) -> io::Result<Box<dyn Read>> {
+    if file == "-" {
+        return Ok(Box::new(io::stdin()));
+    }
+    let opened = File::open(file)?;
+    if opened.metadata()?.is_dir() {
+        return Err(io::Error::other("it is a directory: name the capture in it"));
+    }
+    Ok(Box::new(opened))
+}
+
+/// What of a capture could not be told.
+#[derive(Debug, Default)]
+struct Damage {
+    /// Lines that could not be read, and the first of them with the reason.
+    lines: u64,
+    first: Option<(u64, String)>,
+    /// It has no end, and why.
+    no_end: Option<String>,
+}
+
+/// Tells all that can be read.
+fn tell(mut reader: Reader, telling: &mut Telling) -> io::Result<Damage> {
+    let mut damage = Damage::default();
+    telling.ready()?;
+    loop {
+        let entry = match reader.next_entry() {
+            Ok(Next::Entry(entry)) => *entry,
+            Ok(Next::Damaged(line, why)) => {
+                damage.lines += 1;
+                damage.first.get_or_insert((line, why));
+                telling.lose();
+                continue;
+            }
+            Ok(Next::Cut) => {
+                damage.no_end = Some("its last line is cut off".to_owned());
+                Entry::End { outside: None }
+            }
+            Ok(Next::End) => {
+                damage.no_end = Some("the trace that wrote it was killed, or it is cut".to_owned());
+                Entry::End { outside: None }
+            }
+            Err(error) => {
+                damage.no_end = Some(format!("it could not be read on: {error}"));
+                Entry::End { outside: None }
+            }
+        };
+        let ended = matches!(entry, Entry::End { .. });
+        let stories = telling.apply(entry)?;
+        telling.tell(stories)?;
+        if ended {
+            telling.summary()?;
+            return Ok(damage);
+        }
+    }
+}
+
+impl Damage {
+    /// Says it on standard error.
+    fn say(self, name: &str) -> Ended {
+        if let Some((line, why)) = &self.first {
+            anstream::eprintln!(
+                "fragwatch: {} lines of {name} could not be read and are left out; the first is \
+                 line {line}: {}",
+                self.lines,
+                crate::units::printable(why)
+            );
+        }
+        if let Some(why) = &self.no_end {
+            anstream::eprintln!("fragwatch: {name} ends early: {why}; the rest of it was told");
+        }
+        if self.lines == 0 && self.no_end.is_none() { Ended::Whole } else { Ended::Partly }
+    }
+}
