@@ -65,8 +65,8 @@ pub(crate) fn start(channel: &Channel, number: u64) -> Result<Start> {
     Ok(Start { running: status.success(), output })
 }
 
-/// 64 hex digits, as container runtimes make them, and the same in every run.
-fn container_id(number: u64) -> String {
+/// An id of 64 hex digits, as container runtimes make them, and the same in every run.
+pub(crate) fn container_id(number: u64) -> String {
     let part = |part| scramble(number * 4 + part);
     format!("{:016x}{:016x}{:016x}{:016x}", part(0), part(1), part(2), part(3))
 }

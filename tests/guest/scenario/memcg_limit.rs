@@ -1,64 +1,101 @@
-//! A memory cgroup is at its limit, and network namespaces can't be made in it, though the node has
-//! memory in plenty. Before that its twin: the same with room.
+//! A pod is at its memory limit, and network namespaces can't be made in it, though the node has
+//! memory in plenty; then the same on a node that is fragmented too. Their twin's pod has room.
 
-use std::fs;
-use std::process::Command;
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
 
 use super::Node;
+use crate::attempt::{Attempt, Side};
+use crate::creator::Step;
+use crate::fragmenter;
 
-/// Namespaces that are made with room, and made in vain without.
-const NAMESPACES: u32 = 3;
-/// The first limit in bytes, and what it is lowered by while namespaces can still be made.
-const LIMIT: u64 = 300_000;
-const STEP: u64 = 12_000;
-/// The cgroup with the limit; the process is in one below it.
-const POD: &str = "/sys/fs/cgroup/limited/pod";
+/// A limit that is enough, in KiB.
+const ENOUGH: u64 = 8192;
+/// How far above what the pod uses its limit is, in KiB: least, most, and what comes between two
+/// attempts. Each lets a namespace get another part of what it needs.
+const ROOM: std::ops::RangeInclusive<u64> = 8..=240;
+const STEP: usize = 4;
+/// Rounds after the first go no further than this, in KiB: the first subsystems are set up there.
+const FIRST_SUBSYSTEMS: u64 = 48;
+const ROUNDS: u32 = 6;
+/// Network namespaces that fail on each node.
+const FAILURES: usize = 3;
+
+/// A limit of a pod.
+pub(super) struct Limit {
+    /// The file that sets it.
+    pub(super) limit: &'static str,
+    /// The file that tells how much of it is used.
+    pub(super) usage: &'static str,
+    /// The file that, set to 0 and back, has what CPUs hold in advance given back.
+    pub(super) drain: Option<&'static str>,
+}
+
+const MEMORY: Limit =
+    Limit { limit: "memory.max", usage: "memory.current", drain: Some("memory.high") };
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    fs::create_dir_all(format!("{POD}/box")).with_context(|| format!("can't create {POD}/box"))?;
-    for cgroup in ["/sys/fs/cgroup", "/sys/fs/cgroup/limited", POD] {
-        write(&format!("{cgroup}/cgroup.subtree_control"), "+memory")?;
+    reach(node, "memory", &MEMORY)?;
+    // Prepared while there is memory.
+    let fragmented = [Side::Twin, Side::Positive].map(|side| Attempt::prepare(node, side, "both"));
+    fragmenter::fragment(node.channel)?;
+    let [twin, positive] = fragmented;
+    fail(node, [twin?, positive?], &MEMORY, &[])
+}
+
+/// Has the twin's namespaces made with room, and the other's fail at the limit.
+pub(super) fn reach(node: &mut Node, part: &'static str, limit: &Limit) -> Result<()> {
+    let attempts = [Side::Twin, Side::Positive].map(|side| Attempt::prepare(node, side, part));
+    let [twin, positive] = attempts;
+    // ENODEV is what some subsystems make of the lack (net/core/fib_rules.c).
+    fail(node, [twin?, positive?], limit, &[Errno::ENOMEM, Errno::ENODEV])
+}
+
+fn fail(
+    node: &mut Node,
+    [mut twin, mut positive]: [Attempt; 2],
+    limit: &Limit,
+    wanted: &[Errno],
+) -> Result<()> {
+    let step = Step::Unshare(CloneFlags::CLONE_NEWNET);
+    twin.limit("memory", limit.limit, &(ENOUGH * 1024).to_string())?;
+    twin.enter()?;
+    for _ in 0..FAILURES {
+        twin.take(node, &step)?.context("with room a network namespace must be made")?;
     }
-    for number in 1..=NAMESPACES {
-        if !create()? {
-            bail!("network namespace {number} must be created, for its cgroup has room");
+    // On v1 a limit on kernel memory counts only what comes after it was first set.
+    positive.limit("memory", limit.limit, &(ENOUGH * 1024).to_string())?;
+    positive.enter()?;
+    let (mut failures, mut seen) = (0, BTreeSet::new());
+    for round in 0..ROUNDS {
+        for room in ROOM.step_by(STEP).filter(|room| round == 0 || *room <= FIRST_SUBSYSTEMS) {
+            if !node.watched()? {
+                return Ok(());
+            }
+            if let Some(file) = limit.drain {
+                positive.limit("memory", file, "0")?;
+                positive.limit("memory", file, "max")?;
+            }
+            let bytes = positive.usage("memory", limit.usage)? + room * 1024;
+            positive.limit("memory", limit.limit, &bytes.to_string())?;
+            let Err(errno) = positive.quietly(&step)? else { continue };
+            positive.tell(node, Err(errno));
+            failures += 1;
+            seen.insert(errno as i32);
+            if failures >= FAILURES && wanted.iter().all(|errno| seen.contains(&(*errno as i32))) {
+                return Ok(());
+            }
         }
-        node.channel.node(format!("with room: network namespace {number} created"));
+        // Something small, so that the next round's pages end within other objects. If there is no
+        // room even for that, the round is as the last.
+        let _ = positive.quietly(&Step::Unshare(CloneFlags::CLONE_NEWUTS))?;
     }
-    let mut limit = LIMIT;
-    let mut failed = 0;
-    while failed < NAMESPACES {
-        if !node.watched()? {
-            return Ok(());
-        }
-        write(&format!("{POD}/memory.max"), &limit.to_string())?;
-        if create()? {
-            limit = limit.checked_sub(STEP).context("nothing fails, however low the limit")?;
-        } else {
-            failed += 1;
-            node.channel.node(format!("at {limit} bytes: network namespace not created"));
-        }
+    if failures < FAILURES {
+        bail!("{failures} network namespaces failed, whatever the limit");
     }
+    node.channel.node(format!("errnos seen at all limits: {seen:?}, wanted {wanted:?}"));
     Ok(())
-}
-
-/// Makes a network namespace inside the cgroup; false if there is none. The process can't be
-/// killed for it, so the charge itself has to fail.
-fn create() -> Result<bool> {
-    let script = format!(
-        "echo -1000 > /proc/self/oom_score_adj; echo $$ > {POD}/box/cgroup.procs; \
-         exec /bin/busybox unshare -n /bin/busybox true"
-    );
-    let output = Command::new("/bin/busybox")
-        .args(["sh", "-c", &script])
-        .output()
-        .context("can't run busybox")?;
-    // What fails behind the namespace, such as the start of a program, isn't meant.
-    Ok(!String::from_utf8_lossy(&output.stderr).contains("unshare(0x"))
-}
-
-fn write(path: &str, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("can't write {text} to {path}"))
 }

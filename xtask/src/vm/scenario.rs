@@ -13,7 +13,7 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 8] = [
+pub const SCENARIOS: [Scenario; 16] = [
     Scenario { name: "healthy", memory_mib: 768 },
     Scenario { name: "order6", memory_mib: 768 },
     Scenario { name: "fallback", memory_mib: 768 },
@@ -21,7 +21,15 @@ pub const SCENARIOS: [Scenario; 8] = [
     Scenario { name: "burst", memory_mib: 768 },
     Scenario { name: "flood", memory_mib: 768 },
     Scenario { name: "doctor", memory_mib: 768 },
+    Scenario { name: "oom-order1", memory_mib: 768 },
+    Scenario { name: "oom-real", memory_mib: 768 },
+    Scenario { name: "exhausted", memory_mib: 768 },
     Scenario { name: "memcg-limit", memory_mib: 768 },
+    Scenario { name: "memcg-kmem-v1", memory_mib: 768 },
+    Scenario { name: "memcg-ids", memory_mib: 6144 },
+    Scenario { name: "netns-limit", memory_mib: 768 },
+    Scenario { name: "pids-limit", memory_mib: 768 },
+    Scenario { name: "killed", memory_mib: 768 },
 ];
 
 /// The scenario of that name.
