@@ -65,8 +65,11 @@ impl Attempt {
         for directory in self.directories() {
             fs::create_dir(&directory).with_context(|| format!("can't make {directory}"))?;
         }
-        let files: Vec<String> =
-            self.directories().iter().map(|directory| format!("{directory}/cgroup.procs")).collect();
+        let files: Vec<String> = self
+            .directories()
+            .iter()
+            .map(|directory| format!("{directory}/cgroup.procs"))
+            .collect();
         self.creator.take(&Step::Enter(&files))?.context("the creator can't enter its cgroup")
     }
 
@@ -133,7 +136,7 @@ impl Attempt {
     }
 }
 
-/// Tells the host what came of a container; `errno` where the maker knows none is `unknown`.
+/// Tells the host what came of a container: `errno` is how it failed, none if it was made.
 pub(crate) fn tell(channel: &Channel, side: Side, part: &str, cgroup: &str, errno: Option<&str>) {
     let side = side.name();
     let object = json!({"side": side, "part": part, "cgroup": cgroup, "errno": errno});

@@ -3,7 +3,7 @@
 //! told to do later fails.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -28,6 +28,8 @@ pub(crate) enum Step<'a> {
     MakeCgroup(&'a str),
     /// Leave these namespaces for new ones.
     Unshare(CloneFlags),
+    /// Open a file, which stays open.
+    OpenFile,
     /// Make a process, which ends at once.
     Fork,
     /// Make a process, which stays.
@@ -99,6 +101,7 @@ impl Step<'_> {
             }),
             Self::MakeCgroup(directory) => format!("mkdir {directory}"),
             Self::Unshare(flags) => format!("unshare {}", flags.bits()),
+            Self::OpenFile => "open".to_owned(),
             Self::Fork => "fork".to_owned(),
             Self::ForkAndStay => "fork-and-stay".to_owned(),
         }
@@ -137,6 +140,7 @@ fn take(line: &str) -> Result<Outcome> {
             let flags = what.parse().context("the flags are no number")?;
             unshare(CloneFlags::from_bits_retain(flags))
         }
+        "open" => errno(File::open("/dev/null").map(std::mem::forget)),
         "fork" => make_process(false),
         "fork-and-stay" => make_process(true),
         _ => bail!("the creator knows no step {step}"),

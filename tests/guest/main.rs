@@ -40,9 +40,7 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let child = match (args.next().as_deref(), args.next()) {
         (Some("fragment"), _) => Some(fragmenter::run_child()),
-        (Some("hog"), Some(mib)) => {
-            Some(hog::run_child(&mib, &args.next().unwrap_or_default()))
-        }
+        (Some("hog"), Some(mib)) => Some(hog::run_child(&mib, &args.next().unwrap_or_default())),
         (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
         (Some("unprivileged"), Some(capabilities)) => {

@@ -14,13 +14,12 @@ use crate::fragmenter;
 
 /// A limit that is enough, in KiB.
 const ENOUGH: u64 = 8192;
-/// How far above what the pod uses its limit is, in KiB: least, most, and what comes between two
-/// attempts. Each lets a namespace get another part of what it needs.
-const ROOM: std::ops::RangeInclusive<u64> = 8..=240;
-const STEP: usize = 4;
-/// Rounds after the first go no further than this, in KiB: the first subsystems are set up there.
-const FIRST_SUBSYSTEMS: u64 = 48;
-const ROUNDS: u32 = 6;
+/// How far above what the pod uses its limit is, in KiB. Each lets a namespace get another part of
+/// what it needs.
+const ROOM: [u64; 8] = [8, 16, 32, 48, 72, 96, 128, 160];
+/// So little that it fails among the first subsystems.
+const LITTLE: [u64; 2] = [8, 12];
+const ROUNDS: usize = 16;
 /// Network namespaces that fail on each node.
 const FAILURES: usize = 3;
 
@@ -38,7 +37,8 @@ const MEMORY: Limit =
     Limit { limit: "memory.max", usage: "memory.current", drain: Some("memory.high") };
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    reach(node, "memory", &MEMORY)?;
+    // ENODEV is what a subsystem makes of it (lib/kobject_uevent.c `uevent_net_init`).
+    reach(node, "memory", &MEMORY, &[Errno::ENOMEM, Errno::ENODEV])?;
     // Prepared while there is memory.
     let fragmented = [Side::Twin, Side::Positive].map(|side| Attempt::prepare(node, side, "both"));
     fragmenter::fragment(node.channel)?;
@@ -46,12 +46,17 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     fail(node, [twin?, positive?], &MEMORY, &[])
 }
 
-/// Has the twin's namespaces made with room, and the other's fail at the limit.
-pub(super) fn reach(node: &mut Node, part: &'static str, limit: &Limit) -> Result<()> {
+/// Has the twin's namespaces made with room, and the other's fail at the limit, with each of the
+/// errnos that are wanted if that can be had.
+pub(super) fn reach(
+    node: &mut Node,
+    part: &'static str,
+    limit: &Limit,
+    wanted: &[Errno],
+) -> Result<()> {
     let attempts = [Side::Twin, Side::Positive].map(|side| Attempt::prepare(node, side, part));
     let [twin, positive] = attempts;
-    // ENODEV is what some subsystems make of the lack (net/core/fib_rules.c).
-    fail(node, [twin?, positive?], limit, &[Errno::ENOMEM, Errno::ENODEV])
+    fail(node, [twin?, positive?], limit, wanted)
 }
 
 fn fail(
@@ -70,32 +75,38 @@ fn fail(
     positive.limit("memory", limit.limit, &(ENOUGH * 1024).to_string())?;
     positive.enter()?;
     let (mut failures, mut seen) = (0, BTreeSet::new());
-    for round in 0..ROUNDS {
-        for room in ROOM.step_by(STEP).filter(|room| round == 0 || *room <= FIRST_SUBSYSTEMS) {
-            if !node.watched()? {
-                return Ok(());
-            }
-            if let Some(file) = limit.drain {
-                positive.limit("memory", file, "0")?;
-                positive.limit("memory", file, "max")?;
-            }
-            let bytes = positive.usage("memory", limit.usage)? + room * 1024;
-            positive.limit("memory", limit.limit, &bytes.to_string())?;
-            let Err(errno) = positive.quietly(&step)? else { continue };
-            positive.tell(node, Err(errno));
-            failures += 1;
-            seen.insert(errno as i32);
-            if failures >= FAILURES && wanted.iter().all(|errno| seen.contains(&(*errno as i32))) {
-                return Ok(());
-            }
+    for (round, room) in rounds() {
+        if failures >= FAILURES && wanted.iter().all(|errno| seen.contains(&(*errno as i32))) {
+            return Ok(());
         }
-        // Something small, so that the next round's pages end within other objects. If there is no
-        // room even for that, the round is as the last.
-        let _ = positive.quietly(&Step::Unshare(CloneFlags::CLONE_NEWUTS))?;
+        if !node.watched()? {
+            return Ok(());
+        }
+        if round > 0 {
+            // Something small that is kept, so that pages end within other objects than before.
+            positive.limit("memory", limit.limit, &(ENOUGH * 1024).to_string())?;
+            positive.quietly(&Step::OpenFile)?.context("can't open a file")?;
+        }
+        if let Some(file) = limit.drain {
+            positive.limit("memory", file, "0")?;
+            positive.limit("memory", file, "max")?;
+        }
+        let bytes = positive.usage("memory", limit.usage)? + room * 1024;
+        positive.limit("memory", limit.limit, &bytes.to_string())?;
+        let Err(errno) = positive.quietly(&step)? else { continue };
+        positive.tell(node, Err(errno));
+        failures += 1;
+        seen.insert(errno as i32);
     }
     if failures < FAILURES {
         bail!("{failures} network namespaces failed, whatever the limit");
     }
     node.channel.node(format!("errnos seen at all limits: {seen:?}, wanted {wanted:?}"));
     Ok(())
+}
+
+/// Which room is tried in which round.
+fn rounds() -> impl Iterator<Item = (usize, u64)> {
+    let first = ROOM.into_iter().map(|room| (0, room));
+    first.chain((1..=ROUNDS).flat_map(|round| LITTLE.into_iter().map(move |room| (round, room))))
 }
