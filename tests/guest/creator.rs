@@ -154,12 +154,10 @@ fn errno(result: std::io::Result<()>) -> Outcome {
 fn make_process(stays: bool) -> Outcome {
     // SAFETY: this process has one thread, so that the new one may do what it likes.
     match unsafe { fork() }? {
-        ForkResult::Child => {
-            while stays {
-                pause();
-            }
-            std::process::exit(0)
-        }
+        ForkResult::Child if stays => loop {
+            pause();
+        },
+        ForkResult::Child => std::process::exit(0),
         ForkResult::Parent { child } if !stays => waitpid(child, None).map(|_| ()),
         ForkResult::Parent { .. } => Ok(()),
     }

@@ -165,7 +165,8 @@ pub fn command(args: &Args) -> Result<ExitCode> {
     }
     if let Some(cgroups) = args.cgroups.filter(|cgroups| *cgroups != request.cgroups) {
         request.cgroups = cgroups;
-        request.results += &format!("-{}", cgroups.name());
+        request.results.push('-');
+        request.results.push_str(cgroups.name());
     }
     request.capabilities.clone_from(&args.capabilities);
     request.append = format!("{} {}", request.append, args.append);

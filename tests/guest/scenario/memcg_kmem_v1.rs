@@ -7,7 +7,7 @@ use super::Node;
 use super::memcg_limit::{self, Limit};
 
 const KMEM: Limit =
-    Limit { limit: "memory.kmem.limit_in_bytes", usage: "memory.kmem.usage_in_bytes", drain: None };
+    Limit { most: "memory.kmem.limit_in_bytes", usage: "memory.kmem.usage_in_bytes", drain: None };
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     memcg_limit::reach(node, "kmem", &KMEM, &[])

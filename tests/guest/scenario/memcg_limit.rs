@@ -26,7 +26,7 @@ const FAILURES: usize = 3;
 /// A limit of a pod.
 pub(super) struct Limit {
     /// The file that sets it.
-    pub(super) limit: &'static str,
+    pub(super) most: &'static str,
     /// The file that tells how much of it is used.
     pub(super) usage: &'static str,
     /// The file that, set to 0 and back, has what CPUs hold in advance given back.
@@ -34,7 +34,7 @@ pub(super) struct Limit {
 }
 
 const MEMORY: Limit =
-    Limit { limit: "memory.max", usage: "memory.current", drain: Some("memory.high") };
+    Limit { most: "memory.max", usage: "memory.current", drain: Some("memory.high") };
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     // ENODEV is what a subsystem makes of it (lib/kobject_uevent.c `uevent_net_init`).
@@ -66,13 +66,13 @@ fn fail(
     wanted: &[Errno],
 ) -> Result<()> {
     let step = Step::Unshare(CloneFlags::CLONE_NEWNET);
-    twin.limit("memory", limit.limit, &(ENOUGH * 1024).to_string())?;
+    twin.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
     twin.enter()?;
     for _ in 0..FAILURES {
         twin.take(node, &step)?.context("with room a network namespace must be made")?;
     }
     // On v1 a limit on kernel memory counts only what comes after it was first set.
-    positive.limit("memory", limit.limit, &(ENOUGH * 1024).to_string())?;
+    positive.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
     positive.enter()?;
     let (mut failures, mut seen) = (0, BTreeSet::new());
     for (round, room) in rounds() {
@@ -84,7 +84,7 @@ fn fail(
         }
         if round > 0 {
             // Something small that is kept, so that pages end within other objects than before.
-            positive.limit("memory", limit.limit, &(ENOUGH * 1024).to_string())?;
+            positive.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
             positive.quietly(&Step::OpenFile)?.context("can't open a file")?;
         }
         if let Some(file) = limit.drain {
@@ -92,7 +92,7 @@ fn fail(
             positive.limit("memory", file, "max")?;
         }
         let bytes = positive.usage("memory", limit.usage)? + room * 1024;
-        positive.limit("memory", limit.limit, &bytes.to_string())?;
+        positive.limit("memory", limit.most, &bytes.to_string())?;
         let Err(errno) = positive.quietly(&step)? else { continue };
         positive.tell(node, Err(errno));
         failures += 1;

@@ -69,13 +69,22 @@ impl Boot {
     /// What was said of those that met a trouble.
     #[must_use]
     pub fn part(&self, name: &str) -> Part {
-        let told: Vec<&Told> =
-            self.told.iter().filter(|told| told.side == "positive" && told.part == name).collect();
+        let told = self.positives(name);
         let given: Vec<Given> =
-            self.accused(&told).into_iter().map(|line| given(&line["verdict"])).collect();
+            self.lines_of(name).into_iter().map(|line| given(&line["verdict"])).collect();
         // A trouble that nobody met was not told either.
         let missing = told.len().max(1).saturating_sub(given.len());
         Part { given, missing }
+    }
+
+    /// The lines about those that met a trouble.
+    #[must_use]
+    pub fn lines_of(&self, part: &str) -> Vec<&Value> {
+        self.accused(&self.positives(part))
+    }
+
+    fn positives(&self, part: &str) -> Vec<&Told> {
+        self.told.iter().filter(|told| told.side == "positive" && told.part == part).collect()
     }
 
     /// What was said of those that met none, and should not have been.

@@ -97,7 +97,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         rows.extend(of_scenario);
     }
     println!("{}", table(&rows, &kernels));
-    deviations.iter().for_each(|deviation| println!("{deviation}"));
+    for deviation in &deviations {
+        println!("{deviation}");
+    }
     println!("{}", totals.in_words());
     Ok(ExitCode::from(u8::from(!totals.are_good())))
 }
