@@ -257,7 +257,9 @@ mod tests {
         let truth = truth_of("netns-limit");
         let rows = rows_of(scenario::find("netns-limit").expect("it is there"), truth);
         let mut totals = Totals::default();
-        parts.iter().for_each(|part| totals.add(&rows[0], part));
+        for part in parts {
+            totals.add(&rows[0], part);
+        }
         totals
     }
 
