@@ -1,6 +1,6 @@
 //! Containers that are made step by step, in one of two pods: what is made in one fails, what is made
-//! in the other, its twin, doesn't. The host is told each outcome as one JSON object on the stream
-//! `outcome`, and the process that makes it bears the side's name: so a report can be judged.
+//! in the other, its twin, doesn't. The host is told each outcome, with the cgroup, as one JSON object on
+//! the stream `outcome`: so a report can be judged.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// As the host knows it; the name of the process too.
+    /// As the host knows it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Positive => "positive",
@@ -56,7 +56,7 @@ impl Attempt {
     pub(crate) fn prepare(node: &Node, side: Side, part: &'static str) -> Result<Self> {
         let pod = format!("/kubepods/burstable/pod{}", side.pod_uid());
         make_pod(node.cgroups, &pod)?;
-        let (id, creator) = (next_id(), Creator::start(side.name())?);
+        let (id, creator) = (next_id(), Creator::start()?);
         Ok(Self { side, part, pod, id, cgroups: node.cgroups, creator })
     }
 

@@ -20,6 +20,9 @@ pub(crate) const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
     .union(CloneFlags::CLONE_NEWIPC)
     .union(CloneFlags::CLONE_NEWPID);
 
+/// What runc calls its second stage.
+pub(crate) const COMM: &str = "runc:[1:CHILD]";
+
 /// A step of a container's creation.
 pub(crate) enum Step<'a> {
     /// Go into the cgroups with these `cgroup.procs`.
@@ -47,10 +50,10 @@ pub(crate) struct Creator {
 }
 
 impl Creator {
-    /// Starts one, whose name will be `comm`.
-    pub(crate) fn start(comm: &str) -> Result<Self> {
+    /// Starts one.
+    pub(crate) fn start() -> Result<Self> {
         let mut child = Command::new("/proc/self/exe")
-            .args(["creator", comm])
+            .args(["creator", COMM])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -19,8 +19,8 @@ mod pids_limit;
 
 use anyhow::{Result, bail};
 
-use crate::attempt::Side;
 use crate::channel::Channel;
+use crate::creator;
 use crate::kernel_log::KernelLog;
 use crate::node::Cgroups;
 use crate::watcher::Watcher;
@@ -47,9 +47,9 @@ impl Node<'_> {
         Ok(!ended)
     }
 
-    /// Whether the OOM killer was called by the container maker of that side.
-    fn called_oom_killer(&self, side: Side) -> Result<bool> {
-        let words = format!("] {} invoked oom-killer", side.name());
+    /// Whether the OOM killer was called by somebody who makes containers.
+    fn called_oom_killer(&self) -> Result<bool> {
+        let words = format!("] {} invoked oom-killer", creator::COMM);
         Ok(self.log.lines()?.iter().any(|line| line.contains(&words)))
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     twin.take(node, &step)?.context("with memory a network namespace must be made")?;
     node::set_pernet("take_mib", MORE)?;
     positive.quietly(&step)?.context("a victim's memory is enough for the network namespace")?;
-    if !node.called_oom_killer(Side::Positive)? {
+    if !node.called_oom_killer()? {
         bail!("the container was made without calling the OOM killer");
     }
     attempt::tell(node.channel, Side::Positive, "single", &positive.cgroup(), Some("oom"));
