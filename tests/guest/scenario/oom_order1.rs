@@ -28,7 +28,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
             return Ok(());
         }
         positive.quietly(&Step::ForkAndStay)?.context("a victim's memory is enough for it")?;
-        if number % 20 == 0 && node.called_oom_killer()? {
+        if number % 5 == 0 && node.called_oom_killer()? {
             node.channel.node(format!("process {number} or one of the last had somebody killed"));
             attempt::tell(node.channel, Side::Positive, "fork", &positive.cgroup(), Some("oom"));
             return Ok(());
