@@ -11,7 +11,7 @@ use crate::{hog, node};
 
 /// What the node has left, in MiB, and what its containers' networks want.
 const LEFT: u64 = 48;
-const MORE: u32 = 80;
+const MORE: u32 = 256;
 const LITTLE: u32 = 1;
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
