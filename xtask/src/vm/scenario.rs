@@ -62,7 +62,7 @@ pub const SCENARIOS: [Scenario; 16] = [
         ..with("memcg-kmem-v1", Truth { kernels: &["5.10"], ..truth(&[("kmem", "memcg-limit")]) })
     },
     Scenario {
-        memory_mib: 6144,
+        memory_mib: 4096,
         deadline: Duration::from_mins(30),
         ..with("memcg-ids", Truth { slow: true, ..truth(&[("mkdir", "memcg-ids")]) })
     },
