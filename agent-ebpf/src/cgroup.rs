@@ -56,14 +56,38 @@ pub(crate) fn record_memcg(memcg: u64, into: &mut CgroupPath) {
     record(kernel::read::<u64>(memcg, MEMCG_CGROUP.load()).unwrap_or(0), into);
 }
 
-/// Writes the names from a `struct cgroup` up to the root, leaf first, as `kernfs_path_from_node`
-/// would walk them.
+/// Writes the path of a `struct cgroup`.
 #[inline(always)]
 fn record(cgroup: u64, into: &mut CgroupPath) {
+    record_node(kernel::read::<u64>(cgroup, CGROUP_KN.load()).unwrap_or(0), into);
+}
+
+/// Writes the path of the cgroup that a controller's state belongs to.
+#[inline(always)]
+pub(crate) fn record_css(css: u64, into: &mut CgroupPath) {
+    record(kernel::read::<u64>(css, CSS_CGROUP.load()).unwrap_or(0), into);
+}
+
+/// Id of a task's cgroup in the v2 hierarchy, 0 if it can't be read.
+#[inline(always)]
+pub(crate) fn id_of(task: u64) -> u64 {
+    kernel::read::<u64>(task, TASK_CGROUPS.load())
+        .and_then(|set| kernel::read::<u64>(set, CSS_SET_DFL_CGRP.load()))
+        .and_then(|cgroup| kernel::read::<u64>(cgroup, CGROUP_KN.load()))
+        .and_then(|node| kernel::read(node, KN_ID.load()))
+        .unwrap_or(0)
+}
+
+/// Writes the names from a `struct kernfs_node` up to the root, leaf first, as
+/// `kernfs_path_from_node` would walk them.
+#[inline(always)]
+pub(crate) fn record_node(mut node: u64, into: &mut CgroupPath) {
     into.id = 0;
     into.depth = 0;
     into.truncated = 1;
-    let Some(mut node) = kernel::read::<u64>(cgroup, CGROUP_KN.load()) else { return };
+    if node == 0 {
+        return;
+    }
     into.id = kernel::read(node, KN_ID.load()).unwrap_or(0);
     for name in &mut into.names {
         let Some(parent) = kernel::read::<u64>(node, KN_PARENT.load()) else { return };

@@ -92,6 +92,10 @@ from_btf! {
     COUNTER_USAGE,
     /// `page_counter.max`
     COUNTER_MAX,
+    /// `oom_control.zonelist`
+    OC_ZONELIST,
+    /// `oom_control.nodemask`
+    OC_NODEMASK,
     /// `oom_control.order`
     OC_ORDER,
     /// `oom_control.gfp_mask`
@@ -114,6 +118,22 @@ from_btf! {
     CGROUP_EVENT_ROOT,
     /// `trace_event_raw_cgroup.__data_loc_path`
     CGROUP_EVENT_PATH,
+    /// `ZONE_DMA` of `enum zone_type`
+    ZONE_TYPE_DMA,
+    /// `ZONE_DMA32`
+    ZONE_TYPE_DMA32,
+    /// `ZONE_NORMAL`
+    ZONE_TYPE_NORMAL,
+    /// `ZONE_MOVABLE`
+    ZONE_TYPE_MOVABLE,
+    /// `css_set.subsys[pids_cgrp_id]`
+    CSS_SET_PIDS,
+    /// `pids_cgroup.counter`
+    PIDS_COUNTER,
+    /// `pids_cgroup.limit`
+    PIDS_LIMIT,
+    /// `UCOUNT_INOTIFY_INSTANCES` of `enum ucount_type`: the first that is no namespace
+    UCOUNT_NAMESPACES,
     /// `task_struct.nsproxy`
     TASK_NSPROXY,
     /// `nsproxy.net_ns`

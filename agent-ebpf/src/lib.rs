@@ -58,6 +58,12 @@ pub enum Kind {
     CgroupMade = 12,
     /// [`ReclaimEnded`], but of a memory cgroup's memory, inside a creation
     MemcgReclaimEnded = 13,
+    /// [`NamespaceRefused`]
+    NamespaceRefused = 14,
+    /// [`CgroupSetupEnded`]
+    CgroupSetupEnded = 15,
+    /// [`ForkRefused`]
+    ForkRefused = 16,
 }
 
 /// What the kernel side counts, per CPU; the index into the map `COUNTERS`.
@@ -128,21 +134,24 @@ pub struct CgroupPath {
     pub names: [[u8; CGROUP_NAME_LEN]; CGROUP_LEVELS],
 }
 
-/// A thread entered `copy_net_ns` with `CLONE_NEWNET`, or a system call that will call it.
+/// A thread began to make the namespaces of a container, a network's or a pid namespace among them:
+/// it entered `create_new_namespaces`, `copy_net_ns`, or a system call that will call them.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
 #[repr(C)]
 pub struct NetnsSetupBegan {
     /// Who and when.
     pub head: Head,
-    /// Flags of the system call, where that is all that is seen; 0 if it is `copy_net_ns` itself.
+    /// Flags of the system call, where that is all that is seen; else 0.
     pub call_flags: u64,
+    /// The namespaces that are made, as `CLONE_NEW*` flags, as far as they are seen.
+    pub namespaces: u64,
     /// The task's memory cgroup where the memory controller has a hierarchy of its own (v1), else
     /// its cgroup in the v2 hierarchy.
     pub cgroup: CgroupPath,
 }
 
-/// `copy_net_ns`, or the system call around it, returned.
+/// What a [`NetnsSetupBegan`] began has returned.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
 #[repr(C)]
@@ -193,7 +202,9 @@ pub struct ZoneRead {
     pub managed: u64,
     /// `_watermark[WMARK_MIN]`.
     pub min_watermark: u64,
-    /// `watermark_boost`, which `min_wmark_pages()` adds.
+    /// `_watermark[WMARK_HIGH]`.
+    pub high_watermark: u64,
+    /// `watermark_boost`, which `min_wmark_pages()` and its like add.
     pub watermark_boost: u64,
     /// `lowmem_reserve` against the highest zone that the allocation could have used.
     pub lowmem_reserve: u64,
@@ -357,12 +368,22 @@ pub struct OomKilled {
     pub gfp: u32,
     /// 0: the node's memory ran out; 1: a memory cgroup's, which is `memcg`; 2: it is not known.
     pub scope: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// 1 if every zone that could have served was looked at, as in [`AllocationFailed`].
+    pub zones_complete: u32,
+    /// When the call was noticed; with the thread's id what ties its zones to it.
+    pub failure_ns: u64,
+    /// Id of the victim's cgroup in the v2 hierarchy, 0 if it could not be read.
+    pub victim_cgroup: u64,
+    /// How many [`ZoneRead`] records belong to it.
+    pub zone_count: u32,
+    /// Used entries of `stack`.
+    pub frames: u32,
     /// The victim's name, padded with NULs.
     pub victim_comm: [u8; COMM_LEN],
     /// The memory cgroup, if it was one's.
     pub memcg: CgroupPath,
+    /// Kernel stack, innermost first.
+    pub stack: [u64; MAX_FRAMES],
 }
 
 /// Bytes kept of a path in [`CgroupMade`], with its NUL.
@@ -383,4 +404,53 @@ pub struct CgroupMade {
     pub len: u32,
     /// Its path from the hierarchy's root, NUL-terminated.
     pub path: [u8; CGROUP_PATH_LEN],
+}
+
+/// A user's limit on namespaces refused one.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct NamespaceRefused {
+    /// Who and when.
+    pub head: Head,
+    /// Its kind, as the kernel's `enum ucount_type` numbers it.
+    pub kind: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// A cgroup could not be made, or with trouble.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct CgroupSetupEnded {
+    /// Who and when.
+    pub head: Head,
+    /// 0, or the negative errno that it returned.
+    pub errno: i32,
+    /// 0, or the negative errno with which the memory controller refused.
+    pub memory_errno: i32,
+    /// As in [`NetnsSetupEnded`].
+    pub lost: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Its directory's name, NUL-terminated.
+    pub name: [u8; CGROUP_NAME_LEN],
+    /// The cgroup in which it was to be made.
+    pub parent: CgroupPath,
+}
+
+/// A fork was refused because a cgroup has as many processes as it may have.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct ForkRefused {
+    /// Who and when.
+    pub head: Head,
+    /// Processes and threads in it.
+    pub processes: u64,
+    /// Its `pids.max`.
+    pub limit: u64,
+    /// The cgroup whose limit it is; empty if that is not known.
+    pub cgroup: CgroupPath,
 }

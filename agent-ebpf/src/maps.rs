@@ -12,7 +12,7 @@ use crate::thread::Thread;
 #[map]
 pub(crate) static CREATION_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024, 0);
 
-/// What happens outside creations, filled only with `--all`.
+/// What happens outside creations: with `--all` all of it, else what is rare.
 #[map]
 pub(crate) static OTHER_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024, 0);
 
@@ -24,7 +24,8 @@ pub(crate) static CGROUP_EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0
 #[map]
 pub(crate) static CREATING: HashMap<u32, Thread> = HashMap::with_max_entries(4096, 0);
 
-/// Threads that allocate outside a creation, by thread id; used only with `--all`.
+/// Threads that allocate outside a creation, by thread id: with `--all`, else those that call the OOM
+/// killer.
 #[map]
 pub(crate) static OUTSIDE: LruHashMap<u32, Thread> = LruHashMap::with_max_entries(4096, 0);
 
@@ -35,6 +36,15 @@ pub(crate) static ZONE_WALK: ProgramArray = ProgramArray::with_max_entries(1, 0)
 /// Calls of clone3 whose arguments could not be read on the way in, by thread id: their address.
 #[map]
 pub(crate) static UNREAD_CALLS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(256, 0);
+
+/// Threads that count a namespace of theirs, where only a kretprobe will see the answer: its kind.
+#[map]
+pub(crate) static COUNTED_NAMESPACES: LruHashMap<u32, u32> = LruHashMap::with_max_entries(256, 0);
+
+/// When a fork was last refused, by the `struct pids_cgroup` of whoever forked: what keeps trying is
+/// told once a second.
+#[map]
+pub(crate) static REFUSED_FORKS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(256, 0);
 
 /// See [`Counter`].
 #[map]

@@ -43,9 +43,37 @@ pub(crate) struct Thread {
     pub(crate) walk: Walk,
     /// The last charge to a memory cgroup, if it was refused.
     pub(crate) refusal: Refusal,
+    /// What opened its creation.
+    pub(crate) opener: Opener,
+    /// Whether the creation's own record is worth having: something in it failed or stalled.
+    pub(crate) troubled: u32,
+    /// The namespaces that the creation makes, as `CLONE_NEW*` flags.
+    pub(crate) namespaces: u64,
+    /// `struct kernfs_node` in which a cgroup is being made.
+    pub(crate) cgroup_parent: u64,
+    /// Its name.
+    pub(crate) cgroup_name: u64,
+    /// The error with which the memory controller refused that cgroup, 0 if it did not.
+    pub(crate) memory_errno: i64,
     /// Records of this creation for which the ring had no room.
     pub(crate) lost: u64,
 }
+
+/// What a creation begins with, and so whose return ends it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Opener {
+    /// `copy_net_ns`, or a system call around it.
+    Netns,
+    /// `create_new_namespaces`
+    Namespaces,
+    /// `cgroup_mkdir`
+    Cgroup,
+}
+
+/// What new elements are copied from: on a program's stack, of 512 bytes with all that it calls, it
+/// would take most of the room.
+static BLANK: &Thread = &Thread::BLANK;
 
 /// A charge to a memory cgroup that was refused.
 #[derive(Clone, Copy)]
@@ -89,6 +117,16 @@ pub(crate) struct Stall {
 impl Stall {
     const NONE: Self = Self { since: 0, gfp: 0, order: 0 };
 
+    /// Takes note that the allocation of this mask and order is out of it. True if that was news.
+    #[inline(always)]
+    fn ended_unseen(&mut self, gfp: u32, order: u32) -> bool {
+        let news = self.since != 0 && self.gfp == gfp && self.order == order;
+        if news {
+            self.since = 0;
+        }
+        news
+    }
+
     /// A return that a kretprobe missed must not silence the thread for good.
     fn is_under_way(&self) -> bool {
         self.since != 0 && now().saturating_sub(self.since) < STALL_LIMIT_NS
@@ -96,26 +134,31 @@ impl Stall {
 }
 
 impl Thread {
-    fn new(creation_ns: u64) -> Self {
-        Self {
-            creation_ns,
-            task_start: current_start(),
-            alloc_context: 0,
-            gfp: 0,
-            order: 0,
-            compaction: Stall::NONE,
-            reclaim: Stall::NONE,
-            memcg_reclaim: Stall::NONE,
-            cache_name: 0,
-            cache_size: 0,
-            pernet_ops: 0,
-            pernet_since: 0,
-            fallbacks: 0,
-            walk: Walk::NONE,
-            refusal: Refusal::NONE,
-            lost: 0,
-        }
-    }
+    /// One that nothing is known of.
+    const BLANK: Self = Self {
+        creation_ns: 0,
+        task_start: 0,
+        alloc_context: 0,
+        gfp: 0,
+        order: 0,
+        compaction: Stall::NONE,
+        reclaim: Stall::NONE,
+        memcg_reclaim: Stall::NONE,
+        cache_name: 0,
+        cache_size: 0,
+        pernet_ops: 0,
+        pernet_since: 0,
+        fallbacks: 0,
+        walk: Walk::NONE,
+        refusal: Refusal::NONE,
+        opener: Opener::Netns,
+        troubled: 0,
+        namespaces: 0,
+        cgroup_parent: 0,
+        cgroup_name: 0,
+        memory_errno: 0,
+        lost: 0,
+    };
 
     /// Whether the thread is inside compaction or reclaim: what it allocates there is the memory
     /// manager's own business, and must not be taken for the allocation that waits.
@@ -123,6 +166,20 @@ impl Thread {
         self.compaction.is_under_way()
             || self.reclaim.is_under_way()
             || self.memcg_reclaim.is_under_way()
+    }
+
+    /// Whether the thread is inside compaction or reclaim for another allocation than this one.
+    /// If it is for this one, it has come back, and its return was missed.
+    #[inline(always)]
+    pub(crate) fn is_stalled_for_another(&mut self, gfp: u32, order: u32) -> bool {
+        // One after the other: Linux 5.10's verifier doesn't follow pointers in an array.
+        let missed =
+            self.compaction.ended_unseen(gfp, order) | self.reclaim.ended_unseen(gfp, order);
+        if missed {
+            self.lost += 1;
+            count(Counter::UnseenReturns);
+        }
+        self.is_stalled()
     }
 }
 
@@ -151,13 +208,23 @@ fn current_start() -> u64 {
 
 /// Follows the current thread through a creation that begins now. False if the table is full.
 #[inline(always)]
-pub(crate) fn begin_creation(now_ns: u64) -> bool {
+pub(crate) fn begin_creation(now_ns: u64, opener: Opener, namespaces: u64) -> bool {
     let tid = tid();
     if CREATING.get_ptr(tid).is_some() {
         // Its return was never seen, whosever it was: nothing may be added to it any more.
         count(Counter::UnseenReturns);
     }
-    CREATING.insert(tid, Thread::new(now_ns), 0).is_ok()
+    if CREATING.insert(tid, BLANK, 0).is_err() {
+        return false;
+    }
+    let Some(thread) = CREATING.get_ptr_mut(tid) else { return false };
+    // SAFETY: the slot is this thread's own, which is in the kernel and so can't remove it.
+    let thread = unsafe { &mut *thread };
+    thread.creation_ns = now_ns;
+    thread.task_start = current_start();
+    thread.opener = opener;
+    thread.namespaces = namespaces;
+    true
 }
 
 /// A creation of the current thread whose return was never seen is over at the latest now.
@@ -218,6 +285,12 @@ pub(crate) fn watched_outside<'a>() -> Option<&'a mut Thread> {
     if WANT_ALL.load() == 0 {
         return None;
     }
+    outside()
+}
+
+/// The current thread outside creations, for what is rare enough to be always told.
+#[inline(always)]
+pub(crate) fn outside<'a>() -> Option<&'a mut Thread> {
     let tid = tid();
     // The idle tasks of all CPUs share this id; what interrupts do on them is only counted.
     if tid == 0 {
@@ -233,8 +306,10 @@ pub(crate) fn watched_outside<'a>() -> Option<&'a mut Thread> {
             return Some(thread);
         }
     }
-    OUTSIDE.insert(tid, Thread::new(0), 0).ok()?;
+    OUTSIDE.insert(tid, BLANK, 0).ok()?;
     let thread = OUTSIDE.get_ptr_mut(tid)?;
     // SAFETY: as above.
-    Some(unsafe { &mut *thread })
+    let thread = unsafe { &mut *thread };
+    thread.task_start = start;
+    Some(thread)
 }

@@ -9,11 +9,12 @@ use fragwatch_ebpf::{ABSENT, AREAS_LEN, Kind, ZoneRead};
 use crate::{
     emit::{emit, head},
     kernel::{
-        AC_HIGHEST_ZONEIDX, AC_NODEMASK, AC_ZONELIST, PGDAT_NODE_ID, ZONE_AREAS_LEN,
-        ZONE_FREE_AREA, ZONE_FREE_CMA, ZONE_FREE_PAGES, ZONE_LOWMEM_RESERVE, ZONE_MANAGED,
-        ZONE_NAME, ZONE_PGDAT, ZONE_RESERVED_HIGHATOMIC, ZONE_WATERMARK, ZONE_WATERMARK_BOOST,
-        ZONELIST_ZONEREFS, ZONEREF_IDX, ZONEREF_SIZE, ZONEREF_ZONE, ZONES_READABLE, read_into,
-        read_str,
+        self, AC_HIGHEST_ZONEIDX, AC_NODEMASK, AC_ZONELIST, OC_NODEMASK, OC_ZONELIST,
+        PGDAT_NODE_ID, ZONE_AREAS_LEN, ZONE_FREE_AREA, ZONE_FREE_CMA, ZONE_FREE_PAGES,
+        ZONE_LOWMEM_RESERVE, ZONE_MANAGED, ZONE_NAME, ZONE_PGDAT, ZONE_RESERVED_HIGHATOMIC,
+        ZONE_TYPE_DMA, ZONE_TYPE_DMA32, ZONE_TYPE_MOVABLE, ZONE_TYPE_NORMAL, ZONE_WATERMARK,
+        ZONE_WATERMARK_BOOST, ZONELIST_ZONEREFS, ZONEREF_IDX, ZONEREF_SIZE, ZONEREF_ZONE,
+        ZONES_READABLE, read_into, read_str,
     },
 };
 
@@ -39,12 +40,45 @@ pub(crate) struct Walk {
     pub(crate) gfp: u32,
     /// Its order.
     pub(crate) order: u32,
+    /// `struct oom_control` if the walk is for a call of the OOM killer; it lies in the frame of the
+    /// function whose probe we are in. 0 if it is for an allocation that failed.
+    pub(crate) oom_control: u64,
+}
+
+/// Bits of a gfp mask that say which zones may serve; they have never moved.
+const GFP_DMA: u32 = 1;
+const GFP_HIGHMEM_MOVABLE: u32 = 2 | 8;
+const GFP_DMA32: u32 = 4;
+
+/// `gfp_zone` on 64-bit kernels (include/linux/gfp.h): the highest zone that a mask may take from.
+/// [`ABSENT`] if this kernel's zones are not known.
+#[inline(always)]
+fn highest_zone(gfp: u32) -> u32 {
+    let normal = ZONE_TYPE_NORMAL.load();
+    let or_normal = |zone: u32| if zone == ABSENT { normal } else { zone };
+    if gfp & GFP_HIGHMEM_MOVABLE == GFP_HIGHMEM_MOVABLE {
+        or_normal(ZONE_TYPE_MOVABLE.load())
+    } else if gfp & GFP_DMA != 0 {
+        or_normal(ZONE_TYPE_DMA.load())
+    } else if gfp & GFP_DMA32 != 0 {
+        or_normal(ZONE_TYPE_DMA32.load())
+    } else {
+        normal
+    }
 }
 
 impl Walk {
     /// No walk is under way.
-    pub(crate) const NONE: Self =
-        Self { zoneref: 0, nodemask: 0, highest: 0, count: 0, failure_ns: 0, gfp: 0, order: 0 };
+    pub(crate) const NONE: Self = Self {
+        zoneref: 0,
+        nodemask: 0,
+        highest: 0,
+        count: 0,
+        failure_ns: 0,
+        gfp: 0,
+        order: 0,
+        oom_control: 0,
+    };
 
     /// Begins where `for_each_zone_zonelist_nodemask` would: at the first entry of
     /// `ac->zonelist`. Does nothing if the zones can't be read.
@@ -52,6 +86,7 @@ impl Walk {
     pub(crate) fn begin(&mut self, alloc_context: u64) {
         self.zoneref = 0;
         self.count = 0;
+        self.oom_control = 0;
         if ZONES_READABLE.load() == 0 || alloc_context == 0 {
             return;
         }
@@ -60,6 +95,26 @@ impl Walk {
             | read_into(&mut self.nodemask, alloc_context, AC_NODEMASK.load())
             | read_into(&mut self.highest, alloc_context, AC_HIGHEST_ZONEIDX.load());
         if errors == 0 {
+            self.zoneref = list + u64::from(ZONELIST_ZONEREFS.load());
+        }
+    }
+
+    /// Begins with what the OOM killer is asked for. Its `oom_control` has no `highest_zoneidx`: that
+    /// comes from the mask. Without a list (a page fault's call) there is nothing to walk.
+    #[inline(always)]
+    pub(crate) fn begin_oom(&mut self, oom_control: u64, gfp: u32) {
+        self.zoneref = 0;
+        self.count = 0;
+        self.oom_control = oom_control;
+        self.highest = highest_zone(gfp);
+        let list = kernel::read::<u64>(oom_control, OC_ZONELIST.load()).unwrap_or(0);
+        let nodemask = kernel::read::<u64>(oom_control, OC_NODEMASK.load());
+        if let Some(nodemask) = nodemask
+            && ZONES_READABLE.load() != 0
+            && list != 0
+            && self.highest != ABSENT
+        {
+            self.nodemask = nodemask;
             self.zoneref = list + u64::from(ZONELIST_ZONEREFS.load());
         }
     }
@@ -130,8 +185,10 @@ fn record_zone(zone: u64, index: u32, highest: u32, failure_ns: u64, creation: u
         let reserve = zone.wrapping_add(u64::from(highest) * WORD);
         let mut errors = read_into(&mut into.free, zone, ZONE_FREE_PAGES.load());
         errors |= read_into(&mut into.managed, zone, ZONE_MANAGED.load());
-        // WMARK_MIN is the first of the array.
+        // WMARK_MIN is the first of the array, WMARK_HIGH the third.
         errors |= read_into(&mut into.min_watermark, zone, ZONE_WATERMARK.load());
+        let third = zone.wrapping_add(2 * WORD);
+        errors |= read_into(&mut into.high_watermark, third, ZONE_WATERMARK.load());
         errors |= read_into(&mut into.watermark_boost, zone, ZONE_WATERMARK_BOOST.load());
         errors |= read_into(&mut into.lowmem_reserve, reserve, ZONE_LOWMEM_RESERVE.load());
         errors |= read_into(&mut into.reserved_highatomic, zone, ZONE_RESERVED_HIGHATOMIC.load());

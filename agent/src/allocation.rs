@@ -1,6 +1,6 @@
 //! Following one thread's page allocations from the slow path to what became of them.
 use crate::{
-    evidence::{CompactResult, Event, Failure},
+    evidence::{CompactResult, Event, Failure, OomKill, OomScope},
     kernel::gfp::Gfp,
 };
 
@@ -34,9 +34,9 @@ pub struct Allocation {
     pub compactions: Vec<CompactResult>,
     /// Pages that direct reclaim freed for it.
     pub reclaimed: u64,
-    /// What was read when it came back NULL.
+    /// What was read when it came back NULL, or when it had the OOM killer called.
     pub failure: Option<Failure>,
-    /// When that was, `CLOCK_MONOTONIC` in nanoseconds.
+    /// When it came back NULL, `CLOCK_MONOTONIC` in nanoseconds; `None` if it did not.
     pub failed_ns: Option<u64>,
 }
 
@@ -57,12 +57,23 @@ impl Allocation {
         }
     }
 
+    /// The one that had somebody killed, as far as the kill tells.
+    pub fn of_kill(kill: &OomKill) -> Option<Self> {
+        // A memory cgroup's limit is not the page allocator's trouble.
+        let (OomScope::Node, Some(gfp), Some(order)) = (&kill.scope, &kill.gfp, kill.order) else {
+            return None;
+        };
+        let order = u32::try_from(order).ok()?;
+        let (outcome, failure) = (Outcome::CalledOomKiller, kill.failure.clone());
+        Some(Self { outcome, failure, ..Self::new(gfp.clone(), order) })
+    }
+
     fn is(&self, gfp: &Gfp, order: u32) -> bool {
         self.gfp.raw == gfp.raw && self.order == order
     }
 
     fn in_trouble(&self) -> bool {
-        self.failure.is_some() || self.stall_ns != 0
+        self.outcome != Outcome::Recovered || self.failed_ns.is_some() || self.stall_ns != 0
     }
 }
 
@@ -113,13 +124,21 @@ impl Tracker {
                 current.failed_ns = Some(time_ns);
                 ended
             }
+            Event::OomKill(kill) => {
+                let called = Allocation::of_kill(kill)?;
+                let (ended, current) = self.continue_with(&called.gfp, called.order);
+                (current.outcome, current.failure) = (called.outcome, called.failure);
+                ended
+            }
             Event::NetnsSetupBegan { .. }
             | Event::NetnsSetupEnded { .. }
             | Event::MemcgReclaimEnded { .. }
             | Event::SlabCacheCreated { .. }
             | Event::PernetInitFailed { .. }
             | Event::ChargeFailed(_)
-            | Event::OomKill(_)
+            | Event::NamespaceRefused(_)
+            | Event::CgroupSetupEnded(_)
+            | Event::ForkRefused(_)
             | Event::CgroupMade { .. } => None,
         }
     }
@@ -134,7 +153,7 @@ impl Tracker {
         if !ended.in_trouble() {
             return None;
         }
-        if ended.failure.is_some() {
+        if ended.failed_ns.is_some() {
             ended.outcome =
                 if ended.gfp.has_fallback() { Outcome::FellBack } else { Outcome::Failed };
         }
@@ -144,7 +163,7 @@ impl Tracker {
     /// The allocation of this mask and order: the one under way, or a new one that ends it, where
     /// its entry was not seen.
     fn continue_with(&mut self, gfp: &Gfp, order: u32) -> (Option<Allocation>, &mut Allocation) {
-        let same = self.current.as_ref().is_some_and(|a| a.is(gfp, order) && a.failure.is_none());
+        let same = self.current.as_ref().is_some_and(|a| a.is(gfp, order) && a.failed_ns.is_none());
         let ended = if same { None } else { self.finish() };
         let current = self.current.get_or_insert_with(|| Allocation::new(gfp.clone(), order));
         (ended, current)

@@ -41,7 +41,8 @@ pub struct Evidence {
 /// What was seen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A network namespace is being set up: a creation begins.
+    /// A container's namespaces are being made, a network's or a pid namespace among them: a creation
+    /// begins.
     NetnsSetupBegan {
         /// The task's cgroup: the memory controller's where that has a hierarchy of its own (v1),
         /// else the v2 one.
@@ -49,8 +50,10 @@ pub enum Event {
         /// Flags of the system call that does it, where that is all that is seen: then the
         /// creation is the whole call.
         call_flags: Option<u64>,
+        /// The namespaces that are made, as `CLONE_NEW*` flags, as far as they are seen.
+        namespaces: u64,
     },
-    /// That setup returned.
+    /// That returned.
     NetnsSetupEnded {
         /// The error as a positive errno.
         errno: Option<i32>,
@@ -131,6 +134,12 @@ pub enum Event {
     ChargeFailed(ChargeFailed),
     /// The OOM killer chose a victim.
     OomKill(OomKill),
+    /// A limit on namespaces refused one.
+    NamespaceRefused(NamespaceKind),
+    /// Making a cgroup failed, or met trouble.
+    CgroupSetupEnded(CgroupSetup),
+    /// A limit on processes refused a fork.
+    ForkRefused(ForkRefused),
     /// A cgroup was made.
     CgroupMade {
         /// Its id.
@@ -199,6 +208,100 @@ pub struct OomKill {
     pub gfp: Option<Gfp>,
     /// Whose memory ran out.
     pub scope: OomScope,
+    /// Id of the victim's cgroup in the v2 hierarchy, if it is known.
+    pub cgroup_id: Option<u64>,
+    /// What was read when the OOM killer was called.
+    pub failure: Option<Failure>,
+}
+
+/// A kind of namespace that users can have a limit on (`enum ucount_type`, the same from 5.6 to 7.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamespaceKind {
+    /// user
+    User,
+    /// pid
+    Pid,
+    /// uts
+    Uts,
+    /// ipc
+    Ipc,
+    /// network
+    Net,
+    /// mount
+    Mount,
+    /// cgroup
+    Cgroup,
+    /// time
+    Time,
+    /// One that we have no name for.
+    Other(u32),
+}
+
+impl NamespaceKind {
+    /// By its number.
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::User,
+            1 => Self::Pid,
+            2 => Self::Uts,
+            3 => Self::Ipc,
+            4 => Self::Net,
+            5 => Self::Mount,
+            6 => Self::Cgroup,
+            7 => Self::Time,
+            other => Self::Other(other),
+        }
+    }
+
+    /// As its limit `user.max_<name>_namespaces` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Pid => "pid",
+            Self::Uts => "uts",
+            Self::Ipc => "ipc",
+            Self::Net => "net",
+            Self::Mount => "mnt",
+            Self::Cgroup => "cgroup",
+            Self::Time => "time",
+            Self::Other(_) => "unknown",
+        }
+    }
+}
+
+/// A cgroup that could not be made, or that was made with trouble.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgroupSetup {
+    /// The cgroup that it was to be made in.
+    pub parent: CgroupPath,
+    /// Its own name, from outside.
+    pub name: String,
+    /// The error as a positive errno.
+    pub errno: Option<i32>,
+    /// The error with which the memory controller refused it, as a positive errno.
+    pub memory_errno: Option<i32>,
+    /// Events of it were lost.
+    pub lost: bool,
+}
+
+impl CgroupSetup {
+    /// The path that it has, or would have had.
+    pub fn path(&self) -> CgroupPath {
+        let mut path = self.parent.clone();
+        path.names.push(self.name.clone());
+        path
+    }
+}
+
+/// A fork that was refused because a cgroup has as many processes as it may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForkRefused {
+    /// The cgroup whose limit it is, if that was seen.
+    pub cgroup: Option<String>,
+    /// Processes and threads in it.
+    pub processes: Option<u64>,
+    /// Its limit.
+    pub limit: Option<u64>,
 }
 
 /// Whose memory ran out when the OOM killer was called.
@@ -213,7 +316,7 @@ pub enum OomScope {
 }
 
 /// A cgroup's path from the root of its hierarchy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CgroupPath {
     /// Directory names, root first.
     pub names: Vec<String>,
@@ -235,7 +338,7 @@ impl CgroupPath {
     }
 }
 
-/// What was read at the moment an allocation came back NULL.
+/// What was read at the moment an allocation came back NULL, or had the OOM killer called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
     /// Kernel stack, innermost first; empty if it could not be taken.

@@ -1,6 +1,6 @@
 //! Where an allocation was asked for: the first function on its stack that is not the allocator
 //! itself.
-use crate::kernel::symbols::Frame;
+use crate::kernel::symbols::{Frame, TRAMPOLINES};
 
 /// The allocators' own functions, by the beginning of their names (5.10–7.2; mm/page_alloc.c,
 /// mm/slub.c, mm/slab_common.c, mm/vmalloc.c, mm/util.c, mm/mempolicy.c, mm/percpu.c), and for
@@ -79,25 +79,32 @@ const INTERRUPT: &[&str] = &[
     "asm_exc_nmi",
 ];
 
+/// The steps of a creation, which its allocations' stacks go through.
+const STEPS: &[&str] = &["copy_net_ns", "create_new_namespaces", "cgroup_mkdir"];
+
 fn begins_with_any(frame: &Frame, prefixes: &[&str]) -> bool {
     frame.function.as_deref().is_some_and(|name| prefixes.iter().any(|p| name.starts_with(p)))
 }
 
 /// The part of a stack (innermost first) that is worth telling: from the function that asked for
-/// the memory to `copy_net_ns`, or to the end where that is not on it.
+/// the memory to the creation's step, such as `copy_net_ns`, or to the end where none is on it.
 pub fn callers(stack: &[Frame]) -> &[Frame] {
     let first = stack.iter().position(|f| !begins_with_any(f, ALLOCATOR)).unwrap_or(stack.len());
     let callers = &stack[first..];
-    let last = callers.iter().position(|f| f.function.as_deref() == Some("copy_net_ns"));
+    let last = callers.iter().position(|f| is_any(f, STEPS));
     last.map_or(callers, |at| &callers[..=at])
+}
+
+fn is_any(frame: &Frame, names: &[&str]) -> bool {
+    frame.function.as_deref().is_some_and(|name| names.contains(&name))
 }
 
 /// Whether an allocation with this stack was made by the creation under way in its thread, as far
 /// as names tell: not by an interrupt that borrowed the thread. A stack without names proves
-/// nothing either way and counts as the creation's.
+/// nothing either way and counts as the creation's, and so does one that a kretprobe cut off.
 pub fn is_creations_own(stack: &[Frame]) -> bool {
     let named = stack.iter().any(|f| f.function.is_some());
-    let inside = stack.iter().any(|f| f.function.as_deref() == Some("copy_net_ns"));
+    let inside = stack.iter().any(|f| is_any(f, STEPS) || is_any(f, TRAMPOLINES));
     !named || inside && !stack.iter().any(|f| begins_with_any(f, INTERRUPT))
 }
 
@@ -136,6 +143,8 @@ mod tests {
             ["warn_alloc", "handle_softirqs", "copy_net_ns"].map(|f| frame(f, None));
         assert!(is_creations_own(&[alloc.clone(), create.clone()]));
         assert!(!is_creations_own(&[alloc.clone(), softirq, create]));
+        let cut = frame("kretprobe_trampoline", None);
+        assert!(is_creations_own(&[alloc.clone(), cut]));
         // So deep that the creation itself did not fit.
         assert!(!is_creations_own(std::slice::from_ref(&alloc)));
         assert!(is_creations_own(&[]));

@@ -17,10 +17,8 @@ use tokio::{
 use crate::{
     cli::{Format, TraceArgs},
     clock,
-    container::Paths,
     creation::{Correlator, Creation, Incident, Outcome, Story},
     diagnose::{Case, diagnose},
-    evidence::{Event, Evidence},
     kernel, privileges, readiness,
     report::{Json, Ready, Report, Summary, Text, Told},
     source::live::{Live, Options},
@@ -71,7 +69,6 @@ struct Watch {
     ready: Ready,
     report: Box<dyn Report>,
     correlator: Correlator,
-    paths: Paths,
     /// How many may be told until the next tick.
     incidents_left: u32,
     summary: Summary,
@@ -111,7 +108,6 @@ impl Watch {
             ready: Ready { kernel, hooks, not_seen },
             report,
             correlator,
-            paths: Paths::default(),
             incidents_left: MAX_INCIDENTS,
             summary: Summary::default(),
             all: args.all,
@@ -166,11 +162,6 @@ impl Watch {
         for _ in 0..limit {
             watchdog::step();
             match self.live.take() {
-                Some(Ok(Evidence { event: Event::CgroupMade { id, path, .. }, .. })) => {
-                    if let Some(path) = path {
-                        self.paths.insert(id, path);
-                    }
-                }
                 Some(Ok(evidence)) => {
                     let stories = self.correlator.push(evidence);
                     self.tell_all(stories)?;
@@ -198,10 +189,9 @@ impl Watch {
         for story in stories {
             match story {
                 Story::Creation(creation) => self.tell_creation(&creation)?,
-                Story::Incident(mut incident) => {
-                    incident.cgroup = self.paths.get(incident.task.cgroup_id).cloned();
-                    self.tell_incident(&incident)?;
-                }
+                // Kills and refused forks outside creations come unasked.
+                Story::Incident(incident) if self.all => self.tell_incident(&incident)?,
+                Story::Incident(_) => {}
             }
         }
         Ok(())
@@ -239,8 +229,12 @@ impl Watch {
 
 /// What is missing on this kernel that a verdict would otherwise rest on.
 fn blind_to(live: &Live) -> Vec<String> {
-    let mut blind_to: Vec<String> =
-        live.hooks.iter().filter_map(|hook| hook.not_seen.clone()).collect();
+    let mut blind_to: Vec<String> = live
+        .hooks
+        .iter()
+        .filter(|hook| hook.hook.bears_on_others())
+        .filter_map(|hook| hook.not_seen.clone())
+        .collect();
     if !live.knows_names() {
         blind_to.push("whether an interrupt made the allocation: names are hidden".to_owned());
     }

@@ -28,7 +28,7 @@ pub struct Args {
 
 /// Structures that the kernel programs read; what they hold by value comes with them. `*` at the
 /// end stands for any rest.
-const STRUCTURES: [&str; 28] = [
+const STRUCTURES: [&str; 29] = [
     "alloc_context",
     "cgroup",
     "cgroup_root",
@@ -44,6 +44,7 @@ const STRUCTURES: [&str; 28] = [
     "page_counter",
     "pernet_operations",
     "pglist_data",
+    "pids_cgroup",
     "syscall_trace_enter",
     "syscall_trace_exit",
     "task_struct",
@@ -60,26 +61,33 @@ const STRUCTURES: [&str; 28] = [
 ];
 
 /// Enumerations by name, or by their first enumerator if they have none.
-const ENUMERATIONS: [&str; 6] = [
+const ENUMERATIONS: [&str; 8] = [
     "___GFP_DMA_BIT",
     "cgroup_subsys_id",
     "compact_priority",
     "compact_result",
     "migratetype",
+    "ucount_type",
     "zone_stat_item",
+    "zone_type",
 ];
 
 /// Functions that hooks are attached to.
-const FUNCTIONS: [&str; 13] = [
+const FUNCTIONS: [&str; 18] = [
     "__alloc_pages_slowpath",
     "__kmem_cache_create_args",
+    "cgroup_mkdir",
     "copy_net_ns",
+    "create_new_namespaces",
+    "inc_ucount",
     "kmem_cache_create",
     "kmem_cache_create_usercopy",
+    "mem_cgroup_css_alloc",
     "oom_kill_process",
     "ops_init",
     "out_of_memory",
     "page_counter_try_charge",
+    "pids_can_fork",
     "try_to_compact_pages",
     "try_to_free_pages",
     "wake_all_kswapds",

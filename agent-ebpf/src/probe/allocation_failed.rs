@@ -7,6 +7,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use fragwatch_ebpf::{AllocationFailed, Counter, Kind, MAX_FALLBACKS, MAX_FRAMES};
 
+use super::oom_kill;
 use crate::{
     emit::{emit, head, now},
     kernel::{self, GFP_FALLBACK},
@@ -29,9 +30,10 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let Some(thread) = thread::allocating(Counter::OutsideFailures) else { return 0 };
-    if thread.is_stalled() {
+    if thread.is_stalled_for_another(gfp, order) {
         return 0;
     }
+    thread.troubled = 1;
     let mut alloc_context = 0;
     // Another allocation's context is another frame: only the one that this mask and order came
     // with may be read.
@@ -67,26 +69,31 @@ fn is_one_of_many(thread: &mut Thread, gfp: u32) -> bool {
     thread.fallbacks > u64::from(MAX_FALLBACKS)
 }
 
-/// Reads one zone and goes on to the next, or ends with the failure itself.
+/// Reads one zone and goes on to the next, or ends with what the walk is for.
 #[kprobe]
 fn zone_walk_kprobe(ctx: ProbeContext) -> u32 {
-    let Some(thread) = thread::creating().or_else(thread::watched_outside) else { return 0 };
+    let Some(thread) = thread::creating().or_else(thread::outside) else { return 0 };
     let creation = thread.creation_ns;
-    match thread.walk.step(creation) {
+    let complete = match thread.walk.step(creation) {
         Step::More => {
             walk(&ctx);
             // More entries than the kernel lets one program follow another.
-            tell::<true>(&ctx, thread, false);
+            false
         }
-        Step::Complete => tell::<true>(&ctx, thread, true),
-        Step::Stopped => tell::<true>(&ctx, thread, false),
+        Step::Complete => true,
+        Step::Stopped => false,
+    };
+    if thread.walk.oom_control == 0 {
+        tell::<true>(&ctx, thread, complete);
+    } else {
+        oom_kill::tell(&ctx, thread, complete);
     }
     0
 }
 
 /// Hands over to the program that reads a zone; comes back only if that can't be done.
 #[inline(always)]
-fn walk(ctx: &ProbeContext) {
+pub(super) fn walk(ctx: &ProbeContext) {
     // SAFETY: nothing here waits to be dropped: all that is held is in the thread's slot.
     unsafe { ZONE_WALK.tail_call(ctx, 0) };
 }
@@ -112,7 +119,7 @@ fn tell<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, complete: bool) 
 
 /// Takes the kernel stack; returns how many frames it has, 0 if it can't be had.
 #[inline(always)]
-fn stack(ctx: &ProbeContext, into: &mut [u64; MAX_FRAMES]) -> u32 {
+pub(super) fn stack(ctx: &ProbeContext, into: &mut [u64; MAX_FRAMES]) -> u32 {
     // SAFETY: the buffer is as large as the size that is passed.
     let bytes = unsafe {
         bpf_get_stack(ctx.as_ptr(), into.as_mut_ptr().cast(), size_of_val(into) as u32, 0)

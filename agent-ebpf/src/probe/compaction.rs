@@ -49,6 +49,7 @@ fn leave(result: u32) {
         return;
     }
     thread.compaction.since = 0;
+    thread.troubled = 1;
     tell(thread, result, now().saturating_sub(since));
 }
 

@@ -3,9 +3,13 @@
 //! breakpoint, or at a tracepoint.
 mod allocation_failed;
 mod cgroup_made;
+mod cgroup_setup;
 mod compaction;
+mod fork_refused;
 mod memcg_charge;
 mod memcg_reclaim;
+mod namespace_refused;
+mod namespaces;
 mod netns_call;
 mod netns_setup;
 mod oom_kill;

@@ -1,4 +1,4 @@
-//! The system calls that make a network namespace, where `copy_net_ns` itself can't be hooked:
+//! The system calls that make a container's namespaces, where `copy_net_ns` itself can't be hooked:
 //! `unshare(unsigned long flags)`, `clone(unsigned long flags, ...)` and
 //! `clone3(struct clone_args *, size_t)` (5.10–7.2; kernel/fork.c), at the tracepoints
 //! `syscalls:sys_enter_*` and `sys_exit_*`. `setns` makes none. Calls of 32-bit programs have no
@@ -14,12 +14,31 @@ use aya_ebpf::{
 };
 use fragwatch_ebpf::Counter;
 
-use super::netns_setup::{CLONE_NEWNET, enter, leave};
+use super::{
+    namespaces,
+    netns_setup::{CLONE_NEWNET, begin, end},
+};
 use crate::{
     kernel::{self, NSPROXY_NET_NS, SYSCALL_ARGS, SYSCALL_RETURNED, TASK_NSPROXY},
     maps::{UNREAD_CALLS, count},
-    thread::{creating, tid},
+    thread::{Opener, creating, drop_stale_creation, tid},
 };
+
+#[inline(always)]
+fn enter(ctx: &TracePointContext, flags: u64) {
+    if namespaces::is_containers(flags) {
+        begin(ctx, Opener::Netns, namespaces::among(flags), flags);
+    } else {
+        drop_stale_creation();
+    }
+}
+
+/// `netns` is asked for the new network namespace if there is one.
+#[inline(always)]
+fn leave(ctx: &TracePointContext, returned: u64, netns: impl FnOnce() -> u64) {
+    let own_net = creating().is_some_and(|thread| thread.namespaces & CLONE_NEWNET != 0);
+    end(ctx, returned, || if own_net { netns() } else { 0 });
+}
 
 /// The call's first argument.
 #[inline(always)]
@@ -52,7 +71,7 @@ fn current_netns() -> u64 {
 #[tracepoint]
 fn unshare_enter_tracepoint(ctx: TracePointContext) -> u32 {
     let flags = first(&ctx);
-    enter(&ctx, flags, flags);
+    enter(&ctx, flags);
     0
 }
 
@@ -65,7 +84,7 @@ fn unshare_exit_tracepoint(ctx: TracePointContext) -> u32 {
 #[tracepoint]
 fn clone_enter_tracepoint(ctx: TracePointContext) -> u32 {
     let flags = first(&ctx);
-    enter(&ctx, flags, flags);
+    enter(&ctx, flags);
     0
 }
 
@@ -80,7 +99,7 @@ fn clone_exit_tracepoint(ctx: TracePointContext) -> u32 {
 fn clone3_enter_tracepoint(ctx: TracePointContext) -> u32 {
     let args = first(&ctx);
     if let Some(flags) = clone_flags(args) {
-        enter(&ctx, flags, flags);
+        enter(&ctx, flags);
     } else {
         // The call itself will bring the page in: its exit knows what was missed. Should the table
         // be full, its oldest entry goes.
@@ -98,7 +117,7 @@ fn clone3_exit_tracepoint(ctx: TracePointContext) -> u32 {
         // Not there any more is as good as removed.
         let _ = UNREAD_CALLS.remove(tid());
         // What can't be read now either, the call could not read.
-        if flags.is_some_and(|flags| flags & CLONE_NEWNET != 0) {
+        if flags.is_some_and(namespaces::is_containers) {
             count(Counter::UntrackedCreations);
         }
     }
@@ -106,8 +125,7 @@ fn clone3_exit_tracepoint(ctx: TracePointContext) -> u32 {
     0
 }
 
-/// A creation that is still under way here was left by a return that the kretprobe on
-/// `copy_net_ns` missed. The call's own answer is told in its stead, which a later step of the
+/// A creation that is still under way here was left by a return that a kretprobe missed. The call's own answer is told in its stead, which a later step of the
 /// call may have made: so the creation counts as one of which something was lost.
 #[inline(always)]
 fn end_missed(ctx: &TracePointContext, netns: impl FnOnce() -> u64) {

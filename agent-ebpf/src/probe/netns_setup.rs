@@ -14,21 +14,17 @@ use crate::{
     emit::{emit, head, now},
     kernel::{self, NET_INUM, argument, errno_of},
     maps::count,
-    thread,
+    thread::{self, Opener},
 };
 
 /// `CLONE_NEWNET` of include/uapi/linux/sched.h. Without it the old namespace is only shared.
 pub(super) const CLONE_NEWNET: u64 = 0x4000_0000;
 
-/// `call_flags` as in [`NetnsSetupBegan`].
+/// A creation begins with one of its namespaces. `call_flags` as in [`NetnsSetupBegan`].
 #[inline(always)]
-pub(super) fn enter(ctx: &impl EbpfContext, flags: u64, call_flags: u64) {
-    if flags & CLONE_NEWNET == 0 {
-        thread::drop_stale_creation();
-        return;
-    }
+pub(super) fn begin(ctx: &impl EbpfContext, opener: Opener, namespaces: u64, call_flags: u64) {
     let began = now();
-    if !thread::begin_creation(began) {
+    if !thread::begin_creation(began, opener, namespaces) {
         count(Counter::UntrackedCreations);
         return;
     }
@@ -39,13 +35,35 @@ pub(super) fn enter(ctx: &impl EbpfContext, flags: u64, call_flags: u64) {
         let record = unsafe { &mut *record };
         record.head = head(Kind::NetnsSetupBegan, began);
         record.call_flags = call_flags;
+        record.namespaces = namespaces;
         cgroup::record_current(&mut record.cgroup);
     });
 }
 
-/// `netns` is asked for the new namespace if there is one; NULL if it is not known.
+/// Where `create_new_namespaces` has begun the creation, this is a part of it.
 #[inline(always)]
-pub(super) fn leave(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() -> u64) {
+fn enter(ctx: &impl EbpfContext, flags: u64) {
+    if thread::creating().is_some_and(|thread| thread.opener == Opener::Namespaces) {
+        return;
+    }
+    if flags & CLONE_NEWNET == 0 {
+        thread::drop_stale_creation();
+        return;
+    }
+    begin(ctx, Opener::Netns, CLONE_NEWNET, 0);
+}
+
+#[inline(always)]
+fn leave(ctx: &impl EbpfContext, returned: u64) {
+    if thread::creating().is_some_and(|thread| thread.opener == Opener::Netns) {
+        end(ctx, returned, || returned);
+    }
+}
+
+/// The creation has ended. `netns` is asked for the new network namespace if all went well; NULL if
+/// there is none, or it is not known.
+#[inline(always)]
+pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() -> u64) {
     let Some(thread) = thread::creating() else { return };
     let creation = thread.creation_ns;
     let mut lost = thread.lost as u32;
@@ -75,29 +93,27 @@ pub(super) fn leave(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() 
 
 #[fentry]
 fn netns_setup_fentry(ctx: FEntryContext) -> u32 {
-    enter(&ctx, argument(&ctx, 0), 0);
+    enter(&ctx, argument(&ctx, 0));
     0
 }
 
 #[fexit]
 fn netns_setup_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the three arguments.
-    let returned = argument(&ctx, 3);
-    leave(&ctx, returned, || returned);
+    leave(&ctx, argument(&ctx, 3));
     0
 }
 
 #[kprobe]
 fn netns_setup_kprobe(ctx: ProbeContext) -> u32 {
     if let Some(flags) = ctx.arg(0) {
-        enter(&ctx, flags, 0);
+        enter(&ctx, flags);
     }
     0
 }
 
 #[kretprobe]
 fn netns_setup_kretprobe(ctx: RetProbeContext) -> u32 {
-    let returned = ctx.ret();
-    leave(&ctx, returned, || returned);
+    leave(&ctx, ctx.ret());
     0
 }

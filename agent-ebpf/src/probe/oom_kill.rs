@@ -2,6 +2,9 @@
 //! - `static void oom_kill_process(struct oom_control *oc, const char *message)`
 //!   (5.10–7.2; mm/oom_kill.c), for the node's memory and for memory cgroups' alike;
 //! - the tracepoint `oom:mark_victim`, which knows no more than the victim.
+//!
+//! It is rare, and told wherever it happens: a container's first process may be the victim, or the
+//! one that asks, outside every creation's own steps.
 use aya_ebpf::{
     EbpfContext,
     macros::{kprobe, tracepoint},
@@ -9,11 +12,12 @@ use aya_ebpf::{
 };
 use fragwatch_ebpf::{COMM_LEN, Kind, OomKilled};
 
+use super::allocation_failed::{stack, walk};
 use crate::{
     cgroup,
-    emit::{emit, head},
+    emit::{emit, head, now},
     kernel::{self, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID},
-    thread,
+    thread::{self, Thread},
 };
 
 /// [`OomKilled::scope`]
@@ -25,14 +29,18 @@ const UNKNOWN: u32 = 2;
 
 /// Writes what holds wherever the record comes from.
 #[inline(always)]
-fn begin(record: &mut OomKilled, creation: u64) {
+fn begin(record: &mut OomKilled, creation: u64, failure_ns: u64) {
     record.head = head(Kind::OomKilled, creation);
     record.victim = 0;
     record.request_known = 0;
     record.order = 0;
     record.gfp = 0;
     record.scope = UNKNOWN;
-    record.reserved = 0;
+    record.zones_complete = 0;
+    record.failure_ns = failure_ns;
+    record.victim_cgroup = 0;
+    record.zone_count = 0;
+    record.frames = 0;
     record.victim_comm = [0; COMM_LEN];
     record.memcg.id = 0;
     record.memcg.depth = 0;
@@ -42,13 +50,32 @@ fn begin(record: &mut OomKilled, creation: u64) {
 #[kprobe]
 fn oom_kill_kprobe(ctx: ProbeContext) -> u32 {
     let Some(oc) = ctx.arg::<u64>(0) else { return 0 };
-    let Some(thread) = thread::creating().or_else(thread::watched_outside) else { return 0 };
-    let creation = thread.creation_ns;
+    let Some(thread) = thread::creating().or_else(thread::outside) else { return 0 };
+    let gfp = kernel::read::<u32>(oc, OC_GFP.load());
+    thread.troubled = 1;
+    thread.walk.failure_ns = now();
+    thread.walk.begin_oom(oc, gfp.unwrap_or(0));
+    // A memory cgroup's limit has nothing to do with the zones.
+    if gfp.is_some() && kernel::read::<u64>(oc, OC_MEMCG.load()) == Some(0) {
+        walk(&ctx);
+    }
+    tell(&ctx, thread, false);
+    0
+}
+
+/// Tells of the call that the thread's walk was for.
+#[inline(always)]
+pub(super) fn tell(ctx: &ProbeContext, thread: &Thread, complete: bool) {
+    let (creation, walk) = (thread.creation_ns, thread.walk);
+    let oc = walk.oom_control;
     emit::<OomKilled>(creation, |record| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
-        // is written here or in `begin` before anything reads it; the names' rest is never read.
+        // is written here or in `begin` before anything reads it; the names' and the stack's rest
+        // is never read.
         let record = unsafe { &mut *record };
-        begin(record, creation);
+        begin(record, creation, walk.failure_ns);
+        record.zones_complete = u32::from(complete);
+        record.zone_count = walk.count;
         let order = kernel::read::<i32>(oc, OC_ORDER.load());
         let gfp = kernel::read::<u32>(oc, OC_GFP.load());
         if let (Some(order), Some(gfp)) = (order, gfp) {
@@ -61,6 +88,7 @@ fn oom_kill_kprobe(ctx: ProbeContext) -> u32 {
         if let Some(comm) = kernel::read(victim, TASK_COMM.load()) {
             record.victim_comm = comm;
         }
+        record.victim_cgroup = cgroup::id_of(victim);
         match kernel::read::<u64>(oc, OC_MEMCG.load()) {
             Some(0) => record.scope = NODE,
             Some(memcg) => {
@@ -69,19 +97,21 @@ fn oom_kill_kprobe(ctx: ProbeContext) -> u32 {
             }
             None => {}
         }
+        record.frames = stack(ctx, &mut record.stack);
     });
-    0
 }
 
 #[tracepoint]
 fn mark_victim_tracepoint(ctx: TracePointContext) -> u32 {
-    let Some(thread) = thread::creating().or_else(thread::watched_outside) else { return 0 };
-    let creation = thread.creation_ns;
+    let creation = thread::creating().map_or(0, |thread| {
+        thread.troubled = 1;
+        thread.creation_ns
+    });
     let victim = kernel::read(ctx.as_ptr() as u64, MARK_VICTIM_PID.load()).unwrap_or(0);
     emit::<OomKilled>(creation, |record| {
         // SAFETY: as above.
         let record = unsafe { &mut *record };
-        begin(record, creation);
+        begin(record, creation, 0);
         record.victim = victim;
     });
     0

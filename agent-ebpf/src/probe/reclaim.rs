@@ -33,6 +33,7 @@ fn leave(reclaimed: u64) {
         return;
     }
     thread.reclaim.since = 0;
+    thread.troubled = 1;
     let stall_ns = now().saturating_sub(since);
     let creation = thread.creation_ns;
     emit::<ReclaimEnded>(creation, |record| {

@@ -1,7 +1,7 @@
 //! Stories told to the correlator, and creations for other tests.
-use super::*;
+use super::{correlator::OUTSIDE_QUIET_NS, *};
 use crate::{
-    evidence::{CompactResult, Failure},
+    evidence::{CompactResult, CreationKey, Event, Evidence, Failure},
     kernel::{gfp::tests::names_6_12, zone::tests::fragmented},
 };
 
@@ -58,7 +58,7 @@ fn began() -> Event {
     let pod = "pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     let names = ["kubepods", "burstable", pod, id].map(str::to_owned).to_vec();
     let cgroup = CgroupPath { names, truncated: false };
-    Event::NetnsSetupBegan { cgroup, call_flags: None }
+    Event::NetnsSetupBegan { cgroup, call_flags: None, namespaces: 0x4000_0000 }
 }
 
 fn ended(errno: Option<i32>) -> Event {
@@ -219,7 +219,7 @@ fn a_stall_outside_is_told_when_it_is_quiet() {
     let later = 1_000_000_000 + OUTSIDE_QUIET_NS;
     assert_eq!(correlator.flush_outside(Some(later)).len(), 1);
     assert_eq!(correlator.flush_outside(Some(later)), []);
-    assert_eq!(incident().allocation.stall_ns, 3_000_000);
+    assert_eq!(incident().allocation.map(|a| a.stall_ns), Some(3_000_000));
 }
 
 #[test]
@@ -243,7 +243,8 @@ pub(crate) fn tell_blindly(errno: Option<i32>) -> Creation {
     let mut correlator = Correlator::new(true);
     let Event::NetnsSetupBegan { cgroup, .. } = began() else { unreachable!("`began` begins") };
     // CLONE_NEWNET and CLONE_NEWIPC
-    let began = Event::NetnsSetupBegan { cgroup, call_flags: Some(0x4800_0000) };
+    let began =
+        Event::NetnsSetupBegan { cgroup, call_flags: Some(0x4800_0000), namespaces: 0x4800_0000 };
     let mut stories = Vec::new();
     for (i, event) in [began, entered(), compacted(600), ended(errno)].into_iter().enumerate() {
         stories.extend(correlator.push(at(Some(KEY), i as u64, event)));

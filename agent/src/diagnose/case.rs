@@ -2,7 +2,7 @@
 use crate::{
     allocation::{Allocation, Outcome},
     creation::{Creation, Incident, PernetInit},
-    evidence::{ChargeFailed, OomKill, OomScope},
+    evidence::{CgroupSetup, ChargeFailed, ForkRefused, NamespaceKind, OomKill, OomScope},
     incident::{Buddyinfo, ContainerFailure, LogIncident, OomCall},
 };
 
@@ -21,6 +21,12 @@ pub struct Case<'a> {
     pub memcg_reclaims: u64,
     /// Processes that were killed for its allocations.
     pub oom_kills: &'a [OomKill],
+    /// Limits on namespaces that refused one.
+    pub namespaces_refused: &'a [NamespaceKind],
+    /// The cgroup that could not be made.
+    pub cgroup_setup: Option<&'a CgroupSetup>,
+    /// The fork that was refused.
+    pub fork_refused: Option<&'a ForkRefused>,
     /// Its beginning was not seen.
     pub no_beginning: bool,
     /// Flags of the system call, where the error may be that of anything in it.
@@ -54,7 +60,10 @@ impl<'a> Case<'a> {
             charges: &creation.charges,
             memcg_reclaims: creation.memcg_reclaims.map_or(0, |reclaims| reclaims.count),
             oom_kills: &creation.oom_kills,
-            no_beginning: creation.cgroup.is_none(),
+            namespaces_refused: &creation.namespaces_refused,
+            cgroup_setup: creation.cgroup_setup.as_ref(),
+            fork_refused: creation.fork_refused.as_ref(),
+            no_beginning: !creation.beginning_seen,
             call_flags: creation.call_flags,
             events_lost: creation.events_lost,
             blind_to,
@@ -64,8 +73,13 @@ impl<'a> Case<'a> {
 
     /// Trouble outside any creation, on a kernel where `blind_to` can't be seen.
     pub fn incident(incident: &'a Incident, blind_to: &'a [String]) -> Self {
-        let allocations = std::slice::from_ref(&incident.allocation);
-        Self { allocations, blind_to, ..Self::default() }
+        Self {
+            allocations: incident.allocation.as_slice(),
+            oom_kills: &incident.oom_kills,
+            fork_refused: incident.fork_refused.as_ref(),
+            blind_to,
+            ..Self::default()
+        }
     }
 
     /// What a log tells of.

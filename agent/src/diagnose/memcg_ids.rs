@@ -1,7 +1,10 @@
 //! Memory cgroup ids: there are 65,535, one is held until the last page charged to its cgroup is
 //! gone, and without one no memory cgroup can be made.
 //!
-//! Rule: `mkdir` of a memory cgroup failed with the errno that the kernel gives then (mm/memcontrol.c
+//! Rule, watched live: the memory controller's part of making a cgroup (`mem_cgroup_css_alloc`) returned
+//! ENOSPC or EBUSY, which of its steps only the one for the id does: confidence high.
+//!
+//! Rule, in a log: `mkdir` of a memory cgroup failed with the errno that the kernel gives then (mm/memcontrol.c
 //! `mem_cgroup_alloc`): before 5.8 ENOMEM, or ENOSPC where another kind of id (3.15 to 4.6, ids of kernel
 //! memory accounting) is used up first; ENOSPC from 5.8 on; EBUSY from 6.12 on; and no
 //! allocation is known to have failed. Confidence is medium, as errno alone says little: only the
@@ -61,8 +64,24 @@ fn expected_errnos(kernel: &str) -> Option<&'static [i32]> {
     }
 }
 
-/// The verdict, if the rule holds.
+/// The verdict, if one of the rules holds.
 pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+    seen(case).or_else(|| told(case))
+}
+
+fn seen(case: &Case) -> Option<Verdict> {
+    let setup = case.cgroup_setup?;
+    let number = setup.memory_errno.filter(|n| [libc::ENOSPC, libc::EBUSY].contains(n))?;
+    let because = vec![format!(
+        "the memory controller refused the cgroup {} with {}, as it does when no id is left",
+        setup.path().display(),
+        errno::name(number)
+    )];
+    let not_seen = case.gaps();
+    Some(verdict(Confidence::without(&not_seen), because, not_seen))
+}
+
+fn told(case: &Case) -> Option<Verdict> {
     let (path, number) = case.containers().iter().find_map(|failure| match &failure.error {
         StartError::CgroupMkdir(path) => Some((path, failure.errno?)),
         _ => None,
@@ -89,12 +108,17 @@ pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
     let mut not_seen = case.gaps();
     not_seen.push("how many memory cgroups there were: `grep memory /proc/cgroups` near 65,535 would confirm it, few would refute it".to_owned());
     let low = expected.is_none() && number == libc::EBUSY;
-    Some(Verdict {
+    let confidence = if low { Confidence::Low } else { Confidence::Medium };
+    Some(verdict(confidence, because, not_seen))
+}
+
+fn verdict(confidence: Confidence, because: Vec<String>, not_seen: Vec<String>) -> Verdict {
+    Verdict {
         cause: Cause::MemcgIds,
-        confidence: if low { Confidence::Low } else { Confidence::Medium },
+        confidence,
         because,
         not_seen,
         remedies: REMEDIES.to_vec(),
         no_help: vec!["compaction, or more memory: ids are numbers, not pages"],
-    })
+    }
 }

@@ -1,9 +1,17 @@
-//! Not memory: somebody asked for a kill by hand, or a program says why the container didn't start,
-//! and it is something else.
+//! Not memory: somebody asked for a kill by hand, a program says why the container didn't start and it
+//! is something else, or the error is one that lack of memory doesn't make.
 //!
 //! Rules: the OOM killer was called with order −1, which sysrq does (drivers/tty/sysrq.c
 //! `moom_callback`). Or a program names an error that no lack of memory makes, and the kernel reports
 //! no failure that joins it. ENOMEM and EAGAIN are never taken for it, nor an end without a reason.
+//!
+//! Watched live, where no subsystem's initialisation returned the error:
+//! - making namespaces returned EINTR: a signal that ends the process came while it waited
+//!   (net/core/net_namespace.c `copy_net_ns`), and it was not the OOM killer's;
+//! - it returned EPERM or EINVAL, which checks do before anything is made: medium, by errno alone;
+//! - making a cgroup returned EAGAIN (cgroup.max.descendants or cgroup.max.depth), ENODEV (its parent was
+//!   being removed) or EINVAL (its name), and the memory controller refused nothing
+//!   (kernel/cgroup/cgroup.c `cgroup_mkdir`).
 use super::{Case, Cause, Confidence, Remedy, Verdict};
 use crate::{incident::StartError, kernel::errno};
 
@@ -30,8 +38,58 @@ pub(super) fn by_hand(case: &Case, _page_size: u64) -> Option<Verdict> {
     })
 }
 
-/// The verdict on a container whose program names another reason.
+/// The verdict, if one of the other rules holds.
 pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+    of_error(case).or_else(|| told(case))
+}
+
+/// An error that was seen.
+fn of_error(case: &Case) -> Option<Verdict> {
+    let number = case.errno.filter(|_| case.log.is_none())?;
+    if case.decisive().is_some() || case.oom().is_some() || case.pernet_init.is_some() {
+        return None;
+    }
+    let mut not_seen = case.gaps();
+    let because = if let Some(setup) = case.cgroup_setup {
+        if setup.memory_errno.is_some() {
+            return None;
+        }
+        match number {
+            libc::EAGAIN => {
+                "a cgroup above it has as many below it as its cgroup.max.descendants allows, or \
+                 lies as deep as cgroup.max.depth does"
+            }
+            libc::ENODEV => "the cgroup that it was to be made in was being removed",
+            libc::EINVAL => "the kernel does not take its name",
+            _ => return None,
+        }
+    } else {
+        match number {
+            libc::EINTR => {
+                "a signal that ended the process came while it waited for its turn to set up the \
+                 network namespace, and the OOM killer did not send it"
+            }
+            libc::EPERM | libc::EINVAL => {
+                not_seen.push("which check refused it: this goes by the error alone".to_owned());
+                "the kernel refused the request itself, before anything was made"
+            }
+            _ => return None,
+        }
+    };
+    let because =
+        vec![format!("it failed with {}, not for memory", errno::name(number)), because.to_owned()];
+    Some(Verdict {
+        cause: Cause::NotMemory,
+        confidence: Confidence::without(&not_seen),
+        because,
+        not_seen,
+        remedies: Vec::new(),
+        no_help: vec!["compaction, or more memory"],
+    })
+}
+
+/// A container whose program names another reason.
+fn told(case: &Case) -> Option<Verdict> {
     let (failure, reason) = case.containers().iter().find_map(|failure| match failure.error {
         StartError::Other(reason) => Some((failure, reason)),
         _ => None,

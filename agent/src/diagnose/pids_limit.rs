@@ -1,10 +1,11 @@
 //! A limit on processes.
 //!
-//! Rule: the kernel says that it refused a fork in a cgroup (kernel/cgroup/pids.c): confidence high. Or
+//! Rule: the kernel refused a fork in a cgroup (kernel/cgroup/pids.c `pids_can_fork`), as was seen or as
+//! it says: confidence high, medium if the cgroup was not seen. Or
 //! a program says that making a process failed with EAGAIN, which fork returns for limits alone
 //! (pids.max, RLIMIT_NPROC, kernel.pid_max, kernel.threads-max): medium, as it doesn't say which.
 use super::{Case, Cause, Confidence, Remedy, Verdict};
-use crate::incident::StartError;
+use crate::{evidence::ForkRefused, incident::StartError};
 
 const REMEDIES: &[Remedy] = &[
     Remedy {
@@ -23,6 +24,9 @@ const REMEDIES: &[Remedy] = &[
 
 /// The verdict, if the rule holds.
 pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+    if let Some(refused) = case.fork_refused {
+        return Some(seen(case, refused));
+    }
     let refused = case.log.and_then(|log| log.fork_refused.as_ref());
     let told = case.containers().iter().any(|failure| failure.error == StartError::Process);
     let mut not_seen = case.gaps();
@@ -36,12 +40,28 @@ pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
         }
         None => return None,
     };
-    Some(Verdict {
+    Some(verdict(because, not_seen))
+}
+
+fn seen(case: &Case, refused: &ForkRefused) -> Verdict {
+    let mut not_seen = case.gaps();
+    let whose = refused.cgroup.as_deref().unwrap_or("a cgroup");
+    let mut full = String::new();
+    if let (Some(processes), Some(limit)) = (refused.processes, refused.limit) {
+        full = format!(": {processes} processes and threads, and {limit} allowed");
+    } else {
+        not_seen.push("which cgroup was full".to_owned());
+    }
+    verdict(format!("a fork was refused because {whose} was at its pids.max{full}"), not_seen)
+}
+
+fn verdict(because: String, not_seen: Vec<String>) -> Verdict {
+    Verdict {
         cause: Cause::PidsLimit,
         confidence: Confidence::without(&not_seen),
         because: vec![because],
         not_seen,
         remedies: REMEDIES.to_vec(),
         no_help: vec!["compaction, or more memory: this is a limit"],
-    })
+    }
 }

@@ -247,6 +247,8 @@ fn killed(order: i32, scope: OomScope) -> Creation {
         order: Some(order),
         gfp: None,
         scope,
+        cgroup_id: None,
+        failure: None,
     });
     creation
 }

@@ -101,6 +101,7 @@ impl Candidate {
         match self {
             Self::Trampoline { function, .. }
             | Self::Exit { function, .. }
+            | Self::Return { function, .. }
             | Self::Entry { function, .. }
             | Self::EntryAndReturn { function, .. }
             | Self::Breakpoint { function, .. } => Some(function),
@@ -114,6 +115,7 @@ impl Candidate {
             Self::Tracepoints { lost, .. } => *lost,
             Self::Trampoline { .. }
             | Self::Exit { .. }
+            | Self::Return { .. }
             | Self::Entry { .. }
             | Self::EntryAndReturn { .. }
             | Self::Breakpoint { .. } => None,
@@ -125,6 +127,7 @@ impl Candidate {
         match self {
             Self::Trampoline { function, .. } => format!("fentry+fexit:{function}"),
             Self::Exit { function, .. } => format!("fexit:{function}"),
+            Self::Return { function, .. } => format!("kretprobe:{function}"),
             Self::Entry { function, .. } => format!("kprobe:{function}"),
             Self::EntryAndReturn { function, .. } => format!("kprobe+kretprobe:{function}"),
             Self::Breakpoint { function, .. } => format!("breakpoint:{function}"),
@@ -162,6 +165,11 @@ fn try_candidate(
             check_prototype(target, function, parameters)?;
             attacher.fexit(program, function)?;
             Ok(candidate.describe())
+        }
+        Candidate::Return { function, program } => {
+            let function = the_variant(target, function)?;
+            attacher.kprobe(program, "a kretprobe", &function)?;
+            Ok(format!("kretprobe:{function}"))
         }
         Candidate::Entry { function, program } => {
             let function = the_variant(target, function)?;

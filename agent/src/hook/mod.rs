@@ -17,6 +17,8 @@ pub use place::Running;
 pub enum Logical {
     /// A network namespace is set up.
     NetnsSetup,
+    /// A container's namespaces are made.
+    Namespaces,
     /// An allocation enters the slow path.
     SlowPathEntered,
     /// An allocation comes back NULL.
@@ -35,6 +37,14 @@ pub enum Logical {
     OomKill,
     /// A cgroup is made.
     CgroupMade,
+    /// A cgroup can't be made.
+    CgroupSetup,
+    /// The memory controller refuses a cgroup.
+    MemcgSetup,
+    /// A user's limit on namespaces refuses one.
+    NamespaceRefused,
+    /// A cgroup's limit on processes refuses a fork.
+    ForkRefused,
 }
 
 impl Logical {
@@ -42,6 +52,7 @@ impl Logical {
     pub fn name(self) -> &'static str {
         match self {
             Self::NetnsSetup => "netns_setup",
+            Self::Namespaces => "namespaces",
             Self::SlowPathEntered => "slow_path_entered",
             Self::AllocationFailed => "allocation_failed",
             Self::Compaction => "compaction",
@@ -51,13 +62,34 @@ impl Logical {
             Self::MemcgCharge => "memcg_charge",
             Self::OomKill => "oom_kill",
             Self::CgroupMade => "cgroup_made",
+            Self::CgroupSetup => "cgroup_setup",
+            Self::MemcgSetup => "memcg_setup",
+            Self::NamespaceRefused => "namespace_refused",
+            Self::ForkRefused => "fork_refused",
         }
+    }
+
+    /// Whether without it a verdict on what others show has less to rest on. These show steps of their
+    /// own: without them such a step is not told at all.
+    pub fn bears_on_others(self) -> bool {
+        !matches!(
+            self,
+            Self::Namespaces
+                | Self::CgroupMade
+                | Self::CgroupSetup
+                | Self::MemcgSetup
+                | Self::ForkRefused
+        )
     }
 
     /// What is not seen without it.
     pub fn lost_without(self) -> &'static str {
         match self {
             Self::NetnsSetup => "container creations: nothing can be tied to one",
+            Self::Namespaces => {
+                "containers without a network namespace of their own, and failures before the \
+                 network's is made"
+            }
             Self::SlowPathEntered => {
                 "the zones at a failure that no compaction came before, and entries into the slow \
                  path"
@@ -70,8 +102,12 @@ impl Logical {
             Self::MemcgCharge => {
                 "charges to a memory cgroup, which fail without any allocation failing"
             }
-            Self::OomKill => "processes that the OOM killer killed for a creation",
+            Self::OomKill => "processes that the OOM killer killed",
             Self::CgroupMade => "paths of cgroups that no creation began in",
+            Self::CgroupSetup => "containers whose cgroup can't be made",
+            Self::MemcgSetup => "whether it is the memory controller that refuses a cgroup",
+            Self::NamespaceRefused => "which limit on namespaces refuses one",
+            Self::ForkRefused => "forks that a cgroup's limit on processes refuses",
         }
     }
 }

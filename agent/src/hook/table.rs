@@ -29,6 +29,8 @@ pub(super) enum Candidate {
         parameters: u32,
         program: &'static str,
     },
+    /// A kretprobe alone, where the arguments don't matter. Returns can be missed, as below.
+    Return { function: &'static str, program: &'static str },
     /// A kprobe on entry alone.
     Entry { function: &'static str, program: &'static str },
     /// A kprobe and a kretprobe. Returns can be missed when many are inside at once: see
@@ -50,7 +52,7 @@ pub(super) enum Candidate {
     },
 }
 
-use Candidate::{Breakpoint, Entry, EntryAndReturn, Exit, Tracepoints, Trampoline};
+use Candidate::{Breakpoint, Entry, EntryAndReturn, Exit, Return, Tracepoints, Trampoline};
 
 /// What notices that a kretprobe missed a return: the function that it is on, and tracepoints
 /// behind it by program, category and event. They do nothing where none was missed.
@@ -97,6 +99,23 @@ pub(super) const HOOKS: &[Hook] = &[
                             namespace's, or a check before any was made; and the inode of a \
                             namespace that clone made",
                 ),
+            },
+        ],
+    },
+    Hook {
+        logical: Logical::Namespaces,
+        named: "create_new_namespaces",
+        candidates: &[
+            Trampoline {
+                function: "create_new_namespaces",
+                parameters: 4,
+                entry: "namespaces_fentry",
+                exit: "namespaces_fexit",
+            },
+            EntryAndReturn {
+                function: "create_new_namespaces",
+                entry: "namespaces_kprobe",
+                exit: "namespaces_kretprobe",
             },
         ],
     },
@@ -279,5 +298,50 @@ pub(super) const HOOKS: &[Hook] = &[
             records: &[],
             lost: None,
         }],
+    },
+    Hook {
+        logical: Logical::CgroupSetup,
+        named: "cgroup_mkdir",
+        candidates: &[
+            Trampoline {
+                function: "cgroup_mkdir",
+                parameters: 3,
+                entry: "cgroup_setup_fentry",
+                exit: "cgroup_setup_fexit",
+            },
+            EntryAndReturn {
+                function: "cgroup_mkdir",
+                entry: "cgroup_setup_kprobe",
+                exit: "cgroup_setup_kretprobe",
+            },
+        ],
+    },
+    Hook {
+        logical: Logical::MemcgSetup,
+        named: "mem_cgroup_css_alloc",
+        candidates: &[
+            Exit { function: "mem_cgroup_css_alloc", parameters: 1, program: "memcg_setup_fexit" },
+            Return { function: "mem_cgroup_css_alloc", program: "memcg_setup_kretprobe" },
+        ],
+    },
+    Hook {
+        logical: Logical::NamespaceRefused,
+        named: "inc_ucount",
+        candidates: &[
+            Exit { function: "inc_ucount", parameters: 3, program: "namespace_refused_fexit" },
+            EntryAndReturn {
+                function: "inc_ucount",
+                entry: "namespace_refused_kprobe",
+                exit: "namespace_refused_kretprobe",
+            },
+        ],
+    },
+    Hook {
+        logical: Logical::ForkRefused,
+        named: "pids_can_fork",
+        candidates: &[
+            Exit { function: "pids_can_fork", parameters: 2, program: "fork_refused_fexit" },
+            Return { function: "pids_can_fork", program: "fork_refused_kretprobe" },
+        ],
     },
 ];

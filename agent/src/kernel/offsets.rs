@@ -11,6 +11,8 @@ enum From {
     /// The element of an array of pointers that an enumerator numbers: structure and member of the
     /// array, enumeration, enumerator.
     Element(&'static str, &'static str, &'static str, &'static str),
+    /// An enumerator's value: enumeration, enumerator.
+    Enumerator(&'static str, &'static str),
     /// A counter in `zone.vm_stat`, whose elements are longs.
     ZoneCounter(&'static str),
     /// Offset of a number in a structure: at least so many bytes long, of which the programs read
@@ -18,7 +20,7 @@ enum From {
     Number(&'static str, &'static str, u32),
 }
 
-use From::{Element, Member, Number, Size, ZoneCounter};
+use From::{Element, Enumerator, Member, Number, Size, ZoneCounter};
 
 /// Name of the global in the programs, and where its value comes from.
 const TABLE: &[(&str, From)] = &[
@@ -59,6 +61,8 @@ const TABLE: &[(&str, From)] = &[
     ("CSS_PARENT", Member("cgroup_subsys_state", &["parent"])),
     ("COUNTER_USAGE", Member("page_counter", &["usage"])),
     ("COUNTER_MAX", Member("page_counter", &["max"])),
+    ("OC_ZONELIST", Member("oom_control", &["zonelist"])),
+    ("OC_NODEMASK", Member("oom_control", &["nodemask"])),
     ("OC_ORDER", Member("oom_control", &["order"])),
     ("OC_GFP", Member("oom_control", &["gfp_mask"])),
     ("OC_MEMCG", Member("oom_control", &["memcg"])),
@@ -69,6 +73,14 @@ const TABLE: &[(&str, From)] = &[
     ("CGROUP_EVENT_ID", Member("trace_event_raw_cgroup", &["id"])),
     ("CGROUP_EVENT_ROOT", Member("trace_event_raw_cgroup", &["root"])),
     ("CGROUP_EVENT_PATH", Member("trace_event_raw_cgroup", &["__data_loc_path"])),
+    ("ZONE_TYPE_DMA", Enumerator("zone_type", "ZONE_DMA")),
+    ("ZONE_TYPE_DMA32", Enumerator("zone_type", "ZONE_DMA32")),
+    ("ZONE_TYPE_NORMAL", Enumerator("zone_type", "ZONE_NORMAL")),
+    ("ZONE_TYPE_MOVABLE", Enumerator("zone_type", "ZONE_MOVABLE")),
+    ("CSS_SET_PIDS", Element("css_set", "subsys", "cgroup_subsys_id", "pids_cgrp_id")),
+    ("PIDS_COUNTER", Member("pids_cgroup", &["counter"])),
+    ("PIDS_LIMIT", Member("pids_cgroup", &["limit"])),
+    ("UCOUNT_NAMESPACES", Enumerator("ucount_type", "UCOUNT_INOTIFY_INSTANCES")),
     ("TASK_NSPROXY", Member("task_struct", &["nsproxy"])),
     ("NSPROXY_NET_NS", Member("nsproxy", &["net_ns"])),
 ];
@@ -106,12 +118,26 @@ const RECORDS: &[(&str, From)] = &[
 ];
 
 /// Globals that a kernel may lack without anything being lost: pages of CMA are counted with
-/// `CONFIG_CMA` only, and v1's limits of kernel memory and of swap are there only where v1 is.
-const OPTIONAL: &[&str] = &["ZONE_FREE_CMA", "MEMCG_KMEM", "MEMCG_MEMSW"];
+/// `CONFIG_CMA` only, v1's limits of kernel memory and of swap are there only where v1 is, low zones
+/// and limits on processes only where they were configured, and before 5.13 inotify could be too.
+const OPTIONAL: &[&str] = &[
+    "ZONE_FREE_CMA",
+    "MEMCG_KMEM",
+    "MEMCG_MEMSW",
+    "ZONE_TYPE_DMA",
+    "ZONE_TYPE_DMA32",
+    "CSS_SET_PIDS",
+    "PIDS_COUNTER",
+    "PIDS_LIMIT",
+    "UCOUNT_NAMESPACES",
+];
 
 /// Globals without which a zone can't be read.
 fn reads_zones(global: &str) -> bool {
-    global.starts_with("AC_") || global.starts_with("ZONE") || global.starts_with("PGDAT_")
+    let zone_type = global.starts_with("ZONE_TYPE_");
+    global.starts_with("AC_")
+        || global.starts_with("ZONE") && !zone_type
+        || global.starts_with("PGDAT_")
 }
 
 /// What the kernel's BTF says about its structures.
@@ -175,7 +201,7 @@ pub fn resolve(btf: &Btf) -> Offsets {
             (Some(value), _) => globals.push((*global, value)),
             (None, Member(record, _) | Number(record, ..)) => unusable_records.push(*record),
             // Neither is part of a record.
-            (None, Size(_) | Element(..) | ZoneCounter(_)) => {}
+            (None, Size(_) | Element(..) | Enumerator(..) | ZoneCounter(_)) => {}
         }
     }
     let areas = AreasLayout::from_btf(btf).filter(|areas| {
@@ -202,6 +228,7 @@ fn value(btf: &Btf, from: &From) -> Option<u32> {
             let start = btf.member(structure, array)?.offset;
             at(start, btf.enumerator(enumeration, enumerator)?)
         }
+        Enumerator(enumeration, enumerator) => btf.enumerator(enumeration, enumerator),
         ZoneCounter(name) => {
             let start = btf.member("zone", "vm_stat")?.offset;
             at(start, btf.enumerator("zone_stat_item", name)?)

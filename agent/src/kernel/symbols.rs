@@ -35,6 +35,11 @@ pub struct Frame {
     pub address: u64,
 }
 
+/// What a kretprobe puts in place of a return address. Before 5.15 the kernel's stacks end there
+/// (arch/x86/kernel/kprobes/core.c, kernel/trace/rethook.c).
+pub const TRAMPOLINES: &[&str] =
+    &["kretprobe_trampoline", "__kretprobe_trampoline", "arch_rethook_trampoline"];
+
 /// Text symbols, kept small: sorted addresses and one string.
 #[derive(Default)]
 pub struct Symbols {
@@ -180,7 +185,12 @@ impl Symbols {
     /// `None` if the address is code that the kernel made while running, such as the trampolines
     /// of our own probes.
     pub fn frame(&mut self, address: u64, returned_to: bool) -> Option<Frame> {
-        let inside = if returned_to { address.saturating_sub(1) } else { address };
+        // A return address lies behind its call, which may be the function's last instruction.
+        let inside = if returned_to && !self.is_trampoline(address) {
+            address.saturating_sub(1)
+        } else {
+            address
+        };
         let in_kernel = self.text_end == 0 || inside < self.text_end;
         if !in_kernel && !self.in_a_module(inside) {
             // A module that was loaded since, or code made at run time.
@@ -227,6 +237,13 @@ impl Symbols {
             through_trampoline = false;
         }
         frames
+    }
+
+    /// Whether a kretprobe put this in place of a return address: nobody called from before it.
+    fn is_trampoline(&self, address: u64) -> bool {
+        let at = self.entries.partition_point(|&(start, ..)| start < address);
+        let mut begins_here = self.entries.iter().skip(at).take_while(|entry| entry.0 == address);
+        begins_here.any(|&(_, name, _)| TRAMPOLINES.contains(&self.name(name)))
     }
 
     /// Looks whether modules were loaded since, and reads the symbols again if so. Cheap when none

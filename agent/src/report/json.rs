@@ -7,9 +7,11 @@ use super::{Loss, Ready, Report, Summary, Told};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
     container::Container,
-    creation::{Creation, Incident, Outcome},
+    creation::{Creation, Incident, NAMESPACES, Outcome, Start, Tie},
     diagnose::Verdict,
-    evidence::{CgroupPath, ChargeFailed, LimitKind, OomKill, OomScope, Task},
+    evidence::{
+        CgroupPath, CgroupSetup, ChargeFailed, ForkRefused, LimitKind, OomKill, OomScope, Task,
+    },
     hook::{HookStatus, Logical, State},
     kernel::{
         errno,
@@ -93,6 +95,8 @@ impl<W: Write> Report for Json<W> {
             "id": c.id,
             "outcome": outcome(c.outcome()),
             "errno": c.errno.map(errno::name),
+            "step": c.step.name(),
+            "namespaces": namespaces(c.namespaces),
             "duration_us": c.ended_ns.saturating_sub(c.began_ns) / 1000,
             "pid": c.task.pid,
             "tid": c.task.tid,
@@ -115,17 +119,23 @@ impl<W: Write> Report for Json<W> {
             })),
             "charges_failed": c.charges.iter().map(charge).collect::<Vec<_>>(),
             "pernet_init": pernet_init,
+            "killed": c.killed,
+            "namespaces_refused": c.namespaces_refused.iter().map(|k| k.name()).collect::<Vec<_>>(),
+            "cgroup_refused": c.cgroup_setup.as_ref().and_then(cgroup_refused),
+            "fork_refused": c.fork_refused.as_ref().map(fork_refused),
+            "start": c.start.as_ref().map(|start| parts(start, c.ended_ns)),
             "verdict": told.verdict.map(verdict),
         }))
     }
 
     fn incident(&mut self, told: Told<Incident>) -> io::Result<()> {
         let i = told.what;
-        let outcome = match i.allocation.outcome {
-            AllocationOutcome::Failed | AllocationOutcome::CalledOomKiller => "failed",
-            AllocationOutcome::FellBack => "degraded",
+        let outcome = match i.allocation.as_ref().map(|a| a.outcome) {
+            // Without an allocation it is a kill or a refused fork.
+            None | Some(AllocationOutcome::Failed | AllocationOutcome::CalledOomKiller) => "failed",
+            Some(AllocationOutcome::FellBack) => "degraded",
             // Without a stall it would be no incident.
-            AllocationOutcome::Recovered | AllocationOutcome::Unknown => "stalled",
+            Some(AllocationOutcome::Recovered | AllocationOutcome::Unknown) => "stalled",
         };
         self.line(&json!({
             "type": "incident",
@@ -136,7 +146,11 @@ impl<W: Write> Report for Json<W> {
             "tid": i.task.tid,
             "comm": i.task.comm,
             "cgroup": cgroup(&i.task, i.cgroup.as_ref()),
-            "allocations": self.allocations(std::slice::from_ref(&i.allocation)),
+            "allocations": self.allocations(i.allocation.as_slice()),
+            "oom_kills": self.sees_oom_kills.then(|| {
+                i.oom_kills.iter().map(oom_kill).collect::<Vec<_>>()
+            }),
+            "fork_refused": i.fork_refused.as_ref().map(fork_refused),
             "verdict": told.verdict.map(verdict),
         }))
     }
@@ -251,6 +265,45 @@ fn oom_kill(kill: &OomKill) -> Value {
         "scope": scope,
         "memcg": memcg,
     })
+}
+
+/// Names of the namespaces among `CLONE_NEW*` flags (include/uapi/linux/sched.h).
+fn namespaces(flags: u64) -> Vec<&'static str> {
+    NAMESPACES.iter().filter(|&&(flag, _)| flags & flag != 0).map(|&(_, name)| name).collect()
+}
+
+fn cgroup_refused(setup: &CgroupSetup) -> Option<Value> {
+    Some(json!({
+        "parent": setup.parent.display(),
+        "name": setup.name,
+        "errno": errno::name(setup.errno?),
+        "controller": setup.memory_errno.map(|_| "memory"),
+        "controller_errno": setup.memory_errno.map(errno::name),
+    }))
+}
+
+fn fork_refused(refused: &ForkRefused) -> Value {
+    json!({
+        "cgroup": refused.cgroup,
+        "processes": refused.processes,
+        "limit": refused.limit,
+    })
+}
+
+fn parts(start: &Start, ended_ns: u64) -> Value {
+    let parts: Vec<Value> = start
+        .parts
+        .iter()
+        .map(|part| {
+            json!({
+                "what": part.piece.name(),
+                "before_us": ended_ns.saturating_sub(part.at_ns) / 1000,
+                "certain": part.tie == Tie::Certain,
+                "why": part.why,
+            })
+        })
+        .collect();
+    json!({"parts": parts})
 }
 
 fn charge(charge: &ChargeFailed) -> Value {

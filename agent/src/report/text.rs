@@ -8,9 +8,9 @@ use super::{Loss, Ready, Report, Summary, Told};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
     container::Container,
-    creation::{Creation, Incident, Outcome},
+    creation::{Creation, Incident, NAMESPACES, Outcome, Piece, Start, Step, Tie},
     diagnose::Verdict,
-    evidence::{ChargeFailed, OomKill, OomScope},
+    evidence::{ChargeFailed, ForkRefused, OomKill, OomScope},
     hook::State,
     kernel::{
         errno,
@@ -171,6 +171,52 @@ pub(super) fn oom_kill(kill: &OomKill) -> String {
     labelled("OOM kill", &format!("{}{pid}{order}{whose}", printable(&kill.comm)))
 }
 
+fn fork_refused(refused: &ForkRefused) -> String {
+    let whose = refused.cgroup.as_deref().map_or_else(|| "a cgroup".to_owned(), printable);
+    let full = match (refused.processes, refused.limit) {
+        (Some(processes), Some(limit)) => format!(", which has {processes} of {limit}"),
+        _ => String::new(),
+    };
+    labelled("fork", &format!("refused by {whose}{full}"))
+}
+
+/// What else was seen of the same start.
+fn parts(start: &Start, ended_ns: u64) -> String {
+    let told: Vec<String> = start
+        .parts
+        .iter()
+        .map(|part| {
+            let guess = if part.tie == Tie::Guess { "a guess: " } else { "" };
+            let before = duration(ended_ns.saturating_sub(part.at_ns));
+            match part.piece {
+                Piece::Process => format!("{guess}{}", part.why),
+                piece => format!("{} made {before} before ({guess}{})", piece.name(), part.why),
+            }
+        })
+        .collect();
+    labelled("its start", &told.join("; "))
+}
+
+/// What was being done.
+fn step(c: &Creation) -> String {
+    match c.step {
+        Step::Namespaces => {
+            let names =
+                |&(flag, name): &(u64, &'static str)| (c.namespaces & flag != 0).then_some(name);
+            let others: Vec<&str> = NAMESPACES.iter().filter_map(names).collect();
+            if others.is_empty() || others.contains(&"net") {
+                "netns setup".to_owned()
+            } else {
+                format!("setup of namespaces ({})", others.join(", "))
+            }
+        }
+        Step::Cgroup => "cgroup setup".to_owned(),
+        Step::Fork => "fork".to_owned(),
+        Step::OomKill if c.killed => "start".to_owned(),
+        Step::OomKill => "OOM kill for the start".to_owned(),
+    }
+}
+
 impl<W: Write> Report for Text<W> {
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
         let there = ready.hooks.iter().filter(|h| h.state != State::Missing).count();
@@ -209,6 +255,7 @@ impl<W: Write> Report for Text<W> {
             Outcome::Ok => (paint(GREEN, "ok      "), format!("in {took}")),
             Outcome::Stalled => (paint(YELLOW, "stalled "), format!("in {took}")),
             Outcome::Degraded => (paint(YELLOW, "degraded"), format!("in {took}")),
+            Outcome::Failed if c.killed => (paint(RED, "FAILED  "), "was killed".to_owned()),
             Outcome::Failed => (paint(RED, "FAILED  "), format!("with {errno} after {took}")),
         };
         let container = c.cgroup.as_ref().and_then(Container::from_path);
@@ -217,8 +264,9 @@ impl<W: Write> Report for Text<W> {
             format!("{runtime} {}: ", found.id.get(..12).unwrap_or(&found.id))
         });
         let mut lines = vec![format!(
-            "{} {mark} {who}netns setup by {} (pid {}) {what}",
+            "{} {mark} {who}{} by {} (pid {}) {what}",
             self.clock(told.time),
+            step(c),
             printable(&c.task.comm),
             c.task.pid
         )];
@@ -256,6 +304,8 @@ impl<W: Write> Report for Text<W> {
         }
         lines.extend(c.charges.iter().map(charge));
         lines.extend(c.oom_kills.iter().map(oom_kill));
+        lines.extend(c.fork_refused.as_ref().map(fork_refused));
+        lines.extend(c.start.as_ref().map(|start| parts(start, c.ended_ns)));
         verdict_lines(verdict, &mut lines);
         if c.outcome() == Outcome::Failed {
             remedy_lines(verdict, &mut lines);
@@ -272,7 +322,11 @@ impl<W: Write> Report for Text<W> {
             printable(&i.task.comm),
             i.task.pid
         )];
-        allocation_lines(&i.allocation, self.page_size, &mut lines);
+        if let Some(allocation) = &i.allocation {
+            allocation_lines(allocation, self.page_size, &mut lines);
+        }
+        lines.extend(i.oom_kills.iter().map(oom_kill));
+        lines.extend(i.fork_refused.as_ref().map(fork_refused));
         if let Some(v) = told.verdict {
             let text = format!("{} (confidence {})", v.cause.name(), v.confidence.name());
             lines.push(labelled("why", &text));

@@ -3,16 +3,16 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use fragwatch_ebpf::{
-    AllocationFailed, CGROUP_PATH_LEN, CgroupMade, CompactionEnded, Head, Kind, Limit,
-    NetnsSetupBegan, NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, SlabCacheCreated,
-    SlowPathEntered, ZoneRead,
+    AllocationFailed, CGROUP_PATH_LEN, CgroupMade, CgroupSetupEnded, CompactionEnded, Head, Kind,
+    Limit, NamespaceRefused, NetnsSetupBegan, NetnsSetupEnded, OomKilled, PernetInitFailed,
+    ReclaimEnded, SlabCacheCreated, SlowPathEntered, ZoneRead,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     evidence::{
-        CgroupPath, ChargeFailed, CompactResult, CreationKey, Event, Evidence, Failure, LimitKind,
-        OomKill, OomScope, Task,
+        CgroupPath, CgroupSetup, ChargeFailed, CompactResult, CreationKey, Event, Evidence,
+        Failure, ForkRefused, LimitKind, NamespaceKind, OomKill, OomScope, Task,
     },
     kernel::{
         gfp::GfpNames,
@@ -43,6 +43,15 @@ pub struct Decoder {
     pub areas: Option<AreasLayout>,
     /// Zones whose failure has not come yet, by thread, with the failure's time.
     pub zones: HashMap<u32, (u64, Vec<Zone>)>,
+}
+
+/// What the records of an allocation that failed and of an OOM kill have in common.
+struct Moment<'a> {
+    tid: u32,
+    failure_ns: u64,
+    zone_count: u32,
+    zones_complete: u32,
+    stack: &'a [u64],
 }
 
 /// Bytes of a page on x86-64.
@@ -103,7 +112,6 @@ impl Decoder {
         const PERNET: u32 = Kind::PernetInitFailed as u32;
         const CHARGE: u32 = Kind::ChargeFailed as u32;
         const OOM: u32 = Kind::OomKilled as u32;
-        const CGROUP: u32 = Kind::CgroupMade as u32;
         const MEMCG_RECLAIM: u32 = Kind::MemcgReclaimEnded as u32;
         Some(match kind {
             BEGAN => {
@@ -112,11 +120,12 @@ impl Decoder {
                 let cgroup_id = if r.cgroup.id == 0 { r.head.cgroup_id } else { r.cgroup.id };
                 let head = Head { cgroup_id, ..r.head };
                 let call_flags = (r.call_flags != 0).then_some(r.call_flags);
-                (head, Event::NetnsSetupBegan { cgroup: cgroup_path(&r.cgroup), call_flags })
+                let (cgroup, namespaces) = (cgroup_path(&r.cgroup), r.namespaces);
+                (head, Event::NetnsSetupBegan { cgroup, call_flags, namespaces })
             }
             ENDED => {
                 let r: NetnsSetupEnded = whole(record)?;
-                let errno = (r.errno < 0).then(|| r.errno.saturating_neg());
+                let errno = positive(r.errno);
                 let netns = (r.netns != 0).then_some(r.netns);
                 (r.head, Event::NetnsSetupEnded { errno, netns, lost: r.lost != 0 })
             }
@@ -167,17 +176,19 @@ impl Decoder {
                 let r: OomKilled = whole(record)?;
                 (r.head, Event::OomKill(self.oom_kill(&r)))
             }
-            CGROUP => {
-                let r: CgroupMade = whole(record)?;
-                let path = made_path(&r);
-                (r.head, Event::CgroupMade { id: r.id, v2: r.hierarchy == 0, path })
-            }
-            _ => return None,
+            _ => return step(kind, record),
         })
     }
 
-    fn oom_kill(&self, r: &OomKilled) -> OomKill {
+    fn oom_kill(&mut self, r: &OomKilled) -> OomKill {
         let known = r.request_known != 0;
+        let failure = self.moment(&Moment {
+            tid: r.head.tid,
+            failure_ns: r.failure_ns,
+            zone_count: r.zone_count,
+            zones_complete: r.zones_complete,
+            stack: r.stack.get(..r.frames as usize).unwrap_or(&r.stack),
+        });
         OomKill {
             pid: (r.victim != 0).then_some(r.victim),
             comm: text(&r.victim_comm),
@@ -188,6 +199,8 @@ impl Decoder {
                 1 => OomScope::Memcg(Some(cgroup_path(&r.memcg).display())),
                 _ => OomScope::Unknown,
             },
+            cgroup_id: (r.victim_cgroup != 0).then_some(r.victim_cgroup),
+            failure: known.then_some(failure),
         }
     }
 
@@ -197,13 +210,23 @@ impl Decoder {
     }
 
     fn failure(&mut self, r: &AllocationFailed) -> Failure {
-        let frames = r.stack.get(..r.frames as usize).unwrap_or(&r.stack);
-        let (failure_ns, zones) = self.zones.remove(&r.head.tid).unwrap_or_default();
+        self.moment(&Moment {
+            tid: r.head.tid,
+            failure_ns: r.failure_ns,
+            zone_count: r.zone_count,
+            zones_complete: r.zones_complete,
+            stack: r.stack.get(..r.frames as usize).unwrap_or(&r.stack),
+        })
+    }
+
+    /// What was read at a failure: its zones came before it.
+    fn moment(&mut self, r: &Moment) -> Failure {
+        let (failure_ns, zones) = self.zones.remove(&r.tid).unwrap_or_default();
         // A zone whose record was lost may be the one that could have served.
         let all = failure_ns == r.failure_ns && zones.len() == r.zone_count as usize;
         let zones_complete = r.zones_complete != 0 && all;
         Failure {
-            stack: self.symbols.stack(frames),
+            stack: self.symbols.stack(r.stack),
             zones: if failure_ns == r.failure_ns { zones } else { Vec::new() },
             zones_complete,
         }
@@ -225,7 +248,7 @@ impl Decoder {
             reserved_highatomic: z.reserved_highatomic,
             blocks,
             usable_orders,
-            high_watermark: None,
+            high_watermark: Some(z.high_watermark.saturating_add(z.watermark_boost)),
             per_order_marks: false,
             incomplete,
         }
@@ -236,6 +259,52 @@ impl Decoder {
 /// global one negative, which counts as nothing.
 fn counter(pages: u64) -> u64 {
     if pages.cast_signed() < 0 { 0 } else { pages }
+}
+
+/// Decodes what is about a step of a container's start as a whole.
+fn step(kind: u32, record: &[u8]) -> Option<(Head, Event)> {
+    const CGROUP: u32 = Kind::CgroupMade as u32;
+    const NAMESPACE: u32 = Kind::NamespaceRefused as u32;
+    const CGROUP_SETUP: u32 = Kind::CgroupSetupEnded as u32;
+    const FORK: u32 = Kind::ForkRefused as u32;
+    Some(match kind {
+        CGROUP => {
+            let r: CgroupMade = whole(record)?;
+            let path = made_path(&r);
+            (r.head, Event::CgroupMade { id: r.id, v2: r.hierarchy == 0, path })
+        }
+        NAMESPACE => {
+            let r: NamespaceRefused = whole(record)?;
+            (r.head, Event::NamespaceRefused(NamespaceKind::from_number(r.kind)))
+        }
+        CGROUP_SETUP => {
+            let r: CgroupSetupEnded = whole(record)?;
+            let setup = CgroupSetup {
+                parent: cgroup_path(&r.parent),
+                name: text(&r.name),
+                errno: positive(r.errno),
+                memory_errno: positive(r.memory_errno),
+                lost: r.lost != 0,
+            };
+            (r.head, Event::CgroupSetupEnded(setup))
+        }
+        FORK => {
+            let r: fragwatch_ebpf::ForkRefused = whole(record)?;
+            let known = r.cgroup.id != 0;
+            let refused = ForkRefused {
+                cgroup: known.then(|| cgroup_path(&r.cgroup).display()),
+                processes: known.then_some(r.processes),
+                limit: known.then_some(r.limit),
+            };
+            (r.head, Event::ForkRefused(refused))
+        }
+        _ => return None,
+    })
+}
+
+/// A positive errno of a negative one; `None` of 0.
+fn positive(errno: i32) -> Option<i32> {
+    (errno < 0).then(|| errno.saturating_neg())
 }
 
 fn whole<T: FromBytes>(record: &[u8]) -> Option<T> {

@@ -308,9 +308,9 @@ fn load(
         loader.override_global(global, value, true);
     }
     if !options.all {
-        // Nothing is put into it: one page will do.
-        loader.map_max_entries("OTHER_EVENTS", 4096);
-        loader.map_max_entries("OUTSIDE", 1);
+        // Only what is rare is put into them.
+        loader.map_max_entries("OTHER_EVENTS", 64 * 1024);
+        loader.map_max_entries("OUTSIDE", 64);
     }
     loader.load(PROGRAMS).map_err(|error| StartError::Load(innermost(&error)))
 }

@@ -46,6 +46,14 @@ fn a_return_address_belongs_to_the_caller() {
 }
 
 #[test]
+fn a_kretprobes_trampoline_is_nobodys_return_address() {
+    let lines = format!("{KALLSYMS}ffffffff81b00800 T kretprobe_trampoline\n");
+    let mut symbols = Symbols::parse(lines.as_bytes()).expect("reads from memory");
+    let frame = symbols.frame(0xffff_ffff_81b0_0800, true).expect("kernel text");
+    assert_eq!(frame.function.as_deref(), Some("kretprobe_trampoline"));
+}
+
+#[test]
 fn code_made_at_run_time_has_no_frame() {
     assert_eq!(sample().frame(0xffff_ffff_c0f0_0000, true), None);
 }

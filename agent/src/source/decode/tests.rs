@@ -42,6 +42,7 @@ fn decodes_an_end() {
 fn decodes_a_cgroup_path_root_first() {
     let mut bytes = head(Kind::NetnsSetupBegan);
     bytes.extend(0u64.to_ne_bytes());
+    bytes.extend(0x4000_0000u64.to_ne_bytes());
     bytes.extend(815u64.to_ne_bytes());
     bytes.extend(2u32.to_ne_bytes());
     bytes.extend(0u32.to_ne_bytes());
@@ -55,7 +56,10 @@ fn decodes_a_cgroup_path_root_first() {
     let evidence = decoder().decode(&bytes.into()).expect("fits").expect("whole");
     let names = vec!["docker".to_owned(), "3fa9".to_owned()];
     let cgroup = CgroupPath { names, truncated: false };
-    assert_eq!(evidence.event, Event::NetnsSetupBegan { cgroup, call_flags: None });
+    assert_eq!(
+        evidence.event,
+        Event::NetnsSetupBegan { cgroup, call_flags: None, namespaces: 0x4000_0000 }
+    );
     assert_eq!(evidence.task.cgroup_id, 815, "of the hierarchy that the path is of");
 }
 
@@ -63,8 +67,8 @@ fn zone_read(failure_ns: u64) -> Bytes {
     let at = 0xff11_0000_0000_0100;
     let zone = fragmented();
     let mut bytes = head(Kind::ZoneRead);
-    let watermark = [zone.min_watermark - 100, 100];
-    for word in [failure_ns, at, zone.free, 0, zone.managed, watermark[0], watermark[1], 0, 0] {
+    let (min, high, boost) = (zone.min_watermark - 100, 900, 100);
+    for word in [failure_ns, at, zone.free, 0, zone.managed, min, high, boost, 0, 0] {
         bytes.extend(word.to_ne_bytes());
     }
     bytes.extend([0; 8]);
@@ -102,6 +106,7 @@ fn a_failure_takes_its_zones() {
     assert_eq!(decoder.decode(&zone_read(77)), Ok(None));
     let mut zone = fragmented();
     zone.usable_orders = 0b11_1111;
+    zone.high_watermark = Some(1000);
     let whole = Failure { stack: Vec::new(), zones: vec![zone], zones_complete: true };
     assert_eq!(failure(&mut decoder, &allocation_failed(77, 1)), whole);
     // They are taken once.

@@ -69,6 +69,8 @@ pub(super) fn oom_kills(
         order: oom.order,
         gfp: gfp.clone(),
         scope: scope.clone(),
+        cgroup_id: None,
+        failure: None,
     };
     if !oom.victims.is_empty() {
         return oom.victims.iter().map(|(pid, comm)| kill(Some(*pid), comm)).collect();

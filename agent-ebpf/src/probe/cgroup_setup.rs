@@ -1,0 +1,124 @@
+//! A cgroup is made: `int cgroup_mkdir(struct kernfs_node *parent, const char *name, umode_t mode)`
+//! (5.10–7.2; kernel/cgroup/cgroup.c). Only what failed or met trouble is recorded.
+//!
+//! The memory controller's part of it is `static struct cgroup_subsys_state *mem_cgroup_css_alloc(
+//! struct cgroup_subsys_state *parent)` (5.10–7.2; mm/memcontrol.c), `ERR_PTR` on failure. It alone
+//! can say that memory cgroups' ids are used up: of its steps only that for the id fails with
+//! another error than `ENOMEM`.
+use aya_ebpf::{
+    macros::{fentry, fexit, kprobe, kretprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+};
+use fragwatch_ebpf::{CgroupSetupEnded, Counter, Kind};
+
+use super::memcg_charge;
+use crate::{
+    cgroup,
+    emit::{emit, head, now},
+    kernel::{argument, errno_of, read_str},
+    maps::count,
+    thread::{self, Opener},
+};
+
+/// It is there already: no failure, whoever makes a path tries every part of it.
+const EEXIST: i32 = -17;
+
+#[inline(always)]
+fn enter(parent: u64, name: u64) {
+    if !thread::begin_creation(now(), Opener::Cgroup, 0) {
+        count(Counter::UntrackedCreations);
+        return;
+    }
+    if let Some(thread) = thread::creating() {
+        thread.cgroup_parent = parent;
+        thread.cgroup_name = name;
+    }
+}
+
+#[inline(always)]
+fn leave(errno: i32) {
+    let Some(thread) = thread::creating() else { return };
+    if thread.opener != Opener::Cgroup {
+        return;
+    }
+    let failed = errno < 0 && errno != EEXIST;
+    if failed {
+        memcg_charge::tell_refusal(thread);
+    }
+    let mut lost = thread.lost as u32;
+    if thread.has_open_ends() {
+        count(Counter::UnseenReturns);
+        lost += 1;
+    }
+    let creation = thread.creation_ns;
+    let (parent, name, memory_errno) =
+        (thread.cgroup_parent, thread.cgroup_name, thread.memory_errno as i32);
+    let worth_telling = failed || thread.troubled != 0;
+    thread::end_creation();
+    if !worth_telling {
+        return;
+    }
+    emit::<CgroupSetupEnded>(creation, |record| {
+        // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
+        // is written below before anything reads it; the names' rest is never read.
+        let record = unsafe { &mut *record };
+        record.head = head(Kind::CgroupSetupEnded, creation);
+        record.errno = if failed { errno } else { 0 };
+        record.memory_errno = memory_errno;
+        record.lost = lost;
+        record.reserved = 0;
+        // The caller's name outlives the call; one that can't be read stays empty.
+        read_str(&mut record.name, name);
+        cgroup::record_node(parent, &mut record.parent);
+    });
+}
+
+#[fentry]
+fn cgroup_setup_fentry(ctx: FEntryContext) -> u32 {
+    enter(argument(&ctx, 0), argument(&ctx, 1));
+    0
+}
+
+#[fexit]
+fn cgroup_setup_fexit(ctx: FExitContext) -> u32 {
+    // The return value stands behind the three arguments.
+    leave(argument(&ctx, 3) as i32);
+    0
+}
+
+#[kprobe]
+fn cgroup_setup_kprobe(ctx: ProbeContext) -> u32 {
+    if let (Some(parent), Some(name)) = (ctx.arg(0), ctx.arg(1)) {
+        enter(parent, name);
+    }
+    0
+}
+
+#[kretprobe]
+fn cgroup_setup_kretprobe(ctx: RetProbeContext) -> u32 {
+    leave(ctx.ret());
+    0
+}
+
+/// What the memory controller made of it.
+#[inline(always)]
+fn memory_left(css: u64) {
+    if let Some(thread) = thread::creating()
+        && thread.opener == Opener::Cgroup
+    {
+        thread.memory_errno = i64::from(errno_of(css));
+    }
+}
+
+#[fexit]
+fn memcg_setup_fexit(ctx: FExitContext) -> u32 {
+    // The return value stands behind the one argument.
+    memory_left(argument(&ctx, 1));
+    0
+}
+
+#[kretprobe]
+fn memcg_setup_kretprobe(ctx: RetProbeContext) -> u32 {
+    memory_left(ctx.ret());
+    0
+}

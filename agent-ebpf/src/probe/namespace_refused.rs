@@ -1,0 +1,70 @@
+//! `struct ucounts *inc_ucount(struct user_namespace *, kuid_t, enum ucount_type)`
+//! (5.10–7.2; kernel/ucount.c): counts one more namespace of a user. NULL if that would be more than
+//! `user.max_*_namespaces` of the user namespace or one above it allows, or if there is no memory for
+//! the count.
+//!
+//! A user namespace is made before the others, outside a creation.
+use aya_ebpf::{
+    macros::{fexit, kprobe, kretprobe},
+    programs::{FExitContext, ProbeContext, RetProbeContext},
+};
+use fragwatch_ebpf::{Kind, NamespaceRefused};
+
+use crate::{
+    emit::{emit, head},
+    kernel::{UCOUNT_NAMESPACES, argument},
+    maps::COUNTED_NAMESPACES,
+    thread,
+};
+
+/// Up to 5.12 other things are counted here too, behind the namespaces.
+#[inline(always)]
+fn is_namespace(kind: u32) -> bool {
+    kind < UCOUNT_NAMESPACES.load()
+}
+
+#[inline(always)]
+fn leave(kind: u32, ucounts: u64) {
+    if ucounts != 0 || !is_namespace(kind) {
+        return;
+    }
+    let creation = thread::creating().map_or(0, |thread| thread.creation_ns);
+    emit::<NamespaceRefused>(creation, |record| {
+        let refused =
+            NamespaceRefused { head: head(Kind::NamespaceRefused, creation), kind, reserved: 0 };
+        // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
+        unsafe { record.write(refused) };
+    });
+}
+
+#[fexit]
+fn namespace_refused_fexit(ctx: FExitContext) -> u32 {
+    // The return value stands behind the three arguments.
+    leave(argument(&ctx, 2) as u32, argument(&ctx, 3));
+    0
+}
+
+#[kprobe]
+fn namespace_refused_kprobe(ctx: ProbeContext) -> u32 {
+    if let Some(kind) = ctx.arg::<u32>(2)
+        && is_namespace(kind)
+    {
+        // Without it a refusal is not told; the table's oldest entry goes if it is full.
+        let _ = COUNTED_NAMESPACES.insert(thread::tid(), kind, 0);
+    }
+    0
+}
+
+#[kretprobe]
+fn namespace_refused_kretprobe(ctx: RetProbeContext) -> u32 {
+    let tid = thread::tid();
+    if let Some(kind) = COUNTED_NAMESPACES.get_ptr(tid) {
+        // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, another
+        // kind of namespace is told.
+        let kind = unsafe { *kind };
+        // Not there any more is as good as removed.
+        let _ = COUNTED_NAMESPACES.remove(tid);
+        leave(kind, ctx.ret());
+    }
+    0
+}

@@ -1,0 +1,241 @@
+//! What belongs to the start of one container: its cgroup, its first process and its namespaces are
+//! made by several processes, one after the other, and any of these steps may be the one that fails.
+//!
+//! Steps are tied together by what they have in common: the cgroup, or the process. Whether a process
+//! that meets trouble outside of them is a container's that is about to start is known only where
+//! its name says so; else it is a guess, and is told as one.
+use std::collections::VecDeque;
+
+use super::{Creation, Step};
+use crate::{
+    container::{Container, Paths, pod_uid},
+    evidence::{CgroupPath, Task},
+};
+
+/// A container's start is over after this time, whatever it is still doing.
+const START_NS: u64 = 10_000_000_000;
+/// Creations remembered at a time.
+const MAX_CREATIONS: usize = 1024;
+
+/// What runc calls its processes inside a container until they become the container's own program
+/// (libcontainer/nsenter/nsexec.c).
+const RUNC_INIT: &str = "runc:[";
+/// Names of programs that start containers. They do other things too.
+const RUNTIMES: &[&str] = &[
+    "runc",
+    "crun",
+    "youki",
+    "podman",
+    "buildah",
+    "conmon",
+    "pinns",
+    "containerd-shim",
+    "containerd",
+    "dockerd",
+    "crio",
+    "lxc-start",
+    "systemd-nspawn",
+];
+
+/// A piece of a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Its cgroup was made.
+    Cgroup,
+    /// Namespaces were made for it.
+    Namespaces,
+    /// A process of it was seen.
+    Process,
+}
+
+impl Piece {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cgroup => "cgroup",
+            Self::Namespaces => "namespaces",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// How sure it is that a piece belongs to the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tie {
+    /// It does.
+    Certain,
+    /// It looks so.
+    Guess,
+}
+
+/// A piece of a start that was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What.
+    pub piece: Piece,
+    /// When, `CLOCK_MONOTONIC` in nanoseconds.
+    pub at_ns: u64,
+    /// How sure it is that it belongs to it.
+    pub tie: Tie,
+    /// By what.
+    pub why: &'static str,
+}
+
+/// What was seen of a container's start, the earliest first; at least one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Its parts.
+    pub parts: Vec<Part>,
+}
+
+/// Pieces of the starts that may be under way.
+#[derive(Default)]
+pub struct Starts {
+    paths: Paths,
+    creations: VecDeque<Seen>,
+}
+
+struct Seen {
+    pid: u32,
+    cgroup: Option<CgroupPath>,
+    began_ns: u64,
+}
+
+impl Starts {
+    /// A cgroup was made; `id` is its id if it is in the v2 hierarchy.
+    pub fn note_cgroup(&mut self, at_ns: u64, id: Option<u64>, path: Option<CgroupPath>) {
+        if let Some(path) = path {
+            self.paths.insert(id, path, at_ns);
+        }
+    }
+
+    /// Namespaces were made.
+    pub fn note_creation(&mut self, creation: &Creation) {
+        if creation.step != Step::Namespaces {
+            return;
+        }
+        if self.creations.len() == MAX_CREATIONS {
+            self.creations.pop_front();
+        }
+        self.creations.push_back(Seen {
+            pid: creation.task.pid,
+            cgroup: creation.cgroup.clone(),
+            began_ns: creation.began_ns,
+        });
+    }
+
+    /// The path of a v2 cgroup that was made while we watched, if it is still kept.
+    pub fn path(&self, id: u64) -> Option<&CgroupPath> {
+        self.paths.get(id)
+    }
+
+    /// What was seen before of the start that a process in this cgroup belongs to.
+    pub fn parts(&self, at_ns: u64, pid: u32, cgroup: Option<&CgroupPath>) -> Option<Start> {
+        let recent = |then: u64| then < at_ns && at_ns - then <= START_NS;
+        let mut parts = Vec::new();
+        if let Some(made) =
+            cgroup.and_then(|path| self.paths.made_ns(path)).filter(|ns| recent(*ns))
+        {
+            let why = "its process is in it";
+            parts.push(Part { piece: Piece::Cgroup, at_ns: made, tie: Tie::Certain, why });
+        }
+        let before = self.creations.iter().rev().filter(|seen| recent(seen.began_ns));
+        parts.extend(before.filter_map(|seen| {
+            let own_cgroup = cgroup.filter(|path| is_containers(path));
+            let why = if seen.pid == pid {
+                "the same process made them"
+            } else if own_cgroup.is_some() && seen.cgroup.as_ref() == own_cgroup {
+                "made by a process in the same cgroup"
+            } else {
+                return None;
+            };
+            let at_ns = seen.began_ns;
+            Some(Part { piece: Piece::Namespaces, at_ns, tie: Tie::Certain, why })
+        }));
+        parts.sort_by_key(|part| part.at_ns);
+        (!parts.is_empty()).then_some(Start { parts })
+    }
+
+    /// The start that a process belongs to which met trouble outside every step; `None` if nothing
+    /// says that it is a container's about to start.
+    pub fn of(&self, at_ns: u64, task: &Task) -> Option<Start> {
+        let path = self.paths.get(task.cgroup_id);
+        let mut start =
+            self.parts(at_ns, task.pid, path).unwrap_or_else(|| Start { parts: Vec::new() });
+        let young = start.parts.iter().any(|part| part.piece == Piece::Cgroup);
+        let (tie, why) = if task.comm.starts_with(RUNC_INIT) {
+            (Tie::Certain, "runc's name for it until the container's own program runs")
+        } else if RUNTIMES.contains(&task.comm.as_str()) {
+            (Tie::Guess, "its name is that of a program that starts containers")
+        } else if young && path.is_some_and(is_containers) {
+            (Tie::Guess, "its cgroup is a container's and was made just before")
+        } else {
+            return None;
+        };
+        start.parts.push(Part { piece: Piece::Process, at_ns, tie, why });
+        Some(start)
+    }
+}
+
+/// Whether a path is that of a container, or of a pod.
+fn is_containers(path: &CgroupPath) -> bool {
+    Container::from_path(path).is_some() || path.names.iter().any(|name| pod_uid(name).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POD: &str = "/kubepods/burstable/pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
+    const SECOND: u64 = 1_000_000_000;
+
+    fn task(comm: &str, cgroup_id: u64) -> Task {
+        Task { pid: 9, tid: 9, comm: comm.to_owned(), cgroup_id }
+    }
+
+    fn with_cgroup(path: &str) -> Starts {
+        let mut starts = Starts::default();
+        starts.note_cgroup(SECOND, Some(7), Some(CgroupPath::parse(path)));
+        starts
+    }
+
+    fn tie(starts: &Starts, at_ns: u64, comm: &str) -> Option<Tie> {
+        starts.of(at_ns, &task(comm, 7)).and_then(|start| Some(start.parts.last()?.tie))
+    }
+
+    #[test]
+    fn a_name_of_runcs_is_certain_and_others_are_guesses() {
+        let starts = with_cgroup(POD);
+        assert_eq!(tie(&starts, 2 * SECOND, "runc:[2:INIT]"), Some(Tie::Certain));
+        assert_eq!(tie(&starts, 2 * SECOND, "crun"), Some(Tie::Guess));
+        assert_eq!(tie(&starts, 2 * SECOND, "java"), Some(Tie::Guess));
+    }
+
+    #[test]
+    fn what_is_old_or_no_containers_is_no_start() {
+        assert_eq!(tie(&with_cgroup(POD), 20 * SECOND, "java"), None);
+        assert_eq!(tie(&with_cgroup("/system.slice/cron.service"), 2 * SECOND, "java"), None);
+        assert_eq!(tie(&Starts::default(), 2 * SECOND, "java"), None);
+    }
+
+    #[test]
+    fn parts_stand_in_the_order_of_time() {
+        let mut starts = with_cgroup(POD);
+        let mut creation = Creation::new(task("runc:[1:CHILD]", 7), 2 * SECOND);
+        creation.cgroup = Some(CgroupPath::parse(POD));
+        starts.note_creation(&creation);
+        let start = starts.of(3 * SECOND, &task("runc:[2:INIT]", 7)).expect("a start");
+        let pieces: Vec<Piece> = start.parts.iter().map(|part| part.piece).collect();
+        assert_eq!(pieces, [Piece::Cgroup, Piece::Namespaces, Piece::Process]);
+    }
+
+    #[test]
+    fn neighbours_outside_containers_are_not_tied() {
+        let mut starts = with_cgroup("/user.slice");
+        let mut creation = Creation::new(Task { pid: 8, ..task("unshare", 7) }, 2 * SECOND);
+        creation.cgroup = Some(CgroupPath::parse("/user.slice"));
+        starts.note_creation(&creation);
+        let start = starts.parts(3 * SECOND, 9, creation.cgroup.as_ref()).expect("the cgroup");
+        assert_eq!(start.parts.len(), 1);
+    }
+}
