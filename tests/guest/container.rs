@@ -21,6 +21,8 @@ pub(crate) struct Start {
     pub(crate) running: bool,
     /// What runc printed.
     pub(crate) output: String,
+    /// Path of its cgroup.
+    pub(crate) cgroup: String,
 }
 
 /// Puts the bundle together that all containers share.
@@ -62,11 +64,11 @@ pub(crate) fn start(channel: &Channel, number: u64) -> Result<Start> {
     } else {
         channel.node(format!("container {number} {id} failed after {took} ms: runc, {status}"));
     }
-    Ok(Start { running: status.success(), output })
+    Ok(Start { running: status.success(), output, cgroup: cgroup(&id) })
 }
 
-/// 64 hex digits, as container runtimes make them, and the same in every run.
-fn container_id(number: u64) -> String {
+/// An id of 64 hex digits, as container runtimes make them, and the same in every run.
+pub(crate) fn container_id(number: u64) -> String {
     let part = |part| scramble(number * 4 + part);
     format!("{:016x}{:016x}{:016x}{:016x}", part(0), part(1), part(2), part(3))
 }
@@ -77,6 +79,10 @@ fn scramble(number: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
+}
+
+fn cgroup(id: &str) -> String {
+    format!("/kubepods/burstable/pod{POD_UID}/{id}")
 }
 
 fn config(id: &str) -> String {
@@ -95,7 +101,7 @@ fn config(id: &str) -> String {
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
         ],
         "linux": {
-            "cgroupsPath": format!("/kubepods/burstable/pod{POD_UID}/{id}"),
+            "cgroupsPath": cgroup(id),
             "namespaces": [
                 {"type": "pid"}, {"type": "network"}, {"type": "ipc"},
                 {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"},

@@ -1,10 +1,13 @@
 //! Process 1 of the virtual machine: prepares the node, starts fragwatch, runs one scenario
 //! beside it, and sends everything that was said to the host.
 
+mod attempt;
 mod channel;
 mod container;
+mod creator;
 mod fragmenter;
 mod helper;
+mod hog;
 mod kernel_log;
 mod namespaces;
 mod node;
@@ -41,6 +44,8 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let child = match (args.next().as_deref(), args.next()) {
         (Some("fragment"), _) => Some(fragmenter::run_child()),
+        (Some("hog"), Some(mib)) => Some(hog::run_child(&mib, &args.next().unwrap_or_default())),
+        (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
         (Some("unprivileged"), Some(capabilities)) => {
             Some(unprivileged::run_child(&capabilities, &args.collect::<Vec<_>>()))
@@ -101,8 +106,9 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
         return watcher.finish();
     }
     channel.node("fragwatch is ready");
-    let result =
-        scenario::run(&job.scenario, &mut scenario::Node { channel, log, watcher: &mut watcher });
+    let cgroups = job.cgroups;
+    let mut node = scenario::Node { channel, log, watcher: &mut watcher, cgroups };
+    let result = scenario::run(&job.scenario, &mut node);
     watcher.stop()?;
     if Path::new(CAPTURE).exists() {
         node::send_file(channel, "capture", CAPTURE)?;

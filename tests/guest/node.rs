@@ -20,6 +20,8 @@ const MOUNTS: [(&str, &str); 7] = [
     ("tmpfs", "/tmp"),
 ];
 
+const CGROUPS: &str = "/sys/fs/cgroup";
+
 /// Mounts what every node has mounted.
 pub(crate) fn mount_all() -> Result<()> {
     // The kernel may have mounted devtmpfs already; a second one on top does no harm.
@@ -27,7 +29,7 @@ pub(crate) fn mount_all() -> Result<()> {
 }
 
 /// How the node's cgroups are mounted.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Cgroups {
     /// One hierarchy.
@@ -38,18 +40,20 @@ pub(crate) enum Cgroups {
 
 /// Mounts the cgroups.
 pub(crate) fn mount_cgroups(cgroups: Cgroups) -> Result<()> {
-    const ROOT: &str = "/sys/fs/cgroup";
     match cgroups {
-        Cgroups::V2 => mount_one("cgroup2", ROOT, None),
+        Cgroups::V2 => mount_one("cgroup2", CGROUPS, None),
         Cgroups::V1 => {
-            mount_one("tmpfs", ROOT, None)?;
+            mount_one("tmpfs", CGROUPS, None)?;
             for controller in ["memory", "pids", "freezer", "devices"] {
-                let target = format!("{ROOT}/{controller}");
+                let target = format!("{CGROUPS}/{controller}");
                 fs::create_dir(&target).with_context(|| format!("can't create {target}"))?;
                 mount_one("cgroup", &target, Some(controller))
                     .with_context(|| format!("this kernel has no v1 {controller} controller"))?;
             }
-            let unified = format!("{ROOT}/unified");
+            // As systemd does: without it a limit counts for its own cgroup alone, before 5.11.
+            let hierarchy = format!("{CGROUPS}/memory/memory.use_hierarchy");
+            fs::write(&hierarchy, "1").with_context(|| format!("can't write 1 to {hierarchy}"))?;
+            let unified = format!("{CGROUPS}/unified");
             fs::create_dir(&unified).with_context(|| format!("can't create {unified}"))?;
             mount_one("cgroup2", &unified, None)
         }
@@ -59,6 +63,14 @@ pub(crate) fn mount_cgroups(cgroups: Cgroups) -> Result<()> {
 fn mount_one(kind: &str, target: &str, options: Option<&str>) -> Result<()> {
     mount(Some(kind), target, Some(kind), MsFlags::empty(), options)
         .with_context(|| format!("can't mount {kind} on {target}"))
+}
+
+/// Where the cgroups of a controller are mounted.
+pub(crate) fn cgroup_root(cgroups: Cgroups, controller: &str) -> String {
+    match cgroups {
+        Cgroups::V2 => CGROUPS.to_owned(),
+        Cgroups::V1 => format!("{CGROUPS}/{controller}"),
+    }
 }
 
 /// Writes a kernel setting: `set("vm/nr_hugepages", "64")`.
@@ -86,6 +98,12 @@ pub(crate) fn load_pernet_module(channel: &Channel) -> Result<()> {
     channel
         .node("module fragwatch_pernet loaded: a new network namespace takes 256 KiB in one piece");
     Ok(())
+}
+
+/// Changes what the loaded module that wants memory for each network namespace does.
+pub(crate) fn set_pernet(parameter: &str, value: u32) -> Result<()> {
+    let path = format!("/sys/module/fragwatch_pernet/parameters/{parameter}");
+    fs::write(&path, value.to_string()).with_context(|| format!("can't write {value} to {path}"))
 }
 
 /// Sends a file to the host, line by line, on a stream.

@@ -3,16 +3,26 @@
 mod burst;
 mod doctor;
 mod endings;
+mod exhausted;
 mod fallback;
 mod flood;
 mod healthy;
+mod killed;
+mod memcg_ids;
+mod memcg_kmem_v1;
 mod memcg_limit;
+mod netns_limit;
+mod oom_order1;
+mod oom_real;
 mod order6;
+mod pids_limit;
 
 use anyhow::{Result, bail};
 
 use crate::channel::Channel;
+use crate::creator;
 use crate::kernel_log::KernelLog;
+use crate::node::Cgroups;
 use crate::watcher::Watcher;
 
 /// What a scenario works with.
@@ -23,6 +33,8 @@ pub(crate) struct Node<'a> {
     pub(crate) log: &'a KernelLog,
     /// fragwatch, which runs beside the scenario.
     pub(crate) watcher: &'a mut Watcher,
+    /// How its cgroups are mounted.
+    pub(crate) cgroups: Cgroups,
 }
 
 impl Node<'_> {
@@ -34,12 +46,18 @@ impl Node<'_> {
         }
         Ok(!ended)
     }
+
+    /// Whether the OOM killer was called by somebody who makes containers.
+    fn called_oom_killer(&self) -> Result<bool> {
+        let words = format!("] {} invoked oom-killer", creator::COMM);
+        Ok(self.log.lines()?.iter().any(|line| line.contains(&words)))
+    }
 }
 
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 8] = [
+const SCENARIOS: [(&str, Scenario); 16] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -47,7 +65,15 @@ const SCENARIOS: [(&str, Scenario); 8] = [
     ("burst", burst::run),
     ("flood", flood::run),
     ("doctor", doctor::run),
+    ("oom-order1", oom_order1::run),
+    ("oom-real", oom_real::run),
+    ("exhausted", exhausted::run),
     ("memcg-limit", memcg_limit::run),
+    ("memcg-kmem-v1", memcg_kmem_v1::run),
+    ("memcg-ids", memcg_ids::run),
+    ("netns-limit", netns_limit::run),
+    ("pids-limit", pids_limit::run),
+    ("killed", killed::run),
 ];
 
 /// Runs the scenario of that name.

@@ -26,7 +26,8 @@ enum Command {
     Test(test::Args),
     /// Run a scenario on every kernel and show what fragwatch saw there; fails unless all was seen
     Kernels(kernels::Args),
-    /// Compare what fragwatch says of labelled kernel logs with their labels
+    /// Compare the causes that fragwatch tells with the true ones, in scenarios on every kernel or in
+    /// labelled kernel logs; fails where the aims are missed
     Truth(truth::Args),
     /// Run a scenario in a virtual machine beside fragwatch; exits as fragwatch does
     Vm(vm::Args),
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Kernels(args) => kernels::run(&args),
-        Command::Truth(args) => truth::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Truth(args) => truth::run(&args),
         Command::Vm(args) => vm::command(&args),
         Command::Fixtures(args) => fixtures::run(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -34,16 +34,17 @@ pub struct Args {
     /// What happens on the node; a wrong name lists those there are
     #[arg(long)]
     pub scenario: String,
-    /// Which cgroup hierarchies the node has; v1's need a kernel before 6.12
-    #[arg(long, value_enum, default_value_t)]
-    pub cgroups: Cgroups,
+    /// Which cgroup hierarchies the node has, v2's unless the scenario needs others; v1's need a
+    /// kernel before 6.12
+    #[arg(long, value_enum)]
+    pub cgroups: Option<Cgroups>,
     /// Run fragwatch as an unprivileged user with these capabilities alone, such as
     /// CAP_BPF,CAP_PERFMON
     #[arg(long)]
     pub capabilities: Option<String>,
-    /// Seconds after which the machine is killed
-    #[arg(long, default_value_t = 300)]
-    pub deadline: u64,
+    /// Seconds after which the machine is killed, 300 for most scenarios
+    #[arg(long)]
+    pub deadline: Option<u64>,
     /// More for the kernel's command line, such as lockdown=integrity
     #[arg(long, default_value = "")]
     pub append: String,
@@ -127,18 +128,20 @@ impl Run {
 }
 
 impl Request {
-    /// A scenario with `fragwatch trace`.
+    /// A scenario with `fragwatch trace`, and with what that scenario needs; if it is not known,
+    /// [`run`] says so.
     #[must_use]
     pub fn new(kernel: &str, scenario: &str) -> Self {
+        let known = scenario::find(scenario).ok();
         Self {
             kernel: kernel.to_owned(),
             scenario: scenario.to_owned(),
-            append: String::new(),
+            append: known.map_or("", |scenario| scenario.append).to_owned(),
             args: vec!["trace".to_owned()],
-            cgroups: Cgroups::V2,
+            cgroups: known.map_or(Cgroups::V2, |scenario| scenario.cgroups),
             capabilities: None,
             colour: false,
-            deadline: Duration::from_mins(5),
+            deadline: known.map_or(Duration::from_mins(5), |scenario| scenario.deadline),
             results: scenario.to_owned(),
         }
     }
@@ -160,14 +163,17 @@ pub fn command(args: &Args) -> Result<ExitCode> {
     if !args.args.is_empty() {
         request.args.clone_from(&args.args);
     }
-    request.cgroups = args.cgroups;
-    request.capabilities.clone_from(&args.capabilities);
-    if args.cgroups == Cgroups::V1 {
-        request.results += "-v1";
+    if let Some(cgroups) = args.cgroups.filter(|cgroups| *cgroups != request.cgroups) {
+        request.cgroups = cgroups;
+        request.results.push('-');
+        request.results.push_str(cgroups.name());
     }
-    request.append.clone_from(&args.append);
+    request.capabilities.clone_from(&args.capabilities);
+    request.append = format!("{} {}", request.append, args.append);
     request.colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    request.deadline = Duration::from_secs(args.deadline);
+    if let Some(seconds) = args.deadline {
+        request.deadline = Duration::from_secs(seconds);
+    }
     // A wrong name is told before anything is installed or built.
     let series = kernel::series(&request.kernel)?;
     scenario::find(&request.scenario)?;

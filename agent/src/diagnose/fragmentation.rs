@@ -13,7 +13,7 @@
 //! there a verdict for movable pages where there is CMA, in which they may lie.
 //!
 //! Confidence is high if nothing is missing from the story, the index of the zone leans towards
-//! fragmentation (above 0.5) with no block held back in a reserve, the mask does not say that the
+//! fragmentation (above half of what single pages alone give) with no block held back in a reserve, the mask does not say that the
 //! caller expects a failure (`__GFP_NOWARN`) where the creation failed, and all zones are of one
 //! node or no cpuset bounds the allocation (`__GFP_HARDWALL`); else medium. Medium too for a mask
 //! that may go below the watermark (`__GFP_HIGH`) or may not wait, for which nobody made room, and
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     allocation::{Allocation, Outcome},
-    kernel::zone::{Offer, Zone},
+    kernel::zone::{Offer, Zone, even_index},
     units,
 };
 
@@ -103,7 +103,8 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
     let reserved = zone.offer(order) == Offer::Reserved;
     let index = zone.fragmentation_index(order);
     let refused_by_marks = zone.per_order_marks && index.is_none();
-    let sure = !reserved && (index.is_some_and(|index| index > 0.5) || refused_by_marks);
+    let sure =
+        !reserved && (index.is_some_and(|index| index > even_index(order)) || refused_by_marks);
     let mut because = because(case, allocation, zone, page_size, blocks_seen);
     let mut remedies = REMEDIES.to_vec();
     if let Some(behind) = memcg_slots::behind(case, allocation) {
@@ -137,15 +138,23 @@ fn because(
     let mut because = vec![format!("the order-{order} allocation ({block}) {outcome}")];
     because.push(lack(zone, order, page_size, blocks_seen));
     if let Some(index) = zone.fragmentation_index(order) {
-        because.push(format!(
-            "fragmentation index {index:.3}, where 0 means lack of memory and 1 fragmentation"
-        ));
+        because.push(self::index(index, order));
     }
     if !allocation.compactions.is_empty() {
         let results: Vec<String> = allocation.compactions.iter().map(|r| r.describe()).collect();
         because.push(format!("direct compaction did not help: {}", results.join(", ")));
     }
     because
+}
+
+/// What an index of this order means. The most that an order can have is told where it is far from 1.
+pub(super) fn index(index: f64, order: u32) -> String {
+    let most = if order > 3 {
+        "1".to_owned()
+    } else {
+        format!("{:.3}, the most at order {order},", even_index(order) * 2.0)
+    };
+    format!("fragmentation index {index:.3}, where 0 means lack of memory and {most} fragmentation")
 }
 
 /// What a fragmented zone had and lacked.

@@ -8,7 +8,10 @@ use super::{
     Case, Cause, Confidence, Verdict, fragmentation,
     zones::{self, Reading},
 };
-use crate::{evidence::OomScope, kernel::zone::Offer};
+use crate::{
+    evidence::OomScope,
+    kernel::zone::{Offer, even_index},
+};
 
 /// The verdict, if the rule holds.
 pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
@@ -26,7 +29,8 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
         doubts.push("which nodes its cpuset or memory policy left to it".to_owned());
     }
     let index = zone.fragmentation_index(order);
-    let sure = zone.offer(order) == Offer::Fragmented && index.is_none_or(|index| index > 0.5);
+    let sure = zone.offer(order) == Offer::Fragmented
+        && index.is_none_or(|index| index > even_index(order));
     let mut because = vec![
         format!(
             "the OOM killer was called for an order-{order} allocation ({})",
@@ -35,9 +39,7 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
         fragmentation::lack(zone, order, page_size, true),
     ];
     if let Some(index) = index {
-        because.push(format!(
-            "fragmentation index {index:.3}, where 0 means lack of memory and 1 fragmentation"
-        ));
+        because.push(fragmentation::index(index, order));
     }
     Some(Verdict {
         cause: Cause::OomFragmentation,

@@ -212,6 +212,12 @@ pub fn telling(zones: &[Zone], order: u32) -> Option<&Zone> {
     zones.iter().filter(fragmented).max_by_key(|z| z.free).or_else(|| zones.first())
 }
 
+/// Half of the index that a zone with nothing but single pages has, which is 1 − 2^-order: above it
+/// an index leans towards fragmentation, below it towards lack of memory.
+pub fn even_index(order: u32) -> f64 {
+    (1.0 - 0.5f64.powi(order.cast_signed())) / 2.0
+}
+
 /// `__fragmentation_index` in thousandths: 0 if nothing is free, −1000 if a block is large enough.
 pub fn fragmentation_index(blocks: &[u64], order: u32) -> i64 {
     if order > 62 {

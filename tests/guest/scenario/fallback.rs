@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::Node;
+use crate::attempt::{self, Side};
 use crate::{fragmenter, node};
 
 const NAMESPACES: u32 = 5;
@@ -31,6 +32,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
             bail!("network namespace {number} must be created, and wasn't: unshare, {status}");
         }
         node.channel.node(format!("network namespace {number} created"));
+        attempt::tell(node.channel, Side::Twin, "fallback", "/", None);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::Node;
+use crate::attempt::{self, Side};
 use crate::{container, node};
 
 const CONTAINERS: u64 = 20;
@@ -14,9 +15,11 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         if !node.watched()? {
             return Ok(());
         }
-        if !container::start(node.channel, number)?.running {
+        let start = container::start(node.channel, number)?;
+        if !start.running {
             bail!("container {number} must start on a healthy node, and didn't");
         }
+        attempt::tell(node.channel, Side::Twin, "healthy", &start.cgroup, None);
     }
     node.channel.node(format!("all {CONTAINERS} containers run"));
     Ok(())

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::Node;
+use crate::attempt::{self, Side};
 use crate::{container, fragmenter, namespaces, node};
 
 const DEADLINE: Duration = Duration::from_secs(150);
@@ -27,6 +28,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         number += 1;
         let start = container::start(node.channel, number)?;
         if start.running {
+            attempt::tell(node.channel, Side::Twin, "order6", &start.cgroup, None);
             continue;
         }
         // A node this short of blocks has other mishaps too; this scenario is about one of them.
@@ -34,6 +36,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
             node.channel.node("that was another failure than the one meant: going on");
             continue;
         }
+        attempt::tell(node.channel, Side::Positive, "order6", &start.cgroup, Some("ENOMEM"));
         node::send_file(node.channel, "extfrag_index", "/sys/kernel/debug/extfrag/extfrag_index")?;
         node::send_file(node.channel, "buddyinfo", "/proc/buddyinfo")?;
         return Ok(());

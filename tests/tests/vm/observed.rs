@@ -15,7 +15,7 @@ pub(crate) struct Scenario {
     args: &'static [&'static str],
     append: &'static str,
     kernel: &'static str,
-    cgroups: Cgroups,
+    cgroups: Option<Cgroups>,
     capabilities: Option<&'static str>,
     observed: OnceLock<Result<Observed, String>>,
 }
@@ -28,7 +28,7 @@ impl Scenario {
         args: &'static [&'static str],
     ) -> Self {
         let observed = OnceLock::new();
-        let (kernel, cgroups) = (kernel::DEFAULT, Cgroups::V2);
+        let (kernel, cgroups) = (kernel::DEFAULT, None);
         let capabilities = None;
         Self { name, results, args, append: "", kernel, cgroups, capabilities, observed }
     }
@@ -53,7 +53,7 @@ impl Scenario {
 
     /// On a node with v1 cgroups.
     pub(crate) const fn with_v1_cgroups(mut self) -> Self {
-        self.cgroups = Cgroups::V1;
+        self.cgroups = Some(Cgroups::V1);
         self
     }
 }
@@ -77,9 +77,11 @@ pub(crate) struct Observed {
 impl Observed {
     fn run(scenario: &Scenario) -> Result<Self> {
         let mut request = Request::new(scenario.kernel, scenario.name);
-        request.cgroups = scenario.cgroups;
+        if let Some(cgroups) = scenario.cgroups {
+            request.cgroups = cgroups;
+        }
         request.args = scenario.args.iter().map(|arg| (*arg).to_owned()).collect();
-        scenario.append.clone_into(&mut request.append);
+        request.append = format!("{} {}", request.append, scenario.append);
         scenario.results.clone_into(&mut request.results);
         request.capabilities = scenario.capabilities.map(str::to_owned);
         let run = vm::run(&request, &mut |_| {})?;

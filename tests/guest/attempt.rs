@@ -1,0 +1,179 @@
+//! Containers that are made step by step, in one of two pods: what is made in one fails, what is made
+//! in the other, its twin, doesn't. The host is told each outcome, with the cgroup, as one JSON object on
+//! the stream `outcome`: so a report can be judged.
+
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::channel::Channel;
+use crate::container;
+use crate::creator::{Creator, Outcome, Step};
+use crate::node::{self, Cgroups};
+use crate::scenario::Node;
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// It meets the trouble that the scenario is about.
+    Positive,
+    /// All is as for the other, but for the trouble.
+    Twin,
+}
+
+impl Side {
+    /// As the host knows it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Positive => "positive",
+            Self::Twin => "twin",
+        }
+    }
+
+    fn pod_uid(self) -> &'static str {
+        match self {
+            Self::Positive => "0bad0bad-6f1d-4c57-9a3e-1f0c2d7b8a01",
+            Self::Twin => "900d900d-6f1d-4c57-9a3e-1f0c2d7b8a02",
+        }
+    }
+}
+
+/// A container that is being made.
+pub(crate) struct Attempt {
+    side: Side,
+    /// Which of a scenario's troubles it is about.
+    part: &'static str,
+    pod: String,
+    id: String,
+    cgroups: Cgroups,
+    creator: Creator,
+}
+
+impl Attempt {
+    /// Makes the pod's cgroup, and starts the process that will make the container.
+    pub(crate) fn prepare(node: &Node, side: Side, part: &'static str) -> Result<Self> {
+        let pod = format!("/kubepods/burstable/pod{}", side.pod_uid());
+        make_pod(node.cgroups, &pod)?;
+        let (id, creator) = (next_id(), Creator::start()?);
+        Ok(Self { side, part, pod, id, cgroups: node.cgroups, creator })
+    }
+
+    /// Makes the container's cgroup, which its maker enters.
+    pub(crate) fn enter(&mut self) -> Result<()> {
+        for directory in self.directories() {
+            fs::create_dir(&directory).with_context(|| format!("can't make {directory}"))?;
+        }
+        let files: Vec<String> = self
+            .directories()
+            .iter()
+            .map(|directory| format!("{directory}/cgroup.procs"))
+            .collect();
+        self.creator.take(&Step::Enter(&files))?.context("the creator can't enter its cgroup")
+    }
+
+    /// Sets a limit of the pod: `limit("pids", "pids.max", "1")`.
+    pub(crate) fn limit(&self, controller: &str, file: &str, value: &str) -> Result<()> {
+        let path = self.pod_file(controller, file);
+        fs::write(&path, value).with_context(|| format!("can't write {value} to {path}"))
+    }
+
+    /// How much of a limit the pod uses: `usage("memory", "memory.current")`.
+    pub(crate) fn usage(&self, controller: &str, file: &str) -> Result<u64> {
+        let path = self.pod_file(controller, file);
+        let text = fs::read_to_string(&path).with_context(|| format!("can't read {path}"))?;
+        text.trim().parse().with_context(|| format!("{path} holds no number"))
+    }
+
+    fn pod_file(&self, controller: &str, file: &str) -> String {
+        format!("{}{}/{file}", node::cgroup_root(self.cgroups, controller), self.pod)
+    }
+
+    /// Takes a step and tells the host what came of it.
+    pub(crate) fn take(&mut self, node: &Node, step: &Step) -> Result<Outcome> {
+        let outcome = self.quietly(step)?;
+        self.tell(node, outcome);
+        Ok(outcome)
+    }
+
+    /// Takes a step.
+    pub(crate) fn quietly(&mut self, step: &Step) -> Result<Outcome> {
+        self.creator.take(step)
+    }
+
+    /// Has the memory cgroup made, and tells the host what came of it.
+    pub(crate) fn make_cgroup(&mut self, node: &Node) -> Result<Outcome> {
+        self.id = next_id();
+        let directory = self.directories().swap_remove(0);
+        self.take(node, &Step::MakeCgroup(&directory))
+    }
+
+    /// Tells the host what came of it.
+    pub(crate) fn tell(&self, node: &Node, outcome: Outcome) {
+        let errno = outcome.err().map(|errno| format!("{errno:?}"));
+        tell(node.channel, self.side, self.part, &self.cgroup(), errno.as_deref());
+    }
+
+    /// Who makes it.
+    pub(crate) fn creator(&mut self) -> &mut Creator {
+        &mut self.creator
+    }
+
+    /// Who makes it, where nothing is to be made any more.
+    pub(crate) fn into_creator(self) -> Creator {
+        self.creator
+    }
+
+    /// The cgroup's path as reports have it.
+    pub(crate) fn cgroup(&self) -> String {
+        format!("{}/{}", self.pod, self.id)
+    }
+
+    /// The container's cgroup in each hierarchy, the memory controller's first.
+    fn directories(&self) -> Vec<String> {
+        roots(self.cgroups).iter().map(|root| format!("{root}{}", self.cgroup())).collect()
+    }
+}
+
+/// Tells the host what came of a container: `errno` is how it failed, none if it was made.
+pub(crate) fn tell(channel: &Channel, side: Side, part: &str, cgroup: &str, errno: Option<&str>) {
+    let side = side.name();
+    let object = json!({"side": side, "part": part, "cgroup": cgroup, "errno": errno});
+    channel.send("outcome", &object.to_string());
+    let end = errno.map_or_else(|| "made".to_owned(), |errno| format!("failed with {errno}"));
+    channel.node(format!("{side} {part}: {end}"));
+}
+
+/// One that no other container of this machine has.
+fn next_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1_000_000);
+    container::container_id(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Where hierarchies with limits are mounted.
+fn roots(cgroups: Cgroups) -> Vec<String> {
+    match cgroups {
+        Cgroups::V2 => vec![node::cgroup_root(cgroups, "memory")],
+        Cgroups::V1 => ["memory", "pids"].map(|c| node::cgroup_root(cgroups, c)).to_vec(),
+    }
+}
+
+fn make_pod(cgroups: Cgroups, pod: &str) -> Result<()> {
+    for root in roots(cgroups) {
+        let directory = format!("{root}{pod}");
+        fs::create_dir_all(&directory).with_context(|| format!("can't make {directory}"))?;
+        if cgroups == Cgroups::V1 {
+            continue;
+        }
+        let mut above = root;
+        for name in pod.split('/') {
+            if !name.is_empty() {
+                above = format!("{above}/{name}");
+            }
+            let file = format!("{above}/cgroup.subtree_control");
+            fs::write(&file, "+memory +pids").with_context(|| format!("can't write to {file}"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Processes that make what a container is made of, step by step, as a runtime does. They are started
+//! while the node is well, hold all they need, and can't be killed for memory: so only what they are
+//! told to do later fails.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, fork, pause};
+
+/// What a container that has its own of everything unshares, as runc's second stage does.
+pub(crate) const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
+    .union(CloneFlags::CLONE_NEWUTS)
+    .union(CloneFlags::CLONE_NEWIPC)
+    .union(CloneFlags::CLONE_NEWPID);
+
+/// What runc calls its second stage.
+pub(crate) const COMM: &str = "runc:[1:CHILD]";
+
+/// A step of a container's creation.
+pub(crate) enum Step<'a> {
+    /// Go into the cgroups with these `cgroup.procs`.
+    Enter(&'a [String]),
+    /// Make the cgroup with this directory.
+    MakeCgroup(&'a str),
+    /// Leave these namespaces for new ones.
+    Unshare(CloneFlags),
+    /// Open a file, which stays open.
+    OpenFile,
+    /// Make a process, which ends at once.
+    Fork,
+    /// Make a process, which stays.
+    ForkAndStay,
+}
+
+/// What came of a step.
+pub(crate) type Outcome = std::result::Result<(), Errno>;
+
+/// A process that makes containers.
+pub(crate) struct Creator {
+    child: Child,
+    steps: ChildStdin,
+    outcomes: BufReader<ChildStdout>,
+}
+
+impl Creator {
+    /// Starts one.
+    pub(crate) fn start() -> Result<Self> {
+        let mut child = Command::new("/proc/self/exe")
+            .args(["creator", COMM])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("can't start a creator")?;
+        let steps = child.stdin.take().context("the creator has no stdin")?;
+        let outcomes = child.stdout.take().context("the creator has no stdout")?;
+        let mut creator = Self { child, steps, outcomes: BufReader::new(outcomes) };
+        // It says so once when it is prepared.
+        creator.finish()?.context("the creator could not prepare itself")?;
+        Ok(creator)
+    }
+
+    /// Has it take a step.
+    pub(crate) fn take(&mut self, step: &Step) -> Result<Outcome> {
+        self.begin(step)?;
+        self.finish()
+    }
+
+    /// Has it begin with a step, without waiting for the outcome.
+    pub(crate) fn begin(&mut self, step: &Step) -> Result<()> {
+        writeln!(self.steps, "{}", step.line()).context("can't speak to the creator")
+    }
+
+    /// Waits for the outcome of a step.
+    pub(crate) fn finish(&mut self) -> Result<Outcome> {
+        let mut line = String::new();
+        self.outcomes.read_line(&mut line).context("can't hear the creator")?;
+        let Ok(number) = line.trim().parse::<i32>() else {
+            bail!("the creator ended, {}; the console has its words", self.child.wait()?);
+        };
+        Ok(if number == 0 { Ok(()) } else { Err(Errno::from_raw(number)) })
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill().context("can't kill the creator")?;
+        self.child.wait().context("can't wait for the creator")?;
+        Ok(())
+    }
+}
+
+impl Step<'_> {
+    fn line(&self) -> String {
+        match self {
+            Self::Enter(files) => files.iter().fold("enter".to_owned(), |mut line, file| {
+                let _ = write!(line, " {file}");
+                line
+            }),
+            Self::MakeCgroup(directory) => format!("mkdir {directory}"),
+            Self::Unshare(flags) => format!("unshare {}", flags.bits()),
+            Self::OpenFile => "open".to_owned(),
+            Self::Fork => "fork".to_owned(),
+            Self::ForkAndStay => "fork-and-stay".to_owned(),
+        }
+    }
+}
+
+/// What the process does: one step a line, one errno a line back, 0 if all went well.
+pub(crate) fn run_child(comm: &str) -> Result<()> {
+    fs::write("/proc/self/comm", comm).context("can't take the name")?;
+    fs::write("/proc/self/oom_score_adj", "-1000").context("can't protect the creator")?;
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
+        .context("can't lock the creator's memory")?;
+    let mut outcome = 0;
+    let mut input = std::io::stdin().lock();
+    let mut line = String::with_capacity(4096);
+    loop {
+        println!("{outcome}");
+        std::io::stdout().flush().context("can't tell the outcome")?;
+        line.clear();
+        if input.read_line(&mut line).context("can't hear what to do")? == 0 {
+            return Ok(());
+        }
+        outcome = match take(line.trim())? {
+            Ok(()) => 0,
+            Err(error) => error as i32,
+        };
+    }
+}
+
+fn take(line: &str) -> Result<Outcome> {
+    let (step, what) = line.split_once(' ').unwrap_or((line, ""));
+    Ok(match step {
+        "enter" => what.split(' ').try_for_each(|file| errno(fs::write(file, "0"))),
+        "mkdir" => errno(fs::create_dir(what)),
+        "unshare" => {
+            let flags = what.parse().context("the flags are no number")?;
+            unshare(CloneFlags::from_bits_retain(flags))
+        }
+        "open" => errno(File::open("/dev/null").map(std::mem::forget)),
+        "fork" => make_process(false),
+        "fork-and-stay" => make_process(true),
+        _ => bail!("the creator knows no step {step}"),
+    })
+}
+
+fn errno(result: std::io::Result<()>) -> Outcome {
+    result.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+}
+
+fn make_process(stays: bool) -> Outcome {
+    // SAFETY: this process has one thread, so that the new one may do what it likes.
+    match unsafe { fork() }? {
+        ForkResult::Child if stays => loop {
+            pause();
+        },
+        ForkResult::Child => std::process::exit(0),
+        ForkResult::Parent { child } if !stays => waitpid(child, None).map(|_| ()),
+        ForkResult::Parent { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,36 @@
+//! Processes that hold memory, as somebody else's containers would.
+
+use std::fs;
+use std::num::NonZeroUsize;
+
+use anyhow::{Context, Result};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+
+use crate::{helper, node};
+
+const MIB: u64 = 1024 * 1024;
+
+/// Starts a process that holds so much memory and that the OOM killer takes before others.
+pub(crate) fn bystander(mib: u64) -> Result<()> {
+    helper::start(&["hog", &mib.to_string(), "500"])
+}
+
+/// Starts a process that holds nearly all memory. `score` is its oom_score_adj.
+pub(crate) fn leave(mib: u64, score: i32) -> Result<()> {
+    let available = node::meminfo_kib("MemAvailable")? / 1024;
+    let size = available.saturating_sub(mib);
+    helper::start(&["hog", &size.to_string(), &score.to_string()])
+}
+
+/// What the child does.
+pub(crate) fn run_child(mib: &str, score: &str) -> Result<()> {
+    fs::write("/proc/self/oom_score_adj", score).context("can't set oom_score_adj")?;
+    let bytes = mib.parse::<u64>().context("the size is no number")? * MIB;
+    let length = NonZeroUsize::new(bytes as usize).context("there is no memory to hold")?;
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE;
+    // SAFETY: a mapping at an address of the kernel's choice touches no memory of ours.
+    unsafe { mmap_anonymous(None, length, protection, flags) }
+        .with_context(|| format!("can't map {mib} MiB"))?;
+    helper::stay()
+}

@@ -1,0 +1,24 @@
+//! A pod is at its limit of processes when a container's start wants one more. The twin's pod has
+//! room.
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+
+use super::Node;
+use crate::attempt::{Attempt, Side};
+use crate::creator::Step;
+
+pub(super) fn run(node: &mut Node) -> Result<()> {
+    for (side, limit) in [(Side::Twin, "8"), (Side::Positive, "1")] {
+        let mut attempt = Attempt::prepare(node, side, "fork")?;
+        attempt.limit("pids", "pids.max", limit)?;
+        attempt.enter()?;
+        let outcome = attempt.take(node, &Step::Fork)?;
+        match side {
+            Side::Twin => outcome.context("with room a process must be made")?,
+            Side::Positive if outcome == Err(Errno::EAGAIN) => {}
+            Side::Positive => bail!("at the limit the kernel answers EAGAIN, not {outcome:?}"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! A pod that is full of processes is told as that, and never as a lack of memory.
+
+use crate::causes;
+use crate::observed::Observed;
+
+told_with_its_cause!(
+    "pids-limit", own, on_5_10 on "5.10", on_6_1 on "6.1", on_7_2 on "7.2"
+);
+
+fn own(run: &Observed) {
+    for creation in causes::positives(run, "fork") {
+        assert_eq!(creation["errno"], "EAGAIN", "{creation}");
+    }
+}
