@@ -52,7 +52,10 @@ fn as_nobody(args: &[&str]) -> Output {
     // A copy that any user may run: the build directory may be closed to others.
     let name = format!("fragwatch-{}-{}", args.join("-"), std::process::id());
     let copy = std::env::temp_dir().join(name);
-    fs::copy(env!("CARGO_BIN_EXE_fragwatch"), &copy).expect("the temporary directory takes it");
+    // By another process: a child that another test forks meanwhile would hold a copy of ours open
+    // for writing, and what is can't be run.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_fragwatch")).arg(&copy).status();
+    assert!(copied.expect("cp runs").success(), "the temporary directory takes it");
     let mut command = Command::new(&copy);
     command.args(args).env_remove("RUST_LOG").current_dir("/").stdin(Stdio::null());
     // SAFETY: geteuid takes nothing and can't fail.
