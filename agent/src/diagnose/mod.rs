@@ -167,4 +167,6 @@ pub fn diagnose(case: &Case, page_size: u64) -> Verdict {
 #[cfg(test)]
 mod log_tests;
 #[cfg(test)]
+mod step_tests;
+#[cfg(test)]
 mod tests;
