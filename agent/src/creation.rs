@@ -152,6 +152,8 @@ pub struct Creation {
     pub cgroup_setup: Option<CgroupSetup>,
     /// The fork that was refused.
     pub fork_refused: Option<ForkRefused>,
+    /// The one that this is a part of, if it is a further kill for the same process.
+    pub goes_on: Option<u64>,
     /// What else was seen of the same container's start.
     pub start: Option<Start>,
     /// Its beginning was seen, or it is of one moment.
@@ -186,6 +188,7 @@ impl Creation {
             namespaces_refused: Vec::new(),
             cgroup_setup: None,
             fork_refused: None,
+            goes_on: None,
             start: None,
             beginning_seen: false,
             events_lost: false,

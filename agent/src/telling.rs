@@ -125,7 +125,9 @@ impl Telling {
         let outcome = creation.outcome();
         let verdict = (outcome != Outcome::Ok)
             .then(|| diagnose(&Case::creation(creation, &self.blind_to), self.page_size));
-        self.summary.count(outcome, verdict.as_ref());
+        if creation.goes_on.is_none() {
+            self.summary.count(outcome, verdict.as_ref());
+        }
         if outcome == Outcome::Ok && !self.all {
             return Ok(());
         }

@@ -13,6 +13,9 @@ use crate::{
     site,
 };
 
+/// A process may have many killed, one after the other, before it gets its memory: what is further
+/// apart has another reason.
+const KILLS_APART_NS: u64 = 1_000_000_000;
 /// Victims of the OOM killer remembered at a time.
 const MAX_VICTIMS: usize = 64;
 /// Creations and outside threads followed at a time.
@@ -23,6 +26,15 @@ pub(super) const OUTSIDE_QUIET_NS: u64 = 500_000_000;
 /// Errors that no program ever sees: a signal came first, and the kernel makes the system call
 /// anew, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
 const RESTARTS: RangeInclusive<i32> = 512..=516;
+
+/// A kill for a container's start, outside its other steps.
+#[derive(Clone, Copy)]
+struct Kill {
+    pid: u32,
+    /// The creation that it is told as, or as a part of.
+    creation: u64,
+    time_ns: u64,
+}
 
 struct Open {
     creation: Creation,
@@ -43,6 +55,7 @@ pub struct Correlator {
     outside: HashMap<u32, Outside>,
     starts: Starts,
     victims: VecDeque<OomKill>,
+    last_kill: Option<Kill>,
     ended: u64,
     dropped: u64,
     blind_to_failures: bool,
@@ -300,7 +313,15 @@ impl Correlator {
             creation.keep(asked);
         }
         creation.oom_kills.push(kill);
-        ended.push(self.story(creation));
+        let pid = creation.task.pid;
+        let before = self.last_kill.filter(|last| {
+            last.pid == pid && time_ns.saturating_sub(last.time_ns) < KILLS_APART_NS
+        });
+        creation.goes_on = before.map(|last| last.creation);
+        let story = self.story(creation);
+        let creation = before.map_or(self.ended, |last| last.creation);
+        self.last_kill = Some(Kill { pid, creation, time_ns });
+        ended.push(story);
         ended
     }
 

@@ -136,6 +136,15 @@ fn a_kill_is_a_creations_if_it_takes_part_in_it() {
     let asked = creation(tell([by("runc:[2:INIT]", Event::OomKill(kill(1, "java", 1)))]));
     assert_eq!((asked.outcome(), asked.task.pid), (Outcome::Degraded, 753));
     assert_eq!(of(&asked).0, Cause::OomFragmentation);
+    let twice = tell([1, 2].map(|pid| by("runc:[2:INIT]", Event::OomKill(kill(pid, "java", 1)))));
+    let parts: Vec<Option<u64>> = twice
+        .iter()
+        .map(|story| match story {
+            Story::Creation(creation) => creation.goes_on,
+            Story::Incident(_) => panic!("an incident: {story:?}"),
+        })
+        .collect();
+    assert_eq!(parts, [None, Some(1)]);
     let neither = tell([by("java", Event::OomKill(kill(1, "java", 1)))]);
     assert!(matches!(neither.as_slice(), [Story::Incident(_)]), "{neither:?}");
 }

@@ -120,6 +120,7 @@ impl<W: Write> Report for Json<W> {
             "charges_failed": c.charges.iter().map(charge).collect::<Vec<_>>(),
             "pernet_init": pernet_init,
             "killed": c.killed,
+            "goes_on": c.goes_on,
             "namespaces_refused": c.namespaces_refused.iter().map(|k| k.name()).collect::<Vec<_>>(),
             "cgroup_refused": c.cgroup_setup.as_ref().and_then(cgroup_refused),
             "fork_refused": c.fork_refused.as_ref().map(fork_refused),

@@ -255,11 +255,17 @@ impl<W: Write> Report for Text<W> {
         let took = duration(c.ended_ns.saturating_sub(c.began_ns));
         let errno = c.errno.map(errno::name).unwrap_or_default();
         let (mark, what) = match c.outcome() {
-            Outcome::Ok => (paint(GREEN, "ok      "), format!("in {took}")),
-            Outcome::Stalled => (paint(YELLOW, "stalled "), format!("in {took}")),
-            Outcome::Degraded => (paint(YELLOW, "degraded"), format!("in {took}")),
-            Outcome::Failed if c.killed => (paint(RED, "FAILED  "), "was killed".to_owned()),
-            Outcome::Failed => (paint(RED, "FAILED  "), format!("with {errno} after {took}")),
+            Outcome::Degraded if c.step == Step::OomKill => {
+                (paint(YELLOW, "degraded"), String::new())
+            }
+            Outcome::Failed if c.step == Step::Fork => {
+                (paint(RED, "FAILED  "), format!(" with {errno}"))
+            }
+            Outcome::Ok => (paint(GREEN, "ok      "), format!(" in {took}")),
+            Outcome::Stalled => (paint(YELLOW, "stalled "), format!(" in {took}")),
+            Outcome::Degraded => (paint(YELLOW, "degraded"), format!(" in {took}")),
+            Outcome::Failed if c.killed => (paint(RED, "FAILED  "), " was killed".to_owned()),
+            Outcome::Failed => (paint(RED, "FAILED  "), format!(" with {errno} after {took}")),
         };
         let container = c.cgroup.as_ref().and_then(Container::from_path);
         let who = container.as_ref().map_or_else(String::new, |found| {
@@ -267,13 +273,19 @@ impl<W: Write> Report for Text<W> {
             format!("{runtime} {}: ", found.id.get(..12).unwrap_or(&found.id))
         });
         let mut lines = vec![format!(
-            "{} {mark} {who}{} by {} (pid {}) {what}",
+            "{} {mark} {who}{} by {} (pid {}){what}",
             self.clock(told.time),
             step(c),
             printable(&c.task.comm),
             c.task.pid
         )];
         let Some(verdict) = told.verdict else { return self.write(&lines) };
+        if c.goes_on.is_some() {
+            // All else was told with the first one.
+            lines.extend(c.oom_kills.iter().map(oom_kill));
+            lines.push(labelled("why", &format!("{} again", verdict.cause.name())));
+            return self.write(&lines);
+        }
         if let Some(found) = container {
             let pod = found.pod_uid.map(|uid| format!(", pod uid {uid}")).unwrap_or_default();
             lines.push(labelled("container", &format!("{}{pod}", found.id)));
@@ -310,7 +322,7 @@ impl<W: Write> Report for Text<W> {
         lines.extend(c.fork_refused.as_ref().map(fork_refused));
         lines.extend(c.start.as_ref().map(|start| parts(start, c.ended_ns)));
         verdict_lines(verdict, &mut lines);
-        if c.outcome() == Outcome::Failed {
+        if c.outcome() == Outcome::Failed || !c.oom_kills.is_empty() {
             remedy_lines(verdict, &mut lines);
         }
         self.write(&lines)
