@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 pub struct Line {
     /// Milliseconds since the guest booted.
     pub ms: u64,
-    /// Who speaks: node, runc, fragwatch-out, fragwatch-err, dmesg, `extfrag_index`, buddyinfo,
+    /// Who speaks: node, outcome, runc, fragwatch-out, fragwatch-err, dmesg, `extfrag_index`, buddyinfo,
     /// cgroups, measure, exit, error or end.
     pub stream: String,
     /// What is said.
