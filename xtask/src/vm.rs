@@ -157,6 +157,18 @@ impl std::fmt::Display for EarlyPanic {
     }
 }
 
+/// Somebody wants it to end; nothing else shall be begun.
+#[derive(Debug, Clone, Copy)]
+pub struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("interrupted: the virtual machine was killed")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// The command: fragwatch's stdout is ours, everything else goes to stderr.
 pub fn command(args: &Args) -> Result<ExitCode> {
     let mut request = Request::new(&args.kernel, &args.scenario);
@@ -283,7 +295,7 @@ fn follow(
             ),
         }
         if interrupted.load(Ordering::Relaxed) {
-            bail!("interrupted: the virtual machine was killed");
+            return Err(Interrupted.into());
         }
         if let Some(panic) = machine.panic().filter(|_| !ended) {
             let tail = machine.console_tail();

@@ -18,6 +18,10 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     node::load_module("fragwatch_pernet", c"order=0")?;
     let mut twin = Attempt::prepare(node, Side::Twin, "single")?;
     let mut positive = Attempt::prepare(node, Side::Positive, "single")?;
+    // Whom the OOM killer takes if the first one's memory comes too slowly: else it is fragwatch.
+    for _ in 0..4 {
+        hog::bystander(4)?;
+    }
     hog::leave(LEFT, 500)?;
     twin.enter()?;
     positive.enter()?;

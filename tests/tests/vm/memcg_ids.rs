@@ -12,7 +12,8 @@ mod slow {
     fn it_has_its_cause_and_its_twin_none() {
         causes::judge(&RUN, "memcg-ids");
         for refused in causes::positives(&RUN, "mkdir") {
-            assert_eq!(refused["errno"], "EBUSY", "{refused}");
+            assert_eq!(refused["step"], "cgroup", "{refused}");
+            assert_eq!(refused["cgroup_refused"]["errno"], "EBUSY", "{refused}");
         }
     }
 }

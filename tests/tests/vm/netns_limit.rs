@@ -12,7 +12,8 @@ fn own(run: &Observed) {
     for part in ["net", "pid"] {
         for creation in causes::positives(run, part) {
             assert_eq!(creation["errno"], "ENOSPC", "{creation}");
-            assert_eq!(creation["outcome"], "failed", "{creation}");
+            assert_eq!(creation["step"], "namespaces", "{creation}");
+            assert_eq!(creation["namespaces_refused"], serde_json::json!([part]), "{creation}");
         }
     }
 }

@@ -9,6 +9,11 @@ told_with_its_cause!(
 
 fn own(run: &Observed) {
     for creation in causes::positives(run, "fork") {
+        assert_eq!(creation["outcome"], "degraded", "it went on: {creation}");
+        assert_eq!(creation["step"], "oom-kill", "{creation}");
+        let asked = &creation["allocations"][0];
+        assert_eq!(asked["outcome"], "oom", "{creation}");
+        assert!(asked["zone"]["largest_order"].as_u64() < asked["order"].as_u64(), "{creation}");
         let kill = &creation["oom_kills"][0];
         assert!(kill["order"].as_i64() > Some(0), "{creation}");
         assert_eq!(kill["memcg"], serde_json::Value::Null, "{creation}");

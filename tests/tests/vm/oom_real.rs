@@ -9,6 +9,7 @@ told_with_its_cause!("oom-real", own, on_5_10 on "5.10", on_6_1 on "6.1", on_7_2
 fn own(run: &Observed) {
     for creation in causes::positives(run, "single") {
         assert_eq!(creation["errno"], serde_json::Value::Null, "{creation}");
+        assert_eq!(creation["outcome"], "degraded", "it went on: {creation}");
         assert_eq!(creation["oom_kills"][0]["order"], 0, "{creation}");
     }
 }

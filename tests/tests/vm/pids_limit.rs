@@ -10,5 +10,11 @@ told_with_its_cause!(
 fn own(run: &Observed) {
     for creation in causes::positives(run, "fork") {
         assert_eq!(creation["errno"], "EAGAIN", "{creation}");
+        assert_eq!(creation["step"], "fork", "{creation}");
+        let refused = &creation["fork_refused"];
+        assert_eq!(refused["limit"], 1, "{creation}");
+        let path = creation["cgroup"]["path"].as_str().expect("its cgroup is known");
+        let pod = refused["cgroup"].as_str().expect("the full cgroup is named");
+        assert!(path.strip_prefix(pod).is_some_and(|rest| rest.starts_with('/')), "{creation}");
     }
 }

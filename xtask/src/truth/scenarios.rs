@@ -11,7 +11,7 @@ use super::judge::{Boot, Given, Part};
 use crate::setup;
 use crate::setup::kernel::{self, Series};
 use crate::vm::scenario::{self, SCENARIOS, Scenario, Truth};
-use crate::vm::{self, Request};
+use crate::vm::{self, Interrupted, Request};
 
 /// At most one in so many may be undetermined, or not be told at all.
 const UNDETERMINED_ONE_IN: usize = 20;
@@ -86,6 +86,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
                             row.cells.entry(series.name).or_default().add(row.expected, &part);
                         }
                     }
+                    Err(error) if error.is::<Interrupted>() => return Err(error),
                     Err(error) => {
                         totals.boots_failed += 1;
                         deviations.push(format!("{place}: {error:#}"));
