@@ -13,6 +13,7 @@ pub mod explain;
 pub mod hook;
 pub mod incident;
 pub mod kernel;
+pub mod node;
 pub mod privileges;
 pub mod readiness;
 pub mod replay;

@@ -15,7 +15,9 @@ use tokio::{
 
 use crate::{
     cli::TraceArgs,
-    clock, kernel, privileges, readiness,
+    clock, kernel,
+    node::{Cache, NodeFacts, ReadingThread},
+    privileges, readiness,
     source::{
         capture::{self, Entry, Header, Recorder},
         live::{Live, Options},
@@ -68,6 +70,8 @@ struct Watch {
     live: Live,
     telling: Telling,
     capture: Option<Recorder>,
+    /// `None` if there can be no thread for it.
+    node: Option<Cache<ReadingThread>>,
     interrupt: Signal,
     terminate: Signal,
 }
@@ -91,8 +95,15 @@ impl Watch {
         if let Err(error) = privileges::give_back(|| live.loss().is_ok()) {
             log::warn!("could not give back capabilities that are not needed any more: {error}");
         }
+        let node = match ReadingThread::start() {
+            Ok(thread) => Some(Cache::new(thread)),
+            Err(error) => {
+                log::warn!("the node's facts are not told: no thread could be started: {error}");
+                None
+            }
+        };
         let telling = Telling::new(header, telling::to_stdout(args.format, page_size)).live();
-        Ok(Self { live, telling, capture, interrupt, terminate })
+        Ok(Self { live, telling, capture, node, interrupt, terminate })
     }
 
     async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
@@ -158,7 +169,21 @@ impl Watch {
             capture.write(&entry);
         }
         let stories = self.telling.apply(entry).context(REPORT)?;
+        if self.telling.wants_node(&stories)
+            && let Some(facts) = self.refresh_node()
+        {
+            let entry = Entry::Node(facts);
+            if let Some(capture) = &mut self.capture {
+                capture.write(&entry);
+            }
+            self.telling.apply(entry).context(REPORT)?;
+        }
         self.telling.tell(stories).context(REPORT)
+    }
+
+    /// The node's facts, if it is time to read them.
+    fn refresh_node(&mut self) -> Option<NodeFacts> {
+        self.node.as_mut()?.refresh(clock::monotonic_ns())
     }
 
     /// Whether the time of day was set meanwhile, or the machine slept.

@@ -3,7 +3,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{Loss, Ready, Report, Summary, Told};
+use super::{Loss, Ready, Report, Summary, Told, node};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
     container::Container,
@@ -115,6 +115,7 @@ impl<W: Write> Report for Json<W> {
             })),
             "charges_failed": c.charges.iter().map(charge).collect::<Vec<_>>(),
             "pernet_init": pernet_init,
+            "node": told.node.map(|reading| node::json(reading, self.page_size)),
             "verdict": told.verdict.map(verdict),
         }))
     }
@@ -137,6 +138,7 @@ impl<W: Write> Report for Json<W> {
             "comm": i.task.comm,
             "cgroup": cgroup(&i.task, i.cgroup.as_ref()),
             "allocations": self.allocations(std::slice::from_ref(&i.allocation)),
+            "node": told.node.map(|reading| node::json(reading, self.page_size)),
             "verdict": told.verdict.map(verdict),
         }))
     }

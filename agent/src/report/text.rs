@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Loss, Ready, Report, Summary, Told};
+use super::{Loss, Ready, Report, Summary, Told, node};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
     container::Container,
@@ -259,6 +259,9 @@ impl<W: Write> Report for Text<W> {
         }
         lines.extend(c.charges.iter().map(charge));
         lines.extend(c.oom_kills.iter().map(oom_kill));
+        if let Some(reading) = told.node {
+            lines.extend(node::text(reading, self.page_size));
+        }
         verdict_lines(verdict, &mut lines);
         if c.outcome() == Outcome::Failed {
             remedy_lines(verdict, &mut lines);
@@ -276,6 +279,9 @@ impl<W: Write> Report for Text<W> {
             i.task.pid
         )];
         allocation_lines(&i.allocation, self.page_size, &mut lines);
+        if let Some(reading) = told.node {
+            lines.extend(node::text(reading, self.page_size));
+        }
         if let Some(v) = told.verdict {
             let text = format!("{} (confidence {})", v.cause.name(), v.confidence.name());
             lines.push(labelled("why", &text));
