@@ -1,6 +1,7 @@
 //! What happens on the node: one file per scenario.
 
 mod burst;
+mod check;
 mod doctor;
 mod endings;
 mod fallback;
@@ -39,7 +40,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 8] = [
+const SCENARIOS: [(&str, Scenario); 9] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -48,6 +49,7 @@ const SCENARIOS: [(&str, Scenario); 8] = [
     ("flood", flood::run),
     ("doctor", doctor::run),
     ("memcg-limit", memcg_limit::run),
+    ("check", check::run),
 ];
 
 /// Runs the scenario of that name.

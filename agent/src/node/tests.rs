@@ -35,7 +35,7 @@ pub(crate) fn facts(time_ns: u64) -> NodeFacts {
             min: 700,
             low: 875,
             high: 1050,
-            protection: vec![0, 0, 0, 0],
+            lowmem_reserve: Some(0),
             blocks: vec![69_949, 411, 21, 15, 2, 1, 0, 0, 0, 0, 0],
         }],
         memory_cgroups: Some(MemoryCgroups { count: 1204, dying: Some(87), at_most: false }),

@@ -12,7 +12,7 @@ use super::{NodeFacts, cache::Reads};
 use crate::privileges;
 
 /// How long a report waits.
-const PATIENCE: Duration = Duration::from_millis(25);
+const PATIENCE: Duration = Duration::from_millis(30);
 
 /// Bytes of its stack, which count as locked memory once they are used.
 const STACK: usize = 256 << 10;
@@ -32,6 +32,8 @@ impl ReadingThread {
             if let Err(error) = privileges::give_back_all() {
                 log::warn!("the thread that reads the node's facts kept capabilities: {error}");
             }
+            // Once now, for nobody: what it takes is there then when memory is short.
+            NodeFacts::read(Path::new("/"));
             while let Ok(()) = wanted.recv() {
                 if answer.send(NodeFacts::read(Path::new("/"))).is_err() {
                     return;

@@ -2,10 +2,13 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::text;
+use crate::kernel::zone::Zone;
 
 /// A zone that has memory. Counts are pages of the kernel's page size.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeZone {
     /// NUMA node.
@@ -24,9 +27,9 @@ pub struct NodeZone {
     pub low: u64,
     /// `high` watermark.
     pub high: u64,
-    /// What is kept in it for allocations that can use no higher zone than this one, per zone, from
-    /// the lowest.
-    pub protection: Vec<u64>,
+    /// What it keeps from `GFP_KERNEL`, which may also use higher zones, up to Normal; `None` if
+    /// `GFP_KERNEL` can't use this zone.
+    pub lowmem_reserve: Option<u64>,
     /// Free blocks per order, from order 0; empty if they could not be read.
     pub blocks: Vec<u64>,
 }
@@ -41,15 +44,22 @@ pub(super) fn read(root: &Path) -> Vec<NodeZone> {
     zones
 }
 
+/// The highest zone that `GFP_KERNEL` may use.
+const KERNELS_ZONE: &str = "Normal";
+
 /// One pass over it: on a machine with many CPUs nearly all of it is about their page lists.
 fn parse_zoneinfo(text: &str) -> Vec<NodeZone> {
     let mut zones: Vec<NodeZone> = Vec::new();
+    let mut protections: Vec<Vec<u64>> = Vec::new();
     for line in text.lines() {
         if let Some((node, name)) = heading(line) {
             zones.push(NodeZone { node, name: name.to_owned(), ..NodeZone::default() });
+            protections.push(Vec::new());
             continue;
         }
-        let Some(zone) = zones.last_mut() else { continue };
+        let (Some(zone), Some(protection)) = (zones.last_mut(), protections.last_mut()) else {
+            continue;
+        };
         let mut words = line.split_ascii_whitespace();
         let field = match words.next() {
             Some("pages") if words.next() == Some("free") => &mut zone.free,
@@ -59,9 +69,8 @@ fn parse_zoneinfo(text: &str) -> Vec<NodeZone> {
             Some("managed") => &mut zone.managed,
             Some("nr_free_cma") => &mut zone.free_cma,
             Some("protection:") => {
-                let numbers =
-                    words.filter_map(|word| word.trim_matches(['(', ',', ')']).parse().ok());
-                zone.protection = numbers.collect();
+                let numbers = words.map(|word| word.trim_matches(['(', ',', ')']).parse());
+                *protection = numbers.map_while(Result::ok).collect();
                 continue;
             }
             _ => continue,
@@ -70,8 +79,24 @@ fn parse_zoneinfo(text: &str) -> Vec<NodeZone> {
             *field = number;
         }
     }
+    for at in 0..zones.len() {
+        zones[at].lowmem_reserve = lowmem_reserve(&zones, at, &protections[at]);
+    }
     zones.retain(|zone| zone.managed != 0);
     zones
+}
+
+/// What the zone at `at` keeps from `GFP_KERNEL`: its protection has a number for each zone of the
+/// node that an allocation may use at most, in their order, in which all of them are printed
+/// whether they have memory or not (mm/page_alloc.c `setup_per_zone_lowmem_reserve`).
+fn lowmem_reserve(zones: &[NodeZone], at: usize, protection: &[u64]) -> Option<u64> {
+    let first = zones.iter().position(|zone| zone.node == zones[at].node)?;
+    let of_node = zones[first..].iter().take_while(|zone| zone.node == zones[at].node);
+    let highest = of_node.clone().position(|zone| zone.name == KERNELS_ZONE)?;
+    if at - first > highest {
+        return None;
+    }
+    protection.get(highest).copied()
 }
 
 /// Adds what lines like `Node 0, zone   Normal   12   3 …` say.
@@ -91,4 +116,28 @@ fn add_blocks(zones: &mut [NodeZone], buddyinfo: &str) {
 fn heading(line: &str) -> Option<(u32, &str)> {
     let (node, rest) = line.strip_prefix("Node ")?.split_once(", zone ")?;
     Some((node.parse().ok()?, rest.trim()))
+}
+
+impl NodeZone {
+    /// The zone as the page allocator looks at it for `GFP_KERNEL`; `None` if that can't use it.
+    /// What is not told to everybody: how much is held back for high-order atomic allocations, and
+    /// which blocks lie on lists of CMA or are isolated.
+    pub fn for_kernel(&self, per_order_marks: bool) -> Option<Zone> {
+        let has = |at: usize| u32::from(self.blocks.get(at).is_some_and(|count| *count != 0)) << at;
+        Some(Zone {
+            node: Some(self.node),
+            name: self.name.clone(),
+            free: self.free,
+            free_cma: self.free_cma,
+            managed: self.managed,
+            min_watermark: self.min,
+            high_watermark: Some(self.high),
+            lowmem_reserve: self.lowmem_reserve?,
+            reserved_highatomic: 0,
+            blocks: self.blocks.clone(),
+            usable_orders: (0..32).fold(0, |orders, at| orders | has(at)),
+            per_order_marks,
+            incomplete: false,
+        })
+    }
 }

@@ -9,6 +9,7 @@ use std::io;
 pub use json::Json;
 pub(crate) use json::escape;
 pub use text::Text;
+pub(crate) use text::{GREEN, RED, YELLOW, labelled, paint};
 
 use crate::{
     creation::{Creation, Incident, Outcome},

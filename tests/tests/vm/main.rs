@@ -2,6 +2,7 @@
 //! the kernel and runc of the same machine said.
 
 mod burst;
+mod check;
 mod doctor;
 mod endings;
 mod explained;

@@ -13,7 +13,7 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 8] = [
+pub const SCENARIOS: [Scenario; 9] = [
     Scenario { name: "healthy", memory_mib: 768 },
     Scenario { name: "order6", memory_mib: 768 },
     Scenario { name: "fallback", memory_mib: 768 },
@@ -22,6 +22,7 @@ pub const SCENARIOS: [Scenario; 8] = [
     Scenario { name: "flood", memory_mib: 768 },
     Scenario { name: "doctor", memory_mib: 768 },
     Scenario { name: "memcg-limit", memory_mib: 768 },
+    Scenario { name: "check", memory_mib: 768 },
 ];
 
 /// The scenario of that name.
