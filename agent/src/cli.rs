@@ -33,6 +33,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Tell again what a capture holds, as trace told it; needs no rights
     Replay(ReplayArgs),
+    /// Tell whether the next container could start now; for monitoring; needs no rights
+    Check(CheckArgs),
 }
 
 /// How `trace` reports.
@@ -132,6 +134,27 @@ Exit codes:
   0  the whole capture was told
   1  the capture is cut or damaged (what could be read was told), or the report could not be written
   2  wrong arguments, or a file that can't be read, is no capture, or is a later version's";
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_EXIT_CODES)]
+pub struct CheckArgs {
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// An order that containers need here, such as 6; may be given more than once. Without it: what
+    /// `fragwatch trace` saw creations on this node ask for, and what the kernel itself needs
+    #[arg(long = "order", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20))]
+    pub orders: Vec<u32>,
+}
+
+/// Shown under the help of `check`.
+const CHECK_EXIT_CODES: &str = "\
+Exit codes:
+  0  OK: every order can be had, and memory cgroup ids are left
+  1  WARNING: it is tight
+  2  CRITICAL: an allocation of one of these orders, or a new memory cgroup, would fail as things are
+  3  UNKNOWN: it could not be found out; wrong arguments; or the report could not be written";
 
 /// A kernel's release of the command line.
 fn release(text: &str) -> Result<String, String> {

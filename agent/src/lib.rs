@@ -2,6 +2,7 @@
 //!
 //! Data goes one way: [`source`] → [`evidence`] → [`creation`] → [`diagnose`] → [`report`].
 pub mod allocation;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod container;
@@ -13,6 +14,8 @@ pub mod explain;
 pub mod hook;
 pub mod incident;
 pub mod kernel;
+pub mod node;
+pub mod orders;
 pub mod privileges;
 pub mod readiness;
 pub mod replay;

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use fragwatch::{
+    check,
     cli::{Cli, Command},
     doctor, explain, replay,
     trace::{self, TraceError},
@@ -24,7 +25,15 @@ fn init_log() {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     init_log();
-    match Cli::parse().command {
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        // Whoever monitors takes the usual code for "critical".
+        if error.use_stderr() && std::env::args_os().nth(1).is_some_and(|arg| arg == "check") {
+            let _ = error.print();
+            std::process::exit(check::UNKNOWN.into());
+        }
+        error.exit()
+    });
+    match cli.command {
         Command::Trace(args) => exit_code(trace::run(&args).await),
         Command::Doctor(args) => match doctor::run(&args) {
             Ok(standing) => ExitCode::from(standing.exit_code()),
@@ -41,6 +50,13 @@ async fn main() -> ExitCode {
                 ExitCode::from(EARLY)
             }
         },
+        Command::Check(args) => ExitCode::from(match check::run(&args) {
+            Ok(standing) => standing.exit_code(),
+            Err(error) => {
+                anstream::eprintln!("fragwatch: {error}");
+                check::UNKNOWN
+            }
+        }),
         Command::Replay(args) => match replay::run(&args) {
             Ok(replay::Ended::Whole) => ExitCode::SUCCESS,
             Ok(replay::Ended::Partly) => ExitCode::from(EARLY),

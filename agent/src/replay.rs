@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
+    mem,
 };
 
 use crate::{
@@ -76,40 +77,46 @@ struct Damage {
 /// Tells all that can be read.
 fn tell(mut reader: Reader, telling: &mut Telling) -> io::Result<Damage> {
     let mut damage = Damage::default();
+    let mut stories = Vec::new();
+    let mut ended = false;
     telling.ready()?;
     loop {
         let entry = match reader.next_entry() {
+            Ok(Next::Entry(entry)) if ended && !matches!(*entry, Entry::Node(_)) => break,
             Ok(Next::Entry(entry)) => *entry,
+            _ if ended => break,
             Ok(Next::Damaged(line, why)) => {
                 damage.lines += 1;
                 damage.first.get_or_insert((line, why));
                 telling.lose();
                 continue;
             }
-            Ok(Next::Cut) => {
-                damage.no_end = Some("its last line is cut off".to_owned());
-                Entry::End { outside: None }
-            }
-            Ok(Next::End) => {
-                damage.no_end = Some("the trace that wrote it was killed, or it is cut".to_owned());
-                Entry::End { outside: None }
-            }
-            Err(error) => {
-                damage.no_end = Some(format!("it could not be read on: {error}"));
-                Entry::End { outside: None }
-            }
+            Ok(Next::Cut) => damage.early("its last line is cut off".to_owned()),
+            Ok(Next::End) => damage.early("who wrote it was killed, or it is cut".to_owned()),
+            Err(error) => damage.early(format!("it could not be read on: {error}")),
         };
-        let ended = matches!(entry, Entry::End { .. });
-        let stories = telling.apply(entry)?;
-        telling.tell(stories)?;
-        if ended {
-            telling.summary()?;
-            return Ok(damage);
+        // What was read of the node stands after what ended then.
+        if !matches!(entry, Entry::Node(_)) {
+            telling.tell(mem::take(&mut stories))?;
+        }
+        ended |= matches!(entry, Entry::End { .. });
+        stories.extend(telling.apply(entry)?);
+        if damage.no_end.is_some() {
+            break;
         }
     }
+    telling.tell(stories)?;
+    telling.summary()?;
+    Ok(damage)
 }
 
 impl Damage {
+    /// The end that is missing.
+    fn early(&mut self, why: String) -> Entry {
+        self.no_end = Some(why);
+        Entry::End { outside: None }
+    }
+
     /// Says it on standard error.
     fn say(self, name: &str) -> Ended {
         if let Some((line, why)) = &self.first {

@@ -8,6 +8,7 @@ use crate::{
     clock,
     creation::{Correlator, Creation, Incident, Outcome, Story},
     diagnose::{Case, diagnose},
+    node::{NodeFacts, Reading},
     report::{Json, Loss, Ready, Report, Summary, Text, Told},
     source::capture::{Entry, Header},
 };
@@ -29,6 +30,8 @@ pub struct Telling {
     all: bool,
     page_size: u64,
     ahead_ns: i64,
+    /// What was read of the node last.
+    node: Option<NodeFacts>,
     /// It is told as it happens, so that being late means something.
     live: bool,
 }
@@ -46,6 +49,7 @@ impl Telling {
             all: header.all,
             page_size: header.page_size,
             ahead_ns: header.ahead_ns,
+            node: None,
             live: false,
         }
     }
@@ -66,6 +70,7 @@ impl Telling {
         match entry {
             Entry::Evidence(evidence) => return Ok(self.correlator.push(evidence)),
             Entry::Clock { ahead_ns } => self.ahead_ns = ahead_ns,
+            Entry::Node(facts) => self.node = Some(facts),
             Entry::Tick { time_ns } => {
                 self.incidents_left = MAX_INCIDENTS;
                 return Ok(self.correlator.flush_outside(Some(time_ns)));
@@ -101,6 +106,14 @@ impl Telling {
         self.report.summary(&self.summary)
     }
 
+    /// Whether the node's facts are wanted beside one of these.
+    pub fn wants_node(&self, stories: &[Story]) -> bool {
+        stories.iter().any(|story| match story {
+            Story::Creation(creation) => creation.outcome() != Outcome::Ok,
+            Story::Incident(_) => self.incidents_left != 0,
+        })
+    }
+
     /// What was lost, as it was told last.
     pub fn loss(&self) -> Loss {
         self.summary.loss
@@ -123,8 +136,11 @@ impl Telling {
 
     fn tell_creation(&mut self, creation: &Creation) -> io::Result<()> {
         let outcome = creation.outcome();
-        let verdict = (outcome != Outcome::Ok)
-            .then(|| diagnose(&Case::creation(creation, &self.blind_to), self.page_size));
+        let trouble = outcome != Outcome::Ok;
+        let node = self.node.as_ref().filter(|_| trouble);
+        let node = node.and_then(|facts| Reading::of(facts, creation.ended_ns));
+        let case = || Case::creation(creation, &self.blind_to).with_node(node);
+        let verdict = trouble.then(|| diagnose(&case(), self.page_size));
         if creation.goes_on.is_none() {
             self.summary.count(outcome, verdict.as_ref());
         }
@@ -132,7 +148,7 @@ impl Telling {
             return Ok(());
         }
         let time = clock::time_of_day(creation.ended_ns, self.ahead_ns);
-        self.report.creation(Told { time, what: creation, verdict: verdict.as_ref() })?;
+        self.report.creation(Told { time, what: creation, verdict: verdict.as_ref(), node })?;
         if self.live {
             let late_us = clock::monotonic_ns().saturating_sub(creation.ended_ns) / 1000;
             self.summary.slowest_report_us = self.summary.slowest_report_us.max(Some(late_us));
@@ -147,9 +163,11 @@ impl Telling {
         }
         self.incidents_left -= 1;
         self.summary.incidents += 1;
-        let verdict = diagnose(&Case::incident(incident, &self.blind_to), self.page_size);
+        let node = self.node.as_ref().and_then(|facts| Reading::of(facts, incident.time_ns));
+        let case = Case::incident(incident, &self.blind_to).with_node(node);
+        let verdict = diagnose(&case, self.page_size);
         let time = clock::time_of_day(incident.time_ns, self.ahead_ns);
-        self.report.incident(Told { time, what: incident, verdict: Some(&verdict) })
+        self.report.incident(Told { time, what: incident, verdict: Some(&verdict), node })
     }
 }
 

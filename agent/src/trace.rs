@@ -2,11 +2,11 @@
 use std::{
     io::{self, IsTerminal as _},
     os::fd::{AsFd as _, OwnedFd},
+    path::Path,
     time::Duration,
 };
 
 use anyhow::Context as _;
-use nix::unistd::{SysconfVar, sysconf};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     signal::unix::{Signal, SignalKind, signal},
@@ -15,7 +15,10 @@ use tokio::{
 
 use crate::{
     cli::TraceArgs,
-    clock, kernel, privileges, readiness,
+    clock, kernel,
+    node::{Cache, NodeFacts, ReadingThread},
+    orders::Keeper,
+    privileges, readiness,
     source::{
         capture::{self, Entry, Header, Recorder},
         live::{Live, Options},
@@ -49,6 +52,7 @@ pub enum TraceError {
 pub async fn run(args: &TraceArgs) -> Result<(), TraceError> {
     let mut watch = Watch::start(args).map_err(TraceError::Start)?;
     let ended = watch.run(args.duration).await;
+    watch.keep_orders(None);
     let ended = match ended {
         // Nobody reads any more: that is an end like another.
         Err(error) if is_closed_pipe(&error) => watch.end_capture(),
@@ -68,6 +72,10 @@ struct Watch {
     live: Live,
     telling: Telling,
     capture: Option<Recorder>,
+    /// `None` if there can be no thread for it.
+    node: Option<Cache<ReadingThread>>,
+    /// What creations were seen to need; `None` where it can't be kept.
+    orders: Option<Keeper>,
     interrupt: Signal,
     terminate: Signal,
 }
@@ -81,18 +89,32 @@ impl Watch {
         let terminate = signal(SignalKind::terminate()).context("could not wait for SIGTERM")?;
         watchdog::start().context("could not watch over the end")?;
         let kernel = kernel::release()?;
-        let page_size = page_size()?;
+        let page_size = kernel::page_size()?;
         let live = Live::start(Options { all: args.all, preference: args.attach })?;
         let header = header(&live, kernel, page_size, args.all);
         // With all rights that were given, before most are given back.
         let capture = args.record.as_deref().map(|path| Recorder::create(path, &header));
         let capture = capture.transpose()?;
+        let orders = match Keeper::open(Path::new("/")) {
+            Ok(orders) => Some(orders),
+            Err(error) => {
+                log::debug!("the orders that creations need are not kept: {error}");
+                None
+            }
+        };
         survive::prepare();
         if let Err(error) = privileges::give_back(|| live.loss().is_ok()) {
             log::warn!("could not give back capabilities that are not needed any more: {error}");
         }
+        let node = match ReadingThread::start() {
+            Ok(thread) => Some(Cache::new(thread)),
+            Err(error) => {
+                log::warn!("the node's facts are not told: no thread could be started: {error}");
+                None
+            }
+        };
         let telling = Telling::new(header, telling::to_stdout(args.format, page_size)).live();
-        Ok(Self { live, telling, capture, interrupt, terminate })
+        Ok(Self { live, telling, capture, node, orders, interrupt, terminate })
     }
 
     async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
@@ -134,6 +156,7 @@ impl Watch {
             self.enter(Entry::Tick { time_ns: clock::monotonic_ns() })?;
         }
         self.flush_capture();
+        self.keep_orders(Some(clock::monotonic_ns()));
         Ok(())
     }
 
@@ -154,11 +177,28 @@ impl Watch {
 
     /// Keeps an entry and tells what it ends.
     fn enter(&mut self, entry: Entry) -> anyhow::Result<()> {
+        if let (Some(orders), Entry::Evidence(evidence)) = (&mut self.orders, &entry) {
+            orders.push(evidence);
+        }
         if let Some(capture) = &mut self.capture {
             capture.write(&entry);
         }
         let stories = self.telling.apply(entry).context(REPORT)?;
+        if self.telling.wants_node(&stories)
+            && let Some(facts) = self.refresh_node()
+        {
+            let entry = Entry::Node(facts);
+            if let Some(capture) = &mut self.capture {
+                capture.write(&entry);
+            }
+            self.telling.apply(entry).context(REPORT)?;
+        }
         self.telling.tell(stories).context(REPORT)
+    }
+
+    /// The node's facts, if it is time to read them.
+    fn refresh_node(&mut self) -> Option<NodeFacts> {
+        self.node.as_mut()?.refresh(clock::monotonic_ns())
     }
 
     /// Whether the time of day was set meanwhile, or the machine slept.
@@ -179,6 +219,13 @@ impl Watch {
             self.enter(Entry::Loss(loss))?;
         }
         Ok(())
+    }
+
+    /// At the end, `now_ns` is `None`.
+    fn keep_orders(&mut self, now_ns: Option<u64>) {
+        if let Some(orders) = &mut self.orders {
+            orders.tick(now_ns);
+        }
     }
 
     fn flush_capture(&mut self) {
@@ -231,12 +278,6 @@ fn blind_to(live: &Live) -> Vec<String> {
 
 const REPORT: &str = "could not write the report to standard output";
 const COUNTERS: &str = "could not read the kernel side's counters";
-
-fn page_size() -> anyhow::Result<u64> {
-    let size = sysconf(SysconfVar::PAGE_SIZE).context("could not ask for the page size")?;
-    let size = size.context("this system does not say its page size")?;
-    u64::try_from(size).context("the page size is negative")
-}
 
 async fn at(end: Option<Instant>) {
     match end {

@@ -16,6 +16,19 @@ pub fn bytes(bytes: u64) -> String {
     format!("{} {}", rounded.strip_suffix(".0").unwrap_or(&rounded), UNITS[unit])
 }
 
+/// A count with its thousands apart: `65,535`.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at != 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// Nanoseconds in the unit that suits them: `840 µs`, `38.2 ms`, `1.4 s`.
 pub fn duration(ns: u64) -> String {
     match ns {
@@ -55,6 +68,10 @@ mod tests {
         assert_eq!(bytes(4096), "4 KiB");
         assert_eq!(bytes(262_144), "256 KiB");
         assert_eq!(bytes(293_888_000), "280.3 MiB");
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(65_535), "65,535");
+        assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(duration(840_000), "840 µs");
         assert_eq!(duration(38_211_000), "38.2 ms");
         assert_eq!(duration(1_400_000_000), "1.4 s");

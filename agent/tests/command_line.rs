@@ -2,7 +2,7 @@
 //! be traced.
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io::{ErrorKind, Write as _},
     os::unix::process::CommandExt as _,
     process::{Command, Output, Stdio},
 };
@@ -62,7 +62,11 @@ fn as_nobody(args: &[&str]) -> Output {
     if unsafe { libc::geteuid() } == 0 {
         command.uid(65_534).gid(65_534);
     }
-    let output = command.output();
+    let mut output = command.output();
+    // Another test's child may hold the copy open for writing until it has become its program.
+    while output.as_ref().is_err_and(|error| error.kind() == ErrorKind::ExecutableFileBusy) {
+        output = command.output();
+    }
     fs::remove_file(&copy).expect("it was just made");
     output.expect("the copy runs")
 }
@@ -162,4 +166,28 @@ fn a_replay_into_a_full_disk_says_so() {
     fs::remove_file(&path).expect("it was just made");
     let output = output.expect("the binary was built");
     check(&output, 1, "could not write the report to standard output");
+}
+
+#[test]
+fn check_answers_anybody_with_a_code_that_monitoring_knows() {
+    let output = as_nobody(&["check", "--format", "json"]);
+    let answer: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("one object, whatever there is");
+    assert_eq!(answer["type"], "check");
+    assert_eq!(answer["exit_code"], output.status.code().expect("it ended by itself"));
+    let words = ["OK - ", "WARNING - ", "CRITICAL - ", "UNKNOWN - "];
+    let text = run(&["check", "--order", "0"]);
+    let said = String::from_utf8_lossy(&text.stdout);
+    assert!(words.iter().any(|word| said.starts_with(word)), "{said}");
+}
+
+#[test]
+fn check_never_says_critical_of_a_wrong_argument() {
+    check(&run(&["check", "--order", "x"]), 3, "--order");
+    check(&run(&["check", "--order", "21"]), 3, "--order");
+    check(&run(&["check", "--no-such-thing"]), 3, "--no-such-thing");
+    assert_eq!(run(&["check", "--help"]).status.code(), Some(0));
+    let full = File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
+    let output = fragwatch(&["check"]).stdout(full).output().expect("the binary was built");
+    check(&output, 3, "could not write the report to standard output");
 }

@@ -1,6 +1,7 @@
 //! What happens on the node: one file per scenario.
 
 mod burst;
+mod check;
 mod doctor;
 mod endings;
 mod exhausted;
@@ -57,7 +58,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 16] = [
+const SCENARIOS: [(&str, Scenario); 17] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -74,6 +75,7 @@ const SCENARIOS: [(&str, Scenario); 16] = [
     ("netns-limit", netns_limit::run),
     ("pids-limit", pids_limit::run),
     ("killed", killed::run),
+    ("check", check::run),
 ];
 
 /// Runs the scenario of that name.

@@ -4,6 +4,8 @@ use crate::{
     creation::{Creation, Incident, PernetInit},
     evidence::{CgroupSetup, ChargeFailed, ForkRefused, NamespaceKind, OomKill, OomScope},
     incident::{Buddyinfo, ContainerFailure, LogIncident, OomCall},
+    node::Reading,
+    units,
 };
 
 /// What a diagnosis is made from.
@@ -37,6 +39,9 @@ pub struct Case<'a> {
     pub blind_to: &'a [String],
     /// What only a log has, if it came from one.
     pub log: Option<&'a LogIncident>,
+    /// The node's facts, read at another time: they prove nothing, so that no cause may rest on
+    /// them.
+    pub node: Option<Reading<'a>>,
 }
 
 /// A call of the OOM killer, as far as it was seen.
@@ -68,7 +73,14 @@ impl<'a> Case<'a> {
             events_lost: creation.events_lost,
             blind_to,
             log: None,
+            node: None,
         }
+    }
+
+    /// With the node's facts beside it.
+    #[must_use]
+    pub fn with_node(self, node: Option<Reading<'a>>) -> Self {
+        Self { node, ..self }
     }
 
     /// Trouble outside any creation, on a kernel where `blind_to` can't be seen.
@@ -151,6 +163,23 @@ impl<'a> Case<'a> {
     /// What programs said of the container.
     pub(super) fn containers(&self) -> &'a [ContainerFailure] {
         self.log.map(|log| log.containers.as_slice()).unwrap_or_default()
+    }
+
+    /// How many memory cgroups there were at another time, and when that was.
+    pub(super) fn memory_cgroups_beside(&self) -> Option<String> {
+        let reading = self.node?;
+        Some(format!("{}, {}", reading.facts.memory_cgroups?.describe(), reading.when()))
+    }
+
+    /// What the node's slab held at another time, and when that was.
+    pub(super) fn slab_beside(&self) -> Option<String> {
+        let reading = self.node?;
+        let unreclaimable = reading.facts.memory?.slab_unreclaimable_kib?;
+        let bytes = units::bytes(unreclaimable.saturating_mul(1024));
+        let caches = reading.facts.slab_caches;
+        let caches = caches.map(|n| format!(" in {} caches", units::grouped(n)));
+        let caches = caches.unwrap_or_default();
+        Some(format!("{bytes} of slab that can't be reclaimed{caches}, {}", reading.when()))
     }
 
     /// What is missing from the story as a whole.

@@ -44,6 +44,9 @@ pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
         "which kernel objects hold it: /sys/fs/cgroup/memory/<path>/memory.kmem.slabinfo tells"
             .to_owned(),
     );
+    if let Some(slab) = case.slab_beside() {
+        not_seen.push(format!("what the node's slab held at that moment; {slab}"));
+    }
     Some(Verdict {
         cause: Cause::KmemLeak,
         confidence: Confidence::Medium,

@@ -106,7 +106,15 @@ fn told(case: &Case) -> Option<Verdict> {
     });
     because.push("no allocation was logged to have failed".to_owned());
     let mut not_seen = case.gaps();
-    not_seen.push("how many memory cgroups there were: `grep memory /proc/cgroups` near 65,535 would confirm it, few would refute it".to_owned());
+    let count = "how many memory cgroups there were";
+    not_seen.push(match case.memory_cgroups_beside() {
+        Some(later) => format!(
+            "{count} at that moment; {later}: near 65,535 speaks for it, few speaks against it"
+        ),
+        None => format!(
+            "{count}: `grep memory /proc/cgroups` near 65,535 would confirm it, few would refute it"
+        ),
+    });
     let low = expected.is_none() && number == libc::EBUSY;
     let confidence = if low { Confidence::Low } else { Confidence::Medium };
     Some(verdict(confidence, because, not_seen))

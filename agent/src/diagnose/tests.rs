@@ -281,3 +281,31 @@ fn enospc_of_no_subsystem_is_a_limit_on_namespaces() {
     creation.errno = Some(libc::ENOSPC);
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
 }
+
+#[test]
+fn the_nodes_facts_change_no_verdict() {
+    let mut creation = stories::failed_creation();
+    let mut undetermined = creation.clone();
+    undetermined.allocations.clear();
+    creation.pernet_init = None;
+    for creation in [&creation, &undetermined, &stories::degraded_creation()] {
+        let without = diagnose(&Case::creation(creation, &[]), 4096);
+        for facts in [crate::node::NodeFacts::default(), crate::node::tests::facts(0)] {
+            let reading = crate::node::Reading { facts: &facts, of_ns: creation.ended_ns };
+            let case = Case::creation(creation, &[]).with_node(Some(reading));
+            assert_eq!(diagnose(&case, 4096), without);
+        }
+    }
+}
+
+#[test]
+fn facts_beside_a_case_are_told_with_their_time() {
+    let facts = crate::node::tests::facts(12_000_000);
+    let reading = crate::node::Reading { facts: &facts, of_ns: 0 };
+    let case = Case::default().with_node(Some(reading));
+    let cgroups = "1,204 of 65,535 memory cgroups (87 dying), 12.0 ms later";
+    assert_eq!(case.memory_cgroups_beside().as_deref(), Some(cgroups));
+    let slab = "21 MiB of slab that can't be reclaimed in 235 caches, 12.0 ms later";
+    assert_eq!(case.slab_beside().as_deref(), Some(slab));
+    assert_eq!(Case::default().slab_beside(), None);
+}

@@ -11,6 +11,8 @@ pub mod zone;
 
 use std::{fs, io, path::PathBuf};
 
+use nix::unistd::{SysconfVar, sysconf};
+
 /// A file of the kernel that could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("could not read {path}: {source}")]
@@ -19,6 +21,18 @@ pub struct ReadError {
     pub path: PathBuf,
     /// What the kernel answered.
     pub source: io::Error,
+}
+
+/// The kernel's page size can't be asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("could not ask for the page size: {0}")]
+pub struct PageSizeError(nix::Error);
+
+/// The page size in bytes.
+pub fn page_size() -> Result<u64, PageSizeError> {
+    let size = sysconf(SysconfVar::PAGE_SIZE).map_err(PageSizeError)?;
+    // Every Linux says it, and it is positive.
+    size.and_then(|size| u64::try_from(size).ok()).ok_or(PageSizeError(nix::Error::EINVAL))
 }
 
 /// The release of the running kernel, as `uname -r` prints it.

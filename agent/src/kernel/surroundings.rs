@@ -105,8 +105,8 @@ fn entries(mounts: &str) -> impl Iterator<Item = (&str, &str, &str)> {
     })
 }
 
-/// Where a file system of this type is mounted first.
-fn mounted(mounts: &str, kind: &str) -> Option<PathBuf> {
+/// Where a file system of this type is mounted first, by a table of mounts.
+pub(crate) fn mounted(mounts: &str, kind: &str) -> Option<PathBuf> {
     entries(mounts).find(|(found, ..)| *found == kind).map(|(_, at, _)| PathBuf::from(at))
 }
 
@@ -120,11 +120,15 @@ fn tracefs(mounts: &str) -> Option<PathBuf> {
     if at_own { Some(own.to_owned()) } else { in_debugfs.then(|| debugfs.join("tracing")) }
 }
 
+/// Whether the memory controller has a hierarchy of its own, by a table of mounts.
+pub(crate) fn has_v1_memory(mounts: &str) -> bool {
+    entries(mounts)
+        .any(|(kind, _, options)| kind == "cgroup" && options.split(',').any(|o| o == "memory"))
+}
+
 fn cgroups(mounts: &str) -> Cgroups {
     let v2 = entries(mounts).any(|(kind, ..)| kind == "cgroup2");
-    let v1 = entries(mounts)
-        .any(|(kind, _, options)| kind == "cgroup" && options.split(',').any(|o| o == "memory"));
-    match (v1, v2) {
+    match (has_v1_memory(mounts), v2) {
         (true, true) => Cgroups::Hybrid,
         (true, false) => Cgroups::V1,
         (false, true) => Cgroups::V2,

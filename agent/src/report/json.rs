@@ -3,7 +3,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{Loss, Ready, Report, Summary, Told};
+use super::{Loss, Ready, Report, Summary, Told, node};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
     container::Container,
@@ -125,6 +125,7 @@ impl<W: Write> Report for Json<W> {
             "cgroup_refused": c.cgroup_setup.as_ref().and_then(cgroup_refused),
             "fork_refused": c.fork_refused.as_ref().map(fork_refused),
             "start": c.start.as_ref().map(|start| parts(start, c.ended_ns)),
+            "node": told.node.map(|reading| node::json(reading, self.page_size)),
             "verdict": told.verdict.map(verdict),
         }))
     }
@@ -152,6 +153,7 @@ impl<W: Write> Report for Json<W> {
                 i.oom_kills.iter().map(oom_kill).collect::<Vec<_>>()
             }),
             "fork_refused": i.fork_refused.as_ref().map(fork_refused),
+            "node": told.node.map(|reading| node::json(reading, self.page_size)),
             "verdict": told.verdict.map(verdict),
         }))
     }

@@ -1,6 +1,7 @@
 //! What is told, in one form or another.
 mod json;
 pub mod log;
+mod node;
 mod text;
 
 use std::io;
@@ -8,11 +9,13 @@ use std::io;
 pub use json::Json;
 pub(crate) use json::escape;
 pub use text::Text;
+pub(crate) use text::{GREEN, RED, YELLOW, labelled, paint};
 
 use crate::{
     creation::{Creation, Incident, Outcome},
     diagnose::{Cause, Verdict},
     hook::HookStatus,
+    node::Reading,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,6 +41,8 @@ pub struct Told<'a, T> {
     pub what: &'a T,
     /// Why; `None` if nothing was wrong.
     pub verdict: Option<&'a Verdict>,
+    /// The node's facts, read at another time.
+    pub node: Option<Reading<'a>>,
 }
 
 /// Events that the kernel side could not hand over.
@@ -159,6 +164,7 @@ mod tests {
         creation::tests as stories,
         diagnose::{Case, diagnose},
         hook::{Logical, State},
+        node::tests as node,
     };
 
     const TIME: &str = "2026-11-20T09:42:36.123Z";
@@ -214,11 +220,18 @@ mod tests {
             let verdict = (creation.outcome() != Outcome::Ok)
                 .then(|| diagnose(&Case::creation(creation, &[]), 4096));
             summary.count(creation.outcome(), verdict.as_ref());
-            report.creation(Told { time, what: creation, verdict: verdict.as_ref() })?;
+            // As it is told: read later, read before, not read.
+            let facts = node::facts(creation.ended_ns + 12_000_000 - 400_000_000 * (i as u64 % 2));
+            let reading = Reading::of(&facts, creation.ended_ns).filter(|_| i != 3);
+            let reading = reading.filter(|_| verdict.is_some());
+            let verdict = verdict.as_ref();
+            report.creation(Told { time, what: creation, verdict, node: reading })?;
         }
         let incident = stories::incident();
         let verdict = diagnose(&Case::incident(&incident, &[]), 4096);
-        report.incident(Told { time, what: &incident, verdict: Some(&verdict) })?;
+        let facts = node::facts(incident.time_ns + 900_000);
+        let reading = Reading::of(&facts, incident.time_ns);
+        report.incident(Told { time, what: &incident, verdict: Some(&verdict), node: reading })?;
         summary.loss = Loss { creation_events: 3, ..Loss::default() };
         report.loss(&summary.loss)?;
         summary.incidents = 1;

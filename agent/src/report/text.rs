@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Loss, Ready, Report, Summary, Told};
+use super::{Loss, Ready, Report, Summary, Told, node};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
     container::Container,
@@ -31,13 +31,13 @@ pub struct Text<W> {
     zone: TimeZone,
 }
 
-pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
-pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
-pub(super) const GREEN: Style = AnsiColor::Green.on_default();
+pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
 
-pub(super) fn paint(style: Style, text: &str) -> String {
+pub(crate) fn paint(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
@@ -131,7 +131,7 @@ pub(super) fn remedy_lines(v: &Verdict, lines: &mut Vec<String>) {
 }
 
 /// A label in its column, and text beside it. Without a label the text goes on from above.
-pub(super) fn labelled(label: &str, text: &str) -> String {
+pub(crate) fn labelled(label: &str, text: &str) -> String {
     format!("  {} {text}", paint(DIM, &format!("{label:<LABEL$}")))
 }
 
@@ -321,6 +321,9 @@ impl<W: Write> Report for Text<W> {
         lines.extend(c.oom_kills.iter().map(oom_kill));
         lines.extend(c.fork_refused.as_ref().map(fork_refused));
         lines.extend(c.start.as_ref().map(|start| parts(start, c.ended_ns)));
+        if let Some(reading) = told.node {
+            lines.extend(node::text(reading, self.page_size));
+        }
         verdict_lines(verdict, &mut lines);
         if c.outcome() == Outcome::Failed || !c.oom_kills.is_empty() {
             remedy_lines(verdict, &mut lines);
@@ -342,6 +345,9 @@ impl<W: Write> Report for Text<W> {
         }
         lines.extend(i.oom_kills.iter().map(oom_kill));
         lines.extend(i.fork_refused.as_ref().map(fork_refused));
+        if let Some(reading) = told.node {
+            lines.extend(node::text(reading, self.page_size));
+        }
         if let Some(v) = told.verdict {
             let text = format!("{} (confidence {})", v.cause.name(), v.confidence.name());
             lines.push(labelled("why", &text));

@@ -6,6 +6,7 @@
 mod causes;
 
 mod burst;
+mod check;
 mod doctor;
 mod endings;
 mod exhausted;

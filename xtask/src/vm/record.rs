@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::protocol::Line;
 
 /// File names and the streams that go into them.
-const FILES: [(&str, &[&str]); 9] = [
+const FILES: [(&str, &[&str]); 10] = [
     ("fragwatch.out", &["fragwatch-out"]),
     ("fragwatch.err", &["fragwatch-err"]),
     ("scenario.log", &["node", "runc", "error", "exit"]),
@@ -18,6 +18,7 @@ const FILES: [(&str, &[&str]); 9] = [
     ("capabilities.txt", &["capabilities"]),
     ("extfrag_index.txt", &["extfrag_index"]),
     ("buddyinfo.txt", &["buddyinfo"]),
+    ("zoneinfo.txt", &["zoneinfo"]),
     ("capture.jsonl", &["capture"]),
 ];
 

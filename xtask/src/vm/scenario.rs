@@ -39,7 +39,7 @@ const MEMORY_MIB: u32 = 768;
 const DEADLINE: Duration = Duration::from_mins(5);
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 16] = [
+pub const SCENARIOS: [Scenario; 17] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
@@ -69,6 +69,7 @@ pub const SCENARIOS: [Scenario; 16] = [
     with("netns-limit", truth(&[("net", "namespace-limit"), ("pid", "namespace-limit")])),
     with("pids-limit", truth(&[("fork", "pids-limit")])),
     with("killed", truth(&[("wait", "not-memory")])),
+    plain("check"),
 ];
 
 /// A scenario that is about no cause.

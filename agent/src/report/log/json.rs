@@ -83,6 +83,8 @@ impl<W: Write> LogReport for LogJson<W> {
                 "reason": reason(&failure.error),
                 "said": failure.said,
             })).collect::<Vec<_>>(),
+            // A log is of another time.
+            "node": null,
             "verdict": verdict(told.verdict),
         }))
     }

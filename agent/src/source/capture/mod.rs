@@ -15,6 +15,7 @@ pub use self::{
 use crate::{
     evidence::Evidence,
     hook::HookStatus,
+    node::NodeFacts,
     report::{Loss, OutsideCounts},
 };
 
@@ -67,6 +68,8 @@ pub enum Entry {
         /// When, `CLOCK_MONOTONIC` in nanoseconds.
         time_ns: u64,
     },
+    /// The node's facts were read, for what ended with the entry before.
+    Node(NodeFacts),
     /// Events had been lost: how many in all so far.
     Loss(Loss),
     /// The trace ended as it should.

@@ -45,6 +45,7 @@ fn entries() -> Vec<Entry> {
     let mut entries = vec![Entry::Clock { ahead_ns: -5 }, Entry::Loss(Loss::default())];
     entries.extend(events().map(|(i, event)| Entry::Evidence(at(Some(KEY), i as u64, event))));
     entries.extend(events().map(|(i, event)| Entry::Evidence(at(None, 100 + i as u64, event))));
+    entries.push(Entry::Node(crate::node::tests::facts(1_100_000_000)));
     entries.push(Entry::Tick { time_ns: 3_000_000_000 });
     let outside = OutsideCounts { slow_paths: 3, ..OutsideCounts::default() };
     entries.push(Entry::End { outside: Some(outside) });

@@ -1,0 +1,71 @@
+//! `fragwatch check` on a node with memory in plenty, and on the same node once it is fragmented.
+//! Each run is told to the host as `NAME exited CODE` and `NAME printed: LINE`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::Node;
+use crate::{fragmenter, namespaces, node};
+
+/// More namespaces than the blocks that are left can be for.
+const MOST: usize = 100;
+
+pub(super) fn run(node: &mut Node) -> Result<()> {
+    check(node, "plenty", &["--order", "6", "--format", "json"])?;
+    check(node, "plenty-text", &["--order", "6"])?;
+    node::load_pernet_module(node.channel)?;
+    fragmenter::fragment(node.channel)?;
+    namespaces::fill(0)?;
+    // The zone for old devices has some blocks still. The trace beside sees what the last one asks
+    // for in vain, and lets check know.
+    let mut held = Vec::new();
+    while let Some(child) = namespace()? {
+        held.push(child);
+        if held.len() > MOST {
+            bail!("network namespaces are created without end on fragmented memory");
+        }
+    }
+    node.channel.node(format!("no network namespace more after {}", held.len()));
+    check(node, "fragmented", &["--order", "6", "--format", "json"])?;
+    check(node, "fragmented-text", &["--order", "6"])?;
+    for (stream, path) in [("buddyinfo", "/proc/buddyinfo"), ("zoneinfo", "/proc/zoneinfo")] {
+        node::send_file(node.channel, stream, path)?;
+    }
+    thread::sleep(Duration::from_secs(3));
+    check(node, "unasked", &["--format", "json"])
+}
+
+/// A process in a network namespace of its own, which it holds; `None` if there can be none.
+fn namespace() -> Result<Option<Child>> {
+    let mut child = Command::new("/bin/busybox")
+        .args(["unshare", "-n", "/bin/busybox", "sh", "-c", "echo made; exec sleep 1000"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("can't run busybox")?;
+    let mut said = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut said).context("can't hear busybox")?;
+    }
+    Ok((said.trim() == "made").then_some(child))
+}
+
+/// Runs it to its end and tells the host how it went.
+fn check(node: &mut Node, name: &str, args: &[&str]) -> Result<()> {
+    let output = Command::new("/bin/fragwatch")
+        .arg("check")
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .context("can't start /bin/fragwatch")?;
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        node.channel.node(format!("{name} printed: {line}"));
+    }
+    let code = output.status.code().map_or_else(|| "by a signal".to_owned(), |c| c.to_string());
+    node.channel.node(format!("{name} exited {code}"));
+    Ok(())
+}
