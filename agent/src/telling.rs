@@ -110,7 +110,7 @@ impl Telling {
     pub fn wants_node(&self, stories: &[Story]) -> bool {
         stories.iter().any(|story| match story {
             Story::Creation(creation) => creation.outcome() != Outcome::Ok,
-            Story::Incident(_) => self.incidents_left != 0,
+            Story::Incident(_) => self.all && self.incidents_left != 0,
         })
     }
 
