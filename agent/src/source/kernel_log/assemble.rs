@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::VecDeque};
 
 use super::{
+    blocks::MAX_LINE,
     escape,
     export::{self, Export},
     json,
@@ -11,7 +12,7 @@ use super::{
     payload,
     prefix::Prefix,
     reader::Stats,
-    window::{MAX_LINE, RawLine},
+    window::RawLine,
     wrap::{Join, Widths},
 };
 

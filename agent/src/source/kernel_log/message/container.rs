@@ -2,6 +2,10 @@
 //! containerd, kubelet, podman, LXC and LXD. Their words change from release to release, so this
 //! looks for what stays: the phrase that says that a start failed, the words of errno (Go's and
 //! libc's are alike), the path of a mkdir, ids.
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use crate::{
     container::is_id,
     incident::{ContainerFailure, StartError},
@@ -56,6 +60,20 @@ const PHRASES: &[&str] = &[
     "failed to create cgroup",
     "inotify_add_watch",
 ];
+
+/// Words of a cgroup directory that could not be made; lower case.
+const REFUSED: &[&str] = &[
+    "cannot allocate memory",
+    "no space left on device",
+    "device or resource busy",
+    "resource temporarily unavailable",
+];
+
+/// Finds lines that have a phrase or words of that kind: most have none.
+static NEWS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let words = PHRASES.iter().chain(REFUSED);
+    AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
+});
 
 /// Words of failure; lower case. A phrase without any is no news.
 const FAILED: &[&str] = &[
@@ -119,6 +137,9 @@ const CLONES: &[&str] = &["clone", "unshare", "fork", "namespace", "pthread_crea
 
 /// Parses a line of a program.
 pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailure> {
+    if NEWS.as_ref().is_some_and(|news| !news.is_match(text)) {
+        return None;
+    }
     let lower = text.to_ascii_lowercase();
     let mkdir = refused_mkdir(text, &lower);
     let phrase = PHRASES.iter().any(|phrase| lower.contains(phrase));
@@ -178,13 +199,7 @@ fn error(lower: &str, errno: Option<i32>, mkdir: Option<String>) -> StartError {
 /// The cgroup directory that could not be made: `mkdir /sys/fs/cgroup/memory/a: cannot allocate
 /// memory`, or coreutils' `mkdir: cannot create directory '/sys/fs/cgroup/a': …`.
 fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
-    let told = [
-        "cannot allocate memory",
-        "no space left on device",
-        "device or resource busy",
-        "resource temporarily unavailable",
-    ];
-    if !told.iter().any(|words| lower.contains(words)) {
+    if !REFUSED.iter().any(|words| lower.contains(words)) {
         return None;
     }
     let systemd = text.split_once("ailed to create cgroup /").map(|(before, _)| before.len());
