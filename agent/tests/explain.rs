@@ -226,14 +226,50 @@ fn nothing_is_found_in_nothing() {
     }
 }
 
+/// Of executables, whose strings are those of messages.
+#[test]
+fn nothing_is_found_in_what_is_no_text() {
+    let input =
+        b"\x7fELF\x02\x01\x01\0\0fork: retry: %s\0cannot fork\0error\0\n\0lxc_start: failed\0";
+    let output = of_input(input, &[]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("nothing found in 1 log"), "{stdout}");
+    assert!(stdout.contains("looks like anything but a log"), "{stdout}");
+}
+
 #[test]
 fn what_cannot_be_read_is_said_and_the_rest_is_read() {
     let output = run(&["no-such-file.log", LOG_2023, "."]);
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("no-such-file.log") && stderr.contains("directory"), "{stderr}");
+    assert!(stderr.contains("the other logs are read"), "{stderr}");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains("MEMCG-IDS"), "{stdout}");
+    let output = run(&["no-such-file.log"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("other logs"), "{stderr}");
+}
+
+/// A line that never ends is no reason not to end.
+#[test]
+fn a_signal_ends_it_while_a_line_goes_on() {
+    let mut child = explain(&["-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary was built");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let writer = std::thread::spawn(move || while stdin.write_all(&[b'y'; 4096]).is_ok() {});
+    std::thread::sleep(Duration::from_millis(500));
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupt.expect("kill is there").success());
+    let begun = Instant::now();
+    let output = child.wait_with_output().expect("it ends");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("nothing found"), "{output:?}");
+    writer.join().expect("the writer ends");
 }
 
 #[test]

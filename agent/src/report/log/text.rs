@@ -96,16 +96,26 @@ impl<W: Write> LogReport for LogText<W> {
             vec![format!("{} in {of}", paint(BOLD, &count))]
         };
         lines.extend(s.causes.iter().map(|(cause, n)| labelled(&n.to_string(), cause.name())));
-        let mut skipped = |count: u64, what: &str| {
+        let mut skipped = |count: u64, one: &str, more: &str| {
             if count != 0 {
+                let what = if count == 1 { one } else { more };
                 lines.push(labelled(&count.to_string(), what));
             }
         };
-        skipped(s.unread, "could not be read, or not to the end");
-        skipped(s.without_beginning, "reports left out: their beginning is not in the log");
-        skipped(s.binary, "look like anything but a log");
-        skipped(read.cut_lines, "lines cut: they are too long");
-        skipped(read.undecodable_lines, "lines with bytes that are no UTF-8");
+        let unread = "could not be read, or not to the end";
+        skipped(s.unread, unread, unread);
+        skipped(
+            s.without_beginning,
+            "report left out: its beginning is not in the log",
+            "reports left out: their beginning is not in the log",
+        );
+        skipped(s.binary, "looks like anything but a log", "look like anything but a log");
+        skipped(read.cut_lines, "line cut: it is too long", "lines cut: they are too long");
+        skipped(
+            read.undecodable_lines,
+            "line with bytes that are no UTF-8",
+            "lines with bytes that are no UTF-8",
+        );
         if read.compressed_tail_lost {
             lines.push(labelled("skipped", "the end of compressed data: it is cut or damaged"));
         }

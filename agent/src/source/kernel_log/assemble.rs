@@ -161,6 +161,11 @@ impl Assembler {
             return;
         }
         self.flush();
+        // What neither printk nor a program can log: strings of an executable, a dump.
+        if text.contains('\0') {
+            self.context = None;
+            return;
+        }
         let indented = text.starts_with([' ', '\t']);
         let quote = quote.to_owned();
         match self.context.take() {

@@ -110,6 +110,8 @@ const ERRNOS: &[(&str, i32)] = &[
     ("protocol not supported", libc::EPROTONOSUPPORT),
     ("no such device", libc::ENODEV),
     ("no such file or directory", libc::ENOENT),
+    ("not a directory", libc::ENOTDIR),
+    ("connection refused", libc::ECONNREFUSED),
 ];
 
 /// Reasons that have nothing to do with memory, and in what words they are told; lower case.
@@ -130,6 +132,16 @@ const OTHER_REASONS: &[(&str, &str)] = &[
     ("manifest unknown", "the image could not be had"),
     ("port is already allocated", "its port is in use"),
     ("address already in use", "its address is in use"),
+    ("no ip addresses available", "the network has no address left"),
+    ("available, non-overlapping ipv4 address pool", "no network address range is left"),
+    ("cni plugin not initialized", "the node's network plugin is not set up"),
+    ("cni config uninitialized", "the node's network plugin is not set up"),
+    ("failed to find plugin", "a network plugin is missing"),
+    ("unauthorized", "a server that it asks does not let it in"),
+    ("bind source path does not exist", "a file or directory is missing"),
+    ("is already in use by container", "its name is in use"),
+    ("unknown or invalid runtime name", "the runtime is not installed"),
+    ("nvidia-container-cli", "the graphics driver's hook failed"),
 ];
 
 /// Calls that make processes and namespaces; lower case.
@@ -184,6 +196,12 @@ fn error(lower: &str, errno: Option<i32>, mkdir: Option<String>) -> StartError {
                     "the kernel forbade it: rights, seccomp or namespaces turned off",
                 ),
                 (None, Some(libc::ENOENT)) => StartError::Other("a file or directory is missing"),
+                (None, Some(libc::ENOTDIR)) => {
+                    StartError::Other("a file is where a directory must be, or the other way round")
+                }
+                (None, Some(libc::ECONNREFUSED)) => {
+                    StartError::Other("a server that it needs does not answer")
+                }
                 (None, Some(libc::EROFS)) => StartError::Other("a file system is read-only"),
                 (
                     None,
