@@ -10,7 +10,7 @@ use super::{
     line::{LogLine, LogTime, Origin, Wall},
     mail::{self, QuotedPrintable},
     payload,
-    prefix::Prefix,
+    prefix::{LastDate, Prefix},
     reader::Stats,
     window::RawLine,
     wrap::{Join, Widths},
@@ -30,6 +30,7 @@ pub(super) struct Assembler {
     context: Option<(String, Prefix)>,
     /// Records that a runtime cut a message into.
     partial: Option<Pending>,
+    date: LastDate,
     /// What dmesg -H counts from.
     human: Option<Wall>,
     out: VecDeque<LogLine>,
@@ -126,7 +127,7 @@ impl Assembler {
             self.context = None;
             return self.object(first, last, message);
         }
-        let (mut prefix, rest) = Prefix::take(text);
+        let (mut prefix, rest) = Prefix::take(text, &mut self.date);
         if prefix.any {
             self.flush();
             self.widths.see(width);
@@ -192,7 +193,7 @@ impl Assembler {
         let json::Message { mut prefix, mut text, raw } = message;
         // Prefixes stand at the beginning of the first record.
         if raw && self.partial.is_none() {
-            let (inner, rest) = Prefix::take(&text);
+            let (inner, rest) = Prefix::take(&text, &mut self.date);
             prefix.time.refine(inner.time);
             prefix.caller = inner.caller;
             prefix.host = inner.host.or(prefix.host);

@@ -7,8 +7,9 @@ use super::trigger::TRIGGERS;
 /// Every trigger holds one of these. What vector instructions look for in one pass is the faster the
 /// fewer these are and the rarer in logs.
 const ANCHORS: &[&str] = &[
-    "lloc", "reat", "to s", "nsha", "t of", " run", "oces", "om-k", "xc_s", " pid", "pace", "sion",
-    "r: c", "wuid", "clon", "rErr", "Sand", "labl", "nfo:", "lab ",
+    "lloc", "to s", "nsha", "t of", "oces", "om-k", "xc_s", "sion", "r: c", "wuid", "clon", "rErr",
+    "Sand", "labl", "nfo:", "lab ", "m_ca", "te f", "te c", "e sh", "ng c", "OS t", "x_us", "ft o",
+    "un c", "un f", "me e", "rk r", "ld's",
 ];
 
 /// Looks for any trigger.
