@@ -112,6 +112,7 @@ const ERRNOS: &[(&str, i32)] = &[
     ("no such file or directory", libc::ENOENT),
     ("not a directory", libc::ENOTDIR),
     ("connection refused", libc::ECONNREFUSED),
+    ("disk quota exceeded", libc::EDQUOT),
 ];
 
 /// Reasons that have nothing to do with memory, and in what words they are told; lower case.
@@ -201,6 +202,9 @@ fn error(lower: &str, errno: Option<i32>, mkdir: Option<String>) -> StartError {
                 }
                 (None, Some(libc::ECONNREFUSED)) => {
                     StartError::Other("a server that it needs does not answer")
+                }
+                (None, Some(libc::EDQUOT)) => {
+                    StartError::Other("a quota is used up, of keys or of a file system")
                 }
                 (None, Some(libc::EROFS)) => StartError::Other("a file system is read-only"),
                 (

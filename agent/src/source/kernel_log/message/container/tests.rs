@@ -44,6 +44,7 @@ fn starts_that_failed_for_other_reasons() {
         "RunPodSandbox for &PodSandboxMetadata{Name:web-1} failed, error=\"plugin type=\"calico\" failed (add): connection is unauthorized: Unauthorized\"",
         "CreatePodSandbox for pod failed: plugin type=\"host-local\" failed (add): failed to allocate for range 0: no IP addresses available in range set",
         "OCI runtime create failed: runc create failed: unable to start container process: error mounting \"/a\" to rootfs at \"/b\": not a directory",
+        "runc create failed: unable to start container process: unable to create session key: disk quota exceeded",
     ] {
         let error = failed(text).error;
         assert!(matches!(error, StartError::Other(_)), "{text}: {error:?}");
