@@ -237,6 +237,32 @@ fn nothing_is_found_in_what_is_no_text() {
     assert!(stdout.contains("looks like anything but a log"), "{stdout}");
 }
 
+/// A node that goes on failing for hours is told of in a page.
+#[test]
+fn what_comes_again_is_told_in_a_line() {
+    let mut log = String::new();
+    for minute in 1..=50 {
+        let at = minute * 60;
+        let order = if minute == 50 { 5 } else { 4 };
+        log += &format!(
+            "[{at}.000001] nginx: page allocation failure: order:{order}, mode:0x40cc0(GFP_KERNEL|__GFP_COMP), nodemask=(null)\n\
+             [{at}.000002] CPU: 1 PID: {minute} Comm: nginx Not tainted 6.1.0-18-amd64 #1\n"
+        );
+    }
+    let output = of_input(log.as_bytes(), &[]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(stdout.matches("FAILED").count(), 2, "{stdout}");
+    assert_eq!(stdout.matches("\nagain ").count(), 48, "{stdout}");
+    assert!(
+        stdout.contains("order-4 allocation by nginx (pid 2): undetermined (confidence low), as in lines 1 to 2; standard input, lines 3 to 4, 120.000001 s after boot"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("50 incidents"), "{stdout}");
+    let output = of_input(log.as_bytes(), &["--format", "json"]);
+    let objects = String::from_utf8_lossy(&output.stdout).lines().count();
+    assert_eq!(objects, 51);
+}
+
 #[test]
 fn what_cannot_be_read_is_said_and_the_rest_is_read() {
     let output = run(&["no-such-file.log", LOG_2023, "."]);
