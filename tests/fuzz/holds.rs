@@ -17,7 +17,7 @@ use fragwatch::{
 
 /// Nothing panics, all of the report is text without control characters, and each line of JSON is
 /// an object.
-pub fn report(log: &[u8]) {
+pub(crate) fn report(log: &[u8]) {
     let mut text = Vec::new();
     told(log, &mut LogText::new(&mut text));
     let text = String::from_utf8(text).expect("a report is UTF-8");
@@ -35,7 +35,7 @@ pub fn report(log: &[u8]) {
 
 /// The same is found in a log whether it is read as a whole or in pieces. The log's own bytes are
 /// the sizes of the pieces. A byte 1 stands for a long stretch, which the fuzzer would never make.
-pub fn chunks(log: &[u8]) {
+pub(crate) fn chunks(log: &[u8]) {
     let mut whole = Vec::new();
     for byte in log {
         match byte {

@@ -144,8 +144,7 @@ impl<W: Write> LogReport for LogText<W> {
 /// What incidents have in common of which one is told at length. A container that failed is always.
 fn kind(told: ToldLog) -> Option<String> {
     let i = told.what;
-    let asked: Vec<_> =
-        i.allocations.iter().map(|a| (a.order, a.gfp.raw, a.outcome)).collect();
+    let asked: Vec<_> = i.allocations.iter().map(|a| (a.order, a.gfp.raw, a.outcome)).collect();
     let slabs: Vec<_> = i.slab_failures.iter().map(|slab| slab.cache.as_deref()).collect();
     let caches: Vec<_> = i.slab_caches.iter().map(|cache| cache.name.as_str()).collect();
     let killed: Vec<_> = i.oom_kills.iter().map(|kill| kill.comm.as_str()).collect();

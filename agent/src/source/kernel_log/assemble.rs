@@ -21,6 +21,8 @@ use super::{
 pub(super) struct Assembler {
     /// The number of the last line.
     last: u64,
+    /// It holds a NUL. A crash leaves some before the line that is logged next, which has a prefix.
+    nul: bool,
     export: Export,
     printable: QuotedPrintable,
     widths: Widths,
@@ -73,6 +75,7 @@ impl Assembler {
             export::Taken::Message(message) => return self.exported(message),
             export::Taken::Not => {}
         }
+        self.nul = memchr::memchr(0, bytes).is_some();
         let text = String::from_utf8_lossy(bytes);
         stats.undecodable_lines += u64::from(matches!(text, Cow::Owned(_)));
         let text = text.trim_end_matches(['\r', '\0']).trim_start_matches('\0');
@@ -163,7 +166,7 @@ impl Assembler {
         }
         self.flush();
         // What neither printk nor a program can log: strings of an executable, a dump.
-        if text.contains('\0') {
+        if self.nul {
             self.context = None;
             return;
         }
