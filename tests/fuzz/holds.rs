@@ -45,7 +45,12 @@ pub(crate) fn chunks(log: &[u8]) {
     }
     let sizes: Vec<usize> = log.iter().map(|&byte| 1 + usize::from(byte)).collect();
     let pieces = Pieces { log: Cursor::new(whole.clone()), sizes, at: 0 };
-    assert_eq!(found(pieces), found(Cursor::new(whole)));
+    let (in_pieces, at_once) = (found(pieces), found(Cursor::new(whole)));
+    // Of damaged compressed data, how much comes out before the damage hangs on how it is fed in.
+    if in_pieces.1.compressed_tail_lost && at_once.1.compressed_tail_lost {
+        return;
+    }
+    assert_eq!(in_pieces, at_once);
 }
 
 fn told(log: &[u8], report: &mut dyn LogReport) {

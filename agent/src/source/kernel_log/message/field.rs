@@ -51,8 +51,14 @@ pub(super) fn mask(text: &str, key: &str) -> Option<Mask> {
     let raw = u32::from_str_radix(&hex[..end], 16).ok()?;
     let before_names = !hex[end..].starts_with('(');
     let names = hex[end..].strip_prefix('(').and_then(|names| names.split_once(')'));
-    let names = names.map(|(names, _)| names.trim()).filter(|names| !names.is_empty());
+    let names = names.map(|(names, _)| names.trim()).filter(|names| is_names(names));
     Some(Mask { raw, names: names.map(str::to_owned), before_names })
+}
+
+/// Whether this can be what the kernel calls bits. Spaces are left where a line was broken.
+fn is_names(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '|' | ' '))
 }
 
 /// Bytes that a task's name has at most (`TASK_COMM_LEN` without its NUL).
@@ -86,6 +92,8 @@ mod tests {
         check("mode:0x40dc0(GFP_KERNEL|__GFP_COMP), x", 0x40dc0, Some("GFP_KERNEL|__GFP_COMP"));
         check("mode:0x0(), order=0", 0, None);
         check("mode:0xcc0(GFP_KER", 0xcc0, None);
+        check("mode:0xcc0(GFP_KER\u{1b}[2JNEL)", 0xcc0, None);
+        check("mode:0x2000cc0(GFP_KERNEL|0x2000000)", 0x2000cc0, Some("GFP_KERNEL|0x2000000"));
         assert_eq!(mask("mode:", "mode:"), None);
         assert_eq!(mask("mode:0x123456789", "mode:"), None);
     }
