@@ -71,7 +71,7 @@ pub(super) fn allocation_lines(a: &Allocation, page_size: u64, lines: &mut Vec<S
         AllocationOutcome::Unknown => "made room, its outcome not seen".to_owned(),
     };
     let gfp = match &a.gfp.flags {
-        Some(flags) => format!("{flags} ({:#x})", a.gfp.raw),
+        Some(flags) => format!("{} ({:#x})", printable(flags), a.gfp.raw),
         None => format!("gfp {:#x}", a.gfp.raw),
     };
     let waited = match a.stall_ns {
@@ -84,10 +84,10 @@ pub(super) fn allocation_lines(a: &Allocation, page_size: u64, lines: &mut Vec<S
     let callers = site::callers(&failure.stack);
     if !callers.is_empty() {
         let names: Vec<String> = callers.iter().map(place).collect();
-        lines.push(labelled("asked by", &names.join(" < ")));
+        lines.push(labelled("asked by", &printable(&names.join(" < "))));
     }
     if let Some(zone) = zone::telling(&failure.zones, a.order) {
-        lines.push(labelled("memory", &free(zone, a.order, page_size)));
+        lines.push(labelled("memory", &printable(&free(zone, a.order, page_size))));
         if !zone.blocks.is_empty() {
             lines.push(labelled("free blocks", &blocks(zone)));
         }

@@ -254,7 +254,7 @@ fn container(i: &LogIncident, lines: &mut Vec<String>) {
 fn vmalloc(failed: &VmallocFailed) -> String {
     let amount = failed.bytes.map_or_else(|| "not said how much".to_owned(), bytes);
     let gfp = failed.gfp.as_ref().map(|gfp| match &gfp.flags {
-        Some(flags) => format!(", {flags} ({:#x})", gfp.raw),
+        Some(flags) => format!(", {} ({:#x})", printable(flags), gfp.raw),
         None => format!(", gfp {:#x}", gfp.raw),
     });
     labelled("vmalloc", &format!("{amount} failed{}", gfp.unwrap_or_default()))
