@@ -38,13 +38,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         args.kernel.iter().map(|name| kernel::series(name)).collect::<Result<_>>()?
     };
     setup::run()?;
-    let rows: Vec<Row> = wanted
-        .into_iter()
-        .map(|series| {
-            let findings = look(series, &args.args).map_err(|error| format!("{error:#}"));
-            Row { series, findings }
-        })
-        .collect();
+    let mut rows = Vec::new();
+    for series in wanted {
+        let findings = match look(series, &args.args) {
+            // Whoever interrupts one means all of them.
+            Err(error) if error.is::<vm::Interrupted>() => return Err(error),
+            other => other.map_err(|error| format!("{error:#}")),
+        };
+        rows.push(Row { series, findings });
+    }
     println!("{}\n{}", facts(&rows), hooks(&rows));
     let problems: Vec<String> = rows.iter().flat_map(problems).collect();
     for problem in &problems {

@@ -4,8 +4,9 @@ use crate::orders::{Orders, Seen};
 /// The least that the kernel itself needs in one piece, whatever runs: order 1, for `struct net`,
 /// which is larger than a page (net/core/net_namespace.c `net_cachep`, 5.10–7.2, so that its slab
 /// has two pages at least), and on x86-64 with page-table isolation for a process's page directory
-/// (arch/x86/include/asm/pgalloc.h `PGD_ALLOCATION_ORDER`). Kernel stacks need single pages where
-/// they are mapped (`CONFIG_VMAP_STACK`, the default since 4.9).
+/// (arch/x86/mm/pgtable.c `_pgd_alloc`; from 6.14 on only where the processor needs the isolation).
+/// Kernel stacks need single pages where they are mapped (`CONFIG_VMAP_STACK`, the default since
+/// 4.9).
 const KERNELS_OWN: u32 = 1;
 
 /// An order that is needed.
