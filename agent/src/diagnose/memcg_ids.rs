@@ -1,5 +1,6 @@
-//! Memory cgroup ids: there are 65,535, one is held until the last page charged to its cgroup is
-//! gone, and without one no memory cgroup can be made.
+//! Memory cgroup ids: there are 65,535, and without one no memory cgroup can be made. Up to 4.7 one is
+//! held until the last page charged to its cgroup is gone, from 4.8 on until the cgroup is removed and
+//! nothing of it is left in swap (mm/memcontrol.c `mem_cgroup_id_put`).
 //!
 //! Rule, watched live: the memory controller's part of making a cgroup (`mem_cgroup_css_alloc`) returned
 //! ENOSPC or EBUSY, which of its steps only the one for the id does: confidence high.
@@ -14,13 +15,19 @@ use crate::{incident::StartError, kernel::errno};
 
 const REMEDIES: &[Remedy] = &[
     Remedy {
-        title: "count the memory cgroups: near 65,535 confirms it, and many more than directories are dead ones that hold their ids",
+        title: "count the memory cgroups: near 65,535 confirms it; many more than directories are dead ones, which before 4.8 hold their ids",
         command: "grep memory /proc/cgroups; find /sys/fs/cgroup/memory /sys/fs/cgroup -type d 2>/dev/null | wc -l; grep nr_dying_descendants /sys/fs/cgroup/cgroup.stat; ls /sys/kernel/slab | wc -l",
         risk: "takes a while where there are many",
         durable: false,
     },
     Remedy {
-        title: "have the page cache of dead cgroups dropped, which gives their ids back",
+        title: "remove cgroups that are empty and nobody's any more, and find out who leaves them behind",
+        command: "find /sys/fs/cgroup -name cgroup.events -exec grep -l 'populated 0' {} + | xargs -n1 dirname | head",
+        risk: "none to look; an empty cgroup may belong to a service that is about to use it",
+        durable: true,
+    },
+    Remedy {
+        title: "before 4.8, have the page cache of dead cgroups dropped, which gives their ids back; later kernels give them back by themselves, unless memory of theirs lies in swap",
         command: "echo 3 > /proc/sys/vm/drop_caches",
         risk: "stalls the node and empties its caches; on 3.10 ids that leaked with kernel memory stay until a reboot",
         durable: false,
