@@ -44,7 +44,7 @@ pub enum Ended {
 
 /// Reads the logs and reports what is in them.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<Ended> {
-    let report: Box<dyn LogReport> = match args.format {
+    let mut report: Box<dyn LogReport> = match args.format {
         Format::Text => Box::new(LogText::new(anstream::stdout())),
         Format::Json => Box::new(LogJson::new(io::stdout())),
     };
@@ -53,13 +53,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Ended> {
         signal_hook::flag::register(signal, Arc::clone(&stop))
             .context("could not wait for signals")?;
     }
-    let mut explain = Explain {
-        report,
-        stop,
-        kernel: args.kernel.clone(),
-        buddyinfo: Vec::new(),
-        summary: LogSummary::default(),
-    };
+    let mut explain = Explain::new(report.as_mut(), stop, args.kernel.clone());
     match explain.all(&args.files) {
         // Nobody reads any more: that is an end like another.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -68,15 +62,39 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Ended> {
     Ok(if explain.summary.unread == 0 { Ended::Read } else { Ended::SomeUnread })
 }
 
-struct Explain {
-    report: Box<dyn LogReport>,
+/// Reads one log and reports what is in it, as [`run`] does for each.
+pub fn one(
+    name: &str,
+    input: impl Read + Send + 'static,
+    report: &mut dyn LogReport,
+) -> io::Result<()> {
+    let mut explain = Explain::new(report, Arc::default(), None);
+    explain.one(name, Lines::new(input))?;
+    explain.report.summary(&explain.summary)
+}
+
+struct Explain<'a> {
+    report: &'a mut dyn LogReport,
     stop: Arc<AtomicBool>,
     kernel: Option<String>,
     buddyinfo: Vec<Buddyinfo>,
     summary: LogSummary,
+    /// There is more than one log.
+    others: bool,
 }
 
-impl Explain {
+impl<'a> Explain<'a> {
+    fn new(report: &'a mut dyn LogReport, stop: Arc<AtomicBool>, kernel: Option<String>) -> Self {
+        Self {
+            report,
+            stop,
+            kernel,
+            buddyinfo: Vec::new(),
+            summary: LogSummary::default(),
+            others: false,
+        }
+    }
+
     fn all(&mut self, files: &[String]) -> io::Result<()> {
         // First what was read at another time, so that it can stand beside what it is about.
         let mut logs: Vec<&str> = Vec::new();
@@ -89,6 +107,7 @@ impl Explain {
         if files.is_empty() {
             logs.push("-");
         }
+        self.others = logs.len() > 1;
         for file in logs {
             if self.stop.load(Ordering::Relaxed) {
                 break;
@@ -142,9 +161,8 @@ impl Explain {
     fn unread(&mut self, file: &str, why: &str) {
         self.summary.unread += 1;
         let name = if file == "-" { "standard input" } else { file };
-        anstream::eprintln!(
-            "fragwatch: could not read {name}: {why}; the other logs are read all the same"
-        );
+        let others = if self.others { "; the other logs are read all the same" } else { "" };
+        anstream::eprintln!("fragwatch: could not read {name}: {why}{others}");
     }
 }
 

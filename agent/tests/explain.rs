@@ -226,14 +226,76 @@ fn nothing_is_found_in_nothing() {
     }
 }
 
+/// Of executables, whose strings are those of messages.
+#[test]
+fn nothing_is_found_in_what_is_no_text() {
+    let input =
+        b"\x7fELF\x02\x01\x01\0\0fork: retry: %s\0cannot fork\0error\0\n\0lxc_start: failed\0";
+    let output = of_input(input, &[]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("nothing found in 1 log"), "{stdout}");
+    assert!(stdout.contains("looks like anything but a log"), "{stdout}");
+}
+
+/// A node that goes on failing for hours is told of in a page.
+#[test]
+fn what_comes_again_is_told_in_a_line() {
+    let mut log = String::new();
+    for minute in 1..=50 {
+        let at = minute * 60;
+        let order = if minute == 50 { 5 } else { 4 };
+        log += &format!(
+            "[{at}.000001] nginx: page allocation failure: order:{order}, mode:0x40cc0(GFP_KERNEL|__GFP_COMP), nodemask=(null)\n\
+             [{at}.000002] CPU: 1 PID: {minute} Comm: nginx Not tainted 6.1.0-18-amd64 #1\n"
+        );
+    }
+    let output = of_input(log.as_bytes(), &[]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(stdout.matches("FAILED").count(), 2, "{stdout}");
+    assert_eq!(stdout.matches("\nagain ").count(), 48, "{stdout}");
+    assert!(
+        stdout.contains("order-4 allocation by nginx (pid 2): undetermined (confidence low), as in lines 1 to 2; standard input, lines 3 to 4, 120.000001 s after boot"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("50 incidents"), "{stdout}");
+    let output = of_input(log.as_bytes(), &["--format", "json"]);
+    let objects = String::from_utf8_lossy(&output.stdout).lines().count();
+    assert_eq!(objects, 51);
+}
+
 #[test]
 fn what_cannot_be_read_is_said_and_the_rest_is_read() {
     let output = run(&["no-such-file.log", LOG_2023, "."]);
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("no-such-file.log") && stderr.contains("directory"), "{stderr}");
+    assert!(stderr.contains("the other logs are read"), "{stderr}");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains("MEMCG-IDS"), "{stdout}");
+    let output = run(&["no-such-file.log"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("other logs"), "{stderr}");
+}
+
+/// A line that never ends is no reason not to end.
+#[test]
+fn a_signal_ends_it_while_a_line_goes_on() {
+    let mut child = explain(&["-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary was built");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let writer = std::thread::spawn(move || while stdin.write_all(&[b'y'; 4096]).is_ok() {});
+    std::thread::sleep(Duration::from_millis(500));
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupt.expect("kill is there").success());
+    let begun = Instant::now();
+    let output = child.wait_with_output().expect("it ends");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("nothing found"), "{output:?}");
+    writer.join().expect("the writer ends");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Incidents of logs for people: what happened, why, and what to do, top to bottom.
-use std::io::{self, Write};
+use std::{
+    collections::VecDeque,
+    io::{self, Write},
+};
 
 use super::{LogReport, LogSummary, ToldLog, outcome, wall_for_people};
 use crate::{
@@ -16,15 +19,20 @@ use crate::{
 /// Readings of a mask that are shown.
 const MAX_READINGS: usize = 4;
 
-/// The report for people. Styles are written always; `out` strips them where they don't belong.
+/// Kinds of incidents remembered.
+const MAX_KINDS: usize = 64;
+
+/// The report for people. What comes again is told in a line. Styles are written always; `out` strips them where they don't belong.
 pub struct LogText<W> {
     out: W,
+    /// What was told at length, and where in the log it was.
+    told: VecDeque<(String, String)>,
 }
 
 impl<W: Write> LogText<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out }
+        Self { out, told: VecDeque::new() }
     }
 
     /// Writes lines as one piece, so that nothing of another program comes between them.
@@ -39,6 +47,16 @@ impl<W: Write> LogText<W> {
 impl<W: Write> LogReport for LogText<W> {
     fn incident(&mut self, told: ToldLog) -> io::Result<()> {
         let i = told.what;
+        if let Some(kind) = kind(told) {
+            if let Some((_, first)) = self.told.iter().find(|(known, _)| *known == kind) {
+                let again = again(told, first);
+                return self.write(&[again]);
+            }
+            if self.told.len() == MAX_KINDS {
+                self.told.pop_front();
+            }
+            self.told.push_back((kind, line_numbers(i)));
+        }
         let mut lines = vec![headline(i)];
         lines.push(labelled("where", &place(told.file, i)));
         lines.push(labelled("kernel", &printable(i.kernel.as_deref().unwrap_or("not said"))));
@@ -96,21 +114,60 @@ impl<W: Write> LogReport for LogText<W> {
             vec![format!("{} in {of}", paint(BOLD, &count))]
         };
         lines.extend(s.causes.iter().map(|(cause, n)| labelled(&n.to_string(), cause.name())));
-        let mut skipped = |count: u64, what: &str| {
+        let mut skipped = |count: u64, one: &str, more: &str| {
             if count != 0 {
+                let what = if count == 1 { one } else { more };
                 lines.push(labelled(&count.to_string(), what));
             }
         };
-        skipped(s.unread, "could not be read, or not to the end");
-        skipped(s.without_beginning, "reports left out: their beginning is not in the log");
-        skipped(s.binary, "look like anything but a log");
-        skipped(read.cut_lines, "lines cut: they are too long");
-        skipped(read.undecodable_lines, "lines with bytes that are no UTF-8");
+        let unread = "could not be read, or not to the end";
+        skipped(s.unread, unread, unread);
+        skipped(
+            s.without_beginning,
+            "report left out: its beginning is not in the log",
+            "reports left out: their beginning is not in the log",
+        );
+        skipped(s.binary, "looks like anything but a log", "look like anything but a log");
+        skipped(read.cut_lines, "line cut: it is too long", "lines cut: they are too long");
+        skipped(
+            read.undecodable_lines,
+            "line with bytes that are no UTF-8",
+            "lines with bytes that are no UTF-8",
+        );
         if read.compressed_tail_lost {
             lines.push(labelled("skipped", "the end of compressed data: it is cut or damaged"));
         }
         self.write(&lines)
     }
+}
+
+/// What incidents have in common of which one is told at length. A container that failed is always.
+fn kind(told: ToldLog) -> Option<String> {
+    let i = told.what;
+    let asked: Vec<_> = i.allocations.iter().map(|a| (a.order, a.gfp.raw, a.outcome)).collect();
+    let slabs: Vec<_> = i.slab_failures.iter().map(|slab| slab.cache.as_deref()).collect();
+    let caches: Vec<_> = i.slab_caches.iter().map(|cache| cache.name.as_str()).collect();
+    let killed: Vec<_> = i.oom_kills.iter().map(|kill| kill.comm.as_str()).collect();
+    let vmalloc: Vec<_> = i.vmalloc.iter().map(|failed| failed.bytes).collect();
+    let refused = i.fork_refused.as_ref().map(|refused| refused.cgroup.as_str());
+    let memcg = i.memcg.as_ref().and_then(|memcg| memcg.path.as_deref());
+    let whose = (told.file, &i.host, &i.kernel, &i.comm, &i.cgroup, memcg);
+    let verdict = (told.verdict.cause, told.verdict.confidence);
+    i.containers
+        .is_empty()
+        .then(|| format!("{:?}", (whose, verdict, asked, slabs, caches, killed, vmalloc, refused)))
+}
+
+/// An incident of which one was told at length before.
+fn again(told: ToldLog, first: &str) -> String {
+    format!(
+        "{} {}: {} (confidence {}), as in {first}; {}",
+        paint(YELLOW, "again   "),
+        subject(told.what),
+        told.verdict.cause.name(),
+        told.verdict.confidence.name(),
+        place(told.file, told.what)
+    )
 }
 
 /// What happened, in a line.
@@ -119,10 +176,14 @@ fn headline(i: &LogIncident) -> String {
         "failed" => paint(RED, "FAILED  "),
         other => paint(YELLOW, &format!("{other:<8}")),
     };
+    format!("{mark} {}", subject(i))
+}
+
+fn subject(i: &LogIncident) -> String {
     let pid = i.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     let who =
         i.comm.as_deref().map(|comm| format!(" by {}{pid}", printable(comm))).unwrap_or_default();
-    let what = if !i.containers.is_empty() {
+    if !i.containers.is_empty() {
         let id = i.container().and_then(|found| found.id);
         let id = id.map(|id| format!(" {}", id.get(..12).unwrap_or(&id))).unwrap_or_default();
         match i.allocations.last() {
@@ -148,17 +209,20 @@ fn headline(i: &LogIncident) -> String {
         "slab cache got no pages".to_owned()
     } else {
         format!("slab cache not created{who}")
-    };
-    format!("{mark} {what}")
+    }
+}
+
+fn line_numbers(i: &LogIncident) -> String {
+    if i.lines.0 == i.lines.1 {
+        format!("line {}", i.lines.0)
+    } else {
+        format!("lines {} to {}", i.lines.0, i.lines.1)
+    }
 }
 
 fn place(file: &str, i: &LogIncident) -> String {
     let file = if file == "-" { "standard input".to_owned() } else { printable(file) };
-    let lines = if i.lines.0 == i.lines.1 {
-        format!("line {}", i.lines.0)
-    } else {
-        format!("lines {} to {}", i.lines.0, i.lines.1)
-    };
+    let lines = line_numbers(i);
     let time = i.time.as_ref().and_then(|time| {
         wall_for_people(time)
             .or_else(|| time.boot.map(|boot| format!("{:.6} s after boot", boot.as_secs_f64())))

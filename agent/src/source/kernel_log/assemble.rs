@@ -3,15 +3,16 @@
 use std::{borrow::Cow, collections::VecDeque};
 
 use super::{
+    blocks::MAX_LINE,
     escape,
     export::{self, Export},
     json,
     line::{LogLine, LogTime, Origin, Wall},
     mail::{self, QuotedPrintable},
     payload,
-    prefix::Prefix,
+    prefix::{LastDate, Prefix},
     reader::Stats,
-    window::{MAX_LINE, RawLine},
+    window::RawLine,
     wrap::{Join, Widths},
 };
 
@@ -20,6 +21,8 @@ use super::{
 pub(super) struct Assembler {
     /// The number of the last line.
     last: u64,
+    /// It holds a NUL. A crash leaves some before the line that is logged next, which has a prefix.
+    nul: bool,
     export: Export,
     printable: QuotedPrintable,
     widths: Widths,
@@ -29,6 +32,7 @@ pub(super) struct Assembler {
     context: Option<(String, Prefix)>,
     /// Records that a runtime cut a message into.
     partial: Option<Pending>,
+    date: LastDate,
     /// What dmesg -H counts from.
     human: Option<Wall>,
     out: VecDeque<LogLine>,
@@ -71,6 +75,7 @@ impl Assembler {
             export::Taken::Message(message) => return self.exported(message),
             export::Taken::Not => {}
         }
+        self.nul = memchr::memchr(0, bytes).is_some();
         let text = String::from_utf8_lossy(bytes);
         stats.undecodable_lines += u64::from(matches!(text, Cow::Owned(_)));
         let text = text.trim_end_matches(['\r', '\0']).trim_start_matches('\0');
@@ -125,7 +130,7 @@ impl Assembler {
             self.context = None;
             return self.object(first, last, message);
         }
-        let (mut prefix, rest) = Prefix::take(text);
+        let (mut prefix, rest) = Prefix::take(text, &mut self.date);
         if prefix.any {
             self.flush();
             self.widths.see(width);
@@ -160,6 +165,11 @@ impl Assembler {
             return;
         }
         self.flush();
+        // What neither printk nor a program can log: strings of an executable, a dump.
+        if self.nul {
+            self.context = None;
+            return;
+        }
         let indented = text.starts_with([' ', '\t']);
         let quote = quote.to_owned();
         match self.context.take() {
@@ -186,7 +196,7 @@ impl Assembler {
         let json::Message { mut prefix, mut text, raw } = message;
         // Prefixes stand at the beginning of the first record.
         if raw && self.partial.is_none() {
-            let (inner, rest) = Prefix::take(&text);
+            let (inner, rest) = Prefix::take(&text, &mut self.date);
             prefix.time.refine(inner.time);
             prefix.caller = inner.caller;
             prefix.host = inner.host.or(prefix.host);

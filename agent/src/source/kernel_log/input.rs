@@ -1,13 +1,10 @@
-//! From whatever holds a log to blocks of plain bytes: unpacked, and in UTF-8.
+//! From whatever holds a log to plain bytes: unpacked, and in UTF-8.
 use std::{
     io::{self, BufRead, BufReader, Read},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     },
-    thread,
-    time::Duration,
 };
 
 use flate2::bufread::MultiGzDecoder;
@@ -18,103 +15,11 @@ use ruzstd::decoding::{
 
 use super::reader::ReadError;
 
-/// Bytes in a block at most: those on their way from one thread to the other fit a CPU's cache.
-const BLOCK: usize = 512 * 1024;
-/// Blocks that wait to be looked at.
-const QUEUE: usize = 3;
 /// How many times over an input may be compressed.
 const MAX_DEPTH: u32 = 2;
 
-/// What a thread reads from an input, block by block.
-pub(super) struct Blocks {
-    filled: Receiver<Result<Vec<u8>, ReadError>>,
-    used: SyncSender<Vec<u8>>,
-    tail_lost: Arc<AtomicBool>,
-}
-
-/// What there is to take.
-pub(super) enum Taken {
-    Block(Vec<u8>),
-    Failed(ReadError),
-    Quiet,
-    End,
-}
-
-impl Blocks {
-    /// Begins to read. The thread ends with the input, or when this is dropped and the read that
-    /// it waits for returns.
-    pub(super) fn read(source: impl Read + Send + 'static) -> Self {
-        let (sender, filled) = mpsc::sync_channel(QUEUE);
-        let (used, reuse) = mpsc::sync_channel(QUEUE + 2);
-        let tail_lost = Arc::new(AtomicBool::new(false));
-        let lost = Arc::clone(&tail_lost);
-        thread::spawn(move || {
-            let opened = open(Box::new(source), &lost, 0);
-            let end = opened.and_then(|mut source| hand_over(&mut *source, &sender, &reuse));
-            if let Err(error) = end {
-                // Nobody to tell if the receiver is gone.
-                let _ = sender.send(Err(error));
-            }
-        });
-        Self { filled, used, tail_lost }
-    }
-
-    /// The next block; waits for it as long as told, or as long as it takes. After a failure comes
-    /// the end.
-    pub(super) fn take(&mut self, timeout: Option<Duration>) -> Taken {
-        let got = match timeout {
-            Some(timeout) => self.filled.recv_timeout(timeout),
-            None => self.filled.recv().map_err(RecvTimeoutError::from),
-        };
-        match got {
-            Ok(Ok(block)) => Taken::Block(block),
-            Ok(Err(error)) => Taken::Failed(error),
-            Err(RecvTimeoutError::Timeout) => Taken::Quiet,
-            Err(RecvTimeoutError::Disconnected) => Taken::End,
-        }
-    }
-
-    /// Gives a block back, to be filled again.
-    pub(super) fn give_back(&self, block: Vec<u8>) {
-        // If the thread has enough of them, or has ended, this one is freed.
-        let _ = self.used.try_send(block);
-    }
-
-    /// Whether compressed data ended too early, or was damaged.
-    pub(super) fn tail_lost(&self) -> bool {
-        self.tail_lost.load(Ordering::Relaxed)
-    }
-}
-
-fn hand_over(
-    source: &mut dyn Read,
-    sender: &SyncSender<Result<Vec<u8>, ReadError>>,
-    reuse: &Receiver<Vec<u8>>,
-) -> Result<(), ReadError> {
-    loop {
-        let block = fill(source, reuse.try_recv().unwrap_or_default())?;
-        if block.is_empty() || sender.send(Ok(block)).is_err() {
-            return Ok(());
-        }
-    }
-}
-
-/// Fills a block with one read, so that what a pipe has is there at once. Empty at the end.
-fn fill(source: &mut dyn Read, mut block: Vec<u8>) -> Result<Vec<u8>, ReadError> {
-    block.resize(BLOCK, 0);
-    loop {
-        match source.read(&mut block) {
-            Ok(n) => {
-                block.truncate(n);
-                return Ok(block);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(ReadError::Io(error)),
-        }
-    }
-}
-
-type Source = Box<dyn Read + Send>;
+/// What bytes come from.
+pub(super) type Source = Box<dyn Read + Send>;
 
 /// What an input's first bytes show it to be.
 #[derive(Clone, Copy)]
@@ -163,8 +68,13 @@ const FORMS: &[(&[u8], Form)] = &[
     ),
 ];
 
-/// Looks at the first bytes and unpacks.
-fn open(mut source: Source, lost: &Arc<AtomicBool>, depth: u32) -> Result<Source, ReadError> {
+/// Looks at the first bytes and unpacks; `depth` layers have been taken off. `lost` tells later
+/// whether compressed data ended too early, or was damaged.
+pub(super) fn open(
+    mut source: Source,
+    lost: &Arc<AtomicBool>,
+    depth: u32,
+) -> Result<Source, ReadError> {
     let mut head = Vec::new();
     // As long as there is something to tell apart; a stream of text isn't waited for.
     while FORMS.iter().any(|(magic, _)| magic.len() > head.len() && magic.starts_with(&head)) {

@@ -46,7 +46,7 @@ impl QuotedPrintable {
         }
         let goes_on = line.ends_with('=');
         whole.push_str(&decode(line.strip_suffix('=').unwrap_or(line)));
-        if goes_on && whole.len() < super::window::MAX_LINE {
+        if goes_on && whole.len() < super::blocks::MAX_LINE {
             self.open = Some((first, whole));
             return None;
         }

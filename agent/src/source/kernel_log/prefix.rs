@@ -46,13 +46,13 @@ impl Prefix {
     }
 
     /// Takes whatever prefixes there are off a line; they nest (`ts | dmesg`, journald in syslog).
-    pub(super) fn take(line: &str) -> (Self, &str) {
+    pub(super) fn take<'a>(line: &'a str, last: &mut LastDate) -> (Self, &'a str) {
         let mut prefix = Self::none();
         let mut rest = line;
         // Copied out of an indented block.
         let indented = rest.trim_start_matches([' ', '\t']);
         let mut input = indented;
-        while !prefix.is_program() && prefix.element(&mut input) {
+        while !prefix.is_program() && prefix.element(&mut input, last) {
             rest = input;
             prefix.any = true;
         }
@@ -64,16 +64,16 @@ impl Prefix {
     }
 
     /// Takes one element; false if there is none.
-    fn element(&mut self, input: &mut &str) -> bool {
+    fn element(&mut self, input: &mut &str, last: &mut LastDate) -> bool {
         let first = input.as_bytes().first().copied().unwrap_or(b' ');
         match first {
             // Nothing begins so, and many messages do.
             b' ' => false,
             b'[' => self.bracket(input),
             b'<' => self.priority(input),
-            b'0'..=b'9' => self.kmsg(input) || self.date(input),
-            _ if self.any => self.date(input) || self.named(input),
-            _ => self.level(input) || self.date(input) || self.named(input),
+            b'0'..=b'9' => self.kmsg(input) || self.date(input, last),
+            _ if self.any => self.date(input, last) || self.named(input),
+            _ => self.level(input) || self.date(input, last) || self.named(input),
         }
     }
 
@@ -105,21 +105,8 @@ impl Prefix {
     }
 
     /// Dates without brackets, and the host and the name behind them.
-    fn date(&mut self, input: &mut &str) -> bool {
-        let mut dated = *input;
-        let Ok(wall) = alt((
-            date::syslog,
-            date::with_year,
-            // journalctl -o short-full.
-            preceded(opt((take_while(2..=4, char::is_alphabetic), ' ')), date::iso).map(Some),
-            date::unix.map(Some),
-        ))
-        .parse_next(&mut dated) else {
-            return false;
-        };
-        if !dated.is_empty() && !dated.starts_with([' ', ':', '\t']) {
-            return false;
-        }
+    fn date(&mut self, input: &mut &str, last: &mut LastDate) -> bool {
+        let Some((wall, mut dated)) = last.date(input) else { return false };
         let stamp = &input[..input.len() - dated.len()];
         let zoned = matches!(wall, Some(Wall::Timestamp(_)));
         // dmesg --time-format iso is the one that has both.
@@ -235,6 +222,42 @@ impl Prefix {
 
     fn kernel(&mut self) {
         self.origin = Origin::Kernel;
+    }
+}
+
+/// The date that was read last. Lines come in bursts, and to read a date anew takes longer than all
+/// else that is done to most of them.
+#[derive(Default)]
+pub(super) struct LastDate {
+    stamp: String,
+    wall: Option<Wall>,
+}
+
+impl LastDate {
+    /// The date that a line begins with, and what follows it.
+    fn date<'a>(&mut self, line: &'a str) -> Option<(Option<Wall>, &'a str)> {
+        let ends = |rest: &str| rest.is_empty() || rest.starts_with([' ', ':', '\t']);
+        if !self.stamp.is_empty()
+            && let Some(rest) = line.strip_prefix(&self.stamp)
+            && ends(rest)
+            // A zone belongs to the date.
+            && !rest.starts_with(" UTC")
+        {
+            return Some((self.wall, rest));
+        }
+        let mut rest = line;
+        let found: Found<_> = alt((
+            date::syslog,
+            date::with_year,
+            // journalctl -o short-full.
+            preceded(opt((take_while(2..=4, char::is_alphabetic), ' ')), date::iso).map(Some),
+            date::unix.map(Some),
+        ))
+        .parse_next(&mut rest);
+        let wall = found.ok().filter(|_| ends(rest))?;
+        line[..line.len() - rest.len()].clone_into(&mut self.stamp);
+        self.wall = wall;
+        Some((wall, rest))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 
 use super::{
     assemble::Assembler,
-    input::{Blocks, Taken},
+    blocks::{Block, Blocks, Taken},
     line::LogLine,
     window::Window,
 };
@@ -55,11 +55,15 @@ impl Stats {
         u64::from(self.odd_bytes) * 10 > self.bytes.min(Self::SAMPLE)
     }
 
-    /// Takes note of a block before it is counted.
-    fn see(&mut self, block: &[u8]) {
-        let sample = Self::SAMPLE.saturating_sub(self.bytes).min(block.len() as u64) as usize;
+    fn take(&mut self, block: &Block) {
+        let bytes = &block.bytes;
+        let sample = Self::SAMPLE.saturating_sub(self.bytes).min(bytes.len() as u64) as usize;
         let odd = |byte: &&u8| **byte < 0x20 && !matches!(**byte, b'\n' | b'\r' | b'\t' | 0x1b);
-        self.odd_bytes += block[..sample].iter().filter(odd).count() as u32;
+        self.odd_bytes += bytes[..sample].iter().filter(odd).count() as u32;
+        self.bytes += block.size;
+        self.lines += block.lines;
+        self.cut_lines += block.cut_lines;
+        self.cut_bytes += block.cut_bytes;
     }
 }
 
@@ -140,9 +144,10 @@ impl Lines {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             match self.blocks.take(left) {
                 Taken::Block(block) => {
-                    self.stats.see(&block);
-                    self.window.push(&block, &mut self.stats);
-                    self.blocks.give_back(block);
+                    self.stats.take(&block);
+                    if let Some(used) = self.window.push(block) {
+                        self.blocks.give_back(used);
+                    }
                 }
                 Taken::Quiet if release.is_some() && release == until => self.assembler.flush(),
                 Taken::Quiet => return Next::Quiet,
@@ -158,10 +163,6 @@ impl Lines {
     fn end(&mut self) {
         self.over = true;
         self.stats.compressed_tail_lost = self.blocks.tail_lost();
-        self.window.end(&mut self.stats);
-        while let Some(raw) = self.window.pop() {
-            self.assembler.push(&raw, &mut self.stats);
-        }
         self.assembler.end();
     }
 }

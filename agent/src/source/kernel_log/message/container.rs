@@ -2,6 +2,10 @@
 //! containerd, kubelet, podman, LXC and LXD. Their words change from release to release, so this
 //! looks for what stays: the phrase that says that a start failed, the words of errno (Go's and
 //! libc's are alike), the path of a mkdir, ids.
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use crate::{
     container::is_id,
     incident::{ContainerFailure, StartError},
@@ -57,6 +61,20 @@ const PHRASES: &[&str] = &[
     "inotify_add_watch",
 ];
 
+/// Words of a cgroup directory that could not be made; lower case.
+const REFUSED: &[&str] = &[
+    "cannot allocate memory",
+    "no space left on device",
+    "device or resource busy",
+    "resource temporarily unavailable",
+];
+
+/// Finds lines that have a phrase or words of that kind: most have none.
+static NEWS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let words = PHRASES.iter().chain(REFUSED);
+    AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
+});
+
 /// Words of failure; lower case. A phrase without any is no news.
 const FAILED: &[&str] = &[
     "fail",
@@ -92,6 +110,9 @@ const ERRNOS: &[(&str, i32)] = &[
     ("protocol not supported", libc::EPROTONOSUPPORT),
     ("no such device", libc::ENODEV),
     ("no such file or directory", libc::ENOENT),
+    ("not a directory", libc::ENOTDIR),
+    ("connection refused", libc::ECONNREFUSED),
+    ("disk quota exceeded", libc::EDQUOT),
 ];
 
 /// Reasons that have nothing to do with memory, and in what words they are told; lower case.
@@ -112,6 +133,16 @@ const OTHER_REASONS: &[(&str, &str)] = &[
     ("manifest unknown", "the image could not be had"),
     ("port is already allocated", "its port is in use"),
     ("address already in use", "its address is in use"),
+    ("no ip addresses available", "the network has no address left"),
+    ("available, non-overlapping ipv4 address pool", "no network address range is left"),
+    ("cni plugin not initialized", "the node's network plugin is not set up"),
+    ("cni config uninitialized", "the node's network plugin is not set up"),
+    ("failed to find plugin", "a network plugin is missing"),
+    ("unauthorized", "a server that it asks does not let it in"),
+    ("bind source path does not exist", "a file or directory is missing"),
+    ("is already in use by container", "its name is in use"),
+    ("unknown or invalid runtime name", "the runtime is not installed"),
+    ("nvidia-container-cli", "the graphics driver's hook failed"),
 ];
 
 /// Calls that make processes and namespaces; lower case.
@@ -119,6 +150,9 @@ const CLONES: &[&str] = &["clone", "unshare", "fork", "namespace", "pthread_crea
 
 /// Parses a line of a program.
 pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailure> {
+    if NEWS.as_ref().is_some_and(|news| !news.is_match(text)) {
+        return None;
+    }
     let lower = text.to_ascii_lowercase();
     let mkdir = refused_mkdir(text, &lower);
     let phrase = PHRASES.iter().any(|phrase| lower.contains(phrase));
@@ -163,6 +197,15 @@ fn error(lower: &str, errno: Option<i32>, mkdir: Option<String>) -> StartError {
                     "the kernel forbade it: rights, seccomp or namespaces turned off",
                 ),
                 (None, Some(libc::ENOENT)) => StartError::Other("a file or directory is missing"),
+                (None, Some(libc::ENOTDIR)) => {
+                    StartError::Other("a file is where a directory must be, or the other way round")
+                }
+                (None, Some(libc::ECONNREFUSED)) => {
+                    StartError::Other("a server that it needs does not answer")
+                }
+                (None, Some(libc::EDQUOT)) => {
+                    StartError::Other("a quota is used up, of keys or of a file system")
+                }
                 (None, Some(libc::EROFS)) => StartError::Other("a file system is read-only"),
                 (
                     None,
@@ -178,13 +221,7 @@ fn error(lower: &str, errno: Option<i32>, mkdir: Option<String>) -> StartError {
 /// The cgroup directory that could not be made: `mkdir /sys/fs/cgroup/memory/a: cannot allocate
 /// memory`, or coreutils' `mkdir: cannot create directory '/sys/fs/cgroup/a': …`.
 fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
-    let told = [
-        "cannot allocate memory",
-        "no space left on device",
-        "device or resource busy",
-        "resource temporarily unavailable",
-    ];
-    if !told.iter().any(|words| lower.contains(words)) {
+    if !REFUSED.iter().any(|words| lower.contains(words)) {
         return None;
     }
     let systemd = text.split_once("ailed to create cgroup /").map(|(before, _)| before.len());

@@ -56,6 +56,7 @@ pub fn parse(line: &LogLine) -> Option<Message> {
         Origin::Program { name, .. } => {
             container::parse(&line.text, Some(name)).map(Message::Container)
         }
+        Origin::Unknown if is_format(&line.text) => None,
         Origin::Unknown => parse_kernel(&line.text)
             .or_else(|| container::parse(&line.text, None).map(Message::Container)),
     }
@@ -87,6 +88,16 @@ pub fn parse_kernel(text: &str) -> Option<Message> {
         .or_else(|| {
             limit::parse_buddyinfo(text).map(|(zone, blocks)| Message::Buddyinfo(zone, blocks))
         })
+}
+
+/// Whether it is what printf and its like make messages of: somebody quotes a program's source, or
+/// these are the strings of an executable.
+fn is_format(text: &str) -> bool {
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    text.match_indices('%').any(|(at, _)| {
+        let directive = text[at + 1..].trim_start_matches(['l', '#', '+']);
+        directive.strip_prefix(['s', 'd', 'u', 'v', 'w', 'q', 'x', 'p']).is_some_and(ends)
+    })
 }
 
 /// `warn_alloc_failed: 83 callbacks suppressed` (lib/ratelimit.c), for the functions whose reports
@@ -127,6 +138,19 @@ mod tests {
         assert_eq!(parse(&line(program, text)), None);
         assert!(matches!(parse(&line(Origin::Kernel, text)), Some(Message::Oom(_))));
         assert!(matches!(parse(&line(Origin::Unknown, text)), Some(Message::Oom(_))));
+    }
+
+    #[test]
+    fn what_messages_are_made_of_is_no_message() {
+        for text in [
+            "%s: page allocation failure: order:%u, mode:%#x(%pGg), nodemask=%*pbl",
+            "failed to create shim task: %w",
+            "lxc_start: failed to clone: %s",
+        ] {
+            assert_eq!(parse(&line(Origin::Unknown, text)), None, "{text}");
+        }
+        let text = "lxc_start: failed to clone at 100%";
+        assert!(parse(&line(Origin::Unknown, text)).is_some());
     }
 
     #[test]

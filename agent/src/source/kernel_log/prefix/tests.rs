@@ -3,7 +3,7 @@ use super::*;
 
 /// A prefix as `time | caller | origin | host | text`, with what isn't there left empty.
 fn taken(line: &str) -> String {
-    let (prefix, text) = Prefix::take(line);
+    let (prefix, text) = Prefix::take(line, &mut LastDate::default());
     let boot = prefix.time.boot.map(|boot| format!("{boot:?}"));
     let wall = prefix.time.wall.map(|wall| match wall {
         Wall::Timestamp(time) => time.to_string(),
@@ -157,8 +157,8 @@ fn kmsg_and_container_runtimes() {
         ("4,1,1500000,c;a;b", "1.5s||kernel||a;b"),
         ("2026-11-20T09:42:36.123456789Z stderr F a: b", "2026-11-20T09:42:36.123456789Z||||a: b"),
     ]);
-    assert!(Prefix::take("2026-11-20T09:42:36.1Z stdout P a").0.partial);
-    assert!(!Prefix::take("2026-11-20T09:42:36.1Z stdout F a").0.partial);
+    assert!(Prefix::take("2026-11-20T09:42:36.1Z stdout P a", &mut LastDate::default()).0.partial);
+    assert!(!Prefix::take("2026-11-20T09:42:36.1Z stdout F a", &mut LastDate::default()).0.partial);
 }
 
 #[test]
@@ -182,7 +182,31 @@ fn what_only_looks_like_a_prefix_stays() {
         "[]",
         "<>",
     ] {
-        let (prefix, text) = Prefix::take(line);
+        let (prefix, text) = Prefix::take(line, &mut LastDate::default());
         assert_eq!((prefix, text), (Prefix::none(), line), "{line}");
+    }
+}
+
+#[test]
+fn a_date_that_was_read_before_is_the_same_date() {
+    let lines = [
+        "Nov 20 09:42:36 n1 kernel: a",
+        "Nov 20 09:42:36.123456 n1 kernel: a",
+        "Nov 20 09:42:36 2023 kernel: a",
+        "Mon Nov 20 09:42:36 2023: a",
+        "2026-11-20 09:42:36 n1 sshd[7]: a",
+        "2026-11-20 09:42:36 UTC n1 sshd[7]: a",
+        "2026-11-20 09:42:36+01:00 n1 sshd[7]: a",
+        "2026-11-20T09:42:36Z stderr F a",
+        "1763627756.1 n1 kernel: a",
+        "1763627756.12 n1 kernel: a",
+    ];
+    for before in lines {
+        for line in lines {
+            let mut last = LastDate::default();
+            let _ = Prefix::take(before, &mut last);
+            let anew = Prefix::take(line, &mut LastDate::default());
+            assert_eq!(Prefix::take(line, &mut last), anew, "{line} after {before}");
+        }
     }
 }

@@ -1,10 +1,16 @@
 //! Tests of whole logs.
-use std::io::{Cursor, Write};
+use std::{
+    io::{Cursor, Write},
+    sync::Arc,
+};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::source::kernel_log::line::{Caller, Origin, Wall};
+use crate::source::kernel_log::{
+    input,
+    line::{Caller, Origin, Wall},
+};
 
 /// Yields a few bytes at a time.
 struct Chunks(Cursor<Vec<u8>>, Vec<usize>);
@@ -316,12 +322,10 @@ fn utf_16_and_byte_order_marks() {
         .flat_map(u16::to_le_bytes)
         .chain([7])
         .collect();
-    let (sender, mut blocks) = (lone, Vec::new());
-    let mut input = Blocks::read(Cursor::new(sender));
-    while let Taken::Block(block) = input.take(None) {
-        blocks.extend(block);
-    }
-    assert_eq!(String::from_utf8_lossy(&blocks), "\u{fffd}A\u{fffd}\u{fffd}");
+    let opened = input::open(Box::new(Cursor::new(lone)), &Arc::default(), 0);
+    let mut bytes = Vec::with_capacity(64);
+    opened.expect("it is no other form").read_to_end(&mut bytes).expect("memory can be read");
+    assert_eq!(String::from_utf8_lossy(&bytes), "\u{fffd}A\u{fffd}\u{fffd}");
 }
 
 #[test]

@@ -41,9 +41,26 @@ fn starts_that_failed_for_other_reasons() {
         "runc create failed: unable to start container process: error during container init: operation not permitted",
         "failed to create shim task: OCI runtime create failed: mkdir /var/lib/x: no space left on device",
         "Failed to start container: modprobe: FATAL: Module overlay not found",
+        "RunPodSandbox for &PodSandboxMetadata{Name:web-1} failed, error=\"plugin type=\"calico\" failed (add): connection is unauthorized: Unauthorized\"",
+        "CreatePodSandbox for pod failed: plugin type=\"host-local\" failed (add): failed to allocate for range 0: no IP addresses available in range set",
+        "OCI runtime create failed: runc create failed: unable to start container process: error mounting \"/a\" to rootfs at \"/b\": not a directory",
+        "runc create failed: unable to start container process: unable to create session key: disk quota exceeded",
     ] {
         let error = failed(text).error;
         assert!(matches!(error, StartError::Other(_)), "{text}: {error:?}");
+    }
+}
+
+/// What may come of lack of memory is never one of them.
+#[test]
+fn an_end_that_memory_can_make_is_left_open() {
+    for text in [
+        "CreatePodSandbox for pod failed: plugin type=\"bridge\" failed (add): failed to create bridge: cannot allocate memory",
+        "RunPodSandbox for web-1 failed, error=\"failed to find plugin \"bridge\": fork/exec: resource temporarily unavailable\"",
+        "OCI runtime create failed: container init was OOM-killed (memory limit too low?)",
+    ] {
+        let error = failed(text).error;
+        assert!(!matches!(error, StartError::Other(_)), "{text}: {error:?}");
     }
 }
 

@@ -1,0 +1,98 @@
+//! What holds of `fragwatch explain` for any log. The targets here try it on what the fuzzer makes
+//! up, the agent's tests on the corpus.
+use std::{
+    io::{self, Cursor, Read},
+    iter,
+};
+
+use fragwatch::{
+    explain,
+    incident::LogIncident,
+    report::log::{LogJson, LogReport, LogText},
+    source::kernel_log::{
+        gather::Gatherer,
+        reader::{Lines, Stats},
+    },
+};
+
+/// Nothing panics, all of the report is text without control characters, and each line of JSON is
+/// an object.
+pub(crate) fn report(log: &[u8]) {
+    let mut text = Vec::new();
+    told(log, &mut LogText::new(&mut text));
+    let text = String::from_utf8(text).expect("a report is UTF-8");
+    assert_harmless(&without_styles(&text));
+
+    let mut json = Vec::new();
+    told(log, &mut LogJson::new(&mut json));
+    let json = String::from_utf8(json).expect("a report is UTF-8");
+    assert_harmless(&json);
+    for line in json.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
+        assert!(object["type"].is_string(), "{line}");
+    }
+}
+
+/// The same is found in a log whether it is read as a whole or in pieces. The log's own bytes are
+/// the sizes of the pieces. A byte 1 stands for a long stretch, which the fuzzer would never make.
+pub(crate) fn chunks(log: &[u8]) {
+    let mut whole = Vec::new();
+    for byte in log {
+        match byte {
+            1 => whole.extend(iter::repeat_n(b'x', 30_000)),
+            _ => whole.push(*byte),
+        }
+    }
+    let sizes: Vec<usize> = log.iter().map(|&byte| 1 + usize::from(byte)).collect();
+    let pieces = Pieces { log: Cursor::new(whole.clone()), sizes, at: 0 };
+    assert_eq!(found(pieces), found(Cursor::new(whole)));
+}
+
+fn told(log: &[u8], report: &mut dyn LogReport) {
+    explain::one("log", Cursor::new(log.to_vec()), report).expect("memory can be written");
+}
+
+fn found(input: impl Read + Send + 'static) -> (Vec<LogIncident>, Stats) {
+    let mut gatherer = Gatherer::new(None, Vec::new());
+    let mut incidents = Vec::new();
+    // Without deadlines: what is found must not hang on how busy the machine is.
+    let mut lines = Lines::new(input);
+    for line in lines.by_ref().map_while(Result::ok) {
+        incidents.extend(gatherer.push(&line));
+    }
+    incidents.extend(gatherer.flush());
+    (incidents, lines.stats().clone())
+}
+
+/// A log that comes in pieces.
+struct Pieces {
+    log: Cursor<Vec<u8>>,
+    sizes: Vec<usize>,
+    at: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(size) = self.sizes.get(self.at % self.sizes.len().max(1)) else { return Ok(0) };
+        self.at += 1;
+        let size = buffer.len().min(*size);
+        self.log.read(&mut buffer[..size])
+    }
+}
+
+fn assert_harmless(text: &str) {
+    let odd = text.chars().find(|c| c.is_control() && *c != '\n');
+    assert_eq!(odd, None, "{text:?}");
+}
+
+/// The report's own colours, taken off.
+fn without_styles(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, style)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        let after = style.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        rest = after.strip_prefix('m').expect("a style ends with m");
+    }
+    plain + rest
+}
