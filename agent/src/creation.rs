@@ -1,5 +1,6 @@
 //! Container creations, and trouble outside of them, put together from evidence.
 mod correlator;
+mod outside;
 mod start;
 
 use crate::{

@@ -1,5 +1,5 @@
 //! Stories told to the correlator, and creations for other tests.
-use super::{correlator::OUTSIDE_QUIET_NS, *};
+use super::{outside::OUTSIDE_QUIET_NS, *};
 use crate::{
     evidence::{CompactResult, CreationKey, Event, Evidence, Failure, LimitKind, OomScope},
     kernel::{gfp::tests::names_6_12, zone::tests::fragmented},

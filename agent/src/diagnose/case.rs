@@ -182,6 +182,11 @@ impl<'a> Case<'a> {
         Some(format!("{bytes} of slab that can't be reclaimed{caches}, {}", reading.when()))
     }
 
+    /// Whether something of the story itself is missing, and not only what can't be seen here at all.
+    pub(super) fn is_half_a_story(&self) -> bool {
+        self.no_beginning || self.events_lost
+    }
+
     /// What is missing from the story as a whole.
     pub(super) fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();

@@ -5,6 +5,9 @@
 //! refuses whatever memory there is, a charge to a memory cgroup fails after the pages were got, and
 //! zones say something only about an allocation that came back NULL. The first that fits would have
 //! failed the creation alone; others that fit are named beside it.
+//!
+//! Half a story has no cause: where events of a creation were lost, or its beginning was not seen, what
+//! the rest fits is named and the verdict is `undetermined`.
 mod atomic_pressure;
 mod case;
 mod exhaustion;
@@ -157,7 +160,14 @@ pub fn diagnose(case: &Case, page_size: u64) -> Verdict {
     };
     let mut others: Vec<&str> = verdicts.map(|other| other.cause.name()).collect();
     others.retain(|other| *other != verdict.cause.name());
-    if !others.is_empty() {
+    if case.is_half_a_story() {
+        others.insert(0, verdict.cause.name());
+        verdict = undetermined::diagnose(case, page_size);
+        verdict.because.push(format!(
+            "what was seen fits {}; what is missing could refute it",
+            others.join(" and ")
+        ));
+    } else if !others.is_empty() {
         verdict.because.push(format!("what was seen fits {} as well", others.join(" and ")));
     }
     verdict.not_seen.extend(case.beside());

@@ -107,10 +107,28 @@ fn an_error_without_a_failed_allocation_is_undetermined() {
 }
 
 #[test]
+fn half_a_story_has_no_cause() {
+    let lost = |creation: &mut Creation| creation.events_lost = true;
+    let no_beginning = |creation: &mut Creation| creation.beginning_seen = false;
+    for (missing, word) in [(lost as fn(&mut Creation), "lost"), (no_beginning, "beginning")] {
+        let mut creation = stories::failed_creation();
+        missing(&mut creation);
+        let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
+        assert!(verdict.because.iter().any(|b| b.contains("fits fragmentation")), "{verdict:?}");
+        assert!(verdict.not_seen.iter().any(|n| n.contains(word)), "{verdict:?}");
+    }
+}
+
+#[test]
 fn gaps_lower_the_confidence() {
-    let mut creation = stories::failed_creation();
-    creation.events_lost = true;
-    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::Medium));
+    let blind_to = ["direct reclaim".to_owned()];
+    let creation = stories::failed_creation();
+    let verdict_of = diagnose(&Case::creation(&creation, &blind_to), 4096);
+    assert_eq!(
+        (verdict_of.cause, verdict_of.confidence),
+        (Cause::Fragmentation, Confidence::Medium)
+    );
     let mut creation = stories::failed_creation();
     creation.errno = Some(libc::EINTR);
     assert_eq!(verdict(&creation).0, Cause::Undetermined);

@@ -3,15 +3,13 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{Loss, Ready, Report, Summary, Told, node};
+use super::{Loss, Ready, Report, Summary, Told, node, step};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
     container::Container,
-    creation::{Creation, Incident, NAMESPACES, Outcome, Start, Tie},
+    creation::{Creation, Incident, Outcome},
     diagnose::Verdict,
-    evidence::{
-        CgroupPath, CgroupSetup, ChargeFailed, ForkRefused, LimitKind, OomKill, OomScope, Task,
-    },
+    evidence::{CgroupPath, ChargeFailed, LimitKind, OomKill, OomScope, Task},
     hook::{HookStatus, Logical, State},
     kernel::{
         errno,
@@ -96,7 +94,7 @@ impl<W: Write> Report for Json<W> {
             "outcome": outcome(c.outcome()),
             "errno": c.errno.map(errno::name),
             "step": c.step.name(),
-            "namespaces": namespaces(c.namespaces),
+            "namespaces": step::namespaces(c.namespaces),
             "duration_us": c.ended_ns.saturating_sub(c.began_ns) / 1000,
             "pid": c.task.pid,
             "tid": c.task.tid,
@@ -122,9 +120,9 @@ impl<W: Write> Report for Json<W> {
             "killed": c.killed,
             "goes_on": c.goes_on,
             "namespaces_refused": c.namespaces_refused.iter().map(|k| k.name()).collect::<Vec<_>>(),
-            "cgroup_refused": c.cgroup_setup.as_ref().and_then(cgroup_refused),
-            "fork_refused": c.fork_refused.as_ref().map(fork_refused),
-            "start": c.start.as_ref().map(|start| parts(start, c.ended_ns)),
+            "cgroup_refused": c.cgroup_setup.as_ref().and_then(step::cgroup_refused),
+            "fork_refused": c.fork_refused.as_ref().map(step::fork_refused_value),
+            "start": c.start.as_ref().map(|start| step::parts_value(start, c.ended_ns)),
             "node": told.node.map(|reading| node::json(reading, self.page_size)),
             "verdict": told.verdict.map(verdict),
         }))
@@ -152,7 +150,7 @@ impl<W: Write> Report for Json<W> {
             "oom_kills": self.sees_oom_kills.then(|| {
                 i.oom_kills.iter().map(oom_kill).collect::<Vec<_>>()
             }),
-            "fork_refused": i.fork_refused.as_ref().map(fork_refused),
+            "fork_refused": i.fork_refused.as_ref().map(step::fork_refused_value),
             "node": told.node.map(|reading| node::json(reading, self.page_size)),
             "verdict": told.verdict.map(verdict),
         }))
@@ -268,45 +266,6 @@ fn oom_kill(kill: &OomKill) -> Value {
         "scope": scope,
         "memcg": memcg,
     })
-}
-
-/// Names of the namespaces among `CLONE_NEW*` flags (include/uapi/linux/sched.h).
-fn namespaces(flags: u64) -> Vec<&'static str> {
-    NAMESPACES.iter().filter(|&&(flag, _)| flags & flag != 0).map(|&(_, name)| name).collect()
-}
-
-fn cgroup_refused(setup: &CgroupSetup) -> Option<Value> {
-    Some(json!({
-        "parent": setup.parent.display(),
-        "name": setup.name,
-        "errno": errno::name(setup.errno?),
-        "controller": setup.memory_errno.map(|_| "memory"),
-        "controller_errno": setup.memory_errno.map(errno::name),
-    }))
-}
-
-fn fork_refused(refused: &ForkRefused) -> Value {
-    json!({
-        "cgroup": refused.cgroup,
-        "processes": refused.processes,
-        "limit": refused.limit,
-    })
-}
-
-fn parts(start: &Start, ended_ns: u64) -> Value {
-    let parts: Vec<Value> = start
-        .parts
-        .iter()
-        .map(|part| {
-            json!({
-                "what": part.piece.name(),
-                "before_us": ended_ns.saturating_sub(part.at_ns) / 1000,
-                "certain": part.tie == Tie::Certain,
-                "why": part.why,
-            })
-        })
-        .collect();
-    json!({"parts": parts})
 }
 
 fn charge(charge: &ChargeFailed) -> Value {

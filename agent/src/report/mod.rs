@@ -2,6 +2,7 @@
 mod json;
 pub mod log;
 mod node;
+mod step;
 mod text;
 
 use std::io;

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Loss, Ready, Report, Summary, Told, node};
+use super::{Loss, Ready, Report, Summary, Told, node, step};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
     container::Container,
-    creation::{Creation, Incident, NAMESPACES, Outcome, Piece, Start, Step, Tie},
+    creation::{Creation, Incident, Outcome, Step},
     diagnose::Verdict,
-    evidence::{ChargeFailed, ForkRefused, OomKill, OomScope},
+    evidence::{ChargeFailed, OomKill, OomScope},
     hook::State,
     kernel::{
         errno,
@@ -174,52 +174,6 @@ pub(super) fn oom_kill(kill: &OomKill) -> String {
     labelled("OOM kill", &format!("{}{pid}{order}{whose}", printable(&kill.comm)))
 }
 
-fn fork_refused(refused: &ForkRefused) -> String {
-    let whose = refused.cgroup.as_deref().map_or_else(|| "a cgroup".to_owned(), printable);
-    let full = match (refused.processes, refused.limit) {
-        (Some(processes), Some(limit)) => format!(", which has {processes} of {limit}"),
-        _ => String::new(),
-    };
-    labelled("fork", &format!("refused by {whose}{full}"))
-}
-
-/// What else was seen of the same start.
-fn parts(start: &Start, ended_ns: u64) -> String {
-    let told: Vec<String> = start
-        .parts
-        .iter()
-        .map(|part| {
-            let guess = if part.tie == Tie::Guess { "a guess: " } else { "" };
-            let before = duration(ended_ns.saturating_sub(part.at_ns));
-            match part.piece {
-                Piece::Process => format!("{guess}{}", part.why),
-                piece => format!("{} made {before} before ({guess}{})", piece.name(), part.why),
-            }
-        })
-        .collect();
-    labelled("its start", &told.join("; "))
-}
-
-/// What was being done.
-fn step(c: &Creation) -> String {
-    match c.step {
-        Step::Namespaces => {
-            let names =
-                |&(flag, name): &(u64, &'static str)| (c.namespaces & flag != 0).then_some(name);
-            let others: Vec<&str> = NAMESPACES.iter().filter_map(names).collect();
-            if others.is_empty() || others.contains(&"net") {
-                "netns setup".to_owned()
-            } else {
-                format!("setup of namespaces ({})", others.join(", "))
-            }
-        }
-        Step::Cgroup => "cgroup setup".to_owned(),
-        Step::Fork => "fork".to_owned(),
-        Step::OomKill if c.killed => "start".to_owned(),
-        Step::OomKill => "OOM kill for the start".to_owned(),
-    }
-}
-
 impl<W: Write> Report for Text<W> {
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
         let there = ready.hooks.iter().filter(|h| h.state != State::Missing).count();
@@ -275,7 +229,7 @@ impl<W: Write> Report for Text<W> {
         let mut lines = vec![format!(
             "{} {mark} {who}{} by {} (pid {}){what}",
             self.clock(told.time),
-            step(c),
+            step::what(c),
             printable(&c.task.comm),
             c.task.pid
         )];
@@ -319,8 +273,8 @@ impl<W: Write> Report for Text<W> {
         }
         lines.extend(c.charges.iter().map(charge));
         lines.extend(c.oom_kills.iter().map(oom_kill));
-        lines.extend(c.fork_refused.as_ref().map(fork_refused));
-        lines.extend(c.start.as_ref().map(|start| parts(start, c.ended_ns)));
+        lines.extend(c.fork_refused.as_ref().map(step::fork_refused));
+        lines.extend(c.start.as_ref().map(|start| step::parts(start, c.ended_ns)));
         if let Some(reading) = told.node {
             lines.extend(node::text(reading, self.page_size));
         }
@@ -344,7 +298,7 @@ impl<W: Write> Report for Text<W> {
             allocation_lines(allocation, self.page_size, &mut lines);
         }
         lines.extend(i.oom_kills.iter().map(oom_kill));
-        lines.extend(i.fork_refused.as_ref().map(fork_refused));
+        lines.extend(i.fork_refused.as_ref().map(step::fork_refused));
         if let Some(reading) = told.node {
             lines.extend(node::text(reading, self.page_size));
         }

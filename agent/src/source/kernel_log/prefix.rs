@@ -106,7 +106,7 @@ impl Prefix {
 
     /// Dates without brackets, and the host and the name behind them.
     fn date(&mut self, input: &mut &str, last: &mut LastDate) -> bool {
-        let Some((wall, mut dated)) = last.date(input) else { return false };
+        let Some((wall, dated)) = last.date(input) else { return false };
         let stamp = &input[..input.len() - dated.len()];
         let zoned = matches!(wall, Some(Wall::Timestamp(_)));
         // dmesg --time-format iso is the one that has both.
