@@ -240,15 +240,15 @@ fn nothing_is_found_in_what_is_no_text() {
 /// A node that goes on failing for hours is told of in a page.
 #[test]
 fn what_comes_again_is_told_in_a_line() {
-    let mut log = String::new();
-    for minute in 1..=50 {
+    let report = |minute: u32| {
         let at = minute * 60;
         let order = if minute == 50 { 5 } else { 4 };
-        log += &format!(
+        format!(
             "[{at}.000001] nginx: page allocation failure: order:{order}, mode:0x40cc0(GFP_KERNEL|__GFP_COMP), nodemask=(null)\n\
              [{at}.000002] CPU: 1 PID: {minute} Comm: nginx Not tainted 6.1.0-18-amd64 #1\n"
-        );
-    }
+        )
+    };
+    let log: String = (1..=50).map(report).collect();
     let output = of_input(log.as_bytes(), &[]);
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(stdout.matches("FAILED").count(), 2, "{stdout}");
