@@ -142,15 +142,16 @@ impl Starts {
         let before = self.creations.iter().rev().filter(|seen| recent(seen.began_ns));
         parts.extend(before.filter_map(|seen| {
             let own_cgroup = cgroup.filter(|path| is_containers(path));
-            let why = if seen.pid == pid {
-                "the same process made them"
-            } else if own_cgroup.is_some() && seen.cgroup.as_ref() == own_cgroup {
-                "made by a process in the same cgroup"
+            let (tie, why) = if own_cgroup.is_some() && seen.cgroup.as_ref() == own_cgroup {
+                (Tie::Certain, "made by a process in the same cgroup")
+            } else if seen.pid == pid {
+                // A daemon outside the containers makes them for one after the other.
+                (Tie::Guess, "the same process made them")
             } else {
                 return None;
             };
             let at_ns = seen.began_ns;
-            Some(Part { piece: Piece::Namespaces, at_ns, tie: Tie::Certain, why })
+            Some(Part { piece: Piece::Namespaces, at_ns, tie, why })
         }));
         parts.sort_by_key(|part| part.at_ns);
         (!parts.is_empty()).then_some(Start { parts })
@@ -227,6 +228,17 @@ mod tests {
         let start = starts.of(3 * SECOND, &task("runc:[2:INIT]", 7)).expect("a start");
         let pieces: Vec<Piece> = start.parts.iter().map(|part| part.piece).collect();
         assert_eq!(pieces, [Piece::Cgroup, Piece::Namespaces, Piece::Process]);
+    }
+
+    #[test]
+    fn a_daemon_makes_them_for_others_too() {
+        let mut starts = with_cgroup("/system.slice/containerd.service");
+        let mut creation = Creation::new(task("containerd", 7), 2 * SECOND);
+        creation.cgroup = Some(CgroupPath::parse("/system.slice/containerd.service"));
+        starts.note_creation(&creation);
+        let start = starts.parts(9 * SECOND, 9, creation.cgroup.as_ref()).expect("parts");
+        let namespaces = start.parts.iter().find(|part| part.piece == Piece::Namespaces);
+        assert_eq!(namespaces.map(|part| part.tie), Some(Tie::Guess));
     }
 
     #[test]

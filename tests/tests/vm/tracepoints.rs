@@ -91,7 +91,17 @@ fn tracepoints_alone_are_used_when_asked_for() {
         .filter(|hook| hook["state"] == "missing")
         .filter_map(|hook| hook["name"].as_str())
         .collect();
-    assert_eq!(missing, ["allocation_failed", "slab_cache", "pernet_init"]);
+    let expected = [
+        "namespaces",
+        "allocation_failed",
+        "slab_cache",
+        "pernet_init",
+        "cgroup_setup",
+        "memcg_setup",
+        "namespace_refused",
+        "fork_refused",
+    ];
+    assert_eq!(missing, expected);
 }
 
 #[test]
