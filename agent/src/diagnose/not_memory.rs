@@ -67,7 +67,7 @@ fn of_error(case: &Case) -> Option<Verdict> {
         match number {
             libc::EINTR => {
                 "a signal that ended the process came while it waited for its turn to set up the \
-                 network namespace, and the OOM killer did not send it"
+                 network namespace, and no kill of it by the OOM killer was seen"
             }
             libc::EPERM | libc::EINVAL => {
                 not_seen.push("which check refused it: this goes by the error alone".to_owned());

@@ -17,7 +17,7 @@ use super::{
     missed_runs::MissedRuns,
 };
 use crate::{
-    evidence::Evidence,
+    evidence::{Event, Evidence},
     hook::{self, HookStatus, Logical, Preference, Target},
     kernel::{
         btf::{self, BtfError},
@@ -96,6 +96,8 @@ pub struct Live {
     decoder: Decoder,
     programs: MissedRuns,
     missed_runs: u64,
+    /// A creation's end by a signal, while the other rings are read for who sent it.
+    ended_by_signal: Option<Evidence>,
 }
 
 type Ring = AsyncFd<RingBuf<MapData>>;
@@ -178,6 +180,7 @@ impl Live {
             decoder,
             programs,
             missed_runs: 0,
+            ended_by_signal: None,
         })
     }
 
@@ -203,14 +206,21 @@ impl Live {
     }
 
     /// Takes one piece of evidence, of a creation first; `None` if there is none just now.
+    ///
+    /// A kill that another process asked for lies in another ring than the creation that it ended, and
+    /// was there before that end: so such an end waits until that ring has been read.
     pub fn take(&mut self) -> Option<Result<Evidence, DecodeError>> {
         loop {
-            let record = next(&mut self.creations)
-                .or_else(|| next(&mut self.cgroups))
-                .or_else(|| next(&mut self.others))?;
+            let creations =
+                if self.ended_by_signal.is_none() { next(&mut self.creations) } else { None };
+            let record =
+                creations.or_else(|| next(&mut self.cgroups)).or_else(|| next(&mut self.others));
+            let Some(record) = record else { return self.ended_by_signal.take().map(Ok) };
             // A record may be only a part.
-            if let Some(whole) = self.decoder.decode(&record).transpose() {
-                return Some(whole);
+            match self.decoder.decode(&record).transpose() {
+                Some(Ok(ended)) if is_end_by_signal(&ended) => self.ended_by_signal = Some(ended),
+                Some(whole) => return Some(whole),
+                None => {}
             }
         }
     }
@@ -269,6 +279,10 @@ impl Live {
     fn counter(&self, counter: Counter) -> Result<u64, MapError> {
         Ok(self.counters.get(&(counter as u32), 0)?.iter().sum())
     }
+}
+
+fn is_end_by_signal(evidence: &Evidence) -> bool {
+    matches!(evidence.event, Event::NetnsSetupEnded { errno: Some(libc::EINTR), .. })
 }
 
 /// From BTF, which knows best; else by the kernel's release.
