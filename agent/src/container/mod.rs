@@ -1,4 +1,5 @@
 //! Who a creation was for, as far as the cgroup's path tells.
+pub mod known;
 mod paths;
 
 pub use paths::Paths;
