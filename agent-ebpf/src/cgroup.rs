@@ -1,10 +1,13 @@
 //! A cgroup's path, read while the cgroup surely exists.
-use aya_ebpf::helpers::generated::bpf_get_current_task;
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task};
 use fragwatch_ebpf::CgroupPath;
 
-use crate::kernel::{
-    self, CGROUP_KN, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_MEMORY, KN_ID, KN_NAME,
-    KN_PARENT, MEMCG_CGROUP, TASK_CGROUPS,
+use crate::{
+    kernel::{
+        self, CGROUP_KN, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_MEMORY, KN_ID, KN_NAME,
+        KN_PARENT, MEMCG_CGROUP, TASK_CGROUPS,
+    },
+    maps::TASKS_ON_V1,
 };
 
 /// The current task's cgroups: the v2 one, and the memory controller's where that has a hierarchy of
@@ -68,11 +71,28 @@ pub(crate) fn record_css(css: u64, into: &mut CgroupPath) {
     record(kernel::read::<u64>(css, CSS_CGROUP.load()).unwrap_or(0), into);
 }
 
-/// Id of a task's cgroup in the v2 hierarchy, 0 if it can't be read.
+/// Id of the current task's cgroup in the tasks' hierarchy, 0 if it can't be read.
+#[inline(always)]
+pub(crate) fn current_id() -> u64 {
+    if TASKS_ON_V1.load() == 0 {
+        // SAFETY: the helper takes nothing and can't fail.
+        return unsafe { bpf_get_current_cgroup_id() };
+    }
+    // SAFETY: the helper takes nothing and returns the current task's address.
+    id_of(unsafe { bpf_get_current_task() })
+}
+
+/// Id of a task's cgroup in the tasks' hierarchy, 0 if it can't be read.
 #[inline(always)]
 pub(crate) fn id_of(task: u64) -> u64 {
-    kernel::read::<u64>(task, TASK_CGROUPS.load())
-        .and_then(|set| kernel::read::<u64>(set, CSS_SET_DFL_CGRP.load()))
+    let set = kernel::read::<u64>(task, TASK_CGROUPS.load()).unwrap_or(0);
+    let cgroup = if TASKS_ON_V1.load() == 0 {
+        kernel::read::<u64>(set, CSS_SET_DFL_CGRP.load())
+    } else {
+        kernel::read::<u64>(set, CSS_SET_MEMORY.load())
+            .and_then(|css| kernel::read::<u64>(css, CSS_CGROUP.load()))
+    };
+    cgroup
         .and_then(|cgroup| kernel::read::<u64>(cgroup, CGROUP_KN.load()))
         .and_then(|node| kernel::read(node, KN_ID.load()))
         .unwrap_or(0)

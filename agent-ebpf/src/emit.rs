@@ -1,11 +1,12 @@
 //! Getting a record into the ring it belongs to.
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid,
-    generated::{bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_ns},
+    generated::{bpf_get_current_comm, bpf_ktime_get_ns},
 };
 use fragwatch_ebpf::{COMM_LEN, Counter, Head, Kind};
 
 use crate::{
+    cgroup,
     maps::{CGROUP_EVENTS, CREATION_EVENTS, OTHER_EVENTS, count},
     thread,
 };
@@ -31,8 +32,7 @@ pub(crate) fn head(kind: Kind, creation_ns: u64) -> Head {
         reserved: 0,
         time_ns: now(),
         creation_ns,
-        // SAFETY: the helper takes nothing and can't fail.
-        cgroup_id: unsafe { bpf_get_current_cgroup_id() },
+        cgroup_id: cgroup::current_id(),
         comm,
     }
 }

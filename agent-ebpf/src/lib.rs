@@ -64,6 +64,10 @@ pub enum Kind {
     CgroupSetupEnded = 15,
     /// [`ForkRefused`]
     ForkRefused = 16,
+    /// [`CgroupMade`], but it was there before, and has a new name
+    CgroupRenamed = 17,
+    /// [`CgroupRemoved`]
+    CgroupRemoved = 18,
 }
 
 /// What the kernel side counts, per CPU; the index into the map `COUNTERS`.
@@ -113,7 +117,8 @@ pub struct Head {
     /// When the creation that this belongs to began; with `tid` its identity, since a thread can't
     /// begin twice in one nanosecond. 0 outside any creation.
     pub creation_ns: u64,
-    /// Id of the task's cgroup in the v2 hierarchy.
+    /// Id of the task's cgroup in the tasks' hierarchy: the memory controller's where that has one of
+    /// its own (v1), else v2's.
     pub cgroup_id: u64,
     /// The task's name, padded with NULs.
     pub comm: [u8; COMM_LEN],
@@ -402,8 +407,23 @@ pub struct CgroupMade {
     pub hierarchy: u32,
     /// Bytes of the whole path, its NUL counted; more than [`CGROUP_PATH_LEN`] if it was cut.
     pub len: u32,
-    /// Its path from the hierarchy's root, NUL-terminated.
+    /// Its path from the hierarchy's root, NUL-terminated; the end of it if it was cut.
     pub path: [u8; CGROUP_PATH_LEN],
+}
+
+/// A cgroup was removed.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "decode", derive(FromBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct CgroupRemoved {
+    /// Who and when.
+    pub head: Head,
+    /// Its id.
+    pub id: u64,
+    /// Id of its hierarchy, 0 for the v2 one.
+    pub hierarchy: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 /// A user's limit on namespaces refused one.

@@ -54,6 +54,10 @@ pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COU
 #[unsafe(no_mangle)]
 pub(crate) static WANT_ALL: Global<u8> = Global::new(0);
 
+/// 1 if tasks are told by the memory controller's own hierarchy (v1), 0 if by v2's.
+#[unsafe(no_mangle)]
+pub(crate) static TASKS_ON_V1: Global<u8> = Global::new(0);
+
 /// Adds one to a counter of this CPU.
 pub(crate) fn count(counter: Counter) {
     if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {

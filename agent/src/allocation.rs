@@ -139,7 +139,9 @@ impl Tracker {
             | Event::NamespaceRefused(_)
             | Event::CgroupSetupEnded(_)
             | Event::ForkRefused(_)
-            | Event::CgroupMade { .. } => None,
+            | Event::CgroupMade { .. }
+            | Event::CgroupRenamed { .. }
+            | Event::CgroupRemoved { .. } => None,
         }
     }
 

@@ -5,6 +5,7 @@ mod start;
 
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
+    container::{Candidate, Container},
     evidence::{
         CgroupPath, CgroupSetup, ChargeFailed, Failure, ForkRefused, NamespaceKind, OomKill, Task,
     },
@@ -117,6 +118,10 @@ pub struct Creation {
     pub task: Task,
     /// Its cgroup when it began, or the cgroup that was to be made; `None` if that was not seen.
     pub cgroup: Option<CgroupPath>,
+    /// The container that it is for, if that is certain.
+    pub container: Option<Container>,
+    /// Those that it may be for, if that is not certain, the likeliest first.
+    pub candidates: Vec<Candidate>,
     /// Flags of the system call, where this is the whole call and not the namespace's setup alone.
     pub call_flags: Option<u64>,
     /// The namespaces that it makes, as `CLONE_NEW*` flags, as far as they are seen.
@@ -171,6 +176,8 @@ impl Creation {
             step: Step::default(),
             task,
             cgroup: None,
+            container: None,
+            candidates: Vec::new(),
             call_flags: None,
             namespaces: 0,
             began_ns: time_ns,
@@ -264,6 +271,16 @@ pub enum Story {
     Creation(Box<Creation>),
     /// Trouble outside any creation.
     Incident(Box<Incident>),
+}
+
+impl Story {
+    /// When a creation ended, `CLOCK_MONOTONIC` in nanoseconds; `None` for what is none.
+    pub fn ended_ns(&self) -> Option<u64> {
+        match self {
+            Self::Creation(creation) => Some(creation.ended_ns),
+            Self::Incident(_) => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -191,7 +191,7 @@ fn try_hooks(preference: Preference) -> Tried {
     if let Err(error) = privileges::check() {
         return Tried { hooks: None, not_seen: Vec::new(), obstacle: Some(error.to_string()) };
     }
-    match Live::start(Options { all: false, preference }) {
+    match Live::start(Options { all: false, preference, hierarchy: 0 }) {
         Ok(live) => Tried {
             hooks: Some(live.hooks.clone()),
             not_seen: live.not_seen.clone(),

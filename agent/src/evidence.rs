@@ -14,8 +14,8 @@ pub struct Task {
     pub tid: u32,
     /// The thread's name. It comes from outside: may hold anything but NUL.
     pub comm: String,
-    /// Id of its cgroup in the v2 hierarchy; when a creation begins, of the cgroup that is told
-    /// with it.
+    /// Id of its cgroup in the tasks' hierarchy: the memory controller's where that has one of its own
+    /// (v1), else v2's.
     pub cgroup_id: u64,
 }
 
@@ -151,10 +151,20 @@ pub enum Event {
     CgroupMade {
         /// Its id.
         id: u64,
-        /// It is in the v2 hierarchy, else in one of v1's.
-        v2: bool,
-        /// Its path, `None` if that was too long to be kept.
-        path: Option<CgroupPath>,
+        /// Its path.
+        path: CgroupPath,
+    },
+    /// A cgroup has a new name (v1 only).
+    CgroupRenamed {
+        /// Its id.
+        id: u64,
+        /// Its path from now on.
+        path: CgroupPath,
+    },
+    /// A cgroup was removed.
+    CgroupRemoved {
+        /// Its id.
+        id: u64,
     },
 }
 
@@ -218,7 +228,7 @@ pub struct OomKill {
     pub gfp: Option<Gfp>,
     /// Whose memory ran out.
     pub scope: OomScope,
-    /// Id of the victim's cgroup in the v2 hierarchy, if it is known.
+    /// Id of the victim's cgroup, as in [`Task::cgroup_id`], if it is known.
     pub cgroup_id: Option<u64>,
     /// What was read when the OOM killer was called.
     pub failure: Option<Failure>,

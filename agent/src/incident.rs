@@ -2,7 +2,7 @@
 //! log has and the kernel's own events have not are here too.
 use crate::{
     allocation::Allocation,
-    container::{Container, pod_uid},
+    container::Container,
     evidence::{CgroupPath, OomKill, OomScope},
     kernel::gfp::Gfp,
     source::kernel_log::{
@@ -166,7 +166,7 @@ pub struct Buddyinfo {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogContainer {
     /// The runtime.
-    pub runtime: Option<&'static str>,
+    pub runtime: Option<String>,
     /// Its id.
     pub id: Option<String>,
     /// The pod's uid.
@@ -196,14 +196,11 @@ impl LogIncident {
         let of_slab = self.slab_failures.iter().find_map(SlabFailed::memcg);
         for path in [self.cgroup.as_deref(), of_memcg, of_slab].into_iter().flatten() {
             let path = CgroupPath::parse(path);
-            if let Some(container) = Container::from_path(&path) {
-                let ours = found.id.get_or_insert_with(|| container.id.clone());
-                if *ours == container.id {
-                    found.runtime = found.runtime.or(container.runtime);
-                    found.pod_uid = found.pod_uid.take().or(container.pod_uid);
-                }
-            } else if found.pod_uid.is_none() {
-                found.pod_uid = path.names.iter().rev().find_map(|name| pod_uid(name));
+            let Some(container) = Container::from_path(&path) else { continue };
+            found.id = found.id.take().or_else(|| container.id.clone());
+            if container.id.is_none() || found.id == container.id {
+                found.runtime = found.runtime.take().or(container.runtime);
+                found.pod_uid = found.pod_uid.take().or(container.pod_uid);
             }
         }
         (found != LogContainer::default()).then_some(found)

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod hook;
 pub mod incident;
 pub mod kernel;
+pub mod naming;
 pub mod node;
 pub mod orders;
 pub mod privileges;

@@ -82,7 +82,7 @@ fn tell(mut reader: Reader, telling: &mut Telling) -> io::Result<Damage> {
     telling.ready()?;
     loop {
         let entry = match reader.next_entry() {
-            Ok(Next::Entry(entry)) if ended && !matches!(*entry, Entry::Node(_)) => break,
+            Ok(Next::Entry(entry)) if ended && !entry.is_beside() => break,
             Ok(Next::Entry(entry)) => *entry,
             _ if ended => break,
             Ok(Next::Damaged(line, why)) => {
@@ -95,8 +95,7 @@ fn tell(mut reader: Reader, telling: &mut Telling) -> io::Result<Damage> {
             Ok(Next::End) => damage.early("who wrote it was killed, or it is cut".to_owned()),
             Err(error) => damage.early(format!("it could not be read on: {error}")),
         };
-        // What was read of the node stands after what ended then.
-        if !matches!(entry, Entry::Node(_)) {
+        if !entry.is_beside() {
             telling.tell(mem::take(&mut stories))?;
         }
         ended |= matches!(entry, Entry::End { .. });

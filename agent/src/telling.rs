@@ -1,11 +1,16 @@
 //! From what was seen to the report: the same way whether it is seen now or was kept in a capture.
+mod names;
+
 use std::io;
 
 use jiff::tz::TimeZone;
 
+use self::names::Names;
+pub use self::names::Owner;
 use crate::{
     cli::Format,
     clock,
+    container::known::Question,
     creation::{Correlator, Creation, Incident, Outcome, Story},
     diagnose::{Case, diagnose},
     node::{NodeFacts, Reading},
@@ -32,6 +37,7 @@ pub struct Telling {
     ahead_ns: i64,
     /// What was read of the node last.
     node: Option<NodeFacts>,
+    names: Names,
     /// It is told as it happens, so that being late means something.
     live: bool,
 }
@@ -50,6 +56,7 @@ impl Telling {
             page_size: header.page_size,
             ahead_ns: header.ahead_ns,
             node: None,
+            names: Names::default(),
             live: false,
         }
     }
@@ -71,6 +78,13 @@ impl Telling {
             Entry::Evidence(evidence) => return Ok(self.correlator.push(evidence)),
             Entry::Clock { ahead_ns } => self.ahead_ns = ahead_ns,
             Entry::Node(facts) => self.node = Some(facts),
+            Entry::Cgroup { id, path } => self.correlator.cgroups().insert(id, &path, None),
+            Entry::Answer { answer, .. } => {
+                for owner in self.names.answer(answer) {
+                    let ended = clock::time_of_day(owner.ended_ns, self.ahead_ns);
+                    self.report.owner(ended, &owner)?;
+                }
+            }
             Entry::Tick { time_ns } => {
                 self.incidents_left = MAX_INCIDENTS;
                 return Ok(self.correlator.flush_outside(Some(time_ns)));
@@ -91,7 +105,7 @@ impl Telling {
     pub fn tell(&mut self, stories: Vec<Story>) -> io::Result<()> {
         for story in stories {
             match story {
-                Story::Creation(creation) => self.tell_creation(&creation)?,
+                Story::Creation(creation) => self.tell_creation(*creation)?,
                 // Kills and refused forks outside creations come unasked.
                 Story::Incident(incident) if self.all => self.tell_incident(&incident)?,
                 Story::Incident(_) => {}
@@ -114,6 +128,22 @@ impl Telling {
         })
     }
 
+    /// What is to be asked about the containers of these.
+    pub fn questions(&self, stories: &[Story]) -> Vec<Question> {
+        let of = |story: &Story| match story {
+            Story::Creation(creation) if self.is_told(creation) => {
+                self.names.questions(creation, self.ahead_ns)
+            }
+            Story::Creation(_) | Story::Incident(_) => Vec::new(),
+        };
+        stories.iter().flat_map(of).collect()
+    }
+
+    /// Whether anybody wants to hear of it.
+    fn is_told(&self, creation: &Creation) -> bool {
+        self.all || creation.outcome() != Outcome::Ok
+    }
+
     /// What was lost, as it was told last.
     pub fn loss(&self) -> Loss {
         self.summary.loss
@@ -134,7 +164,11 @@ impl Telling {
         self.correlator.lose();
     }
 
-    fn tell_creation(&mut self, creation: &Creation) -> io::Result<()> {
+    fn tell_creation(&mut self, mut creation: Creation) -> io::Result<()> {
+        if self.is_told(&creation) {
+            self.names.name(&mut creation, self.ahead_ns);
+        }
+        let creation = &creation;
         let outcome = creation.outcome();
         let trouble = outcome != Outcome::Ok;
         let node = self.node.as_ref().filter(|_| trouble);
@@ -144,7 +178,7 @@ impl Telling {
         if creation.goes_on.is_none() {
             self.summary.count(outcome, verdict.as_ref());
         }
-        if outcome == Outcome::Ok && !self.all {
+        if !self.is_told(creation) {
             return Ok(());
         }
         let time = clock::time_of_day(creation.ended_ns, self.ahead_ns);

@@ -1,5 +1,6 @@
 //! `fragwatch trace`: from the kernel's events to the report, until it is told to end.
 use std::{
+    collections::HashSet,
     io::{self, IsTerminal as _},
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
@@ -15,7 +16,11 @@ use tokio::{
 
 use crate::{
     cli::TraceArgs,
-    clock, kernel,
+    clock,
+    container::{Hierarchy, known::Question},
+    creation::Story,
+    kernel,
+    naming::Resolver,
     node::{Cache, NodeFacts, ReadingThread},
     orders::Keeper,
     privileges, readiness,
@@ -33,6 +38,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The two clocks can't be read at once: closer than this, nobody has set one of them.
 const CLOCK_NOISE_NS: u64 = 1_000_000;
+
+/// A report waits for its container's names until this long after the creation's end.
+const NAMES_WITHIN_NS: u64 = 40_000_000;
 
 /// Pieces of evidence taken before signals and the clock are looked at again.
 const BATCH: usize = 1024;
@@ -74,6 +82,8 @@ struct Watch {
     capture: Option<Recorder>,
     /// `None` if there can be no thread for it.
     node: Option<Cache<ReadingThread>>,
+    /// `None` if there can be no thread for it.
+    names: Option<Resolver>,
     /// What creations were seen to need; `None` where it can't be kept.
     orders: Option<Keeper>,
     interrupt: Signal,
@@ -90,7 +100,11 @@ impl Watch {
         watchdog::start().context("could not watch over the end")?;
         let kernel = kernel::release()?;
         let page_size = kernel::page_size()?;
-        let live = Live::start(Options { all: args.all, preference: args.attach })?;
+        let hierarchy = Hierarchy::read(Path::new("/"));
+        let live = {
+            let hierarchy = hierarchy.id;
+            Live::start(Options { all: args.all, preference: args.attach, hierarchy })?
+        };
         let header = header(&live, kernel, page_size, args.all);
         // With all rights that were given, before most are given back.
         let capture = args.record.as_deref().map(|path| Recorder::create(path, &header));
@@ -103,6 +117,14 @@ impl Watch {
             }
         };
         survive::prepare();
+        // With the right to read what other users may not; it keeps no other.
+        let names = match Resolver::start(Path::new("/")) {
+            Ok(names) => Some(names),
+            Err(error) => {
+                log::warn!("no container's name is told: no thread could be started: {error}");
+                None
+            }
+        };
         if let Err(error) = privileges::give_back(|| live.loss().is_ok()) {
             log::warn!("could not give back capabilities that are not needed any more: {error}");
         }
@@ -114,7 +136,12 @@ impl Watch {
             }
         };
         let telling = Telling::new(header, telling::to_stdout(args.format, page_size)).live();
-        Ok(Self { live, telling, capture, node, orders, interrupt, terminate })
+        let mut watch = Self { live, telling, capture, node, names, orders, interrupt, terminate };
+        // Those that are made from here on are seen to be made.
+        for (id, path) in hierarchy.walk() {
+            watch.enter(Entry::Cgroup { id, path })?;
+        }
+        Ok(watch)
     }
 
     async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
@@ -134,6 +161,7 @@ impl Watch {
                 () = reader.gone() => return self.end_capture(),
                 _ = tick.tick() => self.tick()?,
                 () = std::future::ready(()), if more => {}
+                () = arrived(self.names.as_ref()) => self.take_late_names()?,
                 ready = self.live.wait() => ready.context("could not wait for the kernel's events")?,
             }
             more = self.take_some(BATCH)?;
@@ -184,16 +212,59 @@ impl Watch {
             capture.write(&entry);
         }
         let stories = self.telling.apply(entry).context(REPORT)?;
+        let asked = self.ask_for_names(&stories);
         if self.telling.wants_node(&stories)
             && let Some(facts) = self.refresh_node()
         {
-            let entry = Entry::Node(facts);
-            if let Some(capture) = &mut self.capture {
-                capture.write(&entry);
-            }
-            self.telling.apply(entry).context(REPORT)?;
+            self.add(Entry::Node(facts))?;
         }
+        self.wait_for_names(asked, &stories)?;
         self.telling.tell(stories).context(REPORT)
+    }
+
+    /// Keeps what belongs to an entry before.
+    fn add(&mut self, entry: Entry) -> anyhow::Result<()> {
+        if let Some(capture) = &mut self.capture {
+            capture.write(&entry);
+        }
+        // It ends no story.
+        self.telling.apply(entry).map(drop).context(REPORT)
+    }
+
+    /// Asks for the names of containers; returns what was asked.
+    fn ask_for_names(&mut self, stories: &[Story]) -> HashSet<Question> {
+        let Some(names) = &self.names else { return HashSet::new() };
+        let asked: HashSet<Question> = self.telling.questions(stories).into_iter().collect();
+        asked.iter().for_each(|question| names.ask(question.clone()));
+        asked
+    }
+
+    /// Waits for the first answer to each question, as long as a report may be late for it.
+    fn wait_for_names(
+        &mut self,
+        mut asked: HashSet<Question>,
+        stories: &[Story],
+    ) -> anyhow::Result<()> {
+        let ended_ns = stories.iter().filter_map(Story::ended_ns).min().unwrap_or(0);
+        let left_ns = (ended_ns + NAMES_WITHIN_NS).saturating_sub(clock::monotonic_ns());
+        let until = std::time::Instant::now() + Duration::from_nanos(left_ns);
+        while !asked.is_empty() {
+            let Some(answer) = self.names.as_mut().and_then(|names| names.wait(until)) else {
+                break;
+            };
+            // It may be one to a question of before.
+            asked.remove(&answer.question);
+            self.add(Entry::Answer { late: false, answer })?;
+        }
+        Ok(())
+    }
+
+    /// Takes answers that came when what they are about had been told.
+    fn take_late_names(&mut self) -> anyhow::Result<()> {
+        while let Some(answer) = self.names.as_mut().and_then(Resolver::try_answer) {
+            self.add(Entry::Answer { late: true, answer })?;
+        }
+        Ok(())
     }
 
     /// The node's facts, if it is time to read them.
@@ -274,6 +345,14 @@ fn blind_to(live: &Live) -> Vec<String> {
         blind_to.push("whether an interrupt made the allocation: names are hidden".to_owned());
     }
     blind_to
+}
+
+/// Returns when a name has come that nobody waited for.
+async fn arrived(names: Option<&Resolver>) {
+    match names {
+        Some(names) => names.arrived().await,
+        None => std::future::pending().await,
+    }
 }
 
 const REPORT: &str = "could not write the report to standard output";

@@ -29,6 +29,17 @@ impl NamedBy {
             Self::RuntimeLog => "runtime-log",
         }
     }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::PodLogs => "/var/log/pods",
+            Self::RuntimeState => "the runtime's state",
+            Self::DockerConfig => "Docker's configuration",
+            Self::Cri => "the runtime's CRI",
+            Self::RuntimeLog => "the runtime's log",
+        }
+    }
 }
 
 /// What one of them says. All text comes from outside and may hold anything.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome, Tracker},
+    container::{Cgroups, owner},
     evidence::{CreationKey, Event, Evidence, OomKill},
     site,
 };
@@ -66,6 +67,11 @@ impl Correlator {
         !self.outside.is_empty()
     }
 
+    /// The node's cgroups.
+    pub fn cgroups(&mut self) -> &mut Cgroups {
+        &mut self.starts.cgroups
+    }
+
     /// Something was lost that may have been about any creation under way.
     pub fn lose(&mut self) {
         for open in self.open.values_mut() {
@@ -98,6 +104,7 @@ impl Correlator {
         let creation = &mut open.creation;
         match event {
             Event::NetnsSetupBegan { cgroup, call_flags, namespaces } => {
+                self.starts.cgroups.complete(task.cgroup_id, &cgroup);
                 (creation.cgroup, creation.call_flags) = (Some(cgroup), call_flags);
                 creation.namespaces = namespaces;
                 creation.beginning_seen = true;
@@ -144,7 +151,9 @@ impl Correlator {
             | Event::ReclaimEnded { .. }
             // No creation's own.
             | Event::ForkRefused(_)
-            | Event::CgroupMade { .. } => {}
+            | Event::CgroupMade { .. }
+            | Event::CgroupRenamed { .. }
+            | Event::CgroupRemoved { .. } => {}
             Event::ChargeFailed(charge) => {
                 if creation.charges.len() == MAX_DETAILS {
                     creation.charges.remove(0);
@@ -204,6 +213,10 @@ impl Correlator {
     pub(super) fn story(&mut self, mut creation: Creation) -> Story {
         self.ended += 1;
         creation.id = self.ended;
+        creation.container = owner::certain(&creation);
+        if creation.container.is_none() {
+            creation.candidates = owner::candidates(&creation, &self.starts.cgroups);
+        }
         self.starts.note_creation(&creation);
         Story::Creation(Box::new(creation))
     }

@@ -3,6 +3,7 @@
 use super::{Correlator, Creation, Incident, STALL_NS, Step, Story, correlator::MAX_OPEN};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome, Tracker},
+    container::Made,
     evidence::{Event, Evidence, ForkRefused, NamespaceKind, OomKill, Task},
 };
 
@@ -48,8 +49,17 @@ impl Correlator {
     pub(super) fn outside(&mut self, evidence: Evidence) -> Vec<Story> {
         let Evidence { time_ns, task, event, .. } = evidence;
         match event {
-            Event::CgroupMade { id, v2, path } => {
-                self.starts.note_cgroup(time_ns, v2.then_some(id), path);
+            Event::CgroupMade { id, path } => {
+                let made = Made { at_ns: time_ns, pid: task.pid };
+                self.starts.cgroups.insert(id, &path, Some(made));
+                Vec::new()
+            }
+            Event::CgroupRenamed { id, path } => {
+                self.starts.cgroups.rename(id, &path);
+                Vec::new()
+            }
+            Event::CgroupRemoved { id } => {
+                self.starts.cgroups.remove(id);
                 Vec::new()
             }
             Event::NamespaceRefused(kind) => vec![self.namespace_refused(time_ns, task, kind)],
@@ -118,7 +128,7 @@ impl Correlator {
     /// A creation of which one moment was seen.
     fn of_start(&self, time_ns: u64, task: Task, step: Step) -> Creation {
         let start = self.starts.of(time_ns, &task);
-        let cgroup = self.starts.path(task.cgroup_id).cloned();
+        let cgroup = self.starts.cgroups.path(task.cgroup_id);
         let mut creation = Creation::new(task, time_ns);
         creation.step = step;
         creation.beginning_seen = true;
@@ -128,7 +138,7 @@ impl Correlator {
     }
 
     fn incident(&self, time_ns: u64, task: Task) -> Incident {
-        let cgroup = self.starts.path(task.cgroup_id).cloned();
+        let cgroup = self.starts.cgroups.path(task.cgroup_id);
         Incident {
             task,
             cgroup,

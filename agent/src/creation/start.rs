@@ -8,7 +8,10 @@ use std::collections::VecDeque;
 
 use super::{Creation, Step};
 use crate::{
-    container::{Container, Paths, pod_uid},
+    container::{
+        Cgroups, Container,
+        owner::{RUNC_INIT, is_runtime},
+    },
     evidence::{CgroupPath, Task},
 };
 
@@ -16,26 +19,6 @@ use crate::{
 const START_NS: u64 = 10_000_000_000;
 /// Creations remembered at a time.
 const MAX_CREATIONS: usize = 1024;
-
-/// What runc calls its processes inside a container until they become the container's own program
-/// (libcontainer/nsenter/nsexec.c).
-const RUNC_INIT: &str = "runc:[";
-/// Names of programs that start containers. They do other things too.
-const RUNTIMES: &[&str] = &[
-    "runc",
-    "crun",
-    "youki",
-    "podman",
-    "buildah",
-    "conmon",
-    "pinns",
-    "containerd-shim",
-    "containerd",
-    "dockerd",
-    "crio",
-    "lxc-start",
-    "systemd-nspawn",
-];
 
 /// A piece of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +74,8 @@ pub struct Start {
 /// Pieces of the starts that may be under way.
 #[derive(Default)]
 pub struct Starts {
-    paths: Paths,
+    /// The node's cgroups.
+    pub cgroups: Cgroups,
     creations: VecDeque<Seen>,
 }
 
@@ -102,13 +86,6 @@ struct Seen {
 }
 
 impl Starts {
-    /// A cgroup was made; `id` is its id if it is in the v2 hierarchy.
-    pub fn note_cgroup(&mut self, at_ns: u64, id: Option<u64>, path: Option<CgroupPath>) {
-        if let Some(path) = path {
-            self.paths.insert(id, path, at_ns);
-        }
-    }
-
     /// Namespaces were made.
     pub fn note_creation(&mut self, creation: &Creation) {
         if creation.step != Step::Namespaces {
@@ -124,20 +101,14 @@ impl Starts {
         });
     }
 
-    /// The path of a v2 cgroup that was made while we watched, if it is still kept.
-    pub fn path(&self, id: u64) -> Option<&CgroupPath> {
-        self.paths.get(id)
-    }
-
     /// What was seen before of the start that a process in this cgroup belongs to.
     pub fn parts(&self, at_ns: u64, pid: u32, cgroup: Option<&CgroupPath>) -> Option<Start> {
         let recent = |then: u64| then < at_ns && at_ns - then <= START_NS;
         let mut parts = Vec::new();
-        if let Some(made) =
-            cgroup.and_then(|path| self.paths.made_ns(path)).filter(|ns| recent(*ns))
-        {
+        let made = cgroup.and_then(|path| self.cgroups.made(path));
+        if let Some(made) = made.filter(|made| recent(made.at_ns)) {
             let why = "its process is in it";
-            parts.push(Part { piece: Piece::Cgroup, at_ns: made, tie: Tie::Certain, why });
+            parts.push(Part { piece: Piece::Cgroup, at_ns: made.at_ns, tie: Tie::Certain, why });
         }
         let before = self.creations.iter().rev().filter(|seen| recent(seen.began_ns));
         parts.extend(before.filter_map(|seen| {
@@ -160,15 +131,16 @@ impl Starts {
     /// The start that a process belongs to which met trouble outside every step; `None` if nothing
     /// says that it is a container's about to start.
     pub fn of(&self, at_ns: u64, task: &Task) -> Option<Start> {
-        let path = self.paths.get(task.cgroup_id);
-        let mut start =
-            self.parts(at_ns, task.pid, path).unwrap_or_else(|| Start { parts: Vec::new() });
+        let path = self.cgroups.path(task.cgroup_id);
+        let mut start = self
+            .parts(at_ns, task.pid, path.as_ref())
+            .unwrap_or_else(|| Start { parts: Vec::new() });
         let young = start.parts.iter().any(|part| part.piece == Piece::Cgroup);
         let (tie, why) = if task.comm.starts_with(RUNC_INIT) {
             (Tie::Certain, "runc's name for it until the container's own program runs")
-        } else if RUNTIMES.contains(&task.comm.as_str()) {
+        } else if is_runtime(&task.comm) {
             (Tie::Guess, "its name is that of a program that starts containers")
-        } else if young && path.is_some_and(is_containers) {
+        } else if young && path.as_ref().is_some_and(is_containers) {
             (Tie::Guess, "its cgroup is a container's and was made just before")
         } else {
             return None;
@@ -180,12 +152,13 @@ impl Starts {
 
 /// Whether a path is that of a container, or of a pod.
 fn is_containers(path: &CgroupPath) -> bool {
-    Container::from_path(path).is_some() || path.names.iter().any(|name| pod_uid(name).is_some())
+    Container::from_path(path).is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::Made;
 
     const POD: &str = "/kubepods/burstable/pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     const SECOND: u64 = 1_000_000_000;
@@ -196,7 +169,8 @@ mod tests {
 
     fn with_cgroup(path: &str) -> Starts {
         let mut starts = Starts::default();
-        starts.note_cgroup(SECOND, Some(7), Some(CgroupPath::parse(path)));
+        let made = Made { at_ns: SECOND, pid: 1 };
+        starts.cgroups.insert(7, &CgroupPath::parse(path), Some(made));
         starts
     }
 

@@ -118,7 +118,9 @@ pub(crate) fn every_event() -> Vec<Event> {
         }),
         Event::NamespaceRefused(NamespaceKind::Net),
         Event::ForkRefused(ForkRefused { cgroup: memcg(), processes: Some(3), limit: Some(3) }),
-        Event::CgroupMade { id: 4711, v2: true, path: Some(CgroupPath::parse("/a/b")) },
+        Event::CgroupMade { id: 4711, path: CgroupPath::parse("/a/b") },
+        Event::CgroupRenamed { id: 4711, path: CgroupPath::parse("/a/c") },
+        Event::CgroupRemoved { id: 4711 },
         Event::PernetInitFailed {
             began_ns: Some(1_000_500_000),
             init: Some(frame("fw_pernet_init", Some("fragwatch_pernet"))),

@@ -91,7 +91,7 @@ fn a_refused_fork_is_a_creations_only_where_it_starts_a_container() {
 
 #[test]
 fn a_guess_is_told_as_one() {
-    let made = Event::CgroupMade { id: 7, v2: true, path: Some(CgroupPath::parse(POD)) };
+    let made = Event::CgroupMade { id: 7, path: CgroupPath::parse(POD) };
     let story = creation(tell([stories::at(None, 1, made), by("java", fork_refused(Some(3)))]));
     let ties: Vec<Tie> = story.start.iter().flat_map(|s| &s.parts).map(|part| part.tie).collect();
     assert_eq!(ties, [Tie::Certain, Tie::Guess]);

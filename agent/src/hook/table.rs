@@ -294,7 +294,11 @@ pub(super) const HOOKS: &[Hook] = &[
         logical: Logical::CgroupMade,
         named: "cgroup_mkdir",
         candidates: &[Tracepoints {
-            points: &[("cgroup_mkdir_tracepoint", "cgroup", "cgroup_mkdir")],
+            points: &[
+                ("cgroup_mkdir_tracepoint", "cgroup", "cgroup_mkdir"),
+                ("cgroup_rename_tracepoint", "cgroup", "cgroup_rename"),
+                ("cgroup_rmdir_tracepoint", "cgroup", "cgroup_rmdir"),
+            ],
             records: &[],
             lost: None,
         }],

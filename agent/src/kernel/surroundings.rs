@@ -122,8 +122,14 @@ fn tracefs(mounts: &str) -> Option<PathBuf> {
 
 /// Whether the memory controller has a hierarchy of its own, by a table of mounts.
 pub(crate) fn has_v1_memory(mounts: &str) -> bool {
+    v1_memory(mounts).is_some()
+}
+
+/// Where the memory controller's own hierarchy is mounted, by a table of mounts.
+pub(crate) fn v1_memory(mounts: &str) -> Option<PathBuf> {
     entries(mounts)
-        .any(|(kind, _, options)| kind == "cgroup" && options.split(',').any(|o| o == "memory"))
+        .find(|(kind, _, options)| *kind == "cgroup" && options.split(',').any(|o| o == "memory"))
+        .map(|(_, at, _)| PathBuf::from(at))
 }
 
 fn cgroups(mounts: &str) -> Cgroups {

@@ -1,12 +1,12 @@
 //! One JSON object a line. Fields are added, never renamed.
 use std::io::{self, Write};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Loss, Ready, Report, Summary, Told, node, step};
+use super::{Loss, Ready, Report, Summary, Told, node, owner, step};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
-    container::Container,
     creation::{Creation, Incident, Outcome},
     diagnose::Verdict,
     evidence::{CgroupPath, ChargeFailed, LimitKind, OomKill, OomScope, Task},
@@ -17,7 +17,9 @@ use crate::{
         symbols::Frame,
         zone::{self, Zone},
     },
-    site, units,
+    site,
+    telling::Owner,
+    units,
 };
 
 /// The report for programs.
@@ -64,7 +66,6 @@ impl<W: Write> Report for Json<W> {
 
     fn creation(&mut self, told: Told<Creation>) -> io::Result<()> {
         let c = told.what;
-        let container = c.cgroup.as_ref().and_then(Container::from_path);
         let slab_caches: Vec<Value> = c
             .slab_caches
             .iter()
@@ -101,7 +102,8 @@ impl<W: Write> Report for Json<W> {
             "comm": c.task.comm,
             "netns": c.netns,
             "cgroup": cgroup(&c.task, c.cgroup.as_ref()),
-            "container": container.map(|found| container_value(&found)),
+            "container": c.container.as_ref().map(owner::container),
+            "candidates": owner::candidates(&c.candidates),
             "allocations": self.allocations(&c.allocations),
             "allocations_omitted": c.allocations_omitted,
             "stall_us": c.stall_ns / 1000,
@@ -125,6 +127,18 @@ impl<W: Write> Report for Json<W> {
             "start": c.start.as_ref().map(|start| step::parts_value(start, c.ended_ns)),
             "node": told.node.map(|reading| node::json(reading, self.page_size)),
             "verdict": told.verdict.map(verdict),
+        }))
+    }
+
+    fn owner(&mut self, ended: Timestamp, owner: &Owner) -> io::Result<()> {
+        self.line(&json!({
+            "type": "container",
+            "time": format!("{ended:.3}"),
+            "creation": owner.creation,
+            "pid": owner.task.pid,
+            "comm": owner.task.comm,
+            "container": owner.container.as_ref().map(owner::container),
+            "candidates": owner::candidates(&owner.candidates),
         }))
     }
 
@@ -232,16 +246,6 @@ fn hook(status: &HookStatus) -> Value {
 
 fn cgroup(task: &Task, path: Option<&CgroupPath>) -> Value {
     json!({"id": task.cgroup_id, "path": path.map(CgroupPath::display)})
-}
-
-fn container_value(container: &Container) -> Value {
-    json!({
-        "runtime": container.runtime,
-        "id": container.id,
-        "pod_uid": container.pod_uid,
-        "pod": null,
-        "namespace": null,
-    })
 }
 
 fn function(frame: &Frame) -> String {

@@ -2,6 +2,7 @@
 mod json;
 pub mod log;
 mod node;
+mod owner;
 mod step;
 mod text;
 
@@ -17,6 +18,7 @@ use crate::{
     diagnose::{Cause, Verdict},
     hook::HookStatus,
     node::Reading,
+    telling::Owner,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -148,6 +150,8 @@ pub trait Report {
     fn ready(&mut self, ready: &Ready) -> io::Result<()>;
     /// A creation ended.
     fn creation(&mut self, told: Told<Creation>) -> io::Result<()>;
+    /// More is known of whom an earlier creation was for, which ended at that time.
+    fn owner(&mut self, ended: Timestamp, owner: &Owner) -> io::Result<()>;
     /// Trouble outside any creation.
     fn incident(&mut self, told: Told<Incident>) -> io::Result<()>;
     /// Events were lost.
@@ -162,6 +166,10 @@ mod tests {
 
     use super::*;
     use crate::{
+        container::{
+            Candidate, Container,
+            known::{Known, NamedBy},
+        },
         creation::tests as stories,
         diagnose::{Case, diagnose},
         hook::{Logical, State},
@@ -169,6 +177,24 @@ mod tests {
     };
 
     const TIME: &str = "2026-11-20T09:42:36.123Z";
+
+    fn known(pod: &str) -> Known {
+        Known {
+            by: NamedBy::PodLogs,
+            runtime: None,
+            id: None,
+            pod_uid: Some("6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f".to_owned()),
+            pod: Some(pod.to_owned()),
+            namespace: Some("default".to_owned()),
+            name: None,
+        }
+    }
+
+    fn candidate(pod: &str) -> Candidate {
+        let mut container = Container::default();
+        container.learn(&known(pod));
+        Candidate { container, why: "a pod without a container" }
+    }
 
     /// A whole run, as it would be told.
     fn tell(report: &mut dyn Report) -> io::Result<()> {
@@ -204,16 +230,24 @@ mod tests {
         hostile.id = 4;
         hostile.task.comm = "\x1b[2Jevil\n\u{202e}".to_owned();
         hostile.cgroup = None;
+        hostile.container = None;
         hostile.allocations.clear();
         hostile.slab_caches[0].failed = true;
         hostile.slab_caches[0].name = "a\x1b]0;\"b".to_owned();
         hostile.pernet_init = None;
         hostile.events_lost = true;
+        let mut named = stories::failed_creation();
+        named.container.iter_mut().for_each(|container| assert!(container.learn(&known("web-0"))));
+        let mut guessed = stories::ok_creation();
+        guessed.container = None;
+        guessed.candidates = vec![candidate("web-1"), candidate("\x1b[2Jweb\n")];
         let mut creations = [
             stories::ok_creation(),
             stories::degraded_creation(),
-            stories::failed_creation(),
+            named,
             hostile,
+            guessed.clone(),
+            Creation { errno: Some(libc::EINTR), ..guessed },
         ];
         let mut summary = Summary::default();
         for (i, creation) in creations.iter_mut().enumerate() {
@@ -228,6 +262,15 @@ mod tests {
             let verdict = verdict.as_ref();
             report.creation(Told { time, what: creation, verdict, node: reading })?;
         }
+        let owner = |creation: &Creation| Owner {
+            creation: creation.id,
+            ended_ns: creation.ended_ns,
+            task: creation.task.clone(),
+            container: creation.container.clone(),
+            candidates: creation.candidates.clone(),
+        };
+        report.owner(time, &owner(&creations[2]))?;
+        report.owner(time, &owner(&creations[5]))?;
         let incident = stories::incident();
         let verdict = diagnose(&Case::incident(&incident, &[]), 4096);
         let facts = node::facts(incident.time_ns + 900_000);

@@ -4,10 +4,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Loss, Ready, Report, Summary, Told, node, step};
+use super::{Loss, Ready, Report, Summary, Told, node, owner, step};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
-    container::Container,
     creation::{Creation, Incident, Outcome, Step},
     diagnose::Verdict,
     evidence::{ChargeFailed, OomKill, OomScope},
@@ -18,6 +17,7 @@ use crate::{
         zone::{self, Zone},
     },
     site,
+    telling::Owner,
     units::{bytes, duration, printable},
 };
 
@@ -221,11 +221,7 @@ impl<W: Write> Report for Text<W> {
             Outcome::Failed if c.killed => (paint(RED, "FAILED  "), " was killed".to_owned()),
             Outcome::Failed => (paint(RED, "FAILED  "), format!(" with {errno} after {took}")),
         };
-        let container = c.cgroup.as_ref().and_then(Container::from_path);
-        let who = container.as_ref().map_or_else(String::new, |found| {
-            let runtime = found.runtime.unwrap_or("container");
-            format!("{runtime} {}: ", found.id.get(..12).unwrap_or(&found.id))
-        });
+        let who = owner::headline(c);
         let mut lines = vec![format!(
             "{} {mark} {who}{} by {} (pid {}){what}",
             self.clock(told.time),
@@ -240,10 +236,7 @@ impl<W: Write> Report for Text<W> {
             lines.push(labelled("why", &format!("{} again", verdict.cause.name())));
             return self.write(&lines);
         }
-        if let Some(found) = container {
-            let pod = found.pod_uid.map(|uid| format!(", pod uid {uid}")).unwrap_or_default();
-            lines.push(labelled("container", &format!("{}{pod}", found.id)));
-        }
+        lines.extend(owner::lines(c.container.as_ref(), &c.candidates));
         match &c.cgroup {
             Some(path) => lines.push(labelled("cgroup", &printable(&path.display()))),
             None => lines.push(labelled("cgroup", &format!("id {}", c.task.cgroup_id))),
@@ -282,6 +275,19 @@ impl<W: Write> Report for Text<W> {
         if c.outcome() == Outcome::Failed || !c.oom_kills.is_empty() {
             remedy_lines(verdict, &mut lines);
         }
+        self.write(&lines)
+    }
+
+    fn owner(&mut self, ended: Timestamp, owner: &Owner) -> io::Result<()> {
+        let mut lines = vec![format!(
+            "{} {} what {} (pid {}) did then was {}",
+            self.clock(ended),
+            paint(DIM, "named   "),
+            printable(&owner.task.comm),
+            owner.task.pid,
+            owner::whose(owner.container.as_ref(), &owner.candidates)
+        )];
+        lines.extend(owner::lines(owner.container.as_ref(), &owner.candidates));
         self.write(&lines)
     }
 

@@ -1,18 +1,20 @@
 //! Records from the kernel programs, turned into evidence.
+mod cgroup_event;
+mod step;
+
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use fragwatch_ebpf::{
-    AllocationFailed, CGROUP_PATH_LEN, CgroupMade, CgroupSetupEnded, CompactionEnded, Head, Kind,
-    Limit, NamespaceRefused, NetnsSetupBegan, NetnsSetupEnded, OomKilled, PernetInitFailed,
-    ReclaimEnded, SlabCacheCreated, SlowPathEntered, ZoneRead,
+    AllocationFailed, CompactionEnded, Head, Kind, Limit, NetnsSetupBegan, NetnsSetupEnded,
+    OomKilled, PernetInitFailed, ReclaimEnded, SlabCacheCreated, SlowPathEntered, ZoneRead,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     evidence::{
-        CgroupPath, CgroupSetup, ChargeFailed, CompactResult, CreationKey, Event, Evidence,
-        Failure, ForkRefused, LimitKind, NamespaceKind, OomKill, OomScope, Task,
+        CgroupPath, ChargeFailed, CompactResult, CreationKey, Event, Evidence, Failure, LimitKind,
+        OomKill, OomScope, Task,
     },
     kernel::{
         gfp::GfpNames,
@@ -41,6 +43,8 @@ pub struct Decoder {
     pub symbols: Symbols,
     /// How free areas lie in this kernel's memory; `None` if zones are not read.
     pub areas: Option<AreasLayout>,
+    /// The tasks' hierarchy of cgroups; see [`Hierarchy::id`](crate::container::Hierarchy::id).
+    pub hierarchy: u32,
     /// Zones whose failure has not come yet, by thread, with the failure's time.
     pub zones: HashMap<u32, (u64, Vec<Zone>)>,
 }
@@ -63,12 +67,15 @@ const MAX_THREADS: usize = 1024;
 
 impl Decoder {
     /// Decodes one record. `None` if it is only a part of evidence, whose last record is still to
-    /// come.
+    /// come, or about a cgroup of a hierarchy that tasks are not told by.
     pub fn decode(&mut self, record: &Bytes) -> Result<Option<Evidence>, DecodeError> {
         let kind = record.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
         if kind == Kind::ZoneRead as u32 {
             let part = whole(record).map(|zone| self.keep_zone(&zone));
             return part.map(|()| None).ok_or(DecodeError { kind, len: record.len() });
+        }
+        if cgroup_event::hierarchy(kind, record).is_some_and(|id| id != self.hierarchy) {
+            return Ok(None);
         }
         self.event(kind, record)
             .map(|(head, event)| Evidence {
@@ -176,7 +183,7 @@ impl Decoder {
                 let r: OomKilled = whole(record)?;
                 (r.head, Event::OomKill(self.oom_kill(&r)))
             }
-            _ => return step(kind, record),
+            _ => return cgroup_event::decode(kind, record).or_else(|| step::decode(kind, record)),
         })
     }
 
@@ -261,47 +268,6 @@ fn counter(pages: u64) -> u64 {
     if pages.cast_signed() < 0 { 0 } else { pages }
 }
 
-/// Decodes what is about a step of a container's start as a whole.
-fn step(kind: u32, record: &[u8]) -> Option<(Head, Event)> {
-    const CGROUP: u32 = Kind::CgroupMade as u32;
-    const NAMESPACE: u32 = Kind::NamespaceRefused as u32;
-    const CGROUP_SETUP: u32 = Kind::CgroupSetupEnded as u32;
-    const FORK: u32 = Kind::ForkRefused as u32;
-    Some(match kind {
-        CGROUP => {
-            let r: CgroupMade = whole(record)?;
-            let path = made_path(&r);
-            (r.head, Event::CgroupMade { id: r.id, v2: r.hierarchy == 0, path })
-        }
-        NAMESPACE => {
-            let r: NamespaceRefused = whole(record)?;
-            (r.head, Event::NamespaceRefused(NamespaceKind::from_number(r.kind)))
-        }
-        CGROUP_SETUP => {
-            let r: CgroupSetupEnded = whole(record)?;
-            let setup = CgroupSetup {
-                parent: cgroup_path(&r.parent),
-                name: text(&r.name),
-                errno: positive(r.errno),
-                memory_errno: positive(r.memory_errno),
-                lost: r.lost != 0,
-            };
-            (r.head, Event::CgroupSetupEnded(setup))
-        }
-        FORK => {
-            let r: fragwatch_ebpf::ForkRefused = whole(record)?;
-            let known = r.cgroup.id != 0;
-            let refused = ForkRefused {
-                cgroup: known.then(|| cgroup_path(&r.cgroup).display()),
-                processes: known.then_some(r.processes),
-                limit: known.then_some(r.limit),
-            };
-            (r.head, Event::ForkRefused(refused))
-        }
-        _ => return None,
-    })
-}
-
 /// A positive errno of a negative one; `None` of 0.
 fn positive(errno: i32) -> Option<i32> {
     (errno < 0).then(|| errno.saturating_neg())
@@ -348,13 +314,6 @@ fn cgroup_path(r: &fragwatch_ebpf::CgroupPath) -> CgroupPath {
         names: used.iter().rev().map(|name| text(name)).collect(),
         truncated: r.truncated != 0,
     }
-}
-
-/// A path that is too long was cut at its end, where the container's id stands: then it is none.
-fn made_path(r: &CgroupMade) -> Option<CgroupPath> {
-    let whole = r.len as usize <= CGROUP_PATH_LEN;
-    let names = text(&r.path).split('/').filter(|n| !n.is_empty()).map(str::to_owned).collect();
-    whole.then_some(CgroupPath { names, truncated: false })
 }
 
 #[cfg(test)]

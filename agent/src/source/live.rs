@@ -79,6 +79,10 @@ pub struct Options {
     pub all: bool,
     /// How to attach.
     pub preference: Preference,
+    /// The hierarchy of cgroups that tasks are told by; see [`Hierarchy::id`].
+    ///
+    /// [`Hierarchy::id`]: crate::container::Hierarchy::id
+    pub hierarchy: u32,
 }
 
 /// What the running kernel tells, from now on.
@@ -96,8 +100,8 @@ pub struct Live {
     decoder: Decoder,
     programs: MissedRuns,
     missed_runs: u64,
-    /// A creation's end by a signal, while the other rings are read for who sent it.
-    ended_by_signal: Option<Evidence>,
+    /// A creation's end, while the other rings are read for what was before it.
+    ended: Option<Evidence>,
 }
 
 type Ring = AsyncFd<RingBuf<MapData>>;
@@ -166,7 +170,8 @@ impl Live {
         }
         let logger = logger(&mut ebpf)?;
         let areas = offsets.areas;
-        let decoder = Decoder { gfp, symbols, areas, ..Decoder::default() };
+        let hierarchy = options.hierarchy;
+        let decoder = Decoder { gfp, symbols, areas, hierarchy, ..Decoder::default() };
         let programs = MissedRuns::of(&ebpf);
         Ok(Self {
             hooks,
@@ -180,7 +185,7 @@ impl Live {
             decoder,
             programs,
             missed_runs: 0,
-            ended_by_signal: None,
+            ended: None,
         })
     }
 
@@ -207,18 +212,24 @@ impl Live {
 
     /// Takes one piece of evidence, of a creation first; `None` if there is none just now.
     ///
-    /// A kill that another process asked for lies in another ring than the creation that it ended, and
-    /// was there before that end: so such an end waits until that ring has been read.
+    /// What was before a creation's end lies in other rings than the end: the cgroups of pods that it may
+    /// have been for, and the kill that a signal came from. So an end waits until those have been
+    /// read.
     pub fn take(&mut self) -> Option<Result<Evidence, DecodeError>> {
         loop {
-            let creations =
-                if self.ended_by_signal.is_none() { next(&mut self.creations) } else { None };
-            let record =
-                creations.or_else(|| next(&mut self.cgroups)).or_else(|| next(&mut self.others));
-            let Some(record) = record else { return self.ended_by_signal.take().map(Ok) };
+            let record = match &self.ended {
+                None => next(&mut self.creations)
+                    .or_else(|| next(&mut self.cgroups))
+                    .or_else(|| next(&mut self.others)),
+                Some(ended) if is_end_by_signal(ended) => {
+                    next(&mut self.cgroups).or_else(|| next(&mut self.others))
+                }
+                Some(_) => next(&mut self.cgroups),
+            };
+            let Some(record) = record else { return self.ended.take().map(Ok) };
             // A record may be only a part.
             match self.decoder.decode(&record).transpose() {
-                Some(Ok(ended)) if is_end_by_signal(&ended) => self.ended_by_signal = Some(ended),
+                Some(Ok(evidence)) if is_end(&evidence) => self.ended = Some(evidence),
                 Some(whole) => return Some(whole),
                 None => {}
             }
@@ -281,6 +292,10 @@ impl Live {
     }
 }
 
+fn is_end(evidence: &Evidence) -> bool {
+    matches!(evidence.event, Event::NetnsSetupEnded { .. })
+}
+
 fn is_end_by_signal(evidence: &Evidence) -> bool {
     matches!(evidence.event, Event::NetnsSetupEnded { errno: Some(libc::EINTR), .. })
 }
@@ -308,10 +323,12 @@ fn load(
 ) -> Result<Ebpf, StartError> {
     let zones_readable = u8::from(offsets.areas.is_some());
     let want_all = u8::from(options.all);
+    let tasks_on_v1 = u8::from(options.hierarchy != 0);
     let log_level = log::max_level() as u8;
     let mut loader = EbpfLoader::new();
     loader.btf(Some(btf));
     loader.override_global("WANT_ALL", &want_all, true);
+    loader.override_global("TASKS_ON_V1", &tasks_on_v1, true);
     loader.override_global(aya_log::LEVEL, &log_level, false);
     loader.override_global("ZONES_READABLE", &zones_readable, true);
     let fallback = gfp.fallback_mask();

@@ -13,7 +13,8 @@ pub use self::{
     write::{CreateError, Recorder},
 };
 use crate::{
-    evidence::Evidence,
+    container::known::Answer,
+    evidence::{CgroupPath, Evidence},
     hook::HookStatus,
     node::NodeFacts,
     report::{Loss, OutsideCounts},
@@ -70,6 +71,20 @@ pub enum Entry {
     },
     /// The node's facts were read, for what ended with the entry before.
     Node(NodeFacts),
+    /// A cgroup was there when watching began.
+    Cgroup {
+        /// Its id.
+        id: u64,
+        /// Its path.
+        path: CgroupPath,
+    },
+    /// Somebody told a container's names: in time for what ended with the entry before, or `late`.
+    Answer {
+        /// It came when that had been told.
+        late: bool,
+        /// What was told.
+        answer: Answer,
+    },
     /// Events had been lost: how many in all so far.
     Loss(Loss),
     /// The trace ended as it should.
@@ -78,6 +93,13 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         outside: Option<OutsideCounts>,
     },
+}
+
+impl Entry {
+    /// It stands after what ended with the entries before it, and is told with that.
+    pub fn is_beside(&self) -> bool {
+        matches!(self, Self::Node(_) | Self::Answer { late: false, .. })
+    }
 }
 
 #[cfg(test)]

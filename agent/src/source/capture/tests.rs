@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    container::known::{Known, NamedBy, Question},
     creation::tests::{KEY, at, every_event},
     hook::{Logical, State},
     report::{Json, Report, Text},
@@ -46,6 +47,25 @@ fn entries() -> Vec<Entry> {
     entries.extend(events().map(|(i, event)| Entry::Evidence(at(Some(KEY), i as u64, event))));
     entries.extend(events().map(|(i, event)| Entry::Evidence(at(None, 100 + i as u64, event))));
     entries.push(Entry::Node(crate::node::tests::facts(1_100_000_000)));
+    let known = Known {
+        by: NamedBy::PodLogs,
+        runtime: None,
+        id: None,
+        pod_uid: Some("6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f".to_owned()),
+        pod: Some("web-0".to_owned()),
+        namespace: Some("default".to_owned()),
+        name: None,
+    };
+    let question = Question::Starting { comm: "containerd".to_owned(), at_ms: 1_763_631_756_123 };
+    let answer = Answer { question, known: vec![known], last: false };
+    entries.push(Entry::Answer { late: false, answer });
+    let answer = Answer {
+        question: Question::Netns { inode: 4026532115, made_ms: 1 },
+        known: Vec::new(),
+        last: true,
+    };
+    entries.push(Entry::Answer { late: true, answer });
+    entries.push(Entry::Cgroup { id: 4711, path: CgroupPath::parse("/a/b") });
     entries.push(Entry::Tick { time_ns: 3_000_000_000 });
     let outside = OutsideCounts { slow_paths: 3, ..OutsideCounts::default() };
     entries.push(Entry::End { outside: Some(outside) });

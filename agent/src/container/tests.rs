@@ -1,0 +1,85 @@
+//! What is learnt of a container, and how it is called.
+use super::*;
+
+const ID: &str = "64bec1f2a0c54b7d8e9f00112233445566778899aabbccddeeff001122334455";
+const UID: &str = "6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
+
+fn by_path() -> Container {
+    let path = format!("/kubepods/burstable/pod{UID}/{ID}");
+    Container::from_path(&CgroupPath::parse(&path)).expect("a container's path")
+}
+
+fn known(by: NamedBy) -> Known {
+    Known { by, runtime: None, id: None, pod_uid: None, pod: None, namespace: None, name: None }
+}
+
+fn named() -> Known {
+    Known {
+        pod_uid: Some(UID.to_owned()),
+        pod: Some("web-0".to_owned()),
+        namespace: Some("default".to_owned()),
+        ..known(NamedBy::PodLogs)
+    }
+}
+
+#[test]
+fn names_are_added_and_their_source_is_kept() {
+    let mut container = by_path();
+    assert!(container.learn(&named()));
+    let state = Known {
+        runtime: Some("containerd".to_owned()),
+        name: Some("nginx".to_owned()),
+        ..known(NamedBy::RuntimeState)
+    };
+    assert!(container.learn(&state));
+    assert_eq!(container.label(), "default/web-0");
+    assert_eq!(container.named_by, Some(NamedBy::PodLogs), "who told the pod's name");
+    assert_eq!(container.runtime.as_deref(), Some("containerd"));
+    assert_eq!(container.name.as_deref(), Some("nginx"));
+}
+
+#[test]
+fn another_pod_s_or_container_s_names_are_left() {
+    let other = Some("0bad0bad-4a5b-4c6d-8e9f-0a1b2c3d4e5f".to_owned());
+    for wrong in
+        [Known { pod_uid: other, ..named() }, Known { id: Some("0".repeat(64)), ..named() }]
+    {
+        let mut container = by_path();
+        assert!(!container.learn(&wrong));
+        assert_eq!(container, by_path());
+    }
+    // A static pod's uid is spelled with dashes by some.
+    let mut container = by_path();
+    assert!(container.learn(&Known { pod_uid: Some(UID.replace('-', "")), ..named() }));
+}
+
+#[test]
+fn the_best_that_is_known_is_its_label() {
+    let mut container = by_path();
+    assert_eq!(container.label(), "container 64bec1f2a0c5");
+    container.runtime = Some("podman".to_owned());
+    assert_eq!(container.label(), "podman 64bec1f2a0c5");
+    container.name = Some("web".to_owned());
+    assert_eq!(container.label(), "podman web");
+    container.pod = Some("web-0".to_owned());
+    assert_eq!(container.label(), "pod web-0");
+    container.namespace = Some("shop".to_owned());
+    assert_eq!(container.label(), "shop/web-0");
+    let pod = Container { pod_uid: Some(UID.to_owned()), ..Container::default() };
+    assert_eq!(pod.label(), format!("pod {UID}"));
+    let lxc = Container::from_path(&CgroupPath::parse("/lxc.payload.web")).expect("LXC's path");
+    assert_eq!(lxc.label(), "lxc web");
+}
+
+#[test]
+fn what_has_no_id_of_a_runtime_s_is_not_asked_for() {
+    let question = by_path().question();
+    assert_eq!(
+        question,
+        Some(Question::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) })
+    );
+    let lxc = Container::from_path(&CgroupPath::parse("/lxc.payload.web")).expect("LXC's path");
+    assert_eq!(lxc.question(), None);
+    let pod = Container { pod_uid: Some(UID.to_owned()), ..Container::default() };
+    assert_eq!(pod.question(), Some(Question::Pod { uid: UID.to_owned() }));
+}
