@@ -36,8 +36,16 @@ pub(crate) fn prepare() -> Result<()> {
     let busybox = format!("{bin}/busybox");
     fs::copy("/bin/busybox", &busybox)
         .with_context(|| format!("can't copy busybox to {busybox}"))?;
+    name_pod("default", "web-0", POD_UID)?;
     fs::set_permissions(&busybox, fs::Permissions::from_mode(0o755))
         .with_context(|| format!("can't make {busybox} executable"))
+}
+
+/// Makes the directory for a pod's logs, as a kubelet does before it starts the pod: its name tells whose
+/// they are.
+pub(crate) fn name_pod(namespace: &str, pod: &str, uid: &str) -> Result<()> {
+    let logs = format!("/var/log/pods/{namespace}_{pod}_{uid}");
+    fs::create_dir_all(&logs).with_context(|| format!("can't create {logs}"))
 }
 
 /// Starts container number `number`, which then sleeps, and tells the host how it went.

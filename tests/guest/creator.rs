@@ -5,20 +5,26 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::mman::{MlockAllFlags, mlockall};
-use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, fork, pause};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, pause};
 
 /// What a container that has its own of everything unshares, as runc's second stage does.
 pub(crate) const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
     .union(CloneFlags::CLONE_NEWUTS)
     .union(CloneFlags::CLONE_NEWIPC)
     .union(CloneFlags::CLONE_NEWPID);
+
+/// For clone3: the child begins in the cgroup whose directory is given (include/uapi/linux/sched.h,
+/// from 5.7 on).
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// What runc calls its second stage.
 pub(crate) const COMM: &str = "runc:[1:CHILD]";
@@ -37,6 +43,17 @@ pub(crate) enum Step<'a> {
     Fork,
     /// Make a process, which stays.
     ForkAndStay,
+    /// Make a cgroup with this directory, have a process in it try something, and remove it again.
+    Brief(&'a str, Trial),
+}
+
+/// What is tried in a cgroup that is there for no longer than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trial {
+    /// Leave the network namespace for a new one.
+    Unshare,
+    /// Make a process where there may be no second one.
+    Fork,
 }
 
 /// What came of a step.
@@ -79,12 +96,20 @@ impl Creator {
 
     /// Waits for the outcome of a step.
     pub(crate) fn finish(&mut self) -> Result<Outcome> {
+        self.finish_timed().map(|(outcome, _)| outcome)
+    }
+
+    /// Waits for the outcome of a step, with how long it took, in microseconds.
+    pub(crate) fn finish_timed(&mut self) -> Result<(Outcome, u64)> {
         let mut line = String::new();
         self.outcomes.read_line(&mut line).context("can't hear the creator")?;
-        let Ok(number) = line.trim().parse::<i32>() else {
+        let mut words = line.split_whitespace();
+        let (Some(Ok(number)), Some(Ok(took_us))) =
+            (words.next().map(str::parse::<i32>), words.next().map(str::parse::<u64>))
+        else {
             bail!("the creator ended, {}; the console has its words", self.child.wait()?);
         };
-        Ok(if number == 0 { Ok(()) } else { Err(Errno::from_raw(number)) })
+        Ok((if number == 0 { Ok(()) } else { Err(Errno::from_raw(number)) }, took_us))
     }
 
     /// Kills it, and waits until it is gone.
@@ -107,30 +132,35 @@ impl Step<'_> {
             Self::OpenFile => "open".to_owned(),
             Self::Fork => "fork".to_owned(),
             Self::ForkAndStay => "fork-and-stay".to_owned(),
+            Self::Brief(directory, Trial::Unshare) => format!("brief-unshare {directory}"),
+            Self::Brief(directory, Trial::Fork) => format!("brief-fork {directory}"),
         }
     }
 }
 
-/// What the process does: one step a line, one errno a line back, 0 if all went well.
+/// What the process does: one step a line; one errno a line back, 0 if all went well, with how many
+/// microseconds it took.
 pub(crate) fn run_child(comm: &str) -> Result<()> {
     fs::write("/proc/self/comm", comm).context("can't take the name")?;
     fs::write("/proc/self/oom_score_adj", "-1000").context("can't protect the creator")?;
     mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
         .context("can't lock the creator's memory")?;
-    let mut outcome = 0;
+    let (mut outcome, mut took) = (0, Duration::ZERO);
     let mut input = std::io::stdin().lock();
     let mut line = String::with_capacity(4096);
     loop {
-        println!("{outcome}");
+        println!("{outcome} {}", took.as_micros());
         std::io::stdout().flush().context("can't tell the outcome")?;
         line.clear();
         if input.read_line(&mut line).context("can't hear what to do")? == 0 {
             return Ok(());
         }
+        let began = Instant::now();
         outcome = match take(line.trim())? {
             Ok(()) => 0,
             Err(error) => error as i32,
         };
+        took = began.elapsed();
     }
 }
 
@@ -146,6 +176,8 @@ fn take(line: &str) -> Result<Outcome> {
         "open" => errno(File::open("/dev/null").map(std::mem::forget)),
         "fork" => make_process(false),
         "fork-and-stay" => make_process(true),
+        "brief-unshare" => brief(what, Trial::Unshare),
+        "brief-fork" => brief(what, Trial::Fork),
         _ => bail!("the creator knows no step {step}"),
     })
 }
@@ -163,5 +195,46 @@ fn make_process(stays: bool) -> Outcome {
         ForkResult::Child => std::process::exit(0),
         ForkResult::Parent { child } if !stays => waitpid(child, None).map(|_| ()),
         ForkResult::Parent { .. } => Ok(()),
+    }
+}
+
+/// What the one process of a new cgroup comes to; that is removed when it is gone.
+fn brief(directory: &str, trial: Trial) -> Outcome {
+    errno(fs::create_dir(directory))?;
+    let outcome = errno(match trial {
+        Trial::Unshare => Ok(()),
+        Trial::Fork => fs::write(format!("{directory}/pids.max"), "1"),
+    })
+    .and_then(|()| try_in(directory, trial));
+    errno(fs::remove_dir(directory))?;
+    outcome
+}
+
+/// Starts a process in a cgroup, which tries it and ends with the errno.
+fn try_in(directory: &str, trial: Trial) -> Outcome {
+    let cgroup = File::open(directory).map_err(|_| Errno::last())?;
+    // SAFETY: the structure is made of numbers, for which 0 is a value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = CLONE_INTO_CGROUP;
+    args.exit_signal = libc::SIGCHLD as u64;
+    args.cgroup = cgroup.as_raw_fd() as u64;
+    // SAFETY: the arguments are a structure of this length, which outlives the call; without a stack
+    // of its own the child goes on here with a copy of all memory, as after fork(2), and this process
+    // has one thread.
+    let child = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
+    match child {
+        -1 => Err(Errno::last()),
+        0 => {
+            let outcome = match trial {
+                Trial::Unshare => unshare(CloneFlags::CLONE_NEWNET),
+                Trial::Fork => make_process(false),
+            };
+            std::process::exit(outcome.err().map_or(0, |error| error as i32));
+        }
+        child => match waitpid(Pid::from_raw(child as i32), None)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            WaitStatus::Exited(_, number) => Err(Errno::from_raw(number)),
+            _ => Err(Errno::ECHILD),
+        },
     }
 }

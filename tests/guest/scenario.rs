@@ -1,6 +1,7 @@
 //! What happens on the node: one file per scenario.
 
 mod burst;
+mod cgroup_storm;
 mod check;
 mod doctor;
 mod endings;
@@ -8,6 +9,7 @@ mod exhausted;
 mod fallback;
 mod flood;
 mod healthy;
+mod hostile;
 mod killed;
 mod memcg_ids;
 mod memcg_kmem_v1;
@@ -58,7 +60,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 17] = [
+const SCENARIOS: [(&str, Scenario); 19] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -76,6 +78,8 @@ const SCENARIOS: [(&str, Scenario); 17] = [
     ("pids-limit", pids_limit::run),
     ("killed", killed::run),
     ("check", check::run),
+    ("cgroup-storm", cgroup_storm::run),
+    ("hostile", hostile::run),
 ];
 
 /// Runs the scenario of that name.

@@ -88,6 +88,13 @@ impl Watcher {
         Ok(true)
     }
 
+    /// Tells the host what it uses now; what it did until it was ready was told then.
+    pub(crate) fn tell_use(&self) -> Result<()> {
+        let wall_ms = self.started.elapsed().as_millis();
+        self.channel.send("measure-later", &self.measure(wall_ms as u64)?);
+        Ok(())
+    }
+
     /// Whether fragwatch ended by itself.
     pub(crate) fn ended(&mut self) -> Result<bool> {
         Ok(self.child.try_wait().context("can't ask after fragwatch")?.is_some())
@@ -152,7 +159,7 @@ impl Watcher {
         }
     }
 
-    fn measure(&self, ready_ms: u64) -> Result<String> {
+    fn measure(&self, wall_ms: u64) -> Result<String> {
         let pid = self.child.id();
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let field = |name: &str| {
@@ -171,7 +178,7 @@ impl Watcher {
             "vm_rss_kib": field("VmRSS:"),
             "vm_hwm_kib": field("VmHWM:"),
             "cpu_ms": ticks * 1000 / hertz,
-            "ready_ms": ready_ms,
+            "ready_ms": wall_ms,
         })
         .to_string())
     }

@@ -32,6 +32,10 @@ static unsigned int insist = 2;
 module_param(insist, uint, 0644);
 MODULE_PARM_DESC(insist, "for these pages it 0: doesn't wait, 1: waits but gives up, 2: never gives up");
 
+static char *prefix = "fw_conn_";
+module_param(prefix, charp, 0444);
+MODULE_PARM_DESC(prefix, "what names of slab caches begin with");
+
 struct fw_net {
 	char name[32];
 	struct kmem_cache *cache;
@@ -84,7 +88,7 @@ static int fw_pernet_init(struct net *net)
 	struct fw_net *fw = net_generic(net, fw_net_id);
 
 	fw->pages = NULL;
-	snprintf(fw->name, sizeof(fw->name), "fw_conn_%d", atomic_inc_return(&fw_next_cache));
+	snprintf(fw->name, sizeof(fw->name), "%s%d", prefix, atomic_inc_return(&fw_next_cache));
 	fw->cache = kmem_cache_create(fw->name, 320, 0, 0, fw_conn_init);
 	if (!fw->cache)
 		return -ENOMEM;

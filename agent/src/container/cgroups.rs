@@ -5,6 +5,8 @@ use std::{
     rc::Rc,
 };
 
+use fragwatch_ebpf::CGROUP_NAME_LEN;
+
 use super::Container;
 use crate::evidence::CgroupPath;
 
@@ -74,6 +76,15 @@ impl Cgroups {
         };
         let (old, new) = (Rc::clone(&cgroup.path), spell(path));
         self.replace(&old, &new);
+    }
+
+    /// The path of a cgroup that was seen with its names cut: whole, if it is known.
+    pub fn whole(&self, id: u64, seen: CgroupPath) -> CgroupPath {
+        let cut = |name: &String| name.len() >= CGROUP_NAME_LEN - 1;
+        if !seen.truncated && !seen.names.iter().any(cut) {
+            return seen;
+        }
+        self.path(id).filter(|known| !known.truncated).unwrap_or(seen)
     }
 
     /// A cgroup's whole path was seen. If only the end of it was known, all whose beginning is
@@ -270,6 +281,17 @@ mod tests {
         assert_eq!(cgroups.path(1), Some(path("/docker/ID")));
         assert_eq!(cgroups.path(2), Some(path("/docker/ID/a")));
         assert_eq!(cgroups.path(4), Some(path("/…/b")), "a name like any other");
+    }
+
+    #[test]
+    fn names_that_were_cut_are_made_whole() {
+        let long = path(&format!("/{}", "x".repeat(255)));
+        let cut = path(&format!("/{}", "x".repeat(127)));
+        let mut cgroups = Cgroups::default();
+        assert_eq!(cgroups.whole(1, cut.clone()), cut);
+        cgroups.insert(1, &long, made(5, 1));
+        assert_eq!(cgroups.whole(1, cut), long);
+        assert_eq!(cgroups.whole(1, path("/a")), path("/a"), "it was whole");
     }
 
     #[test]

@@ -104,7 +104,9 @@ impl Correlator {
         let creation = &mut open.creation;
         match event {
             Event::NetnsSetupBegan { cgroup, call_flags, namespaces } => {
-                self.starts.cgroups.complete(task.cgroup_id, &cgroup);
+                let cgroups = &mut self.starts.cgroups;
+                cgroups.complete(task.cgroup_id, &cgroup);
+                let cgroup = cgroups.whole(task.cgroup_id, cgroup);
                 (creation.cgroup, creation.call_flags) = (Some(cgroup), call_flags);
                 creation.namespaces = namespaces;
                 creation.beginning_seen = true;

@@ -6,6 +6,7 @@
 mod causes;
 
 mod burst;
+mod cgroup_storm;
 mod check;
 mod doctor;
 mod endings;
@@ -15,6 +16,7 @@ mod fallback;
 mod flood;
 mod harness;
 mod healthy;
+mod hostile;
 mod killed;
 mod memcg_ids;
 mod memcg_kmem_v1;

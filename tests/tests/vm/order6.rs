@@ -180,6 +180,10 @@ fn container_is_the_one_runc_could_not_start(run: &Observed) {
     assert_eq!(pod, "7c0f5a52-3d0f-4b8e-9a41-6a1f6f0f2b11");
     let path = format!("/kubepods/burstable/pod{pod}/{}", victim(run));
     assert_eq!(creation["cgroup"]["path"], path);
+    // The kubelet's directory for the pod's logs tells whose it is.
+    assert_eq!(creation["container"]["namespace"], "default", "{creation:#}");
+    assert_eq!(creation["container"]["pod"], "web-0", "{creation:#}");
+    assert_eq!(creation["container"]["named_by"], "pod-logs", "{creation:#}");
 }
 
 fn allocation_agrees_with_the_kernel_log(run: &Observed) {

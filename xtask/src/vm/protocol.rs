@@ -8,7 +8,7 @@ pub struct Line {
     /// Milliseconds since the guest booted.
     pub ms: u64,
     /// Who speaks: node, outcome, runc, fragwatch-out, fragwatch-err, dmesg, `extfrag_index`,
-    /// buddyinfo, cgroups, zoneinfo, capture, measure, exit, error or end.
+    /// buddyinfo, cgroups, zoneinfo, capture, measure, measure-later, storm, exit, error or end.
     pub stream: String,
     /// What is said.
     pub text: String,

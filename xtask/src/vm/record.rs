@@ -9,12 +9,13 @@ use anyhow::{Context, Result};
 use super::protocol::Line;
 
 /// File names and the streams that go into them.
-const FILES: [(&str, &[&str]); 10] = [
+const FILES: [(&str, &[&str]); 11] = [
     ("fragwatch.out", &["fragwatch-out"]),
     ("fragwatch.err", &["fragwatch-err"]),
     ("scenario.log", &["node", "runc", "error", "exit"]),
     ("dmesg.log", &["dmesg"]),
-    ("measure.json", &["measure"]),
+    ("measure.json", &["measure", "measure-later"]),
+    ("truth.jsonl", &["outcome", "storm"]),
     ("capabilities.txt", &["capabilities"]),
     ("extfrag_index.txt", &["extfrag_index"]),
     ("buddyinfo.txt", &["buddyinfo"]),

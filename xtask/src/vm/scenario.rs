@@ -39,7 +39,7 @@ const MEMORY_MIB: u32 = 768;
 const DEADLINE: Duration = Duration::from_mins(5);
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 17] = [
+pub const SCENARIOS: [Scenario; 19] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
@@ -70,6 +70,8 @@ pub const SCENARIOS: [Scenario; 17] = [
     with("pids-limit", truth(&[("fork", "pids-limit")])),
     with("killed", truth(&[("wait", "not-memory")])),
     plain("check"),
+    plain("cgroup-storm"),
+    plain("hostile"),
 ];
 
 /// A scenario that is about no cause.
