@@ -73,6 +73,16 @@ impl Attempt {
         self.creator.take(&Step::Enter(&files))?.context("the creator can't enter its cgroup")
     }
 
+    /// Gives the container's cgroup another name, which only v1 lets.
+    pub(crate) fn rename(&mut self) -> Result<()> {
+        let old = self.directories();
+        self.id = next_id();
+        for (old, new) in old.iter().zip(self.directories()) {
+            fs::rename(old, &new).with_context(|| format!("can't call {old} {new}"))?;
+        }
+        Ok(())
+    }
+
     /// Sets a limit of the pod: `limit("pids", "pids.max", "1")`.
     pub(crate) fn limit(&self, controller: &str, file: &str, value: &str) -> Result<()> {
         let path = self.pod_file(controller, file);

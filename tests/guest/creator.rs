@@ -217,7 +217,7 @@ fn try_in(directory: &str, trial: Trial) -> Outcome {
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = CLONE_INTO_CGROUP;
     args.exit_signal = libc::SIGCHLD as u64;
-    args.cgroup = cgroup.as_raw_fd() as u64;
+    args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
     // SAFETY: the arguments are a structure of this length, which outlives the call; without a stack
     // of its own the child goes on here with a copy of all memory, as after fork(2), and this process
     // has one thread.

@@ -8,6 +8,7 @@ mod creator;
 mod fragmenter;
 mod helper;
 mod hog;
+mod inside;
 mod kernel_log;
 mod namespaces;
 mod node;
@@ -24,7 +25,7 @@ use serde::Deserialize;
 
 use channel::Channel;
 use kernel_log::KernelLog;
-use watcher::Watcher;
+use watcher::{AsWhom, Watcher};
 
 /// What `trace --record` wrote, if it was asked to: the host keeps it.
 const CAPTURE: &str = "/capture.jsonl";
@@ -47,6 +48,9 @@ fn main() {
         (Some("hog"), Some(mib)) => Some(hog::run_child(&mib, &args.next().unwrap_or_default())),
         (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
+        (Some("inside"), Some(program)) => {
+            Some(inside::run_child(&program, &args.collect::<Vec<_>>()))
+        }
         (Some("unprivileged"), Some(capabilities)) => {
             Some(unprivileged::run_child(&capabilities, &args.collect::<Vec<_>>()))
         }
@@ -96,7 +100,12 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
         // Debian's 3 would ask for CAP_SYS_ADMIN.
         node::set("kernel/perf_event_paranoid", "2")?;
     }
-    let mut watcher = Watcher::start(channel, &job.args, job.colour, job.capabilities.as_deref())?;
+    let as_whom = match &job.capabilities {
+        Some(capabilities) => AsWhom::Unprivileged(capabilities),
+        None if scenario::prepare(&job.scenario, job.cgroups)? => AsWhom::InCgroupNamespace,
+        None => AsWhom::Root,
+    };
+    let mut watcher = Watcher::start(channel, &job.args, job.colour, &as_whom)?;
     // Only these two watch; every other command says what it has to say and ends.
     let stays = matches!(job.args.first().map(String::as_str), Some("trace" | "serve"));
     if !stays {

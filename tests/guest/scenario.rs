@@ -1,6 +1,7 @@
 //! What happens on the node: one file per scenario.
 
 mod burst;
+mod cgroup_namespace;
 mod cgroup_storm;
 mod check;
 mod doctor;
@@ -19,6 +20,7 @@ mod oom_order1;
 mod oom_real;
 mod order6;
 mod pids_limit;
+mod renamed;
 
 use anyhow::{Result, bail};
 
@@ -60,7 +62,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 19] = [
+const SCENARIOS: [(&str, Scenario); 21] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -80,7 +82,19 @@ const SCENARIOS: [(&str, Scenario); 19] = [
     ("check", check::run),
     ("cgroup-storm", cgroup_storm::run),
     ("hostile", hostile::run),
+    ("cgroup-renamed", renamed::run),
+    ("cgroup-namespace", cgroup_namespace::run),
 ];
+
+/// Makes what has to be there before fragwatch is started. True if that is to run in a cgroup
+/// namespace.
+pub(crate) fn prepare(name: &str, cgroups: Cgroups) -> Result<bool> {
+    let in_namespace = name == "cgroup-namespace";
+    if in_namespace {
+        cgroup_namespace::prepare(cgroups)?;
+    }
+    Ok(in_namespace)
+}
 
 /// Runs the scenario of that name.
 pub(crate) fn run(name: &str, node: &mut Node) -> Result<()> {

@@ -14,7 +14,7 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde_json::json;
 
 use crate::channel::Channel;
-use crate::unprivileged;
+use crate::{inside, unprivileged};
 
 const READY_DEADLINE: Duration = Duration::from_mins(1);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -28,19 +28,29 @@ pub(crate) struct Watcher {
     channel: Channel,
 }
 
+/// As whom fragwatch runs.
+pub(crate) enum AsWhom<'a> {
+    /// As root, who may do all.
+    Root,
+    /// As an unprivileged user who has these capabilities alone.
+    Unprivileged(&'a str),
+    /// As root of a cgroup namespace.
+    InCgroupNamespace,
+}
+
 impl Watcher {
-    /// Starts fragwatch; its output goes to the host line by line. With `capabilities` it runs as an
-    /// unprivileged user that has these alone.
+    /// Starts fragwatch; its output goes to the host line by line.
     pub(crate) fn start(
         channel: &Channel,
         args: &[String],
         colour: bool,
-        capabilities: Option<&str>,
+        as_whom: &AsWhom,
     ) -> Result<Self> {
         const PROGRAM: &str = "/bin/fragwatch";
-        let mut command = match capabilities {
-            Some(capabilities) => unprivileged::command(capabilities, PROGRAM),
-            None => Command::new(PROGRAM),
+        let mut command = match as_whom {
+            AsWhom::Root => Command::new(PROGRAM),
+            AsWhom::Unprivileged(capabilities) => unprivileged::command(capabilities, PROGRAM),
+            AsWhom::InCgroupNamespace => inside::command(PROGRAM),
         };
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if colour {

@@ -43,7 +43,7 @@ fn hostile_names_stay_in_their_json_strings() {
     assert_eq!(refused["cgroup_refused"]["name"], NEWLINE, "{refused:#}");
     assert_eq!(refused["errno"], "EINVAL", "{refused:#}");
     let raw: String = JSON.run.stream("fragwatch-out").collect();
-    assert!(!raw.chars().any(|c| c.is_control()), "control characters in the JSON");
+    assert!(!raw.chars().any(char::is_control), "control characters in the JSON");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn hostile_names_drive_no_terminal() {
     let lines: Vec<&str> = run.stream("fragwatch-out").collect();
     assert!(lines.iter().any(|line| line.contains("\\u{1b}[2J")), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("a\\nFAILED   b")), "{lines:#?}");
-    let drives = |line: &&&str| line.chars().any(|c| c.is_control());
+    let drives = |line: &&&str| line.chars().any(char::is_control);
     assert_eq!(lines.iter().find(drives), None);
     // No line begins as if it were one of ours.
     assert!(!lines.iter().any(|line| line.starts_with("FAILED")), "{lines:#?}");

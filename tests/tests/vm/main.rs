@@ -6,6 +6,7 @@
 mod causes;
 
 mod burst;
+mod cgroup_paths;
 mod cgroup_storm;
 mod check;
 mod doctor;

@@ -39,7 +39,7 @@ const MEMORY_MIB: u32 = 768;
 const DEADLINE: Duration = Duration::from_mins(5);
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 19] = [
+pub const SCENARIOS: [Scenario; 21] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
@@ -72,6 +72,8 @@ pub const SCENARIOS: [Scenario; 19] = [
     plain("check"),
     plain("cgroup-storm"),
     plain("hostile"),
+    Scenario { cgroups: Cgroups::V1, ..plain("cgroup-renamed") },
+    plain("cgroup-namespace"),
 ];
 
 /// A scenario that is about no cause.
