@@ -55,11 +55,11 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
 /// Has a process of that name, in that cgroup, leave its network namespace for a new one.
 fn unshare_as(name: &[u8], cgroup: &Path) -> Result<std::result::Result<(), Errno>> {
     let comm = CString::new(name).context("a name with a NUL")?;
-    let procs = cgroup.join("cgroup.procs");
+    let path = cgroup.join("cgroup.procs");
     let mut procs = File::options()
         .write(true)
-        .open(&procs)
-        .with_context(|| format!("can't open {procs:?}"))?;
+        .open(&path)
+        .with_context(|| format!("can't open {}", path.display()))?;
     // SAFETY: the child makes system calls with what is there already, and ends: it needs no lock that
     // another thread may have held.
     match unsafe { fork() }.context("can't fork")? {
