@@ -147,6 +147,16 @@ pub fn give_back(works: impl Fn() -> bool) -> Result<(), CapsError> {
     keep_only(&kept)
 }
 
+/// Gives back all that this thread has but the right to read whatever is there, if it has that.
+pub fn keep_reading() -> Result<(), CapsError> {
+    empty_bounding_set();
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    let wanted = [Capability::CAP_DAC_READ_SEARCH];
+    let kept = wanted.into_iter().filter(|cap| permitted.contains(cap)).collect();
+    caps::set(None, CapSet::Effective, &kept)?;
+    keep_only(&kept)
+}
+
 /// Gives back everything that this thread has.
 pub fn give_back_all() -> Result<(), CapsError> {
     empty_bounding_set();

@@ -235,7 +235,9 @@ impl Watch {
     fn ask_for_names(&mut self, stories: &[Story]) -> HashSet<Question> {
         let Some(names) = &self.names else { return HashSet::new() };
         let asked: HashSet<Question> = self.telling.questions(stories).into_iter().collect();
-        asked.iter().for_each(|question| names.ask(question.clone()));
+        for question in &asked {
+            names.ask(question.clone());
+        }
         asked
     }
 
@@ -249,7 +251,7 @@ impl Watch {
         let left_ns = (ended_ns + NAMES_WITHIN_NS).saturating_sub(clock::monotonic_ns());
         let until = std::time::Instant::now() + Duration::from_nanos(left_ns);
         while !asked.is_empty() {
-            let Some(answer) = self.names.as_mut().and_then(|names| names.wait(until)) else {
+            let Some(answer) = self.names.as_ref().and_then(|names| names.wait(until)) else {
                 break;
             };
             // It may be one to a question of before.
@@ -261,7 +263,7 @@ impl Watch {
 
     /// Takes answers that came when what they are about had been told.
     fn take_late_names(&mut self) -> anyhow::Result<()> {
-        while let Some(answer) = self.names.as_mut().and_then(Resolver::try_answer) {
+        while let Some(answer) = self.names.as_ref().and_then(Resolver::try_answer) {
             self.add(Entry::Answer { late: true, answer })?;
         }
         Ok(())

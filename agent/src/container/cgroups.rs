@@ -212,20 +212,20 @@ mod tests {
         format!("/kubepods/pod6f1c2d3e-4a5b-4c6d-8e9f-{n:012x}")
     }
 
-    fn made(at_ns: u64, pid: u32) -> Option<Made> {
-        Some(Made { at_ns, pid })
+    const fn by(at_ns: u64, pid: u32) -> Made {
+        Made { at_ns, pid }
     }
 
     #[test]
     fn a_path_outlives_its_cgroup() {
         let mut cgroups = Cgroups::default();
-        cgroups.insert(7, &path("/a"), made(5, 1));
+        cgroups.insert(7, &path("/a"), Some(by(5, 1)));
         cgroups.remove(7);
         assert_eq!(cgroups.path(7), Some(path("/a")));
-        assert_eq!(cgroups.made(&path("/a")), made(5, 1));
+        assert_eq!(cgroups.made(&path("/a")), Some(by(5, 1)));
         // Another one comes to the same place.
-        cgroups.insert(8, &path("/a"), made(9, 2));
-        assert_eq!(cgroups.made(&path("/a")), made(9, 2));
+        cgroups.insert(8, &path("/a"), Some(by(9, 2)));
+        assert_eq!(cgroups.made(&path("/a")), Some(by(9, 2)));
         assert_eq!(cgroups.path(7), Some(path("/a")));
         assert_eq!(cgroups.path(9), None);
     }
@@ -235,14 +235,14 @@ mod tests {
         let mut cgroups = Cgroups::default();
         cgroups.insert(1, &path("/stays"), None);
         for id in 2..20_000 {
-            cgroups.insert(id, &path(&format!("/storm/{id}")), made(id, 1));
+            cgroups.insert(id, &path(&format!("/storm/{id}")), Some(by(id, 1)));
             cgroups.remove(id);
         }
         assert_eq!(cgroups.path(1), Some(path("/stays")));
         assert_eq!(cgroups.path(19_999), Some(path("/storm/19999")));
         assert_eq!((cgroups.by_id.len(), cgroups.ids.len()), (MAX_GONE + 1, MAX_GONE + 1));
         for id in 20_000..40_000 {
-            cgroups.insert(id, &path(&format!("/many/{id}")), made(id, 1));
+            cgroups.insert(id, &path(&format!("/many/{id}")), Some(by(id, 1)));
         }
         assert_eq!(cgroups.path(1), None, "the first goes first");
         assert_eq!(cgroups.by_id.len(), MAX_GONE + MAX_LIVING);
@@ -253,12 +253,12 @@ mod tests {
     fn what_is_renamed_takes_all_below_it_along() {
         let mut cgroups = Cgroups::default();
         cgroups.insert(1, &path("/a"), None);
-        cgroups.insert(2, &path("/a/b"), made(5, 1));
+        cgroups.insert(2, &path("/a/b"), Some(by(5, 1)));
         cgroups.insert(3, &path("/ab"), None);
         cgroups.rename(1, &path("/z"));
         assert_eq!(cgroups.path(1), Some(path("/z")));
         assert_eq!(cgroups.path(2), Some(path("/z/b")));
-        assert_eq!(cgroups.made(&path("/z/b")), made(5, 1));
+        assert_eq!(cgroups.made(&path("/z/b")), Some(by(5, 1)));
         assert_eq!(cgroups.made(&path("/a/b")), None);
         assert_eq!(cgroups.path(3), Some(path("/ab")), "only looks alike");
         cgroups.rename(9, &path("/new"));
@@ -289,7 +289,7 @@ mod tests {
         let cut = path(&format!("/{}", "x".repeat(127)));
         let mut cgroups = Cgroups::default();
         assert_eq!(cgroups.whole(1, cut.clone()), cut);
-        cgroups.insert(1, &long, made(5, 1));
+        cgroups.insert(1, &long, Some(by(5, 1)));
         assert_eq!(cgroups.whole(1, cut), long);
         assert_eq!(cgroups.whole(1, path("/a")), path("/a"), "it was whole");
     }
@@ -297,19 +297,19 @@ mod tests {
     #[test]
     fn a_walk_takes_nothing_from_what_was_seen() {
         let mut cgroups = Cgroups::default();
-        cgroups.insert(1, &path("/a"), made(5, 1));
+        cgroups.insert(1, &path("/a"), Some(by(5, 1)));
         cgroups.insert(1, &path("/a"), None);
-        assert_eq!(cgroups.made(&path("/a")), made(5, 1));
+        assert_eq!(cgroups.made(&path("/a")), Some(by(5, 1)));
     }
 
     #[test]
     fn pods_wait_for_their_first_container() {
         let mut cgroups = Cgroups::default();
         cgroups.insert(1, &path(&pod(1)), None);
-        cgroups.insert(2, &path(&pod(2)), made(5, 1));
-        cgroups.insert(3, &path(&format!("{}/ID", pod(2))), made(6, 1));
-        cgroups.insert(4, &path(&pod(3)), made(7, 1));
-        cgroups.insert(5, &path(&pod(4)), made(8, 1));
+        cgroups.insert(2, &path(&pod(2)), Some(by(5, 1)));
+        cgroups.insert(3, &path(&format!("{}/ID", pod(2))), Some(by(6, 1)));
+        cgroups.insert(4, &path(&pod(3)), Some(by(7, 1)));
+        cgroups.insert(5, &path(&pod(4)), Some(by(8, 1)));
         cgroups.remove(5);
         cgroups.insert(6, &path("/system.slice"), None);
         assert_eq!(cgroups.pods_without_container(), [path(&pod(3)), path(&pod(1))]);
@@ -318,9 +318,9 @@ mod tests {
     #[test]
     fn a_process_is_known_by_the_container_s_cgroup_that_it_made() {
         let mut cgroups = Cgroups::default();
-        cgroups.insert(1, &path("/machine.slice/libpod-ID.scope"), made(5, 70));
-        cgroups.insert(2, &path("/machine.slice/libpod-ID.scope/container"), made(6, 70));
-        cgroups.insert(3, &path("/elsewhere"), made(7, 70));
+        cgroups.insert(1, &path("/machine.slice/libpod-ID.scope"), Some(by(5, 70)));
+        cgroups.insert(2, &path("/machine.slice/libpod-ID.scope/container"), Some(by(6, 70)));
+        cgroups.insert(3, &path("/elsewhere"), Some(by(7, 70)));
         let found = cgroups.container_made_by(70, 5);
         assert_eq!(found, Some(path("/machine.slice/libpod-ID.scope/container")));
         assert_eq!(cgroups.container_made_by(70, 7), None, "too long ago");

@@ -150,9 +150,11 @@ mod tests {
     const UID: &str = "6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     const STATIC: &str = "0d1f4a3bc6a5f7e2b8d90c1e2f3a4b5c";
 
+    type Told = Option<&'static str>;
+
     /// Paths as they are found on nodes; `ID`, `UID`, `U_ID` (with underscores) and `STATIC` stand for
     /// those above. Then the runtime, the container's id and the pod's uid that they tell.
-    const PATHS: &[(&str, Option<&str>, Option<&str>, Option<&str>)] = &[
+    const PATHS: &[(&str, Told, Told, Told)] = &[
         // kubelet, systemd driver: guaranteed, burstable, best effort
         (
             "/kubepods.slice/kubepods-podU_ID.slice/cri-containerd-ID.scope",

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::text::labelled;
 use crate::{
-    container::{Candidate, Container},
+    container::{Candidate, Container, known::NamedBy},
     creation::Creation,
     units::printable,
 };
@@ -17,7 +17,7 @@ pub(super) fn container(container: &Container) -> Value {
         "pod": container.pod,
         "namespace": container.namespace,
         "name": container.name,
-        "named_by": container.named_by.map(|by| by.name()),
+        "named_by": container.named_by.map(NamedBy::name),
     })
 }
 

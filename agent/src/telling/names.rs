@@ -57,7 +57,9 @@ impl Names {
     pub(super) fn questions(&self, creation: &Creation, ahead_ns: i64) -> Vec<Question> {
         let about = owner::question(creation, ahead_ns);
         let mut asked = questions(&creation.owner(), about.as_ref());
-        asked.retain(|question| !self.answers.contains_key(question));
+        // What nobody knew somebody may know now.
+        let known = |answer: &Answer| !answer.known.is_empty();
+        asked.retain(|question| !self.answers.get(question).is_some_and(known));
         asked
     }
 
@@ -138,9 +140,9 @@ impl Names {
         let containers = owner.container.iter_mut();
         for container in containers.chain(owner.candidates.iter_mut().map(|c| &mut c.container)) {
             if let Some(question) = container.question() {
-                known(&question).iter().for_each(|known| {
+                for known in known(&question) {
                     container.learn(known);
-                });
+                }
             }
         }
     }

@@ -1,0 +1,190 @@
+//! The runtime's CRI API (k8s.io/cri-api, runtime.v1): gRPC over a unix socket. The messages have only
+//! the fields that names stand in.
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use http::uri::PathAndQuery;
+use prost::Message;
+use tonic::{
+    Request,
+    client::Grpc,
+    transport::{Channel, Endpoint},
+};
+use tonic_prost::ProstCodec;
+
+use crate::container::known::{Known, NamedBy, Question};
+
+/// Sockets of the runtimes, and what they are. The first that is there is asked.
+const SOCKETS: [(&str, &str); 4] = [
+    ("run/containerd/containerd.sock", "containerd"),
+    ("run/crio/crio.sock", "cri-o"),
+    ("var/run/crio/crio.sock", "cri-o"),
+    ("run/cri-dockerd.sock", "docker"),
+];
+/// For a whole question.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of an answer that are taken.
+const MAX_ANSWER: usize = 1 << 20;
+
+const UID: &str = "io.kubernetes.pod.uid";
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CriError {
+    /// It takes too long.
+    #[error("it did not answer within {} s", TIMEOUT.as_secs())]
+    Late,
+    /// Nobody is there, or it is no CRI.
+    #[error("{0}")]
+    Transport(String),
+    /// It answered what was not asked.
+    #[error("it answered about another container than the one asked for")]
+    Another,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) filter: Option<Filter>,
+}
+
+/// A `PodSandboxFilter`, and a `ContainerFilter`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Filter {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+    /// Of pods.
+    #[prost(map = "string, string", tag = "3")]
+    pub(super) label_selector: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandboxes {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) items: Vec<PodSandbox>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandbox {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) metadata: Option<PodSandboxMetadata>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandboxMetadata {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) uid: String,
+    #[prost(string, tag = "3")]
+    pub(super) namespace: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Containers {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) containers: Vec<Container>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Container {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+    #[prost(map = "string, string", tag = "8")]
+    pub(super) labels: HashMap<String, String>,
+}
+
+/// The socket of a runtime that is there, with the runtime.
+pub(super) fn socket(root: &Path) -> Option<(PathBuf, &'static str)> {
+    let at = |&(path, runtime): &(&str, &'static str)| (root.join(path), runtime);
+    SOCKETS.iter().map(at).find(|(path, _)| path.exists())
+}
+
+/// Asks it. Nothing is known of what is not there.
+pub(super) async fn ask(
+    socket: PathBuf,
+    runtime: &'static str,
+    question: Question,
+) -> Result<Vec<Known>, CriError> {
+    let asked = async {
+        let endpoint = Endpoint::try_from(format!("unix://{}", socket.display()))
+            .map_err(|error| CriError::Transport(error.to_string()))?;
+        let channel = endpoint.connect().await.map_err(|error| transport(&error))?;
+        let mut grpc = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER);
+        let found = match question {
+            Question::Container { id, .. } => match container(&mut grpc, &id).await? {
+                None => sandbox(&mut grpc, Filter { id, ..Filter::default() }).await?,
+                found => found,
+            },
+            Question::Pod { uid } => {
+                let label_selector = HashMap::from([(UID.to_owned(), uid)]);
+                sandbox(&mut grpc, Filter { label_selector, ..Filter::default() }).await?
+            }
+            Question::Netns { .. } | Question::Starting { .. } => None,
+        };
+        Ok(found.map(|known| Known { runtime: Some(runtime.to_owned()), ..known }))
+    };
+    let found: Option<Known> =
+        tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| CriError::Late)??;
+    Ok(found.into_iter().collect())
+}
+
+async fn container(grpc: &mut Grpc<Channel>, id: &str) -> Result<Option<Known>, CriError> {
+    let filter = Some(Filter { id: id.to_owned(), ..Filter::default() });
+    let answer: Containers = call(grpc, "ListContainers", ListRequest { filter }).await?;
+    let Some(found) = answer.containers.into_iter().next() else { return Ok(None) };
+    if found.id != id {
+        return Err(CriError::Another);
+    }
+    let mut known = Known { id: Some(found.id), ..Known::by(NamedBy::Cri) };
+    known.take_annotations(&found.labels);
+    Ok(Some(known))
+}
+
+async fn sandbox(grpc: &mut Grpc<Channel>, filter: Filter) -> Result<Option<Known>, CriError> {
+    let request = ListRequest { filter: Some(filter.clone()) };
+    let answer: PodSandboxes = call(grpc, "ListPodSandbox", request).await?;
+    let Some(found) = answer.items.into_iter().next() else { return Ok(None) };
+    let told = found.metadata.unwrap_or_default();
+    let uid = filter.label_selector.get(UID);
+    if !filter.id.is_empty() && found.id != filter.id || uid.is_some_and(|uid| *uid != told.uid) {
+        return Err(CriError::Another);
+    }
+    let name = |text: &str| super::files::name(text);
+    Ok(Some(Known {
+        // Of a pod there may be several sandboxes, one after the other.
+        id: Some(found.id).filter(|_| !filter.id.is_empty()),
+        pod_uid: name(&told.uid),
+        pod: name(&told.name),
+        namespace: name(&told.namespace),
+        ..Known::by(NamedBy::Cri)
+    }))
+}
+
+async fn call<Q, A>(grpc: &mut Grpc<Channel>, method: &str, request: Q) -> Result<A, CriError>
+where
+    Q: Message + 'static,
+    A: Message + Default + 'static,
+{
+    let path = PathAndQuery::try_from(format!("/runtime.v1.RuntimeService/{method}"))
+        .map_err(|error| CriError::Transport(error.to_string()))?;
+    grpc.ready().await.map_err(|error| transport(&error))?;
+    let answer = grpc.unary(Request::new(request), path, ProstCodec::default()).await;
+    answer
+        .map(tonic::Response::into_inner)
+        .map_err(|status| CriError::Transport(format!("{}: {}", status.code(), status.message())))
+}
+
+/// The last of a chain of errors, which says what happened.
+fn transport(error: &dyn std::error::Error) -> CriError {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    CriError::Transport(error.to_string())
+}

@@ -1,0 +1,27 @@
+//! The kubelet's directories for pods' logs, `/var/log/pods/<namespace>_<pod>_<uid>`, which are there
+//! before a pod's first container is.
+use std::{io, path::Path};
+
+use super::files;
+use crate::container::known::{Known, NamedBy};
+
+const DIRECTORY: &str = "var/log/pods";
+
+/// The pod with this uid.
+pub(super) fn pod(root: &Path, uid: &str) -> io::Result<Option<Known>> {
+    let plain = |uid: &str| uid.replace('-', "");
+    let wanted = plain(uid);
+    let found = files::entries(&root.join(DIRECTORY))?.into_iter().find_map(|entry| {
+        // No part of it holds an underscore.
+        let mut parts = entry.split('_');
+        let (namespace, pod, of) = (parts.next()?, parts.next()?, parts.next()?);
+        let is_it = parts.next().is_none() && plain(of) == wanted;
+        is_it.then(|| (files::name(namespace), files::name(pod)))
+    });
+    Ok(found.map(|(namespace, pod)| Known {
+        pod_uid: Some(uid.to_owned()),
+        pod,
+        namespace,
+        ..Known::by(NamedBy::PodLogs)
+    }))
+}

@@ -1,0 +1,108 @@
+//! A container's OCI spec, `config.json`, as runtimes leave it beside its state: annotations tell the
+//! names, and the network namespace's path to whom that was given.
+use std::{
+    collections::HashMap,
+    os::unix::fs::MetadataExt as _,
+    path::{Component, Path},
+};
+
+use serde::Deserialize;
+
+use super::files;
+use crate::container::known::{Known, NamedBy};
+
+/// Annotations of containerd's CRI plug-in, of CRI-O and cri-dockerd, for the pod's uid, its name, its
+/// namespace and the container's own name.
+const ANNOTATIONS: [[&str; 4]; 2] = [
+    [
+        "io.kubernetes.cri.sandbox-uid",
+        "io.kubernetes.cri.sandbox-name",
+        "io.kubernetes.cri.sandbox-namespace",
+        "io.kubernetes.cri.container-name",
+    ],
+    [
+        "io.kubernetes.pod.uid",
+        "io.kubernetes.pod.name",
+        "io.kubernetes.pod.namespace",
+        "io.kubernetes.container.name",
+    ],
+];
+/// Where runtimes bind network namespaces that they made themselves.
+const NAMESPACES: [&str; 3] = ["/run/netns", "/var/run/netns", "/run/docker/netns"];
+
+/// What is read of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Spec {
+    annotations: HashMap<String, String>,
+    linux: Linux,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Linux {
+    namespaces: Vec<Namespace>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Namespace {
+    r#type: String,
+    path: String,
+}
+
+impl Spec {
+    /// Its names.
+    pub(super) fn known(&self, runtime: &str, id: &str) -> Known {
+        let mut known = Known {
+            runtime: Some(runtime.to_owned()),
+            id: Some(id.to_owned()),
+            ..Known::by(NamedBy::RuntimeState)
+        };
+        known.take_annotations(&self.annotations);
+        known
+    }
+
+    /// Whether CRI-O made it.
+    pub(super) fn is_cri_o_s(&self) -> bool {
+        let cri_o = |name: &String| name.starts_with("io.kubernetes.cri-o.");
+        self.annotations.get("io.container.manager").is_some_and(|m| m == "cri-o")
+            || self.annotations.keys().any(cri_o)
+    }
+
+    /// Whether it is a pod's sandbox.
+    pub(super) fn is_sandbox(&self) -> bool {
+        ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"]
+            .iter()
+            .any(|name| self.annotations.get(*name).is_some_and(|kind| kind == "sandbox"))
+    }
+
+    /// Inode of the network namespace that it was given, if it is bound where runtimes do.
+    pub(super) fn netns(&self, root: &Path) -> Option<u64> {
+        let found = self.linux.namespaces.iter().find(|found| found.r#type == "network")?;
+        let path = Path::new(&found.path);
+        let straight =
+            path.components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)));
+        let bound = NAMESPACES.iter().any(|directory| path.starts_with(directory));
+        let inside = path.strip_prefix("/").ok().filter(|_| straight && bound)?;
+        root.join(inside).metadata().ok().map(|found| found.ino())
+    }
+}
+
+impl Known {
+    /// Nothing yet, from there.
+    pub(super) fn by(by: NamedBy) -> Self {
+        Self { by, runtime: None, id: None, pod_uid: None, pod: None, namespace: None, name: None }
+    }
+
+    /// Names in annotations, or labels that are spelled the same.
+    pub(super) fn take_annotations(&mut self, annotations: &HashMap<String, String>) {
+        let told = |key: &str| annotations.get(key).and_then(|text| files::name(text));
+        for [uid, pod, namespace, container] in ANNOTATIONS {
+            self.pod_uid = self.pod_uid.take().or_else(|| told(uid));
+            self.pod = self.pod.take().or_else(|| told(pod));
+            self.namespace = self.namespace.take().or_else(|| told(namespace));
+            self.name = self.name.take().or_else(|| told(container));
+        }
+    }
+}

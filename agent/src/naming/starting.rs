@@ -1,0 +1,156 @@
+//! Whom a runtime was starting when it made a network namespace that failed: what it wrote to its log,
+//! or stored, at that time. A guess.
+use std::{io, path::Path};
+
+use jiff::Timestamp;
+
+use super::{files, state};
+use crate::container::known::{Known, NamedBy};
+
+/// Logs that runtimes write to as text, themselves or by way of syslog.
+const LOGS: [&str; 6] = [
+    "var/log/containerd.log",
+    "var/log/containerd/containerd.log",
+    "var/log/crio/crio.log",
+    "var/log/syslog",
+    "var/log/messages",
+    "var/log/daemon.log",
+];
+/// Bytes of a log's end that are read.
+const TAIL: u64 = 64 << 10;
+/// What began so long before may be what failed, in milliseconds; so long after, it was written late.
+const BEFORE_MS: i64 = 10_000;
+const AFTER_MS: i64 = 1_000;
+
+/// Candidates, the newest first.
+pub(super) fn candidates(root: &Path, comm: &str, at_ms: i64) -> io::Result<Vec<Known>> {
+    let (from, to) = (at_ms - BEFORE_MS, at_ms + AFTER_MS);
+    if comm == "podman" {
+        return state::stored_within(root, from, to);
+    }
+    let (mut pods, mut unread) = (Vec::new(), None);
+    for log in LOGS {
+        match files::tail(&root.join(log), TAIL) {
+            Ok(end) => {
+                let end = end.unwrap_or_default();
+                let lines = String::from_utf8_lossy(&end);
+                lines.lines().for_each(|line| note(line, from, to, &mut pods));
+            }
+            Err(error) => unread = Some(error),
+        }
+    }
+    pods.reverse();
+    match unread {
+        Some(error) if pods.is_empty() => Err(error),
+        _ => Ok(pods),
+    }
+}
+
+/// Takes what a line says of a pod's start: it began, or it was over.
+fn note(line: &str, from_ms: i64, to_ms: i64, pods: &mut Vec<Known>) {
+    let Some(pod) = pod(line) else { return };
+    let is_it = |known: &Known| known.pod == pod.pod && known.namespace == pod.namespace;
+    let known = pods.iter().position(is_it);
+    // It was made: nothing of it failed then.
+    if line.contains("returns sandbox id") || line.contains("Ran pod sandbox") {
+        if let Some(at) = known {
+            pods.remove(at);
+        }
+        return;
+    }
+    let began = time_ms(line).is_some_and(|at| (from_ms..=to_ms).contains(&at));
+    if began {
+        if let Some(at) = known {
+            pods.remove(at);
+        }
+        pods.push(pod);
+    }
+}
+
+/// The pod that a line is about, of containerd's CRI plug-in or of CRI-O.
+fn pod(line: &str) -> Option<Known> {
+    let by = Known::by(NamedBy::RuntimeLog);
+    if let Some((_, rest)) = line.split_once("RunPodSandbox for &PodSandboxMetadata{") {
+        let (fields, _) = rest.split_once('}')?;
+        let field = |name: &str| {
+            fields.split(',').find_map(|field| field.strip_prefix(name)).and_then(files::name)
+        };
+        let (pod, namespace) = (Some(field("Name:")?), Some(field("Namespace:")?));
+        let runtime = Some("containerd".to_owned());
+        return Some(Known { runtime, pod_uid: field("Uid:"), pod, namespace, ..by });
+    }
+    let (_, rest) = line
+        .split_once("Running pod sandbox: ")
+        .or_else(|| line.split_once("Ran pod sandbox ")?.1.split_once("infra container: "))?;
+    let (name, _) = rest.split_once("/POD")?;
+    let (namespace, pod) = name.split_once('/')?;
+    let (pod, namespace) = (Some(files::name(pod)?), Some(files::name(namespace)?));
+    Some(Known { runtime: Some("cri-o".to_owned()), pod, namespace, ..by })
+}
+
+/// When it was written, in milliseconds since 1970: `time="…"` of Go's logrus.
+fn time_ms(line: &str) -> Option<i64> {
+    let (_, rest) = line.split_once("time=\"")?;
+    let (time, _) = rest.split_once('"')?;
+    time.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: &str = "2026-11-20T09:42:36.5Z";
+
+    fn found(lines: &str) -> Vec<(String, Option<String>)> {
+        let at = AT.parse::<Timestamp>().expect("a valid time").as_millisecond();
+        let mut pods = Vec::new();
+        for line in lines.lines() {
+            note(line, at - BEFORE_MS, at + AFTER_MS, &mut pods);
+        }
+        let name = |known: Known| {
+            (
+                format!(
+                    "{}/{}",
+                    known.namespace.expect("it has one"),
+                    known.pod.expect("it has one")
+                ),
+                known.pod_uid,
+            )
+        };
+        pods.into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn containerd_s_lines_tell_whom_it_is_starting() {
+        let lines = r#"time="2026-11-20T09:42:20.123456789Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:old,Uid:a,Namespace:default,Attempt:0,}"
+Nov 20 09:42:35 node containerd[812]: time="2026-11-20T09:42:35.123456789Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:made,Uid:b,Namespace:default,Attempt:0,}"
+time="2026-11-20T09:42:35.8Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:made,Uid:b,Namespace:default,Attempt:0,} returns sandbox id \"1234\""
+time="2026-11-20T10:42:36.1+01:00" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:6f1c2d3e,Namespace:shop,Attempt:3,}"
+time="2026-11-20T09:42:36.2Z" level=error msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:6f1c2d3e,Namespace:shop,Attempt:3,} failed, error" error="rpc error: …"
+"#;
+        assert_eq!(found(lines), [("shop/web-0".to_owned(), Some("6f1c2d3e".to_owned()))]);
+    }
+
+    #[test]
+    fn cri_o_s_lines_do_too() {
+        let lines = r#"time="2026-11-20 09:42:35.123456789Z" level=info msg="Running pod sandbox: shop/web-0/POD" id=1 name=/runtime.v1.RuntimeService/RunPodSandbox
+time="2026-11-20 09:42:35.2Z" level=info msg="Running pod sandbox: shop/web-1/POD" id=2 name=/runtime.v1.RuntimeService/RunPodSandbox
+time="2026-11-20 09:42:35.9Z" level=info msg="Ran pod sandbox 0123 with infra container: shop/web-1/POD" id=2
+"#;
+        assert_eq!(found(lines), [("shop/web-0".to_owned(), None)]);
+    }
+
+    #[test]
+    fn other_lines_tell_nothing() {
+        for line in [
+            "",
+            "RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:a,Namespace:shop,Attempt:0,}",
+            r#"time="yesterday" msg="RunPodSandbox for &PodSandboxMetadata{Name:a,Uid:a,Namespace:b,}""#,
+            r#"time="2026-11-20T09:42:36.2Z" msg="RunPodSandbox for &PodSandboxMetadata{Name:,Uid:,Namespace:,}""#,
+            r#"time="2026-11-20T09:42:36.2Z" msg="RunPodSandbox for &PodSandboxMetadata{Name:a"#,
+            r#"time="2026-11-20T09:42:36.2Z" msg="Running pod sandbox: /POD""#,
+        ] {
+            assert_eq!(found(line), [], "{line}");
+        }
+    }
+}
