@@ -47,7 +47,7 @@ impl Machine {
     }
 
     /// All that is told about one question.
-    fn ask(&self, question: Question) -> Vec<Known> {
+    fn ask(&self, question: &Question) -> Vec<Known> {
         ask(&self.resolver(), question)
     }
 }
@@ -59,12 +59,12 @@ impl Drop for Machine {
 }
 
 /// The last answer.
-fn ask(resolver: &Resolver, question: Question) -> Vec<Known> {
+fn ask(resolver: &Resolver, question: &Question) -> Vec<Known> {
     resolver.ask(question.clone());
     let until = Instant::now() + DEADLINE;
     loop {
         let answer = resolver.wait(until).expect("an answer comes in time");
-        assert_eq!(answer.question, question);
+        assert_eq!(answer.question, *question);
         if answer.last {
             return answer.known;
         }
@@ -114,17 +114,17 @@ fn pods_are_named_by_their_logs() {
     machine.pod_logs("default_other_0bad0bad-4a5b-4c6d-8e9f-0a1b2c3d4e5f");
     machine.pod_logs("not-a-pod");
     machine.pod_logs("a_b_c_UID");
-    let known = machine.ask(pod());
+    let known = machine.ask(&pod());
     assert_eq!(known.len(), 1);
     check(&known, NamedBy::PodLogs, None, Some("web-0"), None);
     assert_eq!(known[0].namespace.as_deref(), Some("default"));
     // A container's question tells the pod too, and one of an unknown pod nothing.
     let of_pod = Question::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
-    check(&machine.ask(of_pod), NamedBy::PodLogs, None, Some("web-0"), None);
-    assert_eq!(machine.ask(Question::Pod { uid: "0".repeat(32) }), []);
+    check(&machine.ask(&of_pod), NamedBy::PodLogs, None, Some("web-0"), None);
+    assert_eq!(machine.ask(&Question::Pod { uid: "0".repeat(32) }), []);
     // Some spell a static pod's uid with dashes, some without.
     let plain = Question::Pod { uid: UID.replace('-', "") };
-    check(&machine.ask(plain), NamedBy::PodLogs, None, Some("web-0"), None);
+    check(&machine.ask(&plain), NamedBy::PodLogs, None, Some("web-0"), None);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn containers_are_named_by_their_runtimes_state() {
         "run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json",
         CONTAINERD_SPEC,
     );
-    let known = machine.ask(container());
+    let known = machine.ask(&container());
     check(&known, by, Some("containerd"), Some("web-0"), Some("nginx"));
     assert_eq!(known[0].pod_uid.as_deref(), Some(UID));
 
@@ -143,20 +143,20 @@ fn containers_are_named_by_their_runtimes_state() {
     machine.write("run/containers/storage/overlay-containers/ID/userdata/config.json", CRI_O_SPEC);
     let list = format!(r#"[{{"id":"{ID}","names":["k8s_nginx_web-0_shop_0"]}}]"#);
     machine.write("var/lib/containers/storage/overlay-containers/containers.json", &list);
-    check(&machine.ask(container()), by, Some("cri-o"), Some("web-0"), Some("nginx"));
+    check(&machine.ask(&container()), by, Some("cri-o"), Some("web-0"), Some("nginx"));
 
     let machine = Machine::new("podman");
     machine.write("run/containers/storage/vfs-containers/ID/userdata/config.json", "{}");
     let list = format!(r#"[{{"id":"0","names":["no"]}},{{"id":"{ID}","names":["web"]}}]"#);
     machine.write("var/lib/containers/storage/vfs-containers/containers.json", &list);
-    check(&machine.ask(container()), by, Some("podman"), None, Some("web"));
+    check(&machine.ask(&container()), by, Some("podman"), None, Some("web"));
 
     let machine = Machine::new("runc");
     machine.write("run/runc/ID/state.json", "{}");
-    check(&machine.ask(container()), by, Some("runc"), None, None);
+    check(&machine.ask(&container()), by, Some("runc"), None, None);
     let machine = Machine::new("crun");
     machine.write("run/crun/ID/status", "{}");
-    check(&machine.ask(container()), by, Some("crun"), None, None);
+    check(&machine.ask(&container()), by, Some("crun"), None, None);
 }
 
 #[test]
@@ -164,15 +164,15 @@ fn docker_s_containers_are_named_by_its_configuration() {
     let machine = Machine::new("docker");
     let path = "var/lib/docker/containers/ID/config.v2.json";
     machine.write(path, r#"{"ID":"x","Name":"/web","Config":{"Labels":{}},"State":{"Pid":1}}"#);
-    let known = machine.ask(container());
+    let known = machine.ask(&container());
     check(&known, NamedBy::DockerConfig, Some("docker"), None, Some("web"));
     let labels = r#"{"Name":"/k8s_x","Config":{"Labels":{"io.kubernetes.pod.name":"web-0",
         "io.kubernetes.pod.namespace":"shop","io.kubernetes.container.name":"nginx"}}}"#;
     machine.write(path, labels);
-    let known = machine.ask(container());
+    let known = machine.ask(&container());
     check(&known, NamedBy::DockerConfig, Some("docker"), Some("web-0"), Some("nginx"));
     machine.write(path, r#"{"Name":"/web","Config":{"Labels":null}}"#);
-    check(&machine.ask(container()), NamedBy::DockerConfig, Some("docker"), None, Some("web"));
+    check(&machine.ask(&container()), NamedBy::DockerConfig, Some("docker"), None, Some("web"));
 }
 
 #[test]
@@ -185,25 +185,25 @@ fn what_is_unreadable_names_nobody_and_stops_nothing() {
         machine.write(spec, content);
         machine.pod_logs("default_web-0_UID");
         let resolver = machine.resolver();
-        assert_eq!(ask(&resolver, container()), [], "{what}");
-        check(&ask(&resolver, pod()), NamedBy::PodLogs, None, Some("web-0"), None);
+        assert_eq!(ask(&resolver, &container()), [], "{what}");
+        check(&ask(&resolver, &pod()), NamedBy::PodLogs, None, Some("web-0"), None);
     }
     // A pipe that nobody writes to, a directory, and more than anybody's configuration has.
     let machine = Machine::new("pipe");
     let path = machine.write(spec, "");
     fs::remove_file(&path).expect("it was made");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe of our own");
-    assert_eq!(machine.ask(container()), []);
+    assert_eq!(machine.ask(&container()), []);
     fs::remove_file(&path).expect("it was made");
     fs::create_dir(&path).expect("a directory of our own");
-    assert_eq!(machine.ask(container()), []);
+    assert_eq!(machine.ask(&container()), []);
     fs::remove_dir(&path).expect("it was made");
     let large = format!(r#"{{"annotations":{{"a":"{}"}}}}"#, "x".repeat(5 << 20));
     fs::write(&path, large).expect("a file of our own");
-    assert_eq!(machine.ask(container()), []);
+    assert_eq!(machine.ask(&container()), []);
     fs::write(&path, CONTAINERD_SPEC).expect("a file of our own");
     check(
-        &machine.ask(container()),
+        &machine.ask(&container()),
         NamedBy::RuntimeState,
         Some("containerd"),
         Some("web-0"),
@@ -216,7 +216,7 @@ fn names_are_as_long_as_names_can_be() {
     let machine = Machine::new("long");
     let spec = CONTAINERD_SPEC.replace("web-0", &"é".repeat(300));
     machine.write("run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json", &spec);
-    let known = machine.ask(container());
+    let known = machine.ask(&container());
     assert_eq!(known[0].pod.as_deref(), Some(&*"é".repeat(126)));
 }
 
@@ -290,7 +290,7 @@ fn podman_s_newest_containers_may_be_whom_it_is_starting() {
     );
     machine.write("var/lib/containers/storage/overlay-containers/containers.json", &list);
     let question = Question::Starting { comm: "podman".to_owned(), at_ms: now_ms() };
-    let known = machine.ask(question);
+    let known = machine.ask(&question);
     let names: Vec<&str> = known.iter().filter_map(|known| known.name.as_deref()).collect();
     assert_eq!(names, ["db", "web"]);
 }
@@ -318,12 +318,12 @@ fn the_cri_names_what_files_do_not() {
     let machine = Machine::new("cri");
     let _runtime = FakeRuntime::start(&machine.0, Behaviour::Answers);
     let resolver = machine.resolver();
-    let known = ask(&resolver, pod());
+    let known = ask(&resolver, &pod());
     check(&known, NamedBy::Cri, Some("containerd"), Some("web-0"), None);
     assert_eq!(known[0].id, None, "it was asked for a pod");
-    let known = ask(&resolver, container());
+    let known = ask(&resolver, &container());
     check(&known, NamedBy::Cri, Some("containerd"), Some("web-0"), Some("nginx"));
-    assert_eq!(ask(&resolver, Question::Pod { uid: "0".repeat(32) }), [], "it knows no such pod");
+    assert_eq!(ask(&resolver, &Question::Pod { uid: "0".repeat(32) }), [], "it knows no such pod");
 }
 
 #[test]
@@ -365,5 +365,5 @@ fn more_questions_than_anybody_answers_hold_nobody_up() {
     while resolver.wait(Instant::now() + Duration::from_millis(200)).is_some() {
         assert!(Instant::now() < until, "there is no end of answers");
     }
-    check(&ask(&resolver, pod()), NamedBy::PodLogs, None, Some("web-0"), None);
+    check(&ask(&resolver, &pod()), NamedBy::PodLogs, None, Some("web-0"), None);
 }
