@@ -4,7 +4,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -25,6 +26,8 @@ const TRACEFS: &str = "/sys/kernel/tracing";
 struct Watch {
     child: Child,
     lines: Receiver<Value>,
+    /// Lines of its stderr.
+    said: Receiver<String>,
     seen: Vec<Value>,
 }
 
@@ -32,11 +35,18 @@ impl Watch {
     /// Starts `fragwatch trace --all` and waits until it is ready. `None`, with a sentence, where
     /// the kernel has no tracepoints to attach to.
     fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// With this directory in the place of containerd's own under /run, if one is given.
+    fn start_with(containerd: Option<&Path>) -> Option<Self> {
         assert!(geteuid().is_root(), "this test watches the kernel: run it as root");
         xtask::build::fragwatch(true).expect("fragwatch can be built");
         // A thread has a mount namespace of its own if it wants, which its children inherit: the
         // machine keeps its mounts.
-        let started = thread::spawn(spawn).join().expect("the thread doesn't panic");
+        let containerd = containerd.map(Path::to_owned);
+        let started = thread::spawn(move || spawn(containerd.as_deref()));
+        let started = started.join().expect("the thread doesn't panic");
         let mut child = match started {
             Ok(child) => child,
             Err(sentence) => {
@@ -54,7 +64,17 @@ impl Watch {
                 }
             }
         });
-        let mut watch = Self { child, lines, seen: Vec::new() };
+        let stderr = child.stderr.take().expect("its stderr is a pipe");
+        let (sender, said) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut watch = Self { child, lines, said, seen: Vec::new() };
         watch.wait_for("ready", |line| line["type"] == "ready");
         Some(watch)
     }
@@ -101,11 +121,18 @@ impl Drop for Watch {
 }
 
 /// Starts fragwatch where tracefs can be seen. An error is a reason to skip.
-fn spawn() -> Result<Child, String> {
+fn spawn(containerd: Option<&Path>) -> Result<Child, String> {
     let none = None::<&str>;
     unshare(CloneFlags::CLONE_NEWNS).expect("root may have a mount namespace");
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .expect("root may keep its mounts to itself");
+    if let Some(directory) = containerd {
+        mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), none)
+            .expect("root may mount in a namespace of its own");
+        fs::create_dir("/run/containerd").expect("nobody else is here");
+        mount(Some(directory), "/run/containerd", none, MsFlags::MS_BIND, none)
+            .expect("root may mount in a namespace of its own");
+    }
     let events = Path::new(TRACEFS).join("events");
     if !events.exists() {
         mount(Some("tracefs"), TRACEFS, Some("tracefs"), MsFlags::empty(), none)
@@ -119,6 +146,7 @@ fn spawn() -> Result<Child, String> {
         .args(["trace", "--all", "--format", "json"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("fragwatch can be started");
     Ok(child)
@@ -221,4 +249,84 @@ fn a_namespace_that_is_refused_has_its_errno() {
     assert_eq!(creation["netns"], Value::Null, "{creation:#}");
     assert_ne!(creation["verdict"]["cause"], "fragmentation", "{creation:#}");
     watch.end();
+}
+
+/// Cgroups of a pod's containers, gone with it.
+struct Pod(PathBuf);
+
+impl Pod {
+    const UID: &str = "900d900d-6f1d-4c57-9a3e-0f1e2d3c4b5a";
+
+    /// In the hierarchy that tasks are told by. An error is a reason to skip.
+    fn make() -> Result<Self, String> {
+        let v1 = Path::new("/sys/fs/cgroup/memory");
+        let root = if v1.exists() { v1 } else { Path::new("/sys/fs/cgroup") };
+        let pod = root.join(format!("pod{}", Self::UID));
+        match fs::create_dir_all(&pod) {
+            Ok(()) => Ok(Self(pod)),
+            Err(error) => Err(format!("could not make {}: {error}", pod.display())),
+        }
+    }
+
+    /// Has a process in a new container of it make a network namespace. The container's id.
+    fn start_container(&self, number: u64) -> String {
+        let id = format!("{number:064x}");
+        let directory = self.0.join(&id);
+        fs::create_dir(&directory).expect("the pod's cgroup was made");
+        let status = Command::new("sh")
+            .args(["-c", "echo $$ > \"$1/cgroup.procs\" && exec unshare --net true", "sh"])
+            .arg(&directory)
+            .status()
+            .expect("there is a shell");
+        assert!(status.success(), "{status}");
+        id
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        for container in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            let _ = fs::remove_dir(container.path());
+        }
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// It takes connections, as the kernel does for it, and never says anything.
+#[test]
+#[ignore = "watches this machine's kernel, as root; run by cargo xtask test"]
+fn a_runtime_that_hangs_delays_no_report_and_is_told_of_once() {
+    let pod = match Pod::make() {
+        Ok(pod) => pod,
+        Err(sentence) => {
+            println!("skipped: {sentence}");
+            return;
+        }
+    };
+    let directory = std::env::temp_dir().join(format!("fw-containerd-{}", std::process::id()));
+    fs::create_dir_all(&directory).expect("a directory of our own");
+    let socket = directory.join("containerd.sock");
+    let hanging = UnixListener::bind(&socket).expect("a socket of our own");
+    let Some(mut watch) = Watch::start_with(Some(&directory)) else { return };
+    for number in 1..=3 {
+        let id = pod.start_container(number);
+        let of_it = |line: &Value| line["type"] == "creation" && line["container"]["id"] == *id;
+        let creation = watch.wait_for("creation", of_it);
+        assert_eq!(creation["container"]["pod_uid"], Pod::UID, "{creation:#}");
+        assert_eq!(creation["container"]["pod"], Value::Null, "{creation:#}");
+    }
+    let told = watch.said.recv_timeout(DEADLINE).expect("it says that a source does not answer");
+    assert!(told.contains("the runtime's CRI"), "{told}");
+    pod.start_container(4);
+    watch.wait_for("fourth creation", |line| {
+        line["container"]["id"].as_str().is_some_and(|id| id.ends_with("04"))
+    });
+    let again: Vec<String> = watch.said.try_iter().collect();
+    assert!(again.is_empty(), "{again:#?}");
+    let seen = watch.end();
+    // It would take 2 s to give up, and a line may be late for a name by 50 ms.
+    let slowest = seen.iter().find_map(|line| line["slowest_report_us"].as_u64());
+    assert!(slowest.is_some_and(|slowest| slowest < 100_000), "{slowest:?} us");
+    drop(hanging);
+    fs::remove_dir_all(&directory).expect("it was made");
 }
