@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::setup::kernel;
+use crate::setup::{disk, kernel};
 use crate::{build, paths, setup};
 use protocol::Line;
 use qemu::{Machine, Next};
@@ -70,6 +70,8 @@ pub struct Request {
     pub capabilities: Option<String>,
     /// Whether fragwatch shall colour its output.
     pub colour: bool,
+    /// How many containers each runtime starts before memory is fragmented, where the scenario asks.
+    pub containers: u32,
     /// How long the machine may live.
     pub deadline: Duration,
     /// The name of the directory of results, under `target/vm/<kernel>`.
@@ -141,6 +143,7 @@ impl Request {
             cgroups: known.map_or(Cgroups::V2, |scenario| scenario.cgroups),
             capabilities: None,
             colour: false,
+            containers: 2,
             deadline: known.map_or(Duration::from_mins(5), |scenario| scenario.deadline),
             results: scenario.to_owned(),
         }
@@ -188,8 +191,11 @@ pub fn command(args: &Args) -> Result<ExitCode> {
     }
     // A wrong name is told before anything is installed or built.
     let series = kernel::series(&request.kernel)?;
-    scenario::find(&request.scenario)?;
+    let scenario = scenario::find(&request.scenario)?;
     setup::with_kernel(series)?;
+    if scenario.disk {
+        disk::make(series)?;
+    }
     let run = run(&request, &mut |event| match event {
         // A reader that went away doesn't end the run: its results are kept in files too.
         Event::Line(line) if line.stream == "fragwatch-out" => {
@@ -207,7 +213,7 @@ pub(crate) fn show_progress(event: &Event) {
         Event::Progress(text) => eprintln!("==> {text}"),
         Event::Line(line) => match line.stream.as_str() {
             "fragwatch-err" => eprintln!("{}", line.text),
-            "node" | "runc" => eprintln!("    {} │ {}", line.stream, line.text),
+            "node" | "runc" | "runtime" => eprintln!("    {} │ {}", line.stream, line.text),
             _ => {}
         },
         Event::Booted(_) | Event::Silence(_) => {}
@@ -237,10 +243,11 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
     fs::create_dir_all(&directory)
         .with_context(|| format!("can't create {}", directory.display()))?;
     let initramfs = directory.join("initramfs.cpio");
-    initramfs::write(&initramfs, &programs, request)?;
+    initramfs::write(&initramfs, &programs, request, scenario)?;
     let boot = qemu::Boot {
         image: kernel.image.clone(),
         initramfs: Some(initramfs),
+        disk: if scenario.disk { Some(disk::made(series)?) } else { None },
         memory_mib: scenario.memory_mib,
         append: request.append.clone(),
         accel: accel::choose(&kernel, observe)?,
