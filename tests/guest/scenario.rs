@@ -17,6 +17,7 @@ mod oom_order1;
 mod oom_real;
 mod order6;
 mod pids_limit;
+mod runtimes;
 
 use anyhow::{Result, bail};
 
@@ -36,6 +37,8 @@ pub(crate) struct Node<'a> {
     pub(crate) watcher: &'a mut Watcher,
     /// How its cgroups are mounted.
     pub(crate) cgroups: Cgroups,
+    /// How many containers each runtime starts while the node is well.
+    pub(crate) containers: u32,
 }
 
 impl Node<'_> {
@@ -58,7 +61,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 17] = [
+const SCENARIOS: [(&str, Scenario); 18] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -76,6 +79,7 @@ const SCENARIOS: [(&str, Scenario); 17] = [
     ("pids-limit", pids_limit::run),
     ("killed", killed::run),
     ("check", check::run),
+    ("runtimes", runtimes::run),
 ];
 
 /// Runs the scenario of that name.

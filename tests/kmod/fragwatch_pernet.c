@@ -32,6 +32,11 @@ static unsigned int insist = 2;
 module_param(insist, uint, 0644);
 MODULE_PARM_DESC(insist, "for these pages it 0: doesn't wait, 1: waits but gives up, 2: never gives up");
 
+/* A test reads it while it starts one container at a time: no race to lose a count in. */
+static unsigned int refused;
+module_param(refused, uint, 0444);
+MODULE_PARM_DESC(refused, "network namespaces that failed here");
+
 struct fw_net {
 	char name[32];
 	struct kmem_cache *cache;
@@ -86,8 +91,10 @@ static int fw_pernet_init(struct net *net)
 	fw->pages = NULL;
 	snprintf(fw->name, sizeof(fw->name), "fw_conn_%d", atomic_inc_return(&fw_next_cache));
 	fw->cache = kmem_cache_create(fw->name, 320, 0, 0, fw_conn_init);
-	if (!fw->cache)
+	if (!fw->cache) {
+		refused++;
 		return -ENOMEM;
+	}
 
 	/* Larger than any kmalloc cache, so this goes straight to the page allocator. */
 	fw->table = kmalloc(PAGE_SIZE << order, GFP_KERNEL);
@@ -95,6 +102,7 @@ static int fw_pernet_init(struct net *net)
 		fw_give_back(fw);
 		kfree(fw->table);
 		kmem_cache_destroy(fw->cache);
+		refused++;
 		return -ENOMEM;
 	}
 	if (hold_ms)

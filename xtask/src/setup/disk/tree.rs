@@ -38,7 +38,7 @@ const FILES: [(&str, &str); 5] = [
     ("etc/resolv.conf", ""),
 ];
 /// Where a node mounts something, and where programs expect a directory.
-const DIRECTORIES: [&str; 7] = ["proc", "sys", "dev", "run", "tmp", "root", "var/log"];
+const DIRECTORIES: [&str; 8] = ["proc", "sys", "dev", "run", "tmp", "root", "var/log", "var/tmp"];
 
 /// Unpacks packages, without running any script of theirs.
 pub(super) fn unpack(packages: &Path, root: &Path) -> Result<()> {
