@@ -20,6 +20,8 @@ use serde::Serialize;
 const IMAGE: &str = "localhost/busybox:1";
 /// Where it lies on the disk, as `docker save` writes it.
 const ARCHIVE: &str = "/images/busybox.tar";
+/// Where runtimes look for programs.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const SHARED_MEMORY: &str = "/dev/shm";
 
 /// Whom a start was for, as far as its starter knows.

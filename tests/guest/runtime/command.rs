@@ -14,6 +14,7 @@ pub(super) fn run(command: &mut Command) -> Result<(bool, String)> {
     let output = File::create(OUTPUT).with_context(|| format!("can't create {OUTPUT}"))?;
     let errors = output.try_clone().context("can't share a command's output")?;
     let status = command
+        .env("PATH", super::PATH)
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(errors)

@@ -40,6 +40,7 @@ impl Daemon {
         let mut child = Command::new("/bin/busybox")
             .args(["sh", "-c", ENTER, &cgroup])
             .args(self.command)
+            .env("PATH", super::PATH)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
