@@ -8,7 +8,8 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::{helper, node};
 
-/// Creates namespaces until only that many blocks of order 6 are left, and keeps them.
+/// Creates namespaces until only that many blocks of order 6 are left, and keeps them. If none shall be
+/// left, until one is refused: the kernel puts blocks together before it does.
 pub(crate) fn fill(left: u64) -> Result<()> {
     helper::start(&["namespaces", &left.to_string()])
 }
@@ -18,9 +19,8 @@ pub(crate) fn fill(left: u64) -> Result<()> {
 pub(crate) fn run_child(left: &str) -> Result<()> {
     let left: u64 = left.parse().context("the number of blocks isn't one")?;
     let mut held = Vec::new();
-    while node::room_for(6)? > left {
+    while left == 0 || node::room_for(6)? > left {
         match unshare(CloneFlags::CLONE_NEWNET) {
-            // The last ones may be kept for others.
             Err(Errno::ENOMEM) if left == 0 => break,
             made => {
                 made.with_context(|| format!("can't create a namespace after {}", held.len()))?;

@@ -92,3 +92,16 @@ fn configure(path: &str, content: &str) -> Result<()> {
     fs::create_dir_all(parent).with_context(|| format!("can't create {parent}"))?;
     fs::write(path, content).with_context(|| format!("can't write {path}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ARCHIVE, IMAGE, all};
+    use xtask::setup::disk::image;
+    use xtask::vm::runtimes::RUNTIMES;
+
+    #[test]
+    fn host_and_guest_mean_the_same_image_and_runtimes() {
+        assert_eq!((IMAGE, ARCHIVE), (image::NAME, image::ARCHIVE));
+        assert_eq!(all().map(|runtime| runtime.name()), RUNTIMES);
+    }
+}

@@ -2,7 +2,7 @@
 //! kernel's modules, in one ext4 image per kernel under target/disks.
 
 mod ext4;
-mod image;
+pub mod image;
 mod packages;
 mod tree;
 

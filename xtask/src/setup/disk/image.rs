@@ -11,14 +11,16 @@ use serde_json::json;
 use crate::step;
 
 /// What the image is called, with a registry that nobody would ask.
-const NAME: &str = "localhost/busybox:1";
-/// Where it lies on the disk: the archive, and its only layer, unpacked.
-const ARCHIVE: &str = "images/busybox.tar";
-const ROOTFS: &str = "images/rootfs";
+pub const NAME: &str = "localhost/busybox:1";
+/// Where it lies on the disk.
+pub const ARCHIVE: &str = "/images/busybox.tar";
+/// Where it is put together.
+const WORK: &str = "images";
 
 /// Writes it onto the disk, whose busybox it holds.
 pub(super) fn write(root: &Path) -> Result<()> {
-    let rootfs = root.join(ROOTFS);
+    let work = root.join(WORK);
+    let rootfs = work.join("rootfs");
     // What runtimes mount on, which a read-only file system must bring.
     for name in ["bin", "dev", "etc", "proc", "sys", "run", "tmp"] {
         let directory = rootfs.join(name);
@@ -29,7 +31,7 @@ pub(super) fn write(root: &Path) -> Result<()> {
     fs::copy(&busybox, rootfs.join("bin/busybox"))
         .with_context(|| format!("can't copy {}", busybox.display()))?;
     super::write(&rootfs, "etc/passwd", "root:x:0:0:root:/:/bin/busybox\n")?;
-    let parts = root.join("images/parts");
+    let parts = work.join("parts");
     fs::create_dir_all(&parts).with_context(|| format!("can't create {}", parts.display()))?;
     let layer = parts.join("layer.tar");
     archive(&rootfs, &layer)?;
@@ -43,8 +45,12 @@ pub(super) fn write(root: &Path) -> Result<()> {
     let manifest = json!([{"Config": "config.json", "RepoTags": [NAME], "Layers": ["layer.tar"]}]);
     super::write(&parts, "config.json", config.to_string())?;
     super::write(&parts, "manifest.json", manifest.to_string())?;
-    archive(&parts, &root.join(ARCHIVE))?;
-    fs::remove_dir_all(&parts).with_context(|| format!("can't remove {}", parts.display()))
+    archive(&parts, &root.join(ARCHIVE.trim_start_matches('/')))?;
+    for directory in [&rootfs, &parts] {
+        fs::remove_dir_all(directory)
+            .with_context(|| format!("can't remove {}", directory.display()))?;
+    }
+    Ok(())
 }
 
 /// The same files give the same archive, whenever and by whomever it is made.
