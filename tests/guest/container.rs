@@ -10,7 +10,8 @@ use serde_json::json;
 
 use crate::channel::Channel;
 
-const BUNDLE: &str = "/run/bundle";
+/// Where the bundle lies.
+pub(crate) const BUNDLE: &str = "/run/bundle";
 const OUTPUT: &str = "/run/runc.out";
 /// Every container of a scenario belongs to this pod.
 const POD_UID: &str = "7c0f5a52-3d0f-4b8e-9a41-6a1f6f0f2b11";
@@ -51,7 +52,7 @@ pub(crate) fn name_pod(namespace: &str, pod: &str, uid: &str) -> Result<()> {
 /// Starts container number `number`, which then sleeps, and tells the host how it went.
 pub(crate) fn start(channel: &Channel, number: u64) -> Result<Start> {
     let id = container_id(number);
-    fs::write(format!("{BUNDLE}/config.json"), config(&id)).context("can't write config.json")?;
+    configure(&cgroup(&id))?;
     channel.node(format!("container {number} {id} starting"));
     let started = Instant::now();
     // A file, not a pipe: the container inherits it and would keep a pipe open.
@@ -93,8 +94,9 @@ fn cgroup(id: &str) -> String {
     format!("/kubepods/burstable/pod{POD_UID}/{id}")
 }
 
-fn config(id: &str) -> String {
-    json!({
+/// Has the bundle's next container live in that cgroup.
+pub(crate) fn configure(cgroup: &str) -> Result<()> {
+    let config = json!({
         "ociVersion": "1.0.2",
         "hostname": "container",
         "process": {
@@ -109,14 +111,15 @@ fn config(id: &str) -> String {
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
         ],
         "linux": {
-            "cgroupsPath": cgroup(id),
+            "cgroupsPath": cgroup,
             "namespaces": [
                 {"type": "pid"}, {"type": "network"}, {"type": "ipc"},
                 {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"},
             ],
         },
-    })
-    .to_string()
+    });
+    fs::write(format!("{BUNDLE}/config.json"), config.to_string())
+        .context("can't write config.json")
 }
 
 #[cfg(test)]

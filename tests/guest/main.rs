@@ -12,6 +12,8 @@ mod inside;
 mod kernel_log;
 mod namespaces;
 mod node;
+mod root;
+mod runtime;
 mod scenario;
 mod unprivileged;
 mod watcher;
@@ -39,6 +41,10 @@ struct Job {
     cgroups: node::Cgroups,
     /// fragwatch runs as an unprivileged user with these capabilities alone; as root if not set.
     capabilities: Option<String>,
+    /// Whether the root shall be the disk.
+    disk: bool,
+    /// How many containers each runtime starts, in the scenario of runtimes.
+    containers: u32,
 }
 
 fn main() {
@@ -89,6 +95,9 @@ fn run_node() -> Result<()> {
 fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
     let job = fs::read_to_string("/job.json").context("can't read /job.json")?;
     let job: Job = serde_json::from_str(&job).context("can't understand /job.json")?;
+    if job.disk {
+        root::change()?;
+    }
     node::mount_cgroups(job.cgroups)?;
     node::send_file(channel, "cgroups", "/proc/self/cgroup")?;
     let release =
@@ -115,8 +124,8 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
         return watcher.finish();
     }
     channel.node("fragwatch is ready");
-    let cgroups = job.cgroups;
-    let mut node = scenario::Node { channel, log, watcher: &mut watcher, cgroups };
+    let Job { cgroups, containers, .. } = job;
+    let mut node = scenario::Node { channel, log, watcher: &mut watcher, cgroups, containers };
     let result = scenario::run(&job.scenario, &mut node);
     watcher.stop()?;
     if Path::new(CAPTURE).exists() {

@@ -28,6 +28,11 @@ pub(crate) fn mount_all() -> Result<()> {
     MOUNTS.iter().try_for_each(|(kind, target)| mount_one(kind, target, None))
 }
 
+/// Where they are mounted, but for those on others.
+pub(crate) fn top_mounts() -> impl Iterator<Item = &'static str> {
+    MOUNTS.iter().map(|(_, target)| *target).filter(|target| target.matches('/').count() == 1)
+}
+
 /// How the node's cgroups are mounted.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,6 +109,13 @@ pub(crate) fn load_pernet_module(channel: &Channel) -> Result<()> {
 pub(crate) fn set_pernet(parameter: &str, value: u32) -> Result<()> {
     let path = format!("/sys/module/fragwatch_pernet/parameters/{parameter}");
     fs::write(&path, value.to_string()).with_context(|| format!("can't write {value} to {path}"))
+}
+
+/// How many network namespaces that module has refused so far.
+pub(crate) fn pernet_refused() -> Result<u64> {
+    let path = "/sys/module/fragwatch_pernet/parameters/refused";
+    let text = fs::read_to_string(path).with_context(|| format!("can't read {path}"))?;
+    text.trim().parse().with_context(|| format!("{path} holds no number"))
 }
 
 /// Sends a file to the host, line by line, on a stream.

@@ -21,6 +21,7 @@ mod oom_real;
 mod order6;
 mod pids_limit;
 mod renamed;
+mod runtimes;
 
 use anyhow::{Result, bail};
 
@@ -40,6 +41,8 @@ pub(crate) struct Node<'a> {
     pub(crate) watcher: &'a mut Watcher,
     /// How its cgroups are mounted.
     pub(crate) cgroups: Cgroups,
+    /// How many containers each runtime starts while the node is well.
+    pub(crate) containers: u32,
 }
 
 impl Node<'_> {
@@ -62,7 +65,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by the names that `xtask` knows them by.
-const SCENARIOS: [(&str, Scenario); 21] = [
+const SCENARIOS: [(&str, Scenario); 22] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -84,6 +87,7 @@ const SCENARIOS: [(&str, Scenario); 21] = [
     ("hostile", hostile::run),
     ("cgroup-renamed", renamed::run),
     ("cgroup-namespace", cgroup_namespace::run),
+    ("runtimes", runtimes::run),
 ];
 
 /// Makes what has to be there before fragwatch is started. True if that is to run in a cgroup

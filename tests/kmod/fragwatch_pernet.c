@@ -36,6 +36,11 @@ static char *prefix = "fw_conn_";
 module_param(prefix, charp, 0444);
 MODULE_PARM_DESC(prefix, "what names of slab caches begin with");
 
+/* A test reads it while it starts one container at a time: no race to lose a count in. */
+static unsigned int refused;
+module_param(refused, uint, 0444);
+MODULE_PARM_DESC(refused, "network namespaces that failed here");
+
 struct fw_net {
 	char name[32];
 	struct kmem_cache *cache;
@@ -90,8 +95,10 @@ static int fw_pernet_init(struct net *net)
 	fw->pages = NULL;
 	snprintf(fw->name, sizeof(fw->name), "%s%d", prefix, atomic_inc_return(&fw_next_cache));
 	fw->cache = kmem_cache_create(fw->name, 320, 0, 0, fw_conn_init);
-	if (!fw->cache)
+	if (!fw->cache) {
+		refused++;
 		return -ENOMEM;
+	}
 
 	/* Larger than any kmalloc cache, so this goes straight to the page allocator. */
 	fw->table = kmalloc(PAGE_SIZE << order, GFP_KERNEL);
@@ -99,6 +106,7 @@ static int fw_pernet_init(struct net *net)
 		fw_give_back(fw);
 		kfree(fw->table);
 		kmem_cache_destroy(fw->cache);
+		refused++;
 		return -ENOMEM;
 	}
 	if (hold_ms)

@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: from a bare Debian 12 with rustup to a machine where everything runs.
 
 pub mod apt;
+pub mod disk;
 pub(crate) mod headers;
 pub mod kernel;
 pub mod suite;
@@ -30,10 +31,12 @@ const PACKAGES: [&str; 12] = [
     "libc-bin",
 ];
 
-/// Installs what is missing, with all kernels. Asks no server when nothing is.
+/// Installs what is missing, with all kernels and the runtimes' disk for one. Asks no server when
+/// nothing is.
 pub fn run() -> Result<()> {
     tools()?;
-    kernel::SERIES.iter().try_for_each(kernel::fetch)
+    kernel::SERIES.iter().try_for_each(kernel::fetch)?;
+    disk::make(kernel::series(kernel::DEFAULT)?)
 }
 
 /// Installs what one kernel needs that is missing.

@@ -6,6 +6,7 @@ pub mod initramfs;
 pub mod protocol;
 pub mod qemu;
 pub mod record;
+pub mod runtimes;
 pub mod scenario;
 
 use std::fs;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::setup::kernel;
+use crate::setup::{disk, kernel};
 use crate::{build, paths, setup};
 use protocol::Line;
 use qemu::{Machine, Next};
@@ -70,6 +71,8 @@ pub struct Request {
     pub capabilities: Option<String>,
     /// Whether fragwatch shall colour its output.
     pub colour: bool,
+    /// How many containers each runtime starts before memory is fragmented, where the scenario asks.
+    pub containers: u32,
     /// How long the machine may live.
     pub deadline: Duration,
     /// The name of the directory of results, under `target/vm/<kernel>`.
@@ -141,6 +144,7 @@ impl Request {
             cgroups: known.map_or(Cgroups::V2, |scenario| scenario.cgroups),
             capabilities: None,
             colour: false,
+            containers: 2,
             deadline: known.map_or(Duration::from_mins(5), |scenario| scenario.deadline),
             results: scenario.to_owned(),
         }
@@ -188,9 +192,18 @@ pub fn command(args: &Args) -> Result<ExitCode> {
     }
     // A wrong name is told before anything is installed or built.
     let series = kernel::series(&request.kernel)?;
-    scenario::find(&request.scenario)?;
+    let scenario = scenario::find(&request.scenario)?;
     setup::with_kernel(series)?;
+    if scenario.disk {
+        disk::make(series)?;
+    }
+    // What is asked of this scenario is a table; its lines are in the files.
+    let table = request.scenario == scenario::RUNTIMES && args.args.is_empty();
+    if table {
+        request.args = runtimes::ARGS.map(str::to_owned).to_vec();
+    }
     let run = run(&request, &mut |event| match event {
+        Event::Line(line) if table && line.stream == "fragwatch-out" => {}
         // A reader that went away doesn't end the run: its results are kept in files too.
         Event::Line(line) if line.stream == "fragwatch-out" => {
             drop(writeln!(io::stdout(), "{}", line.text));
@@ -198,6 +211,9 @@ pub fn command(args: &Args) -> Result<ExitCode> {
         event => show_progress(&event),
     })?;
     eprintln!("==> results are in {}", run.directory.display());
+    if table && run.exit_code == 0 {
+        return runtimes::report(&run);
+    }
     Ok(ExitCode::from(run.exit_code))
 }
 
@@ -207,7 +223,7 @@ pub(crate) fn show_progress(event: &Event) {
         Event::Progress(text) => eprintln!("==> {text}"),
         Event::Line(line) => match line.stream.as_str() {
             "fragwatch-err" => eprintln!("{}", line.text),
-            "node" | "runc" => eprintln!("    {} │ {}", line.stream, line.text),
+            "node" | "runc" | "runtime" => eprintln!("    {} │ {}", line.stream, line.text),
             _ => {}
         },
         Event::Booted(_) | Event::Silence(_) => {}
@@ -237,10 +253,11 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
     fs::create_dir_all(&directory)
         .with_context(|| format!("can't create {}", directory.display()))?;
     let initramfs = directory.join("initramfs.cpio");
-    initramfs::write(&initramfs, &programs, request)?;
+    initramfs::write(&initramfs, &programs, request, scenario)?;
     let boot = qemu::Boot {
         image: kernel.image.clone(),
         initramfs: Some(initramfs),
+        disk: if scenario.disk { Some(disk::made(series)?) } else { None },
         memory_mib: scenario.memory_mib,
         append: request.append.clone(),
         accel: accel::choose(&kernel, observe)?,

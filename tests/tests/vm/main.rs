@@ -29,4 +29,5 @@ mod oom_real;
 mod order6;
 mod pids_limit;
 mod recorded;
+mod runtimes;
 mod tracepoints;

@@ -17,6 +17,7 @@ pub(crate) struct Scenario {
     kernel: &'static str,
     cgroups: Option<Cgroups>,
     capabilities: Option<&'static str>,
+    containers: Option<u32>,
     observed: OnceLock<Result<Observed, String>>,
 }
 
@@ -29,13 +30,20 @@ impl Scenario {
     ) -> Self {
         let observed = OnceLock::new();
         let (kernel, cgroups) = (kernel::DEFAULT, None);
-        let capabilities = None;
-        Self { name, results, args, append: "", kernel, cgroups, capabilities, observed }
+        let (capabilities, containers) = (None, None);
+        let append = "";
+        Self { name, results, args, append, kernel, cgroups, capabilities, containers, observed }
     }
 
     /// fragwatch runs as an unprivileged user with these alone.
     pub(crate) const fn with_capabilities(mut self, capabilities: &'static str) -> Self {
         self.capabilities = Some(capabilities);
+        self
+    }
+
+    /// Each runtime starts so many containers while the node is well.
+    pub(crate) const fn with_containers(mut self, containers: u32) -> Self {
+        self.containers = Some(containers);
         self
     }
 
@@ -84,6 +92,7 @@ impl Observed {
         request.append = format!("{} {}", request.append, scenario.append);
         scenario.results.clone_into(&mut request.results);
         request.capabilities = scenario.capabilities.map(str::to_owned);
+        request.containers = scenario.containers.unwrap_or(request.containers);
         let run = vm::run(&request, &mut |_| {})?;
         let parse = |line: &str| {
             serde_json::from_str(line).with_context(|| format!("fragwatch printed no JSON: {line}"))

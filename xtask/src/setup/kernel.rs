@@ -42,6 +42,8 @@ pub struct Kernel {
     pub image: PathBuf,
     /// The directory to build modules in.
     pub headers: PathBuf,
+    /// The directory of its own modules.
+    pub modules: PathBuf,
 }
 
 /// The series of that name.
@@ -117,9 +119,14 @@ fn find(series: &'static Series) -> Result<Option<Kernel>> {
         ]
         .into_iter()
         .find(|image| image.is_file());
-        if let Some(image) = image {
+        // The same holds for modules.
+        let modules = ["lib/modules", "usr/lib/modules"]
+            .map(|modules| directory.join(modules).join(release))
+            .into_iter()
+            .find(|modules| modules.is_dir());
+        if let Some((image, modules)) = image.zip(modules) {
             let release = release.to_owned();
-            return Ok(Some(Kernel { series: series.name, release, image, headers }));
+            return Ok(Some(Kernel { series: series.name, release, image, headers, modules }));
         }
     }
     Ok(None)

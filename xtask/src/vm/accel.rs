@@ -84,6 +84,7 @@ fn kvm_boots(kernel: &Kernel, directory: &Path) -> Result<bool> {
     let boot = Boot {
         image: kernel.image.clone(),
         initramfs: None,
+        disk: None,
         memory_mib: 256,
         append: String::new(),
         accel: Accel::Kvm,

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::Request;
 use super::cpio::Archive;
+use super::scenario::Scenario;
 use crate::{paths, step};
 
 /// What was built for the machine.
@@ -23,7 +24,7 @@ pub struct Programs {
 }
 
 /// Writes the archive: programs with their libraries, the modules, and what to do.
-pub fn write(to: &Path, programs: &Programs, request: &Request) -> Result<()> {
+pub fn write(to: &Path, programs: &Programs, request: &Request, scenario: &Scenario) -> Result<()> {
     let file = File::create(to).with_context(|| format!("can't create {}", to.display()))?;
     let mut archive = Archive::new(BufWriter::new(file));
     let job = json!({
@@ -32,6 +33,8 @@ pub fn write(to: &Path, programs: &Programs, request: &Request) -> Result<()> {
         "colour": request.colour,
         "cgroups": request.cgroups.name(),
         "capabilities": request.capabilities,
+        "disk": scenario.disk,
+        "containers": request.containers,
     });
     let executables = [
         (programs.guest.clone(), "/init"),

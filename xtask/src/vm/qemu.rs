@@ -25,6 +25,8 @@ pub struct Boot {
     pub image: PathBuf,
     /// Its first file system; without one it panics, which suffices for a trial.
     pub initramfs: Option<PathBuf>,
+    /// Its disk, if it has one; what is written there is forgotten.
+    pub disk: Option<PathBuf>,
     /// The guest's memory.
     pub memory_mib: u32,
     /// What the kernel's command line ends with.
@@ -73,6 +75,13 @@ impl Machine {
             .args(["-chardev", "stdio,id=channel,signal=off", "-serial", "chardev:channel"]);
         if let Some(initramfs) = &boot.initramfs {
             command.arg("-initrd").arg(initramfs);
+        }
+        if let Some(disk) = &boot.disk {
+            // The kernels have no module for it: it is built in. A comma ends a value, two are one.
+            let file = disk.display().to_string().replace(',', ",,");
+            command
+                .args(["-drive", &format!("if=none,id=disk,format=raw,snapshot=on,file={file}")])
+                .args(["-device", "nvme,drive=disk,serial=disk"]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         // Ctrl-C is for us; we end QEMU.

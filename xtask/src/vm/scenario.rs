@@ -13,6 +13,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// The machine's memory.
     pub memory_mib: u32,
+    /// Whether its root is the disk with container runtimes.
+    pub disk: bool,
     /// What it needs on the kernel's command line.
     pub append: &'static str,
     /// How its cgroups are mounted.
@@ -38,8 +40,11 @@ pub struct Truth {
 const MEMORY_MIB: u32 = 768;
 const DEADLINE: Duration = Duration::from_mins(5);
 
+/// The scenario of real container runtimes, whose outcome is a table.
+pub const RUNTIMES: &str = "runtimes";
+
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 21] = [
+pub const SCENARIOS: [Scenario; 22] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
@@ -74,6 +79,13 @@ pub const SCENARIOS: [Scenario; 21] = [
     plain("hostile"),
     Scenario { cgroups: Cgroups::V1, ..plain("cgroup-renamed") },
     plain("cgroup-namespace"),
+    Scenario {
+        // Their daemons take as much as a small node has.
+        memory_mib: 2048,
+        disk: true,
+        deadline: Duration::from_mins(25),
+        ..plain(RUNTIMES)
+    },
 ];
 
 /// A scenario that is about no cause.
@@ -81,6 +93,7 @@ const fn plain(name: &'static str) -> Scenario {
     Scenario {
         name,
         memory_mib: MEMORY_MIB,
+        disk: false,
         append: "",
         cgroups: Cgroups::V2,
         deadline: DEADLINE,

@@ -1,0 +1,107 @@
+//! Debian's container runtimes, each started as its users do.
+
+mod command;
+mod containerd;
+mod cri;
+mod daemon;
+mod docker;
+mod oci;
+mod pod;
+mod podman;
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use nix::mount::{MsFlags, mount};
+use serde::Serialize;
+
+/// The image that they start: busybox, which sleeps.
+const IMAGE: &str = "localhost/busybox:1";
+/// Where it lies on the disk, as `docker save` writes it.
+const ARCHIVE: &str = "/images/busybox.tar";
+/// Where runtimes look for programs.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// Whom a start was for, as far as its starter knows.
+#[derive(Default, Serialize)]
+pub(crate) struct Whom {
+    /// The container's id, or the pod sandbox's.
+    pub(crate) id: Option<String>,
+    /// The pod's uid.
+    pub(crate) pod_uid: Option<String>,
+    /// The pod's name.
+    pub(crate) pod: Option<String>,
+    /// The pod's Kubernetes namespace.
+    pub(crate) namespace: Option<String>,
+    /// The name that the container was given.
+    pub(crate) name: Option<String>,
+}
+
+/// How a start ended.
+pub(crate) struct Start {
+    /// Whether the container runs now.
+    pub(crate) running: bool,
+    /// Whom it was for.
+    pub(crate) whom: Whom,
+    /// What the runtime said.
+    pub(crate) output: String,
+}
+
+/// Something that starts containers.
+pub(crate) trait Runtime {
+    /// Its name, as reports have it.
+    fn name(&self) -> &'static str;
+
+    /// Has it ready to start containers.
+    fn prepare(&self) -> Result<()>;
+
+    /// Starts one; no other one has that number.
+    fn start(&self, number: u64) -> Result<Start>;
+}
+
+/// All of them. Docker uses the containerd that was prepared before it, as Debian's does.
+pub(crate) fn all() -> [Box<dyn Runtime>; 5] {
+    [
+        Box::new(oci::Oci::RUNC),
+        Box::new(oci::Oci::CRUN),
+        Box::new(podman::Podman),
+        Box::new(containerd::Containerd),
+        Box::new(docker::Docker),
+    ]
+}
+
+/// What they need of the node beside the disk's files.
+pub(crate) fn prepare_node() -> Result<()> {
+    // containerd listens there too.
+    let up = Command::new("/bin/busybox").args(["ip", "link", "set", "lo", "up"]).status();
+    if !up.context("can't run busybox")?.success() {
+        bail!("the loopback device can't be brought up");
+    }
+    // podman has locks there.
+    fs::create_dir_all(SHARED_MEMORY).with_context(|| format!("can't create {SHARED_MEMORY}"))?;
+    mount(Some("tmpfs"), SHARED_MEMORY, Some("tmpfs"), MsFlags::empty(), None::<&str>)
+        .with_context(|| format!("can't mount tmpfs on {SHARED_MEMORY}"))?;
+    crate::container::prepare()
+}
+
+/// Writes a file of a runtime's configuration, and the directories it lies in.
+fn configure(path: &str, content: &str) -> Result<()> {
+    let parent = path.rsplit_once('/').map_or("/", |(parent, _)| parent);
+    fs::create_dir_all(parent).with_context(|| format!("can't create {parent}"))?;
+    fs::write(path, content).with_context(|| format!("can't write {path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ARCHIVE, IMAGE, all};
+    use xtask::setup::disk::image;
+    use xtask::vm::runtimes::RUNTIMES;
+
+    #[test]
+    fn host_and_guest_mean_the_same_image_and_runtimes() {
+        assert_eq!((IMAGE, ARCHIVE), (image::NAME, image::ARCHIVE));
+        assert_eq!(all().map(|runtime| runtime.name()), RUNTIMES);
+    }
+}

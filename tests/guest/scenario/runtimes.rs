@@ -1,0 +1,98 @@
+//! Real container runtimes, while the node is well and when its memory is fragmented. The host is
+//! told each start and whom it was for, as one JSON object on the stream `truth`.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::Node;
+use crate::runtime::{self, Runtime, Start, Whom};
+use crate::{fragmenter, namespaces, node};
+
+/// How often a runtime is given the chance to fail.
+const TRIES: u32 = 12;
+
+/// One start. Times are in milliseconds since 1970; nothing else is started between them.
+#[derive(Serialize)]
+struct Truth<'a> {
+    runtime: &'static str,
+    phase: Phase,
+    began_ms: u64,
+    ended_ms: u64,
+    #[serde(flatten)]
+    whom: &'a Whom,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Phase {
+    /// The container runs.
+    Success,
+    /// It doesn't, for its network namespace was refused.
+    Failure,
+    /// It doesn't, for another reason.
+    Mishap,
+}
+
+pub(super) fn run(node: &mut Node) -> Result<()> {
+    node::load_pernet_module(node.channel)?;
+    runtime::prepare_node()?;
+    let runtimes = runtime::all();
+    for runtime in &runtimes {
+        node.channel.node(format!("{} gets ready", runtime.name()));
+        runtime.prepare().with_context(|| format!("{} isn't ready", runtime.name()))?;
+    }
+    let mut number = 0;
+    for runtime in &runtimes {
+        for _ in 0..node.containers {
+            if start(node, runtime.as_ref(), &mut number)? != Phase::Success {
+                bail!("{} must start containers on a healthy node, and didn't", runtime.name());
+            }
+        }
+    }
+    fragmenter::fragment(node.channel)?;
+    for runtime in &runtimes {
+        for _ in 0..TRIES {
+            if !node.watched()? {
+                return Ok(());
+            }
+            // What the one before gave back must not do for this one.
+            namespaces::fill(0)?;
+            if start(node, runtime.as_ref(), &mut number)? == Phase::Failure {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Starts one container and tells the host.
+fn start(node: &Node, runtime: &dyn Runtime, number: &mut u64) -> Result<Phase> {
+    *number += 1;
+    let refused = node::pernet_refused()?;
+    let began_ms = now_ms();
+    let Start { running, whom, output } = runtime.start(*number)?;
+    let ended_ms = now_ms();
+    output.lines().for_each(|line| node.channel.send("runtime", line));
+    let phase = match (running, node::pernet_refused()? > refused) {
+        (true, _) => Phase::Success,
+        (false, true) => Phase::Failure,
+        (false, false) => Phase::Mishap,
+    };
+    let how = match phase {
+        Phase::Success => "runs",
+        Phase::Failure => "failed: its network namespace was refused",
+        Phase::Mishap => "failed of something else than what is meant",
+    };
+    let name = runtime.name();
+    node.channel.node(format!("{name}'s container {number} {how}, {} ms", ended_ms - began_ms));
+    let truth = Truth { runtime: name, phase, began_ms, ended_ms, whom: &whom };
+    node.channel.send("truth", &serde_json::to_string(&truth).context("can't tell the truth")?);
+    Ok(phase)
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs() * 1000 + u64::from(now.subsec_millis())
+}

@@ -1,0 +1,116 @@
+//! The disk of a node with container runtimes: Debian's, unpacked with all that they need and the
+//! kernel's modules, in one ext4 image per kernel under target/disks.
+
+mod ext4;
+pub mod image;
+mod packages;
+mod tree;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::apt;
+use super::kernel::{self, Series};
+use crate::{paths, step};
+
+/// What a change of how the disk is made must change, so that it is made again.
+const RECIPE: u32 = 1;
+/// There is room for what runtimes write.
+const SIZE: &str = "2G";
+/// What lies on the disk; their dependencies come too.
+const RUNTIMES: [&str; 10] = [
+    "runc",
+    "crun",
+    "podman",
+    "containerd",
+    "docker.io",
+    // What podman and containerd set up a container's network with.
+    "containernetworking-plugins",
+    "iptables",
+    "conmon",
+    // The kernel calls its modprobe.
+    "kmod",
+    "busybox-static",
+];
+/// What making it needs on this machine: `mke2fs`, and `depmod`.
+const TOOLS: [&str; 2] = ["e2fsprogs", "kmod"];
+
+/// The disk that goes with a kernel.
+pub fn made(series: &'static Series) -> Result<PathBuf> {
+    let disk = path(series);
+    if disk.is_file() {
+        return Ok(disk);
+    }
+    Err(anyhow::anyhow!("{} isn't there: run `cargo xtask setup`", disk.display()))
+}
+
+/// Makes the disk that goes with a kernel, unless it is there with all packages at their newest
+/// version that this machine's package lists know of.
+pub fn make(series: &'static Series) -> Result<()> {
+    apt::install(&TOOLS)?;
+    if let Err(error) = make_once(series) {
+        eprintln!("    {error:#}; perhaps the package lists are old");
+        apt::update()?;
+        make_once(series)?;
+    }
+    Ok(())
+}
+
+fn make_once(series: &'static Series) -> Result<()> {
+    let kernel = kernel::unpacked(series)?;
+    let packages = packages::with_dependencies(&RUNTIMES)?;
+    let contents = format!("recipe {RECIPE}\nkernel {}\n{}\n", kernel.release, packages.join("\n"));
+    let disk = path(series);
+    let key = disk.with_extension("contents");
+    if disk.is_file() && fs::read_to_string(&key).is_ok_and(|old| old == contents) {
+        return Ok(());
+    }
+    let partial = disk.with_extension("partial");
+    // What an interrupted run left, and a disk that is no longer wanted.
+    let _ = fs::remove_dir_all(&partial);
+    let _ = fs::remove_file(&key);
+    let (debs, root) = (partial.join("packages"), partial.join("root"));
+    for directory in [&debs, &root] {
+        fs::create_dir_all(directory)
+            .with_context(|| format!("can't create {}", directory.display()))?;
+    }
+    step::run(
+        &format!("download {} packages for the runtimes' disk", packages.len()),
+        // The user that apt would download as can't write here.
+        apt::get()
+            .args(["-o", "APT::Sandbox::User=root", "download"])
+            .args(&packages)
+            .current_dir(&debs),
+    )?;
+    tree::unpack(&debs, &root)?;
+    tree::add_modules(&root, &kernel)?;
+    tree::add_what_nodes_have(&root)?;
+    image::write(&root)?;
+    let made = partial.join("disk.ext4");
+    ext4::write(&root, &made, SIZE)?;
+    fs::rename(&made, &disk).with_context(|| format!("can't put a disk at {}", disk.display()))?;
+    fs::remove_dir_all(&partial).with_context(|| format!("can't remove {}", partial.display()))?;
+    // Last: without it the disk counts for nothing.
+    fs::write(&key, contents).with_context(|| format!("can't write {}", key.display()))
+}
+
+fn path(series: &Series) -> PathBuf {
+    paths::target().join("disks").join(format!("runtimes-{}.ext4", dashed(series.name)))
+}
+
+/// A dot would begin the extension.
+fn dashed(series: &str) -> String {
+    series.replace('.', "-")
+}
+
+/// Writes a file and the directories it lies in.
+fn write(root: &Path, name: &str, content: impl AsRef<[u8]>) -> Result<()> {
+    let path = root.join(name);
+    let cannot = || format!("can't write {}", path.display());
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).with_context(cannot)?;
+    }
+    fs::write(&path, content).with_context(cannot)
+}
