@@ -41,9 +41,9 @@ impl Container {
         shape::find(path)
     }
 
-    /// What can be asked about it, if its names are not known.
+    /// What can be asked about it, if not all of it is known.
     pub fn question(&self) -> Option<Question> {
-        if self.pod.is_some() || self.name.is_some() {
+        if self.runtime.is_some() && (self.pod.is_some() || self.name.is_some()) {
             return None;
         }
         match (&self.id, &self.pod_uid) {

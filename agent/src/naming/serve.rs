@@ -39,8 +39,8 @@ const AGAIN: [Duration; 6] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// When its log is, which it writes to a moment later.
-const LOG_AGAIN: Duration = Duration::from_secs(1);
+/// When its log is, which it writes to a moment later, and what it keeps of a container itself.
+const ONCE_AGAIN: Duration = Duration::from_secs(1);
 /// That nobody knew a name stays true for this long.
 const UNKNOWN_FOR: Duration = Duration::from_secs(5);
 /// Questions remembered for that.
@@ -64,6 +64,12 @@ struct Open {
     question: Question,
     at: Instant,
     tries: usize,
+}
+
+impl Open {
+    fn new(question: &Question) -> Self {
+        Self { question: question.clone(), at: Instant::now() + delay(question, 0), tries: 1 }
+    }
 }
 
 type CriAnswers = JoinSet<(Question, Result<Vec<Known>, CriError>)>;
@@ -115,19 +121,22 @@ impl Server {
             Question::Container { .. } | Question::Pod { .. } => {
                 let named = known.iter().any(|known| known.pod.is_some() || known.name.is_some());
                 let asks = !named && self.may_ask_cri();
+                // Some runtimes leave a record only when the container is there.
+                let waits = !asks
+                    && matches!(question, Question::Container { .. })
+                    && known.iter().all(|known| known.runtime.is_none());
                 if asks {
                     self.cri_waiting.push_back(question.clone());
                 }
-                self.answer(question, known, !asks);
+                if waits {
+                    self.keep_open(Open::new(&question));
+                }
+                self.answer(question, known, !asks && !waits);
             }
             Question::Netns { .. } | Question::Starting { .. } => {
                 let last = matches!(question, Question::Netns { .. }) && !known.is_empty();
                 if !last {
-                    self.keep_open(Open {
-                        at: now + delay(&question, 0),
-                        question: question.clone(),
-                        tries: 1,
-                    });
+                    self.keep_open(Open::new(&question));
                 }
                 self.answer(question, known, last);
             }
@@ -265,7 +274,7 @@ impl Server {
 fn delay(question: &Question, tries: usize) -> Duration {
     match question {
         Question::Netns { .. } => AGAIN[tries.min(AGAIN.len() - 1)],
-        _ => LOG_AGAIN,
+        _ => ONCE_AGAIN,
     }
 }
 

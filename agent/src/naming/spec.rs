@@ -63,11 +63,12 @@ impl Spec {
         known
     }
 
-    /// Whether CRI-O made it.
+    /// Whether CRI-O made it: podman writes some of CRI-O's annotations too.
     pub(super) fn is_cri_o_s(&self) -> bool {
-        let cri_o = |name: &String| name.starts_with("io.kubernetes.cri-o.");
-        self.annotations.get("io.container.manager").is_some_and(|m| m == "cri-o")
-            || self.annotations.keys().any(cri_o)
+        match self.annotations.get("io.container.manager") {
+            Some(manager) => manager == "cri-o",
+            None => self.annotations.contains_key("io.kubernetes.cri-o.ContainerID"),
+        }
     }
 
     /// Whether it is a pod's sandbox.

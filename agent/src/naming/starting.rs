@@ -5,7 +5,10 @@ use std::{io, path::Path};
 use jiff::Timestamp;
 
 use super::{files, state};
-use crate::container::known::{Known, NamedBy};
+use crate::container::{
+    is_id,
+    known::{Known, NamedBy},
+};
 
 /// Logs that runtimes write to as text, themselves or by way of syslog.
 const LOGS: [&str; 6] = [
@@ -58,6 +61,11 @@ fn note(line: &str, from_ms: i64, to_ms: i64, pods: &mut Vec<Known>) {
         }
         return;
     }
+    // What could not be made has an id already.
+    if let (Some(at), Some(id)) = (known, sandbox_id(line)) {
+        pods[at].id = Some(id);
+        return;
+    }
     let began = time_ms(line).is_some_and(|at| (from_ms..=to_ms).contains(&at));
     if began {
         if let Some(at) = known {
@@ -86,6 +94,13 @@ fn pod(line: &str) -> Option<Known> {
     let (namespace, pod) = name.split_once('/')?;
     let (pod, namespace) = (Some(files::name(pod)?), Some(files::name(namespace)?));
     Some(Known { runtime: Some("cri-o".to_owned()), pod, namespace, ..by })
+}
+
+/// The id in `failed to … for sandbox \"<id>\"`.
+fn sandbox_id(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("sandbox \\\"")?;
+    let (id, _) = rest.split_once("\\\"")?;
+    is_id(id).then(|| id.to_owned())
 }
 
 /// When it was written, in milliseconds since 1970: `time="…"` of Go's logrus.
@@ -129,6 +144,20 @@ time="2026-11-20T10:42:36.1+01:00" level=info msg="RunPodSandbox for &PodSandbox
 time="2026-11-20T09:42:36.2Z" level=error msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:6f1c2d3e,Namespace:shop,Attempt:3,} failed, error" error="rpc error: …"
 "#;
         assert_eq!(found(lines), [("shop/web-0".to_owned(), Some("6f1c2d3e".to_owned()))]);
+    }
+
+    #[test]
+    fn the_id_that_a_sandbox_would_have_had_is_told_with_its_failure() {
+        let id = "38fa08b96efedb64edaf5a10c8e77f6d43686003362a1232db80c3ed628e2376";
+        let began = r#"time="2026-11-20T09:42:36.1Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:a,Namespace:shop,Attempt:0,}""#;
+        let failed = r#"time="2026-11-20T09:42:36.2Z" level=error msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:a,Namespace:shop,Attempt:0,} failed, error" error="failed to create network namespace for sandbox \"ID\": failed to setup netns: cannot allocate memory""#;
+        let at = AT.parse::<Timestamp>().expect("a valid time").as_millisecond();
+        let mut pods = Vec::new();
+        for line in [began, &failed.replace("ID", id)] {
+            note(line, at - BEFORE_MS, at + AFTER_MS, &mut pods);
+        }
+        assert_eq!(pods.len(), 1);
+        assert_eq!((pods[0].pod.as_deref(), pods[0].id.as_deref()), (Some("web-0"), Some(id)));
     }
 
     #[test]

@@ -16,6 +16,9 @@ const CONTAINERD: &str = "run/containerd/io.containerd.runtime.v2.task";
 /// CRI-O's and podman's, by storage driver; in it one for each container.
 const STORAGES: [&str; 2] = ["run/containers/storage", "var/lib/containers/storage"];
 const DRIVERS: [&str; 3] = ["overlay", "vfs", "btrfs"];
+/// Their own where nobody above them gives them another, one directory for each container. runc makes it
+/// before it starts the container, crun afterwards.
+const LOW_LEVEL: [(&str, &str); 2] = [("run/runc", "runc"), ("run/crun", "crun")];
 /// A record may have been begun so long before the namespace was made, in milliseconds.
 const BEFORE_MS: i64 = 60_000;
 
@@ -44,16 +47,11 @@ pub(super) fn container(root: &Path, id: &str) -> io::Result<Vec<Known>> {
             known.push(spec.known(place.runtime(&spec), id));
         }
     }
-    for (state, runtime) in
-        [(format!("run/runc/{id}/state.json"), "runc"), (format!("run/crun/{id}/status"), "crun")]
-    {
-        if known.is_empty() && root.join(state).is_file() {
+    for (directory, runtime) in LOW_LEVEL {
+        if known.is_empty() && root.join(directory).join(id).is_dir() {
             let runtime = Some(runtime.to_owned());
-            known.push(Known {
-                runtime,
-                id: Some(id.to_owned()),
-                ..Known::by(NamedBy::RuntimeState)
-            });
+            let id = Some(id.to_owned());
+            known.push(Known { runtime, id, ..Known::by(NamedBy::RuntimeState) });
         }
     }
     let stored = stored(root)?.into_iter().find(|stored| stored.id == id);

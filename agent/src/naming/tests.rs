@@ -146,7 +146,9 @@ fn containers_are_named_by_their_runtimes_state() {
     check(&machine.ask(&container()), by, Some("cri-o"), Some("web-0"), Some("nginx"));
 
     let machine = Machine::new("podman");
-    machine.write("run/containers/storage/vfs-containers/ID/userdata/config.json", "{}");
+    let spec =
+        r#"{"annotations":{"io.container.manager":"libpod","io.kubernetes.cri-o.TTY":"false"}}"#;
+    machine.write("run/containers/storage/vfs-containers/ID/userdata/config.json", spec);
     let list = format!(r#"[{{"id":"0","names":["no"]}},{{"id":"{ID}","names":["web"]}}]"#);
     machine.write("var/lib/containers/storage/vfs-containers/containers.json", &list);
     check(&machine.ask(&container()), by, Some("podman"), None, Some("web"));
@@ -154,9 +156,23 @@ fn containers_are_named_by_their_runtimes_state() {
     let machine = Machine::new("runc");
     machine.write("run/runc/ID/state.json", "{}");
     check(&machine.ask(&container()), by, Some("runc"), None, None);
+}
+
+#[test]
+fn what_a_runtime_records_a_moment_later_is_told_then() {
     let machine = Machine::new("crun");
+    machine.pod_logs("default_web-0_UID");
+    let resolver = machine.resolver();
+    let of_pod = Question::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
+    resolver.ask(of_pod);
+    let first = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
+    check(&first.known, NamedBy::PodLogs, None, Some("web-0"), None);
+    assert!(!first.last);
     machine.write("run/crun/ID/status", "{}");
-    check(&machine.ask(&container()), by, Some("crun"), None, None);
+    let last = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
+    check(&last.known, NamedBy::RuntimeState, Some("crun"), None, None);
+    check(&last.known, NamedBy::PodLogs, None, Some("web-0"), None);
+    assert!(last.last);
 }
 
 #[test]
