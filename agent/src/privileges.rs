@@ -54,12 +54,14 @@ pub const USES: [Use; 8] = [
         lost: "names of functions: who asked for an allocation, which subsystem failed, and \
                whether an interrupt made the allocation",
     },
-    // fs/tracefs/inode.c: its directories are root's alone
+    // fs/tracefs/inode.c: its directories are root's alone, as runtimes' mostly are
     Use {
         capability: Capability::CAP_DAC_READ_SEARCH,
         required: false,
-        purpose: "reads the numbers of tracepoints in tracefs, which only root may enter",
-        lost: "every hook that is a tracepoint, unless fragwatch runs as user root",
+        purpose: "reads the numbers of tracepoints in tracefs, which only root may enter, and names \
+                  of containers in the runtimes' directories",
+        lost: "every hook that is a tracepoint, and most containers' names, unless fragwatch runs \
+               as user root",
     },
     // kernel/events/hw_breakpoint.c, hw_breakpoint_parse; Debian's perf_event_open
     Use {

@@ -144,7 +144,7 @@ impl Request {
             cgroups: known.map_or(Cgroups::V2, |scenario| scenario.cgroups),
             capabilities: None,
             colour: false,
-            containers: 2,
+            containers: 10,
             deadline: known.map_or(Duration::from_mins(5), |scenario| scenario.deadline),
             results: scenario.to_owned(),
         }
