@@ -54,6 +54,16 @@ fn each_capture_says_what_it_said() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Nobody is asked for them again.
+#[test]
+fn names_are_those_that_were_known_then() {
+    let named = |capture: &PathBuf| capture.ends_with("6.12-order6.jsonl");
+    let capture = captures().into_iter().find(named).expect("it is there");
+    let report = replay(&capture, "json");
+    assert!(report.contains(r#""pod":"web-0","namespace":"default""#), "{report}");
+    assert!(replay(&capture, "text").contains(" default/web-0: "), "it has no headline");
+}
+
 #[test]
 fn a_capture_is_told_the_same_each_time() {
     for capture in captures() {
