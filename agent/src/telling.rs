@@ -47,7 +47,7 @@ impl Telling {
     pub fn new(header: Header, report: Box<dyn Report>) -> Self {
         Self {
             report,
-            correlator: Correlator::new(!header.sees_failures),
+            correlator: Correlator::new(!header.sees_failures, header.all),
             ready: Ready { kernel: header.kernel, hooks: header.hooks, not_seen: header.not_seen },
             incidents_left: MAX_INCIDENTS,
             summary: Summary::default(),

@@ -145,7 +145,7 @@ fn what_is_no_capture() {
     check(&replay(b""), 2, "standard input: it is empty");
     check(&replay(b"\x7fELF\x02\x01\x01\0"), 2, "it is no capture");
     check(&replay(&vec![0; 4 << 20]), 2, "it is no capture");
-    let newer = CAPTURE.replace(r#""format_version":1"#, r#""format_version":2"#);
+    let newer = CAPTURE.replace(r#""format_version":1"#, r#""format_version":3"#);
     check(&replay(newer.as_bytes()), 2, "replay it with the version that wrote it");
     check(&run(&["replay", "/no/such/file"]), 2, "could not replay /no/such/file");
     check(&run(&["replay", "/"]), 2, "it is a directory");

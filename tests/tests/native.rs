@@ -261,7 +261,7 @@ impl Pod {
     fn make() -> Result<Self, String> {
         let v1 = Path::new("/sys/fs/cgroup/memory");
         let root = if v1.exists() { v1 } else { Path::new("/sys/fs/cgroup") };
-        let pod = root.join(format!("pod{}", Self::UID));
+        let pod = root.join(format!("kubepods-fragwatch/pod{}", Self::UID));
         match fs::create_dir_all(&pod) {
             Ok(()) => Ok(Self(pod)),
             Err(error) => Err(format!("could not make {}: {error}", pod.display())),
@@ -289,6 +289,7 @@ impl Drop for Pod {
             let _ = fs::remove_dir(container.path());
         }
         let _ = fs::remove_dir(&self.0);
+        let _ = self.0.parent().map(fs::remove_dir);
     }
 }
 

@@ -16,7 +16,7 @@ fn tell(ctx: &TracePointContext, kind: Kind) {
     let Some(id) = kernel::read::<u64>(event, CGROUP_EVENT_ID.load()) else { return };
     // `__data_loc`: the lower half is where the text lies in the event, the upper one its length.
     let Some(place) = kernel::read::<u32>(event, CGROUP_EVENT_PATH.load()) else { return };
-    let hierarchy = kernel::read(event, CGROUP_EVENT_ROOT.load()).unwrap_or(0);
+    let Some(hierarchy) = kernel::read(event, CGROUP_EVENT_ROOT.load()) else { return };
     emit_cgroup::<CgroupMade>(|record| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the path's rest is never read.
@@ -27,7 +27,11 @@ fn tell(ctx: &TracePointContext, kind: Kind) {
         record.len = place >> 16;
         // Of a long path the end: that is where the container stands.
         let cut = u64::from(record.len.saturating_sub(CGROUP_PATH_LEN as u32));
-        read_str(&mut record.path, event + u64::from(place & 0xffff) + cut);
+        if read_str(&mut record.path, event + u64::from(place & 0xffff) + cut) < 0 {
+            // As one of which nothing was kept.
+            record.path[0] = 0;
+            record.len = u32::MAX;
+        }
     });
 }
 
@@ -47,7 +51,7 @@ fn cgroup_rename_tracepoint(ctx: TracePointContext) -> u32 {
 fn cgroup_rmdir_tracepoint(ctx: TracePointContext) -> u32 {
     let event = ctx.as_ptr() as u64;
     let Some(id) = kernel::read::<u64>(event, CGROUP_EVENT_ID.load()) else { return 0 };
-    let hierarchy = kernel::read(event, CGROUP_EVENT_ROOT.load()).unwrap_or(0);
+    let Some(hierarchy) = kernel::read(event, CGROUP_EVENT_ROOT.load()) else { return 0 };
     emit_cgroup::<CgroupRemoved>(|record| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written here.

@@ -36,8 +36,30 @@ struct Cgroup {
     path: Rc<str>,
     /// `CLOCK_MONOTONIC` in nanoseconds, and by which process; `None` if it was there before.
     made: Option<Made>,
+    kind: Kind,
     /// Its place in `living`; `None` if it is gone.
     place: Option<u64>,
+}
+
+/// What a cgroup is, by its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A pod's.
+    Pod,
+    /// A container's, or in one.
+    Container,
+    /// Something else's.
+    Other,
+}
+
+impl Kind {
+    fn of(path: &CgroupPath) -> Self {
+        match Container::from_path(path) {
+            Some(Container { id: Some(_), .. }) => Self::Container,
+            Some(_) => Self::Pod,
+            None => Self::Other,
+        }
+    }
 }
 
 /// When and by whom a cgroup was made.
@@ -60,7 +82,7 @@ impl Cgroups {
         self.came += 1;
         self.living.insert(self.came, id);
         let (made, place) = (made.or(known), Some(self.came));
-        self.by_id.insert(id, Cgroup { path: spelled, made, place });
+        self.by_id.insert(id, Cgroup { path: spelled, made, kind: Kind::of(path), place });
         if self.living.len() > MAX_LIVING
             && let Some((_, oldest)) = self.living.pop_first()
         {
@@ -75,7 +97,7 @@ impl Cgroups {
             return;
         };
         let (old, new) = (Rc::clone(&cgroup.path), spell(path));
-        self.replace(&old, &new);
+        self.replace(&old, &new, |_| true);
     }
 
     /// The path of a cgroup that was seen with its names cut: whole, if it is known.
@@ -97,26 +119,33 @@ impl Cgroups {
         let beginning = self
             .by_id
             .get(&id)
+            .filter(|known| known.made.is_none())
             .and_then(|known| known.path.strip_prefix(CUT))
             .and_then(|end| whole.strip_suffix(end));
         if let Some(beginning) = beginning.map(str::to_owned) {
-            self.replace(CUT, &beginning);
+            // Of one that was seen to be made all is known, or it was too long for a record.
+            self.replace(CUT, &beginning, |cgroup| cgroup.made.is_none());
         }
     }
 
-    /// Puts another beginning where this one ends with a whole name.
-    fn replace(&mut self, old: &str, new: &str) {
-        for (&id, cgroup) in &mut self.by_id {
+    /// Puts another beginning where this one ends with a whole name, of those that are there.
+    fn replace(&mut self, old: &str, new: &str, concerns: impl Fn(&Cgroup) -> bool) {
+        for id in self.living.values() {
+            let Some(cgroup) = self.by_id.get_mut(id).filter(|cgroup| concerns(cgroup)) else {
+                continue;
+            };
             let Some(rest) = cgroup.path.strip_prefix(old) else { continue };
             if !rest.is_empty() && !rest.starts_with('/') {
                 continue;
             }
-            let path = format!("{new}{rest}").into();
-            if self.ids.get(&cgroup.path) == Some(&id) {
+            let path: Rc<str> = format!("{new}{rest}").into();
+            let was_there = self.ids.get(&cgroup.path) == Some(id);
+            if was_there {
                 self.ids.remove(&cgroup.path);
+                self.ids.insert(Rc::clone(&path), *id);
             }
             cgroup.path = path;
-            self.ids.insert(Rc::clone(&cgroup.path), id);
+            cgroup.kind = Kind::of(&cgroup.path());
         }
     }
 
@@ -145,33 +174,28 @@ impl Cgroups {
         self.by_id.get(self.ids.get(&*spell(path))?)?.made
     }
 
-    /// Pods whose cgroup is there and has no container's in it, the newest first.
-    pub(super) fn pods_without_container(&self) -> Vec<CgroupPath> {
-        let living = || self.living.values().rev().filter_map(|id| self.by_id.get(id));
-        let (mut taken, mut pods) = (HashSet::new(), Vec::new());
-        for cgroup in living() {
-            let Some(found) = Container::from_path(&cgroup.path()) else { continue };
-            let (parent, _) = cgroup.path.rsplit_once('/').unwrap_or_default();
-            if found.id.is_some() {
-                taken.insert(parent.to_owned());
-            } else {
-                pods.push(cgroup);
-            }
-        }
-        pods.retain(|pod| !taken.contains(&*pod.path));
-        pods.into_iter().map(Cgroup::path).collect()
+    /// Pods whose cgroup is there and has no container's in it, the newest first, with when it was made
+    /// if that was seen.
+    pub(super) fn pods_without_container(&self) -> Vec<(CgroupPath, Option<Made>)> {
+        let living = || self.living.values().filter_map(|id| self.by_id.get(id));
+        let parent =
+            |path: &str| path.rsplit_once('/').map_or(String::new(), |(p, _)| p.to_owned());
+        let containers = living().filter(|cgroup| cgroup.kind == Kind::Container);
+        let taken: HashSet<String> = containers.map(|cgroup| parent(&cgroup.path)).collect();
+        let free = |cgroup: &&Cgroup| cgroup.kind == Kind::Pod && !taken.contains(&*cgroup.path);
+        let mut pods: Vec<&Cgroup> = living().filter(free).collect();
+        pods.sort_by_key(|pod| std::cmp::Reverse(pod.made.map(|made| made.at_ns)));
+        pods.into_iter().map(|pod| (pod.path(), pod.made)).collect()
     }
 
     /// The last container's cgroup that a process made since then, still there or not.
     pub(super) fn container_made_by(&self, pid: u32, since_ns: u64) -> Option<CgroupPath> {
         let made = |cgroup: &&Cgroup| {
-            cgroup.made.is_some_and(|made| made.pid == pid && made.at_ns >= since_ns)
+            cgroup.kind == Kind::Container
+                && cgroup.made.is_some_and(|made| made.pid == pid && made.at_ns >= since_ns)
         };
-        let mut made: Vec<&Cgroup> = self.by_id.values().filter(made).collect();
-        made.sort_by_key(|cgroup| cgroup.made.map(|made| std::cmp::Reverse(made.at_ns)));
-        let of_container =
-            |path: &CgroupPath| Container::from_path(path).is_some_and(|c| c.id.is_some());
-        made.into_iter().map(Cgroup::path).find(of_container)
+        let last = self.by_id.values().filter(made).max_by_key(|c| c.made.map(|made| made.at_ns));
+        last.map(Cgroup::path)
     }
 
     fn forget(&mut self, id: u64) {
@@ -312,7 +336,8 @@ mod tests {
         cgroups.insert(5, &path(&pod(4)), Some(by(8, 1)));
         cgroups.remove(5);
         cgroups.insert(6, &path("/system.slice"), None);
-        assert_eq!(cgroups.pods_without_container(), [path(&pod(3)), path(&pod(1))]);
+        let free = cgroups.pods_without_container();
+        assert_eq!(free, [(path(&pod(3)), Some(by(7, 1))), (path(&pod(1)), None)]);
     }
 
     #[test]

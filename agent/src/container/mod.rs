@@ -32,6 +32,9 @@ pub struct Container {
     pub name: Option<String>,
     /// Who told the names.
     pub named_by: Option<NamedBy>,
+    /// It is below a user's own slice, who calls cgroups what they like: no record of root's is about
+    /// it.
+    pub is_users: bool,
 }
 
 impl Container {
@@ -47,6 +50,7 @@ impl Container {
             return None;
         }
         match (&self.id, &self.pod_uid) {
+            _ if self.is_users => None,
             (Some(id), pod_uid) if is_id(id) => {
                 Some(Question::Container { id: id.clone(), pod_uid: pod_uid.clone() })
             }

@@ -18,6 +18,8 @@ const RUNTIMES: &[&str] = &[
     "containerd-shim",
     "containerd",
     "dockerd",
+    "cri-dockerd",
+    "buildkitd",
     "crio",
     "lxc-start",
     "systemd-nspawn",
@@ -25,12 +27,16 @@ const RUNTIMES: &[&str] = &[
 /// Those that make a pod's network namespace before there is any container in it.
 const MAKE_FOR_PODS: &[&str] = &["containerd", "pinns", "crio", "dockerd", "cri-dockerd"];
 /// Those whose records say whom they were starting.
-const KEEP_RECORDS: &[&str] = &["containerd", "pinns", "crio", "dockerd", "cri-dockerd", "podman"];
+const KEEP_RECORDS: &[&str] = &["containerd", "pinns", "crio", "podman"];
 
 /// A container's start is over after this time.
 const START_NS: u64 = 10_000_000_000;
 /// Candidates that are told.
 pub(crate) const MAX_CANDIDATES: usize = 5;
+
+/// Why a pod may be whom a runtime made a network namespace for.
+pub(crate) const NEWEST_POD: &str = "the newest pod without a container";
+pub(crate) const FREE_POD: &str = "a pod without a container";
 
 /// A container that something may have been done for: a guess.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,14 +78,12 @@ pub(crate) fn candidates(creation: &Creation, cgroups: &Cgroups) -> Vec<Candidat
     if !MAKE_FOR_PODS.contains(&comm) {
         return Vec::new();
     }
-    let pods = cgroups.pods_without_container();
-    let whys = std::iter::once("the newest pod without a container")
-        .chain(std::iter::repeat("a pod without a container"));
-    pods.iter()
-        .zip(whys)
-        .take(MAX_CANDIDATES)
-        .filter_map(|(path, why)| candidate(path, why))
-        .collect()
+    let pods = cgroups.pods_without_container().into_iter().take(MAX_CANDIDATES).enumerate();
+    pods.filter_map(|(at, (path, made))| {
+        let newest = at == 0 && made.is_some();
+        candidate(&path, if newest { NEWEST_POD } else { FREE_POD })
+    })
+    .collect()
 }
 
 /// What can be asked about a creation's owner that its cgroup doesn't tell; `ahead_ns` is how far the

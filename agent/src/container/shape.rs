@@ -87,8 +87,14 @@ pub(super) fn find(path: &CgroupPath) -> Option<Container> {
         // The pod's uid may be in the very same name.
         above = &path.names[..=at];
     }
-    found.pod_uid = above.iter().rev().find_map(|name| pod_uid(name));
-    (found != Container::default()).then_some(found)
+    // Below a user's own slice anybody can make what looks like a pod.
+    found.is_users = path.names.first().is_some_and(|name| name == "user.slice");
+    if !found.is_users {
+        let within = above.iter().position(|name| name.contains("kubepods"));
+        let pods = within.map_or(&[][..], |at| &above[at..]);
+        found.pod_uid = pods.iter().rev().find_map(|name| pod_uid(name));
+    }
+    (found.id.is_some() || found.pod_uid.is_some()).then_some(found)
 }
 
 impl Shape {
@@ -303,6 +309,8 @@ mod tests {
             "/user.slice/64bec1",
             "/kubepods.slice/kubepods-burstable.slice",
             "/kubepods/podless",
+            "/podUID",
+            "/user.slice/user-1000.slice/user@1000.service/kubepods/podUID",
             "/machine.slice/libpod-conmon-ID.scope",
             "/kubepods.slice/crio-conmon-ID.scope",
             "/machine.slice/libpod-IDID.scope",

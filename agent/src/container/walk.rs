@@ -12,6 +12,9 @@ use crate::{evidence::CgroupPath, kernel::surroundings};
 /// The hierarchy's root has this inode (fs/kernfs: ids begin with 1).
 const ROOT: u64 = 1;
 
+/// Levels that are walked: containers in containers have some ten.
+const MAX_DEPTH: usize = 24;
+
 /// The hierarchy of cgroups that tasks are told by: the memory controller's where that has one of
 /// its own (v1), else v2's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +56,9 @@ impl Hierarchy {
         while let Some((directory, path)) = left.pop_front() {
             let Some(id) = inode(&directory) else { continue };
             found.push((id, path.clone()));
+            if path.names.len() == MAX_DEPTH {
+                continue;
+            }
             // What vanishes meanwhile is not there any more.
             let Ok(entries) = fs::read_dir(&directory) else { continue };
             for entry in entries.flatten() {

@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::{
-    Creation, MAX_DETAILS, PernetInit, SlabCache, Starts, Step, Story,
+    Creation, MAX_DETAILS, Outcome, PernetInit, SlabCache, Starts, Step, Story,
     outside::{Kill, Outside},
 };
 use crate::{
@@ -40,12 +40,15 @@ pub struct Correlator {
     pub(super) ended: u64,
     dropped: u64,
     pub(super) blind_to_failures: bool,
+    /// Creations without trouble are told too.
+    all: bool,
 }
 
 impl Correlator {
-    /// For a kernel on which failed allocations can't be seen, if `blind_to_failures`.
-    pub fn new(blind_to_failures: bool) -> Self {
-        Self { blind_to_failures, ..Self::default() }
+    /// For a kernel on which failed allocations can't be seen, if `blind_to_failures`; creations without
+    /// trouble are told too, if `all`.
+    pub fn new(blind_to_failures: bool, all: bool) -> Self {
+        Self { blind_to_failures, all, ..Self::default() }
     }
 
     /// Takes one piece of evidence; returns the stories that it ends.
@@ -104,9 +107,6 @@ impl Correlator {
         let creation = &mut open.creation;
         match event {
             Event::NetnsSetupBegan { cgroup, call_flags, namespaces } => {
-                let cgroups = &mut self.starts.cgroups;
-                cgroups.complete(task.cgroup_id, &cgroup);
-                let cgroup = cgroups.whole(task.cgroup_id, cgroup);
                 (creation.cgroup, creation.call_flags) = (Some(cgroup), call_flags);
                 creation.namespaces = namespaces;
                 creation.beginning_seen = true;
@@ -192,6 +192,12 @@ impl Correlator {
         if errno == Some(libc::EINTR) {
             self.blame_killer(&mut creation);
         }
+        // Now that all is read that was there before its end.
+        if let Some(path) = creation.cgroup.take_if(|_| creation.cgroup_setup.is_none()) {
+            let cgroups = &mut self.starts.cgroups;
+            cgroups.complete(creation.task.cgroup_id, &path);
+            creation.cgroup = Some(cgroups.whole(creation.task.cgroup_id, path));
+        }
         let before =
             self.starts.parts(creation.began_ns, creation.task.pid, creation.cgroup.as_ref());
         creation.start = before;
@@ -216,7 +222,7 @@ impl Correlator {
         self.ended += 1;
         creation.id = self.ended;
         creation.container = owner::certain(&creation);
-        if creation.container.is_none() {
+        if creation.container.is_none() && (self.all || creation.outcome() != Outcome::Ok) {
             creation.candidates = owner::candidates(&creation, &self.starts.cgroups);
         }
         self.starts.note_creation(&creation);

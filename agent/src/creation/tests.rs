@@ -298,7 +298,7 @@ fn reclaim_for_a_charge_is_part_of_the_stall() {
 
 /// Tells a story as it is seen without the hook on failed allocations.
 pub(crate) fn tell_blindly(errno: Option<i32>) -> Creation {
-    let mut correlator = Correlator::new(true);
+    let mut correlator = Correlator::new(true, false);
     let Event::NetnsSetupBegan { cgroup, .. } = began() else { unreachable!("`began` begins") };
     // CLONE_NEWNET and CLONE_NEWIPC
     let began =

@@ -9,7 +9,7 @@ use std::{
 use http::uri::PathAndQuery;
 use prost::Message;
 use tonic::{
-    Request,
+    Code, Request,
     client::Grpc,
     transport::{Channel, Endpoint},
 };
@@ -17,14 +17,15 @@ use tonic_prost::ProstCodec;
 
 use crate::container::known::{Known, NamedBy, Question};
 
-/// Sockets of the runtimes, and what they are. The first that is there is asked.
+/// Sockets of the runtimes, and what they are. Those that are there are asked one after the other: Docker's
+/// containerd has no CRI.
 const SOCKETS: [(&str, &str); 4] = [
     ("run/containerd/containerd.sock", "containerd"),
     ("run/crio/crio.sock", "cri-o"),
     ("var/run/crio/crio.sock", "cri-o"),
     ("run/cri-dockerd.sock", "docker"),
 ];
-/// For a whole question.
+/// For a question to one of them.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of an answer that are taken.
 const MAX_ANSWER: usize = 1 << 20;
@@ -99,39 +100,43 @@ pub(super) struct Container {
     pub(super) labels: HashMap<String, String>,
 }
 
-/// The socket of a runtime that is there, with the runtime.
-pub(super) fn socket(root: &Path) -> Option<(PathBuf, &'static str)> {
+/// Sockets of runtimes that are there.
+pub(super) fn sockets(root: &Path) -> Vec<(PathBuf, &'static str)> {
     let at = |&(path, runtime): &(&str, &'static str)| (root.join(path), runtime);
-    SOCKETS.iter().map(at).find(|(path, _)| path.exists())
+    SOCKETS.iter().map(at).filter(|(path, _)| path.exists()).collect()
 }
 
-/// Asks it. Nothing is known of what is not there.
+/// Asks them, until one knows. Nothing is known of what is not there.
 pub(super) async fn ask(
-    socket: PathBuf,
-    runtime: &'static str,
-    question: Question,
+    sockets: Vec<(PathBuf, &'static str)>,
+    question: &Question,
 ) -> Result<Vec<Known>, CriError> {
-    let asked = async {
-        let endpoint = Endpoint::try_from(format!("unix://{}", socket.display()))
-            .map_err(|error| CriError::Transport(error.to_string()))?;
-        let channel = endpoint.connect().await.map_err(|error| transport(&error))?;
-        let mut grpc = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER);
-        let found = match question {
-            Question::Container { id, .. } => match container(&mut grpc, &id).await? {
-                None => sandbox(&mut grpc, Filter { id, ..Filter::default() }).await?,
-                found => found,
-            },
-            Question::Pod { uid } => {
-                let label_selector = HashMap::from([(UID.to_owned(), uid)]);
-                sandbox(&mut grpc, Filter { label_selector, ..Filter::default() }).await?
-            }
-            Question::Netns { .. } | Question::Starting { .. } => None,
-        };
-        Ok(found.map(|known| Known { runtime: Some(runtime.to_owned()), ..known }))
-    };
-    let found: Option<Known> =
-        tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| CriError::Late)??;
-    Ok(found.into_iter().collect())
+    for (socket, runtime) in sockets {
+        let asked = ask_one(&socket, question);
+        let known = tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| CriError::Late)??;
+        if let Some(known) = known {
+            return Ok(vec![Known { runtime: Some(runtime.to_owned()), ..known }]);
+        }
+    }
+    Ok(Vec::new())
+}
+
+async fn ask_one(socket: &Path, question: &Question) -> Result<Option<Known>, CriError> {
+    let endpoint = Endpoint::try_from(format!("unix://{}", socket.display()))
+        .map_err(|error| CriError::Transport(error.to_string()))?;
+    let channel = endpoint.connect().await.map_err(|error| transport(&error))?;
+    let mut grpc = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER);
+    match question {
+        Question::Container { id, .. } => match container(&mut grpc, id).await? {
+            None => sandbox(&mut grpc, Filter { id: id.clone(), ..Filter::default() }).await,
+            found => Ok(found),
+        },
+        Question::Pod { uid } => {
+            let label_selector = HashMap::from([(UID.to_owned(), uid.clone())]);
+            sandbox(&mut grpc, Filter { label_selector, ..Filter::default() }).await
+        }
+        Question::Netns { .. } | Question::Starting { .. } => Ok(None),
+    }
 }
 
 async fn container(grpc: &mut Grpc<Channel>, id: &str) -> Result<Option<Known>, CriError> {
@@ -175,9 +180,12 @@ where
         .map_err(|error| CriError::Transport(error.to_string()))?;
     grpc.ready().await.map_err(|error| transport(&error))?;
     let answer = grpc.unary(Request::new(request), path, ProstCodec::default()).await;
-    answer
-        .map(tonic::Response::into_inner)
-        .map_err(|status| CriError::Transport(format!("{}: {}", status.code(), status.message())))
+    match answer {
+        Ok(answer) => Ok(answer.into_inner()),
+        // It is a runtime's, and has no CRI: it knows nothing.
+        Err(status) if status.code() == Code::Unimplemented => Ok(A::default()),
+        Err(status) => Err(CriError::Transport(format!("{}: {}", status.code(), status.message()))),
+    }
 }
 
 /// The last of a chain of errors, which says what happened.

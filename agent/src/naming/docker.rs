@@ -3,7 +3,7 @@ use std::{collections::HashMap, io, path::Path};
 
 use serde::Deserialize;
 
-use super::files;
+use super::{files, spec::is_of};
 use crate::container::known::{Known, NamedBy};
 
 const DIRECTORY: &str = "var/lib/docker/containers";
@@ -23,17 +23,20 @@ struct Config {
     labels: Option<HashMap<String, String>>,
 }
 
-/// The container with this id.
-pub(super) fn container(root: &Path, id: &str) -> io::Result<Option<Known>> {
+/// The container with this id, of that pod if it is in one.
+pub(super) fn container(root: &Path, id: &str, pod_uid: Option<&str>) -> io::Result<Option<Known>> {
     let path = root.join(DIRECTORY).join(id).join("config.v2.json");
     let Some(content) = files::read(&path)? else { return Ok(None) };
-    let configuration: Configuration = serde_json::from_slice(&content)?;
+    let configuration: Configuration = files::json(&content)?;
     let mut known = Known {
         runtime: Some("docker".to_owned()),
         id: Some(id.to_owned()),
         ..Known::by(NamedBy::DockerConfig)
     };
-    known.take_annotations(&configuration.config.labels.unwrap_or_default());
+    let labels = configuration.config.labels.unwrap_or_default();
+    if is_of(&labels, pod_uid) {
+        known.take_annotations(&labels);
+    }
     let own = configuration.name.strip_prefix('/').unwrap_or(&configuration.name);
     known.name = known.name.take().or_else(|| files::name(own));
     Ok(Some(known))

@@ -6,6 +6,10 @@ use std::{
     path::Path,
 };
 
+use serde::de::DeserializeOwned;
+
+use crate::container::known::Known;
+
 /// Bytes of a file that are read; more of it is an error.
 const MAX_FILE: u64 = 4 << 20;
 /// Entries of a directory that are looked at.
@@ -42,6 +46,27 @@ fn open(path: &Path) -> io::Result<Option<File>> {
         Err(error) => return Err(error),
     };
     if file.metadata()?.is_file() { Ok(Some(file)) } else { Err(io::Error::other("it is no file")) }
+}
+
+/// What was found, and why it may not be all.
+#[derive(Default)]
+pub(super) struct Found {
+    /// What was told, the surest first.
+    pub(super) known: Vec<Known>,
+    /// The last thing that could not be read.
+    pub(super) unread: Option<io::Error>,
+}
+
+impl Found {
+    /// Takes what could be read, if it could be.
+    pub(super) fn read<T>(&mut self, result: io::Result<T>) -> Option<T> {
+        result.map_err(|error| self.unread = Some(error)).ok()
+    }
+}
+
+/// JSON that may hold anything; what isn't UTF-8 becomes U+FFFD.
+pub(super) fn json<T: DeserializeOwned>(content: &[u8]) -> io::Result<T> {
+    Ok(serde_json::from_str(&String::from_utf8_lossy(content))?)
 }
 
 /// Names of a directory's entries, so many at most; none if it is not there.

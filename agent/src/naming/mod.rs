@@ -46,12 +46,15 @@ impl Resolver {
         let (answer, answers) = blocking::sync_channel(MAX_WAITING);
         let bell = Arc::new(Notify::new());
         let (root, ring) = (root.to_owned(), Arc::clone(&bell));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = move || {
             if let Err(error) = privileges::keep_reading() {
                 log::warn!("the thread that looks for names kept capabilities: {error}");
             }
-            runtime.block_on(serve::Server::new(root, answer, ring).run(asked));
+            // In here: one that is dropped where another runs panics.
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(serve::Server::new(root, answer, ring).run(asked)),
+                Err(error) => log::warn!("no container's name is told: no event loop: {error}"),
+            }
         };
         thread::Builder::new().name("names".to_owned()).stack_size(STACK).spawn(work)?;
         Ok(Self { questions, answers, bell, dropped: Cell::new(false) })

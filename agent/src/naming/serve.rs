@@ -16,7 +16,9 @@ use tokio::{
 
 use super::{
     cri::{self, CriError},
-    docker, pod_logs, starting, state,
+    docker,
+    files::Found,
+    pod_logs, starting, state,
 };
 use crate::container::{
     is_id,
@@ -41,21 +43,29 @@ const AGAIN: [Duration; 6] = [
 ];
 /// When its log is, which it writes to a moment later, and what it keeps of a container itself.
 const ONCE_AGAIN: Duration = Duration::from_secs(1);
-/// That nobody knew a name stays true for this long.
+/// Looks at the same time of what is due within it.
+const TICK: Duration = Duration::from_millis(250);
+/// That the API does not know a name stays true for this long.
 const UNKNOWN_FOR: Duration = Duration::from_secs(5);
 /// Questions remembered for that.
 const MAX_UNKNOWN: usize = 1024;
+
+/// What people call it.
+const STATE: &str = "the runtime's state";
 
 pub(super) struct Server {
     root: PathBuf,
     answers: SyncSender<Answer>,
     bell: Arc<Notify>,
+    began: Instant,
     /// Sources whose failure was told.
     told: HashSet<&'static str>,
-    /// Since when nobody knew.
+    /// What the API does not know, and since when.
     unknown: HashMap<Question, Instant>,
     open: VecDeque<Open>,
-    cri_waiting: VecDeque<Question>,
+    /// What files told of them goes with the API's answer.
+    cri_waiting: VecDeque<(Question, Vec<Known>)>,
+    cri_asked: HashSet<Question>,
     cri_rests_until: Option<Instant>,
 }
 
@@ -66,13 +76,8 @@ struct Open {
     tries: usize,
 }
 
-impl Open {
-    fn new(question: &Question) -> Self {
-        Self { question: question.clone(), at: Instant::now() + delay(question, 0), tries: 1 }
-    }
-}
-
-type CriAnswers = JoinSet<(Question, Result<Vec<Known>, CriError>)>;
+/// A question, what files told of it, and what the API says.
+type CriAnswers = JoinSet<(Question, Vec<Known>, Result<Vec<Known>, CriError>)>;
 
 impl Server {
     pub(super) fn new(root: PathBuf, answers: SyncSender<Answer>, bell: Arc<Notify>) -> Self {
@@ -80,10 +85,12 @@ impl Server {
             root,
             answers,
             bell,
+            began: Instant::now(),
             told: HashSet::new(),
             unknown: HashMap::new(),
             open: VecDeque::new(),
             cri_waiting: VecDeque::new(),
+            cri_asked: HashSet::new(),
             cri_rests_until: None,
         }
     }
@@ -95,119 +102,140 @@ impl Server {
             self.ask_cri(&mut asked);
             let next = self.open.iter().map(|open| open.at).min();
             tokio::select! {
+                // In this order: who asks now waits for it.
+                biased;
                 question = questions.recv() => match question {
                     Some(question) => self.take(question),
                     None => return,
                 },
-                () = at(next) => self.look_again(),
                 Some(answered) = asked.join_next(), if !asked.is_empty() => {
                     // It was not cancelled, and no task of ours panics; if one did, it stays unanswered.
-                    if let Ok((question, answer)) = answered {
-                        self.take_cri(question, answer);
+                    if let Ok((question, known, answer)) = answered {
+                        self.take_cri(question, known, answer);
                     }
                 }
+                () = at(next) => self.look_again(),
             }
         }
     }
 
     fn take(&mut self, question: Question) {
-        let now = Instant::now();
-        if self.unknown.get(&question).is_some_and(|since| now - *since < UNKNOWN_FOR) {
-            self.answer(question, Vec::new(), true);
-            return;
-        }
         let known = self.look(&question);
-        match &question {
-            Question::Container { .. } | Question::Pod { .. } => {
-                let named = known.iter().any(|known| known.pod.is_some() || known.name.is_some());
-                let asks = !named && self.may_ask_cri();
-                // Some runtimes leave a record only when the container is there.
-                let waits = !asks
-                    && matches!(question, Question::Container { .. })
-                    && known.iter().all(|known| known.runtime.is_none());
-                if asks {
-                    self.cri_waiting.push_back(question.clone());
-                }
-                if waits {
-                    self.keep_open(Open::new(&question));
-                }
-                self.answer(question, known, !asks && !waits);
-            }
-            Question::Netns { .. } | Question::Starting { .. } => {
-                let last = matches!(question, Question::Netns { .. }) && !known.is_empty();
-                if !last {
-                    self.keep_open(Open::new(&question));
-                }
-                self.answer(question, known, last);
-            }
+        let asks = self.may_ask_cri(&question)
+            && !known.iter().any(|known| known.pod.is_some() || known.name.is_some());
+        let waits = match question {
+            // Some runtimes leave a record only when the container is there.
+            Question::Container { .. } => known.iter().all(|known| known.runtime.is_none()),
+            Question::Pod { .. } => false,
+            Question::Netns { .. } | Question::Starting { .. } => true,
+        };
+        if asks {
+            self.cri_waiting.push_back((question.clone(), known.clone()));
+            self.cri_asked.insert(question.clone());
         }
+        if waits {
+            self.keep_open(&question, 0);
+        }
+        self.answer(question, known);
     }
 
-    fn keep_open(&mut self, open: Open) {
+    fn keep_open(&mut self, question: &Question, tries: usize) {
         if self.open.len() == MAX_OPEN
             && let Some(oldest) = self.open.pop_front()
         {
-            self.answer(oldest.question, Vec::new(), true);
+            self.answer(oldest.question, Vec::new());
         }
-        self.open.push_back(open);
+        let delay = match question {
+            Question::Netns { .. } => AGAIN[tries.min(AGAIN.len() - 1)],
+            _ => ONCE_AGAIN,
+        };
+        // All that is due in the same tick is found in one look.
+        let due = (self.began.elapsed() + delay).as_millis().div_ceil(TICK.as_millis());
+        let at = self.began + TICK * u32::try_from(due).unwrap_or(u32::MAX);
+        self.open.push_back(Open { question: question.clone(), at, tries: tries + 1 });
     }
 
     /// Looks for records that may have come since.
     fn look_again(&mut self) {
         let now = Instant::now();
-        let (due, later) = self.open.drain(..).partition(|open| open.at <= now);
-        self.open = later;
-        let due: VecDeque<Open> = due;
-        for open in due {
-            let known = self.look(&open.question);
-            let wants_more = match open.question {
-                Question::Netns { .. } => known.is_empty() && open.tries < AGAIN.len(),
-                _ => false,
+        let (due, later): (Vec<Open>, Vec<Open>) =
+            self.open.drain(..).partition(|open| open.at <= now);
+        self.open = later.into();
+        let made = |open: &Open| match open.question {
+            Question::Netns { made_ms, .. } => Some(made_ms),
+            _ => None,
+        };
+        let owners = match due.iter().filter_map(made).min() {
+            Some(since) => {
+                let (owners, unread) = state::owners(&self.root, since);
+                self.tell_unread(STATE, unread.as_ref());
+                owners
+            }
+            None => Vec::new(),
+        };
+        for Open { question, tries, .. } in due {
+            let known: Vec<Known> = match question {
+                Question::Netns { inode, made_ms } => {
+                    state::owner_of(&owners, inode, made_ms).cloned().into_iter().collect()
+                }
+                _ => self.look(&question),
             };
-            if wants_more {
-                let at = now + delay(&open.question, open.tries);
-                self.open.push_back(Open { at, tries: open.tries + 1, ..open });
+            let is_netns = matches!(question, Question::Netns { .. });
+            if is_netns && known.is_empty() && tries < AGAIN.len() {
+                self.keep_open(&question, tries);
             } else {
-                self.answer(open.question, known, true);
+                self.answer(question, known);
             }
         }
     }
 
-    /// What files tell.
-    fn look(&mut self, question: &Question) -> Vec<Known> {
-        let mut known = Vec::new();
+    /// What files tell now.
+    pub(super) fn look(&mut self, question: &Question) -> Vec<Known> {
         match question {
             Question::Container { id, pod_uid } => {
+                let mut known = Vec::new();
                 if is_id(id) {
-                    let found = state::container(&self.root, id);
-                    known.extend(self.or_tell("the runtime's state", found).unwrap_or_default());
-                    let found = docker::container(&self.root, id);
-                    known.extend(self.or_tell("Docker's configuration", found).flatten());
+                    let found = state::container(&self.root, id, pod_uid.as_deref());
+                    known = self.or_tell(STATE, found);
+                    let mut found = Found::default();
+                    let of_docker = docker::container(&self.root, id, pod_uid.as_deref());
+                    let of_docker = found.read(of_docker).flatten();
+                    found.known.extend(of_docker);
+                    known.extend(self.or_tell("Docker's configuration", found));
                 }
                 if let Some(uid) = pod_uid {
-                    let found = pod_logs::pod(&self.root, uid);
-                    known.extend(self.or_tell("/var/log/pods", found).flatten());
+                    known.extend(self.look_for_pod(uid));
                 }
+                known
             }
-            Question::Pod { uid } => {
-                let found = pod_logs::pod(&self.root, uid);
-                known.extend(self.or_tell("/var/log/pods", found).flatten());
-            }
-            Question::Netns { inode, made_ms } => {
-                let found = state::of_netns(&self.root, *inode, *made_ms);
-                known.extend(self.or_tell("the runtime's state", found).flatten());
-            }
+            Question::Pod { uid } => self.look_for_pod(uid),
+            // Its record comes later than anybody asks.
+            Question::Netns { .. } => Vec::new(),
             Question::Starting { comm, at_ms } => {
                 let found = starting::candidates(&self.root, comm, *at_ms);
-                known.extend(self.or_tell("the runtime's log", found).unwrap_or_default());
+                self.or_tell("the runtime's log", found)
             }
         }
-        known
     }
 
-    /// Says once of each source that it can't be read.
-    fn or_tell<T>(&mut self, source: &'static str, found: io::Result<T>) -> Option<T> {
-        found.map_err(|error| self.tell(source, &error)).ok()
+    fn look_for_pod(&mut self, uid: &str) -> Vec<Known> {
+        let mut found = Found::default();
+        let pod = pod_logs::pod(&self.root, uid);
+        let pod = found.read(pod).flatten();
+        found.known.extend(pod);
+        self.or_tell("/var/log/pods", found)
+    }
+
+    /// What was found; says once of each source that not all of it can be read.
+    fn or_tell(&mut self, source: &'static str, found: Found) -> Vec<Known> {
+        self.tell_unread(source, found.unread.as_ref());
+        found.known
+    }
+
+    fn tell_unread(&mut self, source: &'static str, unread: Option<&io::Error>) {
+        if let Some(error) = unread {
+            self.tell(source, error);
+        }
     }
 
     fn tell(&mut self, source: &'static str, error: &dyn std::error::Error) {
@@ -222,59 +250,75 @@ impl Server {
         }
     }
 
-    fn may_ask_cri(&self) -> bool {
-        self.cri_rests_until.is_none_or(|until| Instant::now() >= until)
+    /// Sources of which was told that they can't be read.
+    #[cfg(test)]
+    pub(super) fn told(&self) -> Vec<&'static str> {
+        self.told.iter().copied().collect()
+    }
+
+    fn may_ask_cri(&self, question: &Question) -> bool {
+        let asked = matches!(question, Question::Container { .. } | Question::Pod { .. });
+        asked
+            && !self.cri_rests()
+            && !self.cri_asked.contains(question)
             && self.cri_waiting.len() < MAX_CRI_WAITING
-            && cri::socket(&self.root).is_some()
+            && self.unknown.get(question).is_none_or(|since| since.elapsed() >= UNKNOWN_FOR)
+            && !cri::sockets(&self.root).is_empty()
+    }
+
+    fn cri_rests(&self) -> bool {
+        self.cri_rests_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Asks the API what waits, as far as there is room.
     fn ask_cri(&mut self, asked: &mut CriAnswers) {
         while asked.len() < MAX_CRI
-            && let Some(question) = self.cri_waiting.pop_front()
+            && let Some((question, known)) = self.cri_waiting.pop_front()
         {
-            match cri::socket(&self.root)
-                .filter(|_| self.cri_rests_until.is_none_or(|until| Instant::now() >= until))
-            {
-                Some((socket, runtime)) => {
-                    asked.spawn(async move {
-                        let answer = cri::ask(socket, runtime, question.clone()).await;
-                        (question, answer)
-                    });
+            if self.cri_rests() {
+                self.cri_asked.remove(&question);
+                self.answer(question, known);
+                continue;
+            }
+            let sockets = cri::sockets(&self.root);
+            asked.spawn(async move {
+                let answer = cri::ask(sockets, &question).await;
+                (question, known, answer)
+            });
+        }
+    }
+
+    fn take_cri(
+        &mut self,
+        question: Question,
+        mut known: Vec<Known>,
+        answer: Result<Vec<Known>, CriError>,
+    ) {
+        self.cri_asked.remove(&question);
+        match answer {
+            Ok(told) if told.is_empty() => {
+                if self.unknown.len() >= MAX_UNKNOWN {
+                    self.unknown.clear();
                 }
-                None => self.answer(question, Vec::new(), true),
+                self.unknown.insert(question.clone(), Instant::now());
+            }
+            Ok(told) => known.extend(told),
+            Err(error) => {
+                self.cri_rests_until = Some(Instant::now() + CRI_REST);
+                self.tell("the runtime's CRI", &error);
             }
         }
+        self.answer(question, known);
     }
 
-    fn take_cri(&mut self, question: Question, answer: Result<Vec<Known>, CriError>) {
-        let known = answer.unwrap_or_else(|error| {
-            self.cri_rests_until = Some(Instant::now() + CRI_REST);
-            self.tell("the runtime's CRI", &error);
-            Vec::new()
-        });
-        if known.is_empty() {
-            if self.unknown.len() >= MAX_UNKNOWN {
-                self.unknown.clear();
-            }
-            self.unknown.insert(question.clone(), Instant::now());
-        }
-        self.answer(question, known, true);
-    }
-
-    fn answer(&self, question: Question, known: Vec<Known>, last: bool) {
+    /// Answers; it is the last answer if nothing that is under way can add to it.
+    fn answer(&self, question: Question, known: Vec<Known>) {
+        let waits = self.open.iter().any(|open| open.question == question);
+        let last = !waits && !self.cri_asked.contains(&question);
         // Full: whoever asked has stopped reading, and what it asked is old by then.
         if self.answers.try_send(Answer { question, known, last }).is_ok() {
             self.bell.notify_one();
         }
-    }
-}
-
-/// Until a question is looked at once more.
-fn delay(question: &Question, tries: usize) -> Duration {
-    match question {
-        Question::Netns { .. } => AGAIN[tries.min(AGAIN.len() - 1)],
-        _ => ONCE_AGAIN,
     }
 }
 

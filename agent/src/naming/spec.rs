@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_with::{DefaultOnNull, serde_as};
 
 use super::files;
 use crate::container::known::{Known, NamedBy};
@@ -31,16 +32,21 @@ const ANNOTATIONS: [[&str; 4]; 2] = [
 const NAMESPACES: [&str; 3] = ["/run/netns", "/var/run/netns", "/run/docker/netns"];
 
 /// What is read of it.
+#[serde_as]
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Spec {
+    #[serde_as(as = "DefaultOnNull")]
     annotations: HashMap<String, String>,
+    #[serde_as(as = "DefaultOnNull")]
     linux: Linux,
 }
 
+#[serde_as]
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Linux {
+    #[serde_as(as = "DefaultOnNull")]
     namespaces: Vec<Namespace>,
 }
 
@@ -52,14 +58,23 @@ struct Namespace {
 }
 
 impl Spec {
-    /// Its names.
-    pub(super) fn known(&self, runtime: &str, id: &str) -> Known {
+    /// Its names. Annotations are those of a pod if the kubelet's runtime wrote them, or if they are of
+    /// the pod that it is known to be in.
+    pub(super) fn known(
+        &self,
+        runtime: &str,
+        id: &str,
+        of_pod: bool,
+        pod_uid: Option<&str>,
+    ) -> Known {
         let mut known = Known {
             runtime: Some(runtime.to_owned()),
             id: Some(id.to_owned()),
             ..Known::by(NamedBy::RuntimeState)
         };
-        known.take_annotations(&self.annotations);
+        if of_pod || is_of(&self.annotations, pod_uid) {
+            known.take_annotations(&self.annotations);
+        }
         known
     }
 
@@ -78,16 +93,28 @@ impl Spec {
             .any(|name| self.annotations.get(*name).is_some_and(|kind| kind == "sandbox"))
     }
 
-    /// Inode of the network namespace that it was given, if it is bound where runtimes do.
-    pub(super) fn netns(&self, root: &Path) -> Option<u64> {
+    /// Inode of the network namespace that it was given, if it is bound where runtimes do, and when that
+    /// was made, in milliseconds since 1970.
+    pub(super) fn netns(&self, root: &Path) -> Option<(u64, i64)> {
         let found = self.linux.namespaces.iter().find(|found| found.r#type == "network")?;
         let path = Path::new(&found.path);
         let straight =
             path.components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)));
         let bound = NAMESPACES.iter().any(|directory| path.starts_with(directory));
         let inside = path.strip_prefix("/").ok().filter(|_| straight && bound)?;
-        root.join(inside).metadata().ok().map(|found| found.ino())
+        let found = root.join(inside).metadata().ok()?;
+        // Nobody can change the times of a namespace's inode: this one is of its making.
+        let made_ms =
+            found.ctime().saturating_mul(1000).saturating_add(found.ctime_nsec() / 1_000_000);
+        Some((found.ino(), made_ms))
     }
+}
+
+/// Whether annotations, or labels that are spelled the same, are of this pod. Whoever starts a container
+/// by hand may give it any, and images bring their own.
+pub(super) fn is_of(annotations: &HashMap<String, String>, pod_uid: Option<&str>) -> bool {
+    let uid = ANNOTATIONS.iter().find_map(|[uid, ..]| annotations.get(*uid));
+    pod_uid.is_some() && uid.map(String::as_str) == pod_uid
 }
 
 impl Known {

@@ -1,13 +1,17 @@
 //! Whom a runtime was starting when it made a network namespace that failed: what it wrote to its log,
 //! or stored, at that time. A guess.
-use std::{io, path::Path};
+use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{files, state};
+use super::{
+    files::{self, Found},
+    state,
+};
 use crate::container::{
     is_id,
     known::{Known, NamedBy},
+    owner::MAX_CANDIDATES,
 };
 
 /// Logs that runtimes write to as text, themselves or by way of syslog.
@@ -26,27 +30,26 @@ const BEFORE_MS: i64 = 10_000;
 const AFTER_MS: i64 = 1_000;
 
 /// Candidates, the newest first.
-pub(super) fn candidates(root: &Path, comm: &str, at_ms: i64) -> io::Result<Vec<Known>> {
+pub(super) fn candidates(root: &Path, comm: &str, at_ms: i64) -> Found {
     let (from, to) = (at_ms - BEFORE_MS, at_ms + AFTER_MS);
     if comm == "podman" {
         return state::stored_within(root, from, to);
     }
-    let (mut pods, mut unread) = (Vec::new(), None);
+    let mut found = Found::default();
+    let runtime = match comm {
+        "containerd" => "containerd",
+        "crio" | "pinns" => "cri-o",
+        _ => return found,
+    };
     for log in LOGS {
-        match files::tail(&root.join(log), TAIL) {
-            Ok(end) => {
-                let end = end.unwrap_or_default();
-                let lines = String::from_utf8_lossy(&end);
-                lines.lines().for_each(|line| note(line, from, to, &mut pods));
-            }
-            Err(error) => unread = Some(error),
-        }
+        let end = found.read(files::tail(&root.join(log), TAIL)).flatten().unwrap_or_default();
+        let lines = String::from_utf8_lossy(&end);
+        lines.lines().for_each(|line| note(line, from, to, &mut found.known));
     }
-    pods.reverse();
-    match unread {
-        Some(error) if pods.is_empty() => Err(error),
-        _ => Ok(pods),
-    }
+    found.known.retain(|known| known.runtime.as_deref() == Some(runtime));
+    found.known.reverse();
+    found.known.truncate(MAX_CANDIDATES);
+    found
 }
 
 /// Takes what a line says of a pod's start: it began, or it was over.

@@ -8,8 +8,14 @@ use std::{
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{files, spec::Spec};
-use crate::container::known::{Known, NamedBy};
+use super::{
+    files::{self, Found},
+    spec::Spec,
+};
+use crate::container::{
+    known::{Known, NamedBy},
+    owner::MAX_CANDIDATES,
+};
 
 /// containerd's, one directory for each of its own namespaces, in it one for each container.
 const CONTAINERD: &str = "run/containerd/io.containerd.runtime.v2.task";
@@ -21,6 +27,10 @@ const DRIVERS: [&str; 3] = ["overlay", "vfs", "btrfs"];
 const LOW_LEVEL: [(&str, &str); 2] = [("run/runc", "runc"), ("run/crun", "crun")];
 /// A record may have been begun so long before the namespace was made, in milliseconds.
 const BEFORE_MS: i64 = 60_000;
+/// A runtime binds a namespace that it has made at once, which makes the inode.
+const BOUND_WITHIN_MS: i64 = 5_000;
+/// How far the kernel's coarse clock may be behind.
+const CLOCKS_APART_MS: i64 = 50;
 
 /// A container that podman has stored.
 #[derive(Debug, Deserialize)]
@@ -37,112 +47,158 @@ struct Place {
     id: String,
     /// `None` if that stands in the spec.
     runtime: Option<&'static str>,
+    /// containerd's CRI plug-in made it.
+    kubelets: bool,
 }
 
-/// The container with this id.
-pub(super) fn container(root: &Path, id: &str) -> io::Result<Vec<Known>> {
-    let mut known = Vec::new();
-    for place in places(root, Some(id))? {
-        if let Some(spec) = read_spec(&place.directory)? {
-            known.push(spec.known(place.runtime(&spec), id));
+/// The container with this id, of that pod if it is in one.
+pub(super) fn container(root: &Path, id: &str, pod_uid: Option<&str>) -> Found {
+    let mut found = Found::default();
+    for place in places(root, Some(id), &mut found) {
+        if let Some(spec) = found.read(read_spec(&place.directory)).flatten() {
+            found.known.push(spec.known(
+                place.runtime(&spec),
+                id,
+                place.is_kubelets(&spec),
+                pod_uid,
+            ));
         }
     }
+    let known = |runtime: Option<&str>, name| Known {
+        runtime: runtime.map(str::to_owned),
+        id: Some(id.to_owned()),
+        name,
+        ..Known::by(NamedBy::RuntimeState)
+    };
     for (directory, runtime) in LOW_LEVEL {
-        if known.is_empty() && root.join(directory).join(id).is_dir() {
-            let runtime = Some(runtime.to_owned());
-            let id = Some(id.to_owned());
-            known.push(Known { runtime, id, ..Known::by(NamedBy::RuntimeState) });
+        if found.known.is_empty() && root.join(directory).join(id).is_dir() {
+            found.known.push(known(Some(runtime), None));
         }
     }
-    let stored = stored(root)?.into_iter().find(|stored| stored.id == id);
-    if let Some(name) = stored.and_then(|stored| stored.names.into_iter().next()) {
-        let name = files::name(&name);
-        match known.first_mut() {
+    if let Some(name) = stored(root, &mut found).iter().find_map(|stored| stored.name_of(id)) {
+        match found.known.first_mut() {
             // Of a pod's container the runtime makes up a name here that nobody gave it.
-            Some(first) => first.name = first.name.take().or(name.filter(|_| first.pod.is_none())),
-            None => known.push(Known {
-                id: Some(id.to_owned()),
-                name,
-                ..Known::by(NamedBy::RuntimeState)
-            }),
+            Some(first) if first.pod.is_some() => {}
+            Some(first) => first.name = first.name.take().or(Some(name)),
+            None => found.known.push(known(None, Some(name))),
         }
     }
-    Ok(known)
+    found
 }
 
-/// The container that was given this network namespace, a pod's sandbox before others. Only what was
-/// written since then is looked at.
-pub(super) fn of_netns(root: &Path, inode: u32, made_ms: i64) -> io::Result<Option<Known>> {
-    let mut found: Option<(bool, Known)> = None;
-    for place in places(root, None)? {
-        if !is_newer(&place.directory, made_ms - BEFORE_MS) {
+/// A container that was given a network namespace of its own, or its pod's.
+pub(super) struct Owner {
+    /// Inode of the namespace.
+    inode: u64,
+    /// When that inode was made, in milliseconds since 1970.
+    made_ms: i64,
+    /// It is a pod's sandbox.
+    is_sandbox: bool,
+    /// Who it is.
+    known: Known,
+}
+
+/// Owners of network namespaces by what was written since then, milliseconds since 1970: nothing older
+/// is read.
+pub(super) fn owners(root: &Path, since_ms: i64) -> (Vec<Owner>, Option<io::Error>) {
+    let mut found = Found::default();
+    let mut owners = Vec::new();
+    for place in places(root, None, &mut found) {
+        if !is_newer(&place.directory, since_ms - BEFORE_MS) {
             continue;
         }
-        // One that is being written, or goes, is no reason not to look at others.
-        let Ok(Some(spec)) = read_spec(&place.directory) else { continue };
-        if spec.netns(root) == Some(u64::from(inode))
-            && found.as_ref().is_none_or(|(sandbox, _)| !sandbox)
-        {
-            found = Some((spec.is_sandbox(), spec.known(place.runtime(&spec), &place.id)));
+        let Some(spec) = found.read(read_spec(&place.directory)).flatten() else { continue };
+        if let Some((inode, made_ms)) = spec.netns(root) {
+            let of_pod = place.is_kubelets(&spec);
+            let known = spec.known(place.runtime(&spec), &place.id, of_pod, None);
+            let is_sandbox = of_pod && spec.is_sandbox();
+            owners.push(Owner { inode, made_ms, is_sandbox, known });
         }
     }
-    let Some((_, mut known)) = found else { return Ok(None) };
-    if known.pod.is_none() {
-        let stored = stored(root)?.into_iter().find(|stored| Some(&stored.id) == known.id.as_ref());
-        known.name =
-            stored.and_then(|stored| stored.names.first().and_then(|name| files::name(name)));
+    if owners.iter().any(|owner| owner.known.pod.is_none()) {
+        let stored = stored(root, &mut found);
+        for owner in owners.iter_mut().filter(|owner| owner.known.pod.is_none()) {
+            let id = owner.known.id.as_deref().unwrap_or_default();
+            owner.known.name = stored.iter().find_map(|stored| stored.name_of(id));
+        }
     }
-    Ok(Some(known))
+    (owners, found.unread)
+}
+
+/// Whose a network namespace is that was made at that time, milliseconds since 1970: the sandbox of a pod,
+/// or the only one that has it. The kernel gives an inode's number to another when it is free.
+pub(super) fn owner_of(owners: &[Owner], inode: u32, made_ms: i64) -> Option<&Known> {
+    let bound = (made_ms - CLOCKS_APART_MS)..=(made_ms + BOUND_WITHIN_MS);
+    let has_it = |owner: &&Owner| owner.inode == u64::from(inode) && bound.contains(&owner.made_ms);
+    let having: Vec<&Owner> = owners.iter().filter(has_it).collect();
+    let sandboxes: Vec<&Owner> = having.iter().copied().filter(|owner| owner.is_sandbox).collect();
+    match (sandboxes.as_slice(), having.as_slice()) {
+        ([one], _) | ([], [one]) => Some(&one.known),
+        _ => None,
+    }
 }
 
 /// Containers that podman stored from `from_ms` to `to_ms`, milliseconds since 1970, the newest first.
-pub(super) fn stored_within(root: &Path, from_ms: i64, to_ms: i64) -> io::Result<Vec<Known>> {
+pub(super) fn stored_within(root: &Path, from_ms: i64, to_ms: i64) -> Found {
+    let mut found = Found::default();
     let created = |stored: &Stored| {
         stored.created.as_ref()?.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
     };
-    let mut found: Vec<(i64, Stored)> = stored(root)?
+    let mut within: Vec<(i64, Stored)> = stored(root, &mut found)
         .into_iter()
         .filter_map(|stored| Some((created(&stored)?, stored)))
         .filter(|(at, _)| (from_ms..=to_ms).contains(at))
         .collect();
-    found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    let known = |stored: Stored| Known {
+    within.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let known = |(_, stored): (i64, Stored)| Known {
         runtime: Some("podman".to_owned()),
+        name: stored.name_of(&stored.id),
         id: files::name(&stored.id),
-        name: stored.names.first().and_then(|name| files::name(name)),
         ..Known::by(NamedBy::RuntimeState)
     };
-    Ok(found.into_iter().map(|(_, stored)| known(stored)).collect())
+    within.truncate(MAX_CANDIDATES);
+    found.known = within.into_iter().map(known).collect();
+    found
 }
 
 /// Directories of containers, of all or of that one.
-fn places(root: &Path, id: Option<&str>) -> io::Result<Vec<Place>> {
-    let mut places = Vec::new();
-    let mut add = |above: &Path, below: &str, runtime: Option<&'static str>| -> io::Result<()> {
-        let ids = match id {
-            Some(id) => vec![id.to_owned()],
-            None => files::entries(above)?,
-        };
-        places.extend(ids.into_iter().map(|id| Place {
-            directory: above.join(&id).join(below),
-            id,
-            runtime,
-        }));
-        Ok(())
-    };
-    for namespace in files::entries(&root.join(CONTAINERD))? {
+fn places(root: &Path, id: Option<&str>, found: &mut Found) -> Vec<Place> {
+    let mut above = Vec::new();
+    let tasks = root.join(CONTAINERD);
+    for namespace in found.read(files::entries(&tasks)).unwrap_or_default() {
         let runtime = if namespace == "moby" { "docker" } else { "containerd" };
-        add(&root.join(CONTAINERD).join(namespace), "", Some(runtime))?;
+        let kubelets = namespace == "k8s.io";
+        above.push((tasks.join(namespace), "", Some(runtime), kubelets));
     }
     for storage in STORAGES {
         for driver in DRIVERS {
-            add(&root.join(format!("{storage}/{driver}-containers")), "userdata", None)?;
+            let directory = root.join(format!("{storage}/{driver}-containers"));
+            above.push((directory, "userdata", None, false));
         }
     }
-    Ok(places)
+    let mut places = Vec::new();
+    for (above, below, runtime, kubelets) in above {
+        let ids = match id {
+            Some(id) => vec![id.to_owned()],
+            None => found.read(files::entries(&above)).unwrap_or_default(),
+        };
+        let place =
+            |id: String| Place { directory: above.join(&id).join(below), id, runtime, kubelets };
+        places.extend(ids.into_iter().map(place));
+    }
+    places
 }
 
 impl Place {
+    /// Whether its annotations are those of a pod, which only the kubelet's runtimes write: users of
+    /// others may write what they like.
+    fn is_kubelets(&self, spec: &Spec) -> bool {
+        match self.runtime {
+            Some(_) => self.kubelets,
+            None => spec.is_cri_o_s(),
+        }
+    }
+
     fn runtime(&self, spec: &Spec) -> &'static str {
         self.runtime.unwrap_or(if spec.is_cri_o_s() { "cri-o" } else { "podman" })
     }
@@ -150,19 +206,26 @@ impl Place {
 
 fn read_spec(directory: &Path) -> io::Result<Option<Spec>> {
     let content = files::read(&directory.join("config.json"))?;
-    content.map(|content| serde_json::from_slice(&content).map_err(io::Error::from)).transpose()
+    content.map(|content| files::json(&content)).transpose()
 }
 
 /// podman's own list.
-fn stored(root: &Path) -> io::Result<Vec<Stored>> {
+fn stored(root: &Path, found: &mut Found) -> Vec<Stored> {
     let mut all = Vec::new();
     for driver in DRIVERS {
         let path = format!("var/lib/containers/storage/{driver}-containers/containers.json");
-        if let Some(content) = files::read(&root.join(path))? {
-            all.extend(serde_json::from_slice::<Vec<Stored>>(&content)?);
-        }
+        let content = found.read(files::read(&root.join(path))).flatten();
+        let list = content.and_then(|content| found.read(files::json::<Vec<Stored>>(&content)));
+        all.extend(list.unwrap_or_default());
     }
-    Ok(all)
+    all
+}
+
+impl Stored {
+    /// Its name, if it has that id.
+    fn name_of(&self, id: &str) -> Option<String> {
+        self.names.first().filter(|_| self.id == id).and_then(|name| files::name(name))
+    }
 }
 
 fn is_newer(path: &Path, than_ms: i64) -> bool {

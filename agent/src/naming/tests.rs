@@ -2,7 +2,7 @@
 //! die.
 use std::{
     fs,
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::PathBuf,
     time::{Duration, SystemTime},
 };
@@ -58,15 +58,18 @@ impl Drop for Machine {
     }
 }
 
-/// The last answer.
+/// All answers, to the last.
 fn ask(resolver: &Resolver, question: &Question) -> Vec<Known> {
     resolver.ask(question.clone());
     let until = Instant::now() + DEADLINE;
+    let mut known: Vec<Known> = Vec::new();
     loop {
         let answer = resolver.wait(until).expect("an answer comes in time");
         assert_eq!(answer.question, *question);
+        known.retain(|known| !answer.known.contains(known));
+        known.extend(answer.known);
         if answer.last {
-            return answer.known;
+            return known;
         }
     }
 }
@@ -182,11 +185,17 @@ fn docker_s_containers_are_named_by_its_configuration() {
     machine.write(path, r#"{"ID":"x","Name":"/web","Config":{"Labels":{}},"State":{"Pid":1}}"#);
     let known = machine.ask(&container());
     check(&known, NamedBy::DockerConfig, Some("docker"), None, Some("web"));
-    let labels = r#"{"Name":"/k8s_x","Config":{"Labels":{"io.kubernetes.pod.name":"web-0",
-        "io.kubernetes.pod.namespace":"shop","io.kubernetes.container.name":"nginx"}}}"#;
-    machine.write(path, labels);
-    let known = machine.ask(&container());
+    let labels = format!(
+        r#"{{"Name":"/k8s_x","Config":{{"Labels":{{"io.kubernetes.pod.name":"web-0","io.kubernetes.pod.uid":"{UID}",
+        "io.kubernetes.pod.namespace":"shop","io.kubernetes.container.name":"nginx"}}}}}}"#
+    );
+    machine.write(path, &labels);
+    let of_pod = Question::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
+    let known = machine.ask(&of_pod);
     check(&known, NamedBy::DockerConfig, Some("docker"), Some("web-0"), Some("nginx"));
+    // An image brings what labels it likes, and who starts a container by hand gives it others.
+    let known = machine.ask(&container());
+    check(&known, NamedBy::DockerConfig, Some("docker"), None, Some("k8s_x"));
     machine.write(path, r#"{"Name":"/web","Config":{"Labels":null}}"#);
     check(&machine.ask(&container()), NamedBy::DockerConfig, Some("docker"), None, Some("web"));
 }
@@ -204,6 +213,15 @@ fn what_is_unreadable_names_nobody_and_stops_nothing() {
         assert_eq!(ask(&resolver, &container()), [], "{what}");
         check(&ask(&resolver, &pod()), NamedBy::PodLogs, None, Some("web-0"), None);
     }
+    // One of several: the others are told.
+    let machine = Machine::new("partly");
+    machine.write(spec, &CONTAINERD_SPEC.replace("linux", "ignored"));
+    machine.write("var/lib/containers/storage/overlay-containers/containers.json", "{{{");
+    machine.write("var/lib/docker/containers/ID/config.v2.json", "");
+    let by = NamedBy::RuntimeState;
+    check(&machine.ask(&container()), by, Some("containerd"), Some("web-0"), Some("nginx"));
+    machine.write(spec, r#"{"annotations":null,"linux":null}"#);
+    check(&machine.ask(&container()), by, Some("containerd"), None, None);
     // A pipe that nobody writes to, a directory, and more than anybody's configuration has.
     let machine = Machine::new("pipe");
     let path = machine.write(spec, "");
@@ -245,8 +263,6 @@ fn with_namespace(path: &str, annotations: &str) -> String {
 #[test]
 fn a_namespace_s_owner_is_found_among_ten_thousand_and_may_come_later() {
     let machine = Machine::new("netns");
-    let bound = machine.write("run/netns/cni-1", "");
-    let inode = u32::try_from(bound.metadata().expect("it was made").ino()).expect("a small one");
     let tasks = "run/containerd/io.containerd.runtime.v2.task/k8s.io";
     let old = SystemTime::now() - Duration::from_hours(1);
     for number in 0..10_000 {
@@ -259,6 +275,8 @@ fn a_namespace_s_owner_is_found_among_ten_thousand_and_may_come_later() {
         .write(&format!("{tasks}/{:064x}/config.json", 5), &with_namespace("/run/netns/cni-1", ""));
     let directory = early.parent().expect("it is in one");
     fs::File::open(directory).and_then(|d| d.set_modified(old)).expect("it is ours");
+    let bound = machine.write("run/netns/cni-1", "");
+    let inode = u32::try_from(bound.metadata().expect("it was made").ino()).expect("a small one");
     let resolver = machine.resolver();
     let question = Question::Netns { inode, made_ms: now_ms() };
     resolver.ask(question.clone());
@@ -273,6 +291,36 @@ fn a_namespace_s_owner_is_found_among_ten_thousand_and_may_come_later() {
     assert_eq!(last.known[0].id.as_deref(), Some(ID));
 }
 
+fn owner(machine: &Machine, inode: u32, made_ms: i64) -> Option<Known> {
+    let (owners, unread) = state::owners(&machine.0, now_ms());
+    assert!(unread.is_none(), "{unread:?}");
+    state::owner_of(&owners, inode, made_ms).cloned()
+}
+
+#[test]
+fn a_namespace_that_several_have_or_that_is_another_by_now_is_nobody_s() {
+    let machine = Machine::new("shared");
+    let bound = machine.write("run/netns/netns-1", "");
+    let inode = u32::try_from(bound.metadata().expect("it was made").ino()).expect("a small one");
+    let containers = "run/containers/storage/overlay-containers";
+    let spec = with_namespace("/run/netns/netns-1", "");
+    machine.write(&format!("{containers}/ID/userdata/config.json"), &spec);
+    assert_eq!(owner(&machine, inode, now_ms()).and_then(|k| k.id).as_deref(), Some(ID));
+    // The kernel gives a number that is free again to the next one.
+    assert_eq!(owner(&machine, inode, now_ms() - 60_000), None);
+    // Another joined it: whose was it first?
+    machine.write(&format!("{containers}/{}/userdata/config.json", "7".repeat(64)), &spec);
+    assert_eq!(owner(&machine, inode, now_ms()), None);
+    // A pod's sandbox has it first, and only the kubelet's runtimes can say that.
+    let sandbox = r#""io.kubernetes.cri.container-type":"sandbox""#;
+    let spec = with_namespace("/run/netns/netns-1", sandbox);
+    machine.write("run/containerd/io.containerd.runtime.v2.task/default/ID/config.json", &spec);
+    assert_eq!(owner(&machine, inode, now_ms()), None);
+    machine.write("run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json", &spec);
+    let found = owner(&machine, inode, now_ms()).expect("the sandbox");
+    assert_eq!(found.runtime.as_deref(), Some("containerd"));
+}
+
 #[test]
 fn a_namespace_s_path_leads_nowhere_else() {
     let machine = Machine::new("paths");
@@ -282,7 +330,7 @@ fn a_namespace_s_path_leads_nowhere_else() {
     machine.write("run/netns/cni-1", "");
     let found = |path: &str| {
         machine.write(spec, &with_namespace(path, ""));
-        state::of_netns(&machine.0, inode, now_ms()).expect("it can be read")
+        owner(&machine, inode, now_ms())
     };
     for path in ["/run/netns/../../etc/secret", "/etc/secret", "etc/secret", "", "/proc/1/ns/net"] {
         assert_eq!(found(path), None, "{path}");
@@ -343,6 +391,15 @@ fn the_cri_names_what_files_do_not() {
 }
 
 #[test]
+fn a_socket_without_a_cri_is_passed_over() {
+    let machine = Machine::new("no-cri");
+    let _docker_s = FakeRuntime::start(&machine.0, Behaviour::HasNoCri);
+    assert_eq!(machine.ask(&pod()), []);
+    let _cri_o = FakeRuntime::start_at(&machine.0, "run/crio/crio.sock", Behaviour::Answers);
+    check(&machine.ask(&pod()), NamedBy::Cri, Some("cri-o"), Some("web-0"), None);
+}
+
+#[test]
 fn a_runtime_that_lies_hangs_or_dies_names_nobody() {
     for behaviour in [Behaviour::Lies, Behaviour::Hangs, Behaviour::Dies, Behaviour::Garbage] {
         let machine = Machine::new(&format!("cri-{behaviour:?}"));
@@ -366,6 +423,33 @@ fn a_runtime_that_lies_hangs_or_dies_names_nobody() {
             left.retain(|question| *question != answer.question);
         }
     }
+}
+
+/// A thread has a user of its own for files, without root's rights.
+#[test]
+fn without_permission_the_rest_is_told_and_that_once() {
+    let machine = Machine::new("permission");
+    machine.pod_logs("default_web-0_UID");
+    let spec = "run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json";
+    let path = machine.write(spec, CONTAINERD_SPEC);
+    let tasks = path.ancestors().nth(3).expect("it is in it");
+    fs::set_permissions(tasks, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    let root = machine.0.clone();
+    let told = thread::spawn(move || {
+        nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65_534));
+        let (answer, answers) = blocking::sync_channel(MAX_WAITING);
+        let mut server = serve::Server::new(root, answer, Arc::new(Notify::new()));
+        let of_pod = Question::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
+        let known = [server.look(&of_pod), server.look(&of_pod)];
+        drop(answers);
+        (known, server.told())
+    });
+    let (known, told) = told.join().expect("the thread does not panic");
+    for known in known {
+        assert_eq!(known.len(), 1, "{known:#?}");
+        check(&known, NamedBy::PodLogs, None, Some("web-0"), None);
+    }
+    assert_eq!(told, ["the runtime's state"]);
 }
 
 #[test]

@@ -102,6 +102,8 @@ pub struct Live {
     missed_runs: u64,
     /// A creation's end, while the other rings are read for what was before it.
     ended: Option<Evidence>,
+    /// What was read then that came after it.
+    after_end: Option<Evidence>,
 }
 
 type Ring = AsyncFd<RingBuf<MapData>>;
@@ -186,6 +188,7 @@ impl Live {
             programs,
             missed_runs: 0,
             ended: None,
+            after_end: None,
         })
     }
 
@@ -214,8 +217,11 @@ impl Live {
     ///
     /// What was before a creation's end lies in other rings than the end: the cgroups of pods that it may
     /// have been for, and the kill that a signal came from. So an end waits until those have been
-    /// read.
+    /// read as far as it.
     pub fn take(&mut self) -> Option<Result<Evidence, DecodeError>> {
+        if let Some(next) = self.after_end.take() {
+            return Some(Ok(next));
+        }
         loop {
             let record = match &self.ended {
                 None => next(&mut self.creations)
@@ -228,10 +234,16 @@ impl Live {
             };
             let Some(record) = record else { return self.ended.take().map(Ok) };
             // A record may be only a part.
-            match self.decoder.decode(&record).transpose() {
-                Some(Ok(evidence)) if is_end(&evidence) => self.ended = Some(evidence),
-                Some(whole) => return Some(whole),
-                None => {}
+            let Some(decoded) = self.decoder.decode(&record).transpose() else { continue };
+            let Ok(evidence) = decoded else { return Some(decoded) };
+            match &self.ended {
+                None if is_end(&evidence) => self.ended = Some(evidence),
+                // However much comes after it, the end waits for none of that.
+                Some(ended) if evidence.time_ns > ended.time_ns => {
+                    self.after_end = Some(evidence);
+                    return self.ended.take().map(Ok);
+                }
+                _ => return Some(Ok(evidence)),
             }
         }
     }

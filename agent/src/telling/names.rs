@@ -13,13 +13,16 @@ use crate::{
 
 /// Answers kept at a time; the oldest goes first.
 const MAX_ANSWERS: usize = 512;
+/// Kept of one question: there are not so many to tell it.
+const MAX_KNOWN: usize = 8;
 /// Creations that wait for an answer at a time; the oldest goes first, and stays as it was told.
 const MAX_WAITING: usize = 256;
 
 /// Why a container is a candidate of which only a runtime's records tell.
-const BY_LOG: &str = "its start is in the runtime's log";
+const BY_LOG: &str = "a runtime's log says that its start was under way";
 const BY_STATE: &str = "it was made just before";
-const BY_BOTH: &str = "it has no container yet, and its start is in the runtime's log";
+const BY_BOTH: &str =
+    "it has no container yet, and a runtime's log says that its start was under way";
 
 /// A creation's owner, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +67,21 @@ impl Names {
     }
 
     /// Keeps an answer. Those that it tells more about than was told before are returned.
-    pub(super) fn answer(&mut self, answer: Answer) -> Vec<Owner> {
+    pub(super) fn answer(&mut self, mut answer: Answer) -> Vec<Owner> {
         let question = answer.question.clone();
+        // Whom a runtime was starting it knows better later; all else adds to what was told before.
+        if let Some(before) = self.answers.get(&question)
+            && (answer.known.is_empty() || !matches!(question, Question::Starting { .. }))
+        {
+            let more: Vec<Known> = before
+                .known
+                .iter()
+                .filter(|known| !answer.known.contains(known))
+                .cloned()
+                .collect();
+            answer.known.extend(more);
+            answer.known.truncate(MAX_KNOWN);
+        }
         if self.answers.insert(question.clone(), answer).is_none() {
             self.order.push_back(question.clone());
         }
@@ -94,6 +110,12 @@ impl Names {
     /// Adds to a creation what is known of its owner, and waits for what is not.
     pub(super) fn name(&mut self, creation: &mut Creation, ahead_ns: i64) {
         let about = owner::question(creation, ahead_ns);
+        if let Some(inode) = creation.netns {
+            // It was given back, and the kernel gave it to another: what is recorded of it now is of
+            // that one.
+            let of_it = |about: &Question| matches!(about, Question::Netns { inode: other, .. } if *other == inode);
+            self.waiting.retain(|one| !one.about.as_ref().is_some_and(of_it));
+        }
         let mut owner = creation.owner();
         self.fill(&mut owner, about.as_ref());
         (creation.container, creation.candidates) =
@@ -159,7 +181,8 @@ fn add_candidate(candidates: &mut Vec<Candidate>, known: &Known) {
     if let Some(at) = known_already {
         let mut candidate = candidates.remove(at);
         candidate.container.learn(known);
-        if candidate.why != added.why {
+        let of_pods = [owner::NEWEST_POD, owner::FREE_POD].contains(&candidate.why);
+        if by_log && of_pods {
             candidate.why = BY_BOTH;
         }
         added = candidate;

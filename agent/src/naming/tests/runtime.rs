@@ -22,6 +22,8 @@ pub(super) enum Behaviour {
     Answers,
     /// Answers about another than was asked for.
     Lies,
+    /// Speaks gRPC, and knows no such method.
+    HasNoCri,
     /// Takes the connection, and says nothing.
     Hangs,
     /// Closes the connection.
@@ -35,7 +37,11 @@ pub(super) struct FakeRuntime(Option<oneshot::Sender<()>>);
 
 impl FakeRuntime {
     pub(super) fn start(root: &Path, behaviour: Behaviour) -> Self {
-        let socket = root.join("run/containerd/containerd.sock");
+        Self::start_at(root, "run/containerd/containerd.sock", behaviour)
+    }
+
+    pub(super) fn start_at(root: &Path, socket: &str, behaviour: Behaviour) -> Self {
+        let socket = root.join(socket);
         std::fs::create_dir_all(socket.parent().expect("it is in one")).expect("it can be made");
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -64,8 +70,8 @@ async fn serve(listener: &UnixListener, behaviour: Behaviour) {
     loop {
         let Ok((mut stream, _)) = listener.accept().await else { return };
         match behaviour {
-            Behaviour::Answers | Behaviour::Lies => {
-                tokio::spawn(answer_all(stream, behaviour == Behaviour::Lies));
+            Behaviour::Answers | Behaviour::Lies | Behaviour::HasNoCri => {
+                tokio::spawn(answer_all(stream, behaviour));
             }
             Behaviour::Hangs => kept.push(stream),
             Behaviour::Dies => drop(stream),
@@ -74,7 +80,7 @@ async fn serve(listener: &UnixListener, behaviour: Behaviour) {
     }
 }
 
-async fn answer_all(stream: UnixStream, lies: bool) {
+async fn answer_all(stream: UnixStream, behaviour: Behaviour) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         tokio::spawn(async move {
@@ -86,7 +92,7 @@ async fn answer_all(stream: UnixStream, lies: bool) {
             }
             // A byte that says whether it is compressed, and four for the length.
             let asked = ListRequest::decode(&asked[5..]).expect("a request of ours");
-            let message = answer(&path, &asked, lies);
+            let message = answer(&path, &asked, behaviour == Behaviour::Lies);
             let head = Response::builder().header("content-type", "application/grpc");
             let head = head.body(()).expect("a response");
             let mut stream = respond.send_response(head, false).expect("it can be answered");
@@ -94,9 +100,14 @@ async fn answer_all(stream: UnixStream, lies: bool) {
             framed.put_u8(0);
             framed.put_u32(u32::try_from(message.len()).expect("a short answer"));
             framed.extend_from_slice(&message);
+            if behaviour == Behaviour::HasNoCri {
+                framed.clear();
+            }
             stream.send_data(framed.freeze(), false).expect("it can be answered");
             let mut end = HeaderMap::new();
-            end.insert("grpc-status", "0".parse().expect("a header"));
+            // OK, or UNIMPLEMENTED.
+            let status = if behaviour == Behaviour::HasNoCri { "12" } else { "0" };
+            end.insert("grpc-status", status.parse().expect("a header"));
             stream.send_trailers(end).expect("it can be answered");
         });
     }

@@ -23,8 +23,9 @@ use crate::{
 /// What a capture's header calls its format.
 pub const FORMAT: &str = "fragwatch-capture";
 
-/// The format's number. It grows when an older fragwatch could not make sense of what is written.
-pub const FORMAT_VERSION: u32 = 1;
+/// The format's number. It grows when an older fragwatch could not make sense of what is written: 2 has
+/// cgroups of one hierarchy only, renamed and removed ones among them, and containers' names.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The first line: on what the trace ran, and what it could see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -74,6 +74,42 @@ fn what_comes_later_completes_it_once() {
 }
 
 #[test]
+fn what_one_told_is_not_taken_back_by_another() {
+    let (mut names, creation) = (Names::default(), inside());
+    let question = asked(&names, &creation);
+    names.answer(answer(&question, &[known(NamedBy::Cri, "web-0")], false));
+    names.answer(answer(&question, &[], true));
+    let state = Known {
+        runtime: Some("runc".to_owned()),
+        pod: None,
+        namespace: None,
+        ..known(NamedBy::RuntimeState, "")
+    };
+    names.answer(answer(&question, &[state], true));
+    let mut creation = inside();
+    names.name(&mut creation, 0);
+    let container = creation.container.expect("it had one");
+    assert_eq!(
+        (container.pod.as_deref(), container.runtime.as_deref()),
+        (Some("web-0"), Some("runc"))
+    );
+}
+
+#[test]
+fn a_namespace_number_that_another_got_tells_nothing_of_the_first() {
+    let mut names = Names::default();
+    let (mut first, mut second) = (outside(Some(7)), outside(Some(7)));
+    (first.id, second.id) = (1, 2);
+    (second.began_ns, second.ended_ns) = (second.ended_ns, second.ended_ns + 1_000_000_000);
+    let question = asked(&names, &first);
+    names.name(&mut first, 0);
+    names.name(&mut second, 0);
+    let record = Known { id: Some("ab".repeat(32)), ..known(NamedBy::RuntimeState, "web-0") };
+    assert_eq!(names.answer(answer(&question, &[record], true)), []);
+    assert_eq!(names.waiting.len(), 1, "the second still waits");
+}
+
+#[test]
 fn an_answer_about_somebody_else_names_nobody() {
     let (mut names, mut creation) = (Names::default(), inside());
     let question = asked(&names, &creation);
