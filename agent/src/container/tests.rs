@@ -83,3 +83,12 @@ fn what_has_no_id_of_a_runtime_s_is_not_asked_for() {
     let pod = Container { pod_uid: Some(UID.to_owned()), ..Container::default() };
     assert_eq!(pod.question(), Some(Question::Pod { uid: UID.to_owned() }));
 }
+
+#[test]
+fn of_what_users_make_nobody_is_asked() {
+    let rootless =
+        format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope");
+    let container =
+        Container::from_path(&CgroupPath::parse(&rootless)).expect("a container's path");
+    assert_eq!((container.label(), container.question()), ("podman 64bec1f2a0c5".to_owned(), None));
+}

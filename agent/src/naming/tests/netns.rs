@@ -1,0 +1,97 @@
+//! Whose a network namespace is, by what runtimes record of it.
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{DEADLINE, ID, Machine, check, now_ms};
+use crate::{
+    container::known::{Known, NamedBy, Question},
+    naming::state,
+};
+
+fn with_namespace(path: &str, annotations: &str) -> String {
+    format!(
+        r#"{{"annotations":{{{annotations}}},"linux":{{"namespaces":[{{"type":"network","path":"{path}"}}]}}}}"#
+    )
+}
+
+#[test]
+fn a_namespace_s_owner_is_found_among_ten_thousand_and_may_come_later() {
+    let machine = Machine::new("netns");
+    let tasks = "run/containerd/io.containerd.runtime.v2.task/k8s.io";
+    let old = SystemTime::now() - Duration::from_hours(1);
+    for number in 0..10_000 {
+        let directory = machine.0.join(format!("{tasks}/{number:064x}"));
+        fs::create_dir_all(&directory).expect("it can be made");
+        fs::File::open(&directory).and_then(|d| d.set_modified(old)).expect("it is ours");
+    }
+    // Had it been looked at, it would have been the one.
+    let early = machine
+        .write(&format!("{tasks}/{:064x}/config.json", 5), &with_namespace("/run/netns/cni-1", ""));
+    let directory = early.parent().expect("it is in one");
+    fs::File::open(directory).and_then(|d| d.set_modified(old)).expect("it is ours");
+    let bound = machine.write("run/netns/cni-1", "");
+    let inode = u32::try_from(bound.metadata().expect("it was made").ino()).expect("a small one");
+    let resolver = machine.resolver();
+    let question = Question::Netns { inode, made_ms: now_ms() };
+    resolver.ask(question.clone());
+    let first = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
+    assert_eq!((first.known, first.last), (Vec::new(), false), "nothing is written yet");
+    let sandbox = r#""io.kubernetes.cri.container-type":"sandbox","io.kubernetes.cri.sandbox-name":"web-0","io.kubernetes.cri.sandbox-namespace":"shop""#;
+    machine.write(&format!("{tasks}/ID/config.json"), &with_namespace("/run/netns/cni-1", sandbox));
+    let last = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
+    assert!(last.last);
+    assert_eq!(last.question, question);
+    check(&last.known, NamedBy::RuntimeState, Some("containerd"), Some("web-0"), None);
+    assert_eq!(last.known[0].id.as_deref(), Some(ID));
+}
+
+fn owner(machine: &Machine, inode: u32, made_ms: i64) -> Option<Known> {
+    let (owners, unread) = state::owners(&machine.0, now_ms());
+    assert!(unread.is_none(), "{unread:?}");
+    state::owner_of(&owners, inode, made_ms).cloned()
+}
+
+#[test]
+fn a_namespace_that_several_have_or_that_is_another_by_now_is_nobody_s() {
+    let machine = Machine::new("shared");
+    let bound = machine.write("run/netns/netns-1", "");
+    let inode = u32::try_from(bound.metadata().expect("it was made").ino()).expect("a small one");
+    let containers = "run/containers/storage/overlay-containers";
+    let spec = with_namespace("/run/netns/netns-1", "");
+    machine.write(&format!("{containers}/ID/userdata/config.json"), &spec);
+    assert_eq!(owner(&machine, inode, now_ms()).and_then(|k| k.id).as_deref(), Some(ID));
+    // The kernel gives a number that is free again to the next one.
+    assert_eq!(owner(&machine, inode, now_ms() - 60_000), None);
+    // Another joined it: whose was it first?
+    machine.write(&format!("{containers}/{}/userdata/config.json", "7".repeat(64)), &spec);
+    assert_eq!(owner(&machine, inode, now_ms()), None);
+    // A pod's sandbox has it first, and only the kubelet's runtimes can say that.
+    let sandbox = r#""io.kubernetes.cri.container-type":"sandbox""#;
+    let spec = with_namespace("/run/netns/netns-1", sandbox);
+    machine.write("run/containerd/io.containerd.runtime.v2.task/default/ID/config.json", &spec);
+    assert_eq!(owner(&machine, inode, now_ms()), None);
+    machine.write("run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json", &spec);
+    let found = owner(&machine, inode, now_ms()).expect("the sandbox");
+    assert_eq!(found.runtime.as_deref(), Some("containerd"));
+}
+
+#[test]
+fn a_namespace_s_path_leads_nowhere_else() {
+    let machine = Machine::new("paths");
+    let secret = machine.write("etc/secret", "");
+    let inode = u32::try_from(secret.metadata().expect("it was made").ino()).expect("a small one");
+    let spec = "run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json";
+    machine.write("run/netns/cni-1", "");
+    let found = |path: &str| {
+        machine.write(spec, &with_namespace(path, ""));
+        owner(&machine, inode, now_ms())
+    };
+    for path in ["/run/netns/../../etc/secret", "/etc/secret", "etc/secret", "", "/proc/1/ns/net"] {
+        assert_eq!(found(path), None, "{path}");
+    }
+    fs::hard_link(&secret, machine.0.join("run/netns/cni-2")).expect("a file of our own");
+    assert!(found("/run/netns/cni-2").is_some(), "so the others were refused for their paths");
+}
