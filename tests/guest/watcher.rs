@@ -163,7 +163,8 @@ impl Watcher {
         // One that ended right after its line has no threads any more.
         for task in tasks.into_iter().flatten().flatten() {
             let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
-            let sets = status.lines().filter(|line| line.starts_with("Cap"));
+            let told = |line: &&str| line.starts_with("Cap") || line.starts_with("Name:");
+            let sets = status.lines().filter(told);
             let sets: Vec<String> = sets.map(|line| line.replace(":\t", ":")).collect();
             self.channel.send("capabilities", &sets.join(" "));
         }

@@ -46,10 +46,12 @@ impl Resolver {
         let (answer, answers) = blocking::sync_channel(MAX_WAITING);
         let bell = Arc::new(Notify::new());
         let (root, ring) = (root.to_owned(), Arc::clone(&bell));
+        let (prepared, is_prepared) = blocking::sync_channel::<()>(0);
         let work = move || {
             if let Err(error) = privileges::keep_reading() {
                 log::warn!("the thread that looks for names kept capabilities: {error}");
             }
+            drop(prepared);
             // In here: one that is dropped where another runs panics.
             match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime.block_on(serve::Server::new(root, answer, ring).run(asked)),
@@ -57,6 +59,8 @@ impl Resolver {
             }
         };
         thread::Builder::new().name("names".to_owned()).stack_size(STACK).spawn(work)?;
+        // Nothing is ever sent: it ends when the thread has no other right any more.
+        let _ = is_prepared.recv();
         Ok(Self { questions, answers, bell, dropped: Cell::new(false) })
     }
 
