@@ -42,6 +42,9 @@ const CLOCK_NOISE_NS: u64 = 1_000_000;
 /// A report waits for its container's names until this long after the creation's end.
 const NAMES_WITHIN_NS: u64 = 40_000_000;
 
+/// And for this long at least.
+const NAMES_LEAST_NS: u64 = 10_000_000;
+
 /// Pieces of evidence taken before signals and the clock are looked at again.
 const BATCH: usize = 1024;
 
@@ -84,6 +87,8 @@ struct Watch {
     node: Option<Cache<ReadingThread>>,
     /// `None` if there can be no thread for it.
     names: Option<Resolver>,
+    /// The last report that waited for a name went without it.
+    names_are_late: bool,
     /// What creations were seen to need; `None` where it can't be kept.
     orders: Option<Keeper>,
     interrupt: Signal,
@@ -249,15 +254,19 @@ impl Watch {
     ) -> anyhow::Result<()> {
         let ended_ns = stories.iter().filter_map(Story::ended_ns).min().unwrap_or(0);
         let left_ns = (ended_ns + NAMES_WITHIN_NS).saturating_sub(clock::monotonic_ns());
-        let until = std::time::Instant::now() + Duration::from_nanos(left_ns);
+        // A report that is late already waits a little all the same, unless that was in vain before.
+        let least_ns = if self.names_are_late { 0 } else { NAMES_LEAST_NS };
+        let until = std::time::Instant::now() + Duration::from_nanos(left_ns.max(least_ns));
         while !asked.is_empty() {
             let Some(answer) = self.names.as_ref().and_then(|names| names.wait(until)) else {
                 break;
             };
             // It may be one to a question of before.
-            asked.remove(&answer.question);
+            let answers_a_question = asked.remove(&answer.question);
+            self.names_are_late &= !answers_a_question;
             self.add(Entry::Answer { late: false, answer })?;
         }
+        self.names_are_late |= !asked.is_empty();
         Ok(())
     }
 

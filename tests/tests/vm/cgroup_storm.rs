@@ -36,10 +36,11 @@ fn all_ten_are_named(run: &Observed) {
             container["id"].as_str().expect("an id")
         );
         assert_eq!(found["cgroup"]["path"], path, "{found:#}");
-        assert_eq!(found["container"]["pod_uid"], container["pod_uid"], "{found:#}");
-        assert_eq!(found["container"]["pod"], container["pod"], "{found:#}");
-        assert_eq!(found["container"]["namespace"], "shop", "{found:#}");
-        assert_eq!(found["container"]["named_by"], "pod-logs", "{found:#}");
+        let told = run.container_of(found);
+        assert_eq!(told["pod_uid"], container["pod_uid"], "{told:#}");
+        assert_eq!(told["pod"], container["pod"], "{told:#}");
+        assert_eq!(told["namespace"], "shop", "{told:#}");
+        assert_eq!(told["named_by"], "pod-logs", "{told:#}");
         assert_eq!(found["candidates"], serde_json::json!([]), "{found:#}");
     }
 }

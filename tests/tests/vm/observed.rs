@@ -127,6 +127,15 @@ impl Observed {
         self.json.iter().filter(|line| line["type"] == "creation").collect()
     }
 
+    /// The container of a creation, as it was told last: a name may come later than the creation's line.
+    pub(crate) fn container_of(&self, creation: &Value) -> &Value {
+        let of_it =
+            |line: &&Value| line["type"] == "container" && line["creation"] == creation["id"];
+        let own = |line: &&Value| line["type"] == "creation" && line["id"] == creation["id"];
+        let told = self.json.iter().rfind(of_it).or_else(|| self.json.iter().find(own));
+        &told.expect("the creation is one of this run's")["container"]
+    }
+
     /// All creations that ended so.
     pub(crate) fn creations_that(&self, outcome: &str) -> Vec<&Value> {
         let mut creations = self.creations();

@@ -181,9 +181,10 @@ fn container_is_the_one_runc_could_not_start(run: &Observed) {
     let path = format!("/kubepods/burstable/pod{pod}/{}", victim(run));
     assert_eq!(creation["cgroup"]["path"], path);
     // The kubelet's directory for the pod's logs tells whose it is.
-    assert_eq!(creation["container"]["namespace"], "default", "{creation:#}");
-    assert_eq!(creation["container"]["pod"], "web-0", "{creation:#}");
-    assert_eq!(creation["container"]["named_by"], "pod-logs", "{creation:#}");
+    let container = run.container_of(creation);
+    assert_eq!(container["namespace"], "default", "{container:#}");
+    assert_eq!(container["pod"], "web-0", "{container:#}");
+    assert_eq!(container["named_by"], "pod-logs", "{container:#}");
 }
 
 fn allocation_agrees_with_the_kernel_log(run: &Observed) {
