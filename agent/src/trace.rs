@@ -141,7 +141,17 @@ impl Watch {
             }
         };
         let telling = Telling::new(header, telling::to_stdout(args.format, page_size)).live();
-        let mut watch = Self { live, telling, capture, node, names, orders, interrupt, terminate };
+        let mut watch = Self {
+            live,
+            telling,
+            capture,
+            node,
+            names,
+            names_are_late: false,
+            orders,
+            interrupt,
+            terminate,
+        };
         // Those that are made from here on are seen to be made.
         for (id, path) in hierarchy.walk() {
             watch.enter(Entry::Cgroup { id, path })?;
