@@ -40,10 +40,10 @@ const TICK: Duration = Duration::from_secs(1);
 const CLOCK_NOISE_NS: u64 = 1_000_000;
 
 /// A report waits for its container's names until this long after the creation's end.
-const NAMES_WITHIN_NS: u64 = 40_000_000;
+const NAMES_WITHIN_NS: u64 = 20_000_000;
 
-/// And for this long at least.
-const NAMES_LEAST_NS: u64 = 10_000_000;
+/// And until this long after it asked for them, at least.
+const NAMES_LEAST: Duration = Duration::from_millis(5);
 
 /// Pieces of evidence taken before signals and the clock are looked at again.
 const BATCH: usize = 1024;
@@ -227,13 +227,13 @@ impl Watch {
             capture.write(&entry);
         }
         let stories = self.telling.apply(entry).context(REPORT)?;
-        let asked = self.ask_for_names(&stories);
+        let (asked, asked_at) = (self.ask_for_names(&stories), now());
         if self.telling.wants_node(&stories)
             && let Some(facts) = self.refresh_node()
         {
             self.add(Entry::Node(facts))?;
         }
-        self.wait_for_names(asked, &stories)?;
+        self.wait_for_names(asked, asked_at, &stories)?;
         self.telling.tell(stories).context(REPORT)
     }
 
@@ -260,13 +260,15 @@ impl Watch {
     fn wait_for_names(
         &mut self,
         mut asked: HashSet<Question>,
+        asked_at: std::time::Instant,
         stories: &[Story],
     ) -> anyhow::Result<()> {
         let ended_ns = stories.iter().filter_map(Story::ended_ns).min().unwrap_or(0);
         let left_ns = (ended_ns + NAMES_WITHIN_NS).saturating_sub(clock::monotonic_ns());
+        let until = now() + Duration::from_nanos(left_ns);
         // A report that is late already waits a little all the same, unless that was in vain before.
-        let least_ns = if self.names_are_late { 0 } else { NAMES_LEAST_NS };
-        let until = std::time::Instant::now() + Duration::from_nanos(left_ns.max(least_ns));
+        let least = if self.names_are_late { Duration::ZERO } else { NAMES_LEAST };
+        let until = until.max(asked_at + least);
         while !asked.is_empty() {
             let Some(answer) = self.names.as_ref().and_then(|names| names.wait(until)) else {
                 break;
@@ -366,6 +368,11 @@ fn blind_to(live: &Live) -> Vec<String> {
         blind_to.push("whether an interrupt made the allocation: names are hidden".to_owned());
     }
     blind_to
+}
+
+/// Now, for what waits without tokio.
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// Returns when a name has come that nobody waited for.
