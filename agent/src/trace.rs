@@ -42,8 +42,8 @@ const CLOCK_NOISE_NS: u64 = 1_000_000;
 /// A report waits for its container's names until this long after the creation's end.
 const NAMES_WITHIN_NS: u64 = 20_000_000;
 
-/// And until this long after it asked for them, at least.
-const NAMES_LEAST: Duration = Duration::from_millis(5);
+/// Who heard of an end later than this after it is on a busy machine.
+const LATE_NS: u64 = 5_000_000;
 
 /// Pieces of evidence taken before signals and the clock are looked at again.
 const BATCH: usize = 1024;
@@ -87,8 +87,6 @@ struct Watch {
     node: Option<Cache<ReadingThread>>,
     /// `None` if there can be no thread for it.
     names: Option<Resolver>,
-    /// The last report that waited for a name went without it.
-    names_are_late: bool,
     /// What creations were seen to need; `None` where it can't be kept.
     orders: Option<Keeper>,
     interrupt: Signal,
@@ -141,17 +139,7 @@ impl Watch {
             }
         };
         let telling = Telling::new(header, telling::to_stdout(args.format, page_size)).live();
-        let mut watch = Self {
-            live,
-            telling,
-            capture,
-            node,
-            names,
-            names_are_late: false,
-            orders,
-            interrupt,
-            terminate,
-        };
+        let mut watch = Self { live, telling, capture, node, names, orders, interrupt, terminate };
         // Those that are made from here on are seen to be made.
         for (id, path) in hierarchy.walk() {
             watch.enter(Entry::Cgroup { id, path })?;
@@ -227,14 +215,21 @@ impl Watch {
             capture.write(&entry);
         }
         let stories = self.telling.apply(entry).context(REPORT)?;
-        let (asked, asked_at) = (self.ask_for_names(&stories), now());
+        // One that is late already waits for nothing, and shares the processor with nobody that looks.
+        let late = stories.iter().filter_map(Story::ended_ns).any(is_late);
+        let asked = if late { HashSet::new() } else { self.ask_for_names(&stories) };
+        let unasked = if late { self.telling.questions(&stories) } else { Vec::new() };
         if self.telling.wants_node(&stories)
             && let Some(facts) = self.refresh_node()
         {
             self.add(Entry::Node(facts))?;
         }
-        self.wait_for_names(asked, asked_at, &stories)?;
-        self.telling.tell(stories).context(REPORT)
+        self.wait_for_names(asked, &stories)?;
+        self.telling.tell(stories).context(REPORT)?;
+        if let Some(names) = &self.names {
+            unasked.into_iter().for_each(|question| names.ask(question));
+        }
+        Ok(())
     }
 
     /// Keeps what belongs to an entry before.
@@ -260,25 +255,19 @@ impl Watch {
     fn wait_for_names(
         &mut self,
         mut asked: HashSet<Question>,
-        asked_at: std::time::Instant,
         stories: &[Story],
     ) -> anyhow::Result<()> {
         let ended_ns = stories.iter().filter_map(Story::ended_ns).min().unwrap_or(0);
         let left_ns = (ended_ns + NAMES_WITHIN_NS).saturating_sub(clock::monotonic_ns());
-        let until = now() + Duration::from_nanos(left_ns);
-        // A report that is late already waits a little all the same, unless that was in vain before.
-        let least = if self.names_are_late { Duration::ZERO } else { NAMES_LEAST };
-        let until = until.max(asked_at + least);
+        let until = std::time::Instant::now() + Duration::from_nanos(left_ns);
         while !asked.is_empty() {
             let Some(answer) = self.names.as_ref().and_then(|names| names.wait(until)) else {
                 break;
             };
             // It may be one to a question of before.
-            let answers_a_question = asked.remove(&answer.question);
-            self.names_are_late &= !answers_a_question;
+            asked.remove(&answer.question);
             self.add(Entry::Answer { late: false, answer })?;
         }
-        self.names_are_late |= !asked.is_empty();
         Ok(())
     }
 
@@ -370,9 +359,9 @@ fn blind_to(live: &Live) -> Vec<String> {
     blind_to
 }
 
-/// Now, for what waits without tokio.
-fn now() -> std::time::Instant {
-    std::time::Instant::now()
+/// Whether what ended then waited for fragwatch's turn for so long that names are asked for afterwards.
+fn is_late(ended_ns: u64) -> bool {
+    clock::monotonic_ns().saturating_sub(ended_ns) > LATE_NS
 }
 
 /// Returns when a name has come that nobody waited for.
