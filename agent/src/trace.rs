@@ -45,6 +45,9 @@ const NAMES_WITHIN_NS: u64 = 20_000_000;
 /// Who heard of an end later than this after it is on a busy machine.
 const LATE_NS: u64 = 5_000_000;
 
+/// The end waits so long for them.
+const LAST_NAMES: Duration = Duration::from_millis(50);
+
 /// Pieces of evidence taken before signals and the clock are looked at again.
 const BATCH: usize = 1024;
 
@@ -172,6 +175,7 @@ impl Watch {
         self.live.detach();
         self.live.refresh_missed_runs();
         while self.take_some(BATCH)? {}
+        self.wait_for_last_names()?;
         self.look_for_loss()?;
         let outside = self.live.outside().context(COUNTERS)?;
         self.enter(Entry::End { outside: Some(outside) })?;
@@ -227,7 +231,9 @@ impl Watch {
         self.wait_for_names(asked, &stories)?;
         self.telling.tell(stories).context(REPORT)?;
         if let Some(names) = &self.names {
-            unasked.into_iter().for_each(|question| names.ask(question));
+            for question in unasked {
+                names.ask(question);
+            }
         }
         Ok(())
     }
@@ -274,6 +280,15 @@ impl Watch {
     /// Takes answers that came when what they are about had been told.
     fn take_late_names(&mut self) -> anyhow::Result<()> {
         while let Some(answer) = self.names.as_ref().and_then(Resolver::try_answer) {
+            self.add(Entry::Answer { late: true, answer })?;
+        }
+        Ok(())
+    }
+
+    /// Before the end, names that are still looked for.
+    fn wait_for_last_names(&mut self) -> anyhow::Result<()> {
+        let until = std::time::Instant::now() + LAST_NAMES;
+        while let Some(answer) = self.names.as_ref().and_then(|names| names.wait(until)) {
             self.add(Entry::Answer { late: true, answer })?;
         }
         Ok(())
