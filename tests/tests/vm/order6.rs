@@ -89,18 +89,11 @@ fn order6_is_the_same_with_kprobes_only() {
     is_the_same_with_kprobes_only(&WITH_KPROBES);
 }
 
-static AGAIN: Scenario = Scenario::new("order6", "order6-again", &["trace", "--format", "json"]);
-static ONCE_MORE: Scenario =
-    Scenario::new("order6", "order6-once-more", &["trace", "--format", "json"]);
-
-/// Under emulation whatever else the machine does counts too, so that one of three boots must show it.
 #[test]
 #[ignore = "boots a VM; run by cargo xtask test"]
 fn order6_is_reported_within_100_ms() {
-    let slowest = |run: &Scenario| run.summary()["slowest_report_us"].as_u64();
-    let in_time = |run: &Scenario| slowest(run).is_some_and(|us| (1..100_000).contains(&us));
-    let runs = [&on_6_12::RUN, &AGAIN, &ONCE_MORE];
-    assert!(runs.into_iter().any(in_time), "{:?}", runs.map(slowest));
+    let slowest = on_6_12::RUN.summary()["slowest_report_us"].as_u64();
+    assert!(slowest.is_some_and(|slowest| (1..100_000).contains(&slowest)), "{slowest:?}");
 }
 
 /// So that the runs with v1 cgroups test something else than those without.
