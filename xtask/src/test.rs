@@ -4,8 +4,9 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::setup;
 use crate::setup::toolchain;
-use crate::{build, paths, setup, step};
+use harness::{build, paths, step};
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
