@@ -1,6 +1,6 @@
 //! Following one thread's page allocations from the slow path to what became of them.
 use crate::{
-    evidence::{CompactResult, Event, Failure, OomKill, OomScope},
+    event::{CompactResult, EventKind, Failure, OomKill, OomScope},
     kernel::gfp::Gfp,
 };
 
@@ -85,26 +85,26 @@ impl Allocation {
 #[derive(Debug, Default)]
 pub struct Tracker {
     current: Option<Allocation>,
-    blind_to_failures: bool,
+    failures_unobservable: bool,
 }
 
 impl Tracker {
-    /// For a kernel on which failed allocations can't be seen, if `blind_to_failures`: every
+    /// For a kernel on which failed allocations can't be seen, if `failures_unobservable`: every
     /// allocation that enters the slow path may be one.
-    pub fn new(blind_to_failures: bool) -> Self {
-        Self { current: None, blind_to_failures }
+    pub fn new(failures_unobservable: bool) -> Self {
+        Self { current: None, failures_unobservable }
     }
 
     /// Takes one event and returns the allocation that it ends, if that was in trouble. Events
     /// that are not about an allocation change nothing.
-    pub fn push(&mut self, time_ns: u64, event: &Event) -> Option<Allocation> {
+    pub fn push(&mut self, time_ns: u64, event: &EventKind) -> Option<Allocation> {
         match event {
-            Event::SlowPathEntered { gfp, order } => {
+            EventKind::SlowPathEntered { gfp, order } => {
                 let ended = self.finish();
                 self.current = Some(Allocation::new(gfp.clone(), *order));
                 ended
             }
-            Event::CompactionEnded { gfp, order, result, stall_ns } => {
+            EventKind::CompactionEnded { gfp, order, result, stall_ns } => {
                 let (ended, current) = self.continue_with(gfp, *order);
                 current.stall_ns = current.stall_ns.saturating_add(*stall_ns);
                 if current.compactions.len() < MAX_COMPACTIONS {
@@ -112,43 +112,43 @@ impl Tracker {
                 }
                 ended
             }
-            Event::ReclaimEnded { gfp, order, reclaimed, stall_ns } => {
+            EventKind::ReclaimEnded { gfp, order, reclaimed, stall_ns } => {
                 let (ended, current) = self.continue_with(gfp, *order);
                 current.stall_ns = current.stall_ns.saturating_add(*stall_ns);
                 current.reclaimed = current.reclaimed.saturating_add(*reclaimed);
                 ended
             }
-            Event::AllocationFailed { gfp, order, failure } => {
+            EventKind::AllocationFailed { gfp, order, failure } => {
                 let (ended, current) = self.continue_with(gfp, *order);
                 current.failure = Some(failure.clone());
                 current.failed_ns = Some(time_ns);
                 ended
             }
-            Event::OomKill(kill) => {
+            EventKind::OomKill(kill) => {
                 let called = Allocation::of_kill(kill)?;
                 let (ended, current) = self.continue_with(&called.gfp, called.order);
                 (current.outcome, current.failure) = (called.outcome, called.failure);
                 ended
             }
-            Event::NetnsSetupBegan { .. }
-            | Event::NetnsSetupEnded { .. }
-            | Event::MemcgReclaimEnded { .. }
-            | Event::SlabCacheCreated { .. }
-            | Event::PernetInitFailed { .. }
-            | Event::ChargeFailed(_)
-            | Event::NamespaceRefused(_)
-            | Event::CgroupSetupEnded(_)
-            | Event::ForkRefused(_)
-            | Event::CgroupMade { .. }
-            | Event::CgroupRenamed { .. }
-            | Event::CgroupRemoved { .. } => None,
+            EventKind::NetnsSetupBegan { .. }
+            | EventKind::NetnsSetupEnded { .. }
+            | EventKind::MemcgReclaimEnded { .. }
+            | EventKind::SlabCacheCreated { .. }
+            | EventKind::PernetInitFailed { .. }
+            | EventKind::ChargeFailed(_)
+            | EventKind::NamespaceRefused(_)
+            | EventKind::CgroupSetupEnded(_)
+            | EventKind::ForkRefused(_)
+            | EventKind::CgroupMade { .. }
+            | EventKind::CgroupRenamed { .. }
+            | EventKind::CgroupRemoved { .. } => None,
         }
     }
 
     /// Ends what is under way; returns it if it was in trouble.
     pub fn finish(&mut self) -> Option<Allocation> {
         let mut ended = self.current.take()?;
-        if self.blind_to_failures {
+        if self.failures_unobservable {
             ended.outcome = Outcome::Unknown;
             return Some(ended);
         }
@@ -177,20 +177,20 @@ mod tests {
     use super::*;
     use crate::kernel::gfp::tests::names_6_12;
 
-    fn entered(raw: u32, order: u32) -> Event {
-        Event::SlowPathEntered { gfp: names_6_12().decode(raw), order }
+    fn entered(raw: u32, order: u32) -> EventKind {
+        EventKind::SlowPathEntered { gfp: names_6_12().decode(raw), order }
     }
 
-    fn compacted(raw: u32, order: u32, result: CompactResult) -> Event {
-        Event::CompactionEnded { gfp: names_6_12().decode(raw), order, result, stall_ns: 1000 }
+    fn compacted(raw: u32, order: u32, result: CompactResult) -> EventKind {
+        EventKind::CompactionEnded { gfp: names_6_12().decode(raw), order, result, stall_ns: 1000 }
     }
 
-    fn failed(raw: u32, order: u32) -> Event {
+    fn failed(raw: u32, order: u32) -> EventKind {
         let failure = Failure::default();
-        Event::AllocationFailed { gfp: names_6_12().decode(raw), order, failure }
+        EventKind::AllocationFailed { gfp: names_6_12().decode(raw), order, failure }
     }
 
-    fn run(events: &[Event]) -> Vec<(u32, Outcome, u64, usize)> {
+    fn run(events: &[EventKind]) -> Vec<(u32, Outcome, u64, usize)> {
         let mut tracker = Tracker::default();
         let mut ended: Vec<Allocation> = events.iter().filter_map(|e| tracker.push(1, e)).collect();
         ended.extend(tracker.finish());

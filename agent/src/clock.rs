@@ -14,7 +14,7 @@ fn nanoseconds(clock: ClockId) -> u64 {
 }
 
 /// How far the time of day is ahead of `CLOCK_MONOTONIC` now, in nanoseconds.
-pub fn ahead_ns() -> i64 {
+pub fn realtime_offset_ns() -> i64 {
     let reading = || {
         let before = monotonic_ns();
         let time_of_day = nanoseconds(ClockId::CLOCK_REALTIME);
@@ -28,7 +28,7 @@ pub fn ahead_ns() -> i64 {
 }
 
 /// The time of day at a moment of `CLOCK_MONOTONIC`, by how far the clocks are apart.
-pub fn time_of_day(monotonic_ns: u64, ahead_ns: i64) -> Timestamp {
-    let time = i128::from(monotonic_ns) + i128::from(ahead_ns);
+pub fn time_of_day(monotonic_ns: u64, realtime_offset_ns: i64) -> Timestamp {
+    let time = i128::from(monotonic_ns) + i128::from(realtime_offset_ns);
     Timestamp::from_nanosecond(time).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -6,14 +6,14 @@ mod start;
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
     container::{Candidate, Container},
-    evidence::{
+    event::{
         CgroupPath, CgroupSetup, ChargeFailed, Failure, ForkRefused, NamespaceKind, OomKill, Task,
     },
     kernel::symbols::Frame,
 };
 
 pub use correlator::Correlator;
-pub use start::{Part, Piece, Start, Starts, Tie};
+pub use start::{Certainty, Creation, Starts, StepPart, StepRef};
 
 /// A creation stalled if direct compaction and reclaim took longer than this in all.
 pub const STALL_NS: u64 = 1_000_000;
@@ -109,7 +109,7 @@ impl Step {
 /// A step of a container's start. Whether it is a container's is known by its cgroup only; a network
 /// namespace may be anybody's.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Creation {
+pub struct CreationStep {
     /// Counts from 1 in the order of their ends.
     pub id: u64,
     /// What it is.
@@ -159,16 +159,16 @@ pub struct Creation {
     /// The fork that was refused.
     pub fork_refused: Option<ForkRefused>,
     /// The one that this is a part of, if it is a further kill for the same process.
-    pub goes_on: Option<u64>,
+    pub continues: Option<u64>,
     /// What else was seen of the same container's start.
-    pub start: Option<Start>,
+    pub start: Option<Creation>,
     /// Its beginning was seen, or it is of one moment.
     pub beginning_seen: bool,
     /// Events were lost while it was under way: something may be missing.
     pub events_lost: bool,
 }
 
-impl Creation {
+impl CreationStep {
     /// One of which nothing is known but who and when.
     fn new(task: Task, time_ns: u64) -> Self {
         Self {
@@ -196,7 +196,7 @@ impl Creation {
             namespaces_refused: Vec::new(),
             cgroup_setup: None,
             fork_refused: None,
-            goes_on: None,
+            continues: None,
             start: None,
             beginning_seen: false,
             events_lost: false,
@@ -266,18 +266,18 @@ pub struct Incident {
 
 /// What came out of the evidence.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Story {
+pub enum Correlated {
     /// A creation that ended.
-    Creation(Box<Creation>),
+    CreationStep(Box<CreationStep>),
     /// Trouble outside any creation.
     Incident(Box<Incident>),
 }
 
-impl Story {
+impl Correlated {
     /// When a creation ended, `CLOCK_MONOTONIC` in nanoseconds; `None` for what is none.
     pub fn ended_ns(&self) -> Option<u64> {
         match self {
-            Self::Creation(creation) => Some(creation.ended_ns),
+            Self::CreationStep(creation) => Some(creation.ended_ns),
             Self::Incident(_) => None,
         }
     }

@@ -14,8 +14,8 @@ use crate::{
     kernel::{
         self,
         btf::Btf,
+        environment::Environment,
         offsets,
-        surroundings::Surroundings,
         symbols::{SymbolError, Symbols},
     },
     privileges,
@@ -32,7 +32,7 @@ pub struct Checkup {
     /// Whose names and addresses `/proc/kallsyms` shows.
     pub kallsyms: Kallsyms,
     /// The kernel's settings.
-    pub surroundings: Surroundings,
+    pub environment: Environment,
     /// Each capability that fragwatch has a use for, and whether it is in force.
     pub capabilities: Vec<(privileges::Use, bool)>,
     /// Every hook; none if the kernel could not be asked about them.
@@ -55,10 +55,10 @@ pub struct BtfFound {
 /// What `/proc/kallsyms` shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kallsyms {
-    /// Names and addresses.
+    /// Attributions and addresses.
     Whole,
-    /// Names; every address reads as zero.
-    Names,
+    /// Attributions; every address reads as zero.
+    Attributions,
     /// Nothing; why, in a sentence.
     Nothing(String),
 }
@@ -84,7 +84,7 @@ impl Standing {
         }
     }
 
-    /// What the process answers.
+    /// What the process replies.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Full => 0,
@@ -139,7 +139,7 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
     let kallsyms = match symbols.as_ref().map(Symbols::check_addresses) {
         Ok(Ok(())) => Kallsyms::Whole,
         Ok(Err(SymbolError::Hidden)) if !symbols.as_ref().is_ok_and(Symbols::is_empty) => {
-            Kallsyms::Names
+            Kallsyms::Attributions
         }
         Ok(Err(error)) => Kallsyms::Nothing(error.to_string()),
         Err(error) => Kallsyms::Nothing(error.to_string()),
@@ -168,7 +168,7 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
         kernel: kernel::release()?,
         btf,
         kallsyms,
-        surroundings: Surroundings::read(Path::new("/")),
+        environment: Environment::read(Path::new("/")),
         capabilities: privileges::USES.map(|u| (u, privileges::held(u.capability))).to_vec(),
         hooks,
         not_seen: tried.not_seen,

@@ -16,11 +16,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::{
     cli::{ExplainArgs, Format},
-    diagnose::{Case, diagnose},
+    diagnose::{Evidence, diagnose},
     incident::{Buddyinfo, LogIncident},
-    report::log::{LogJson, LogReport, LogSummary, LogText, ToldLog},
+    report::log::{LogJson, LogReport, LogSummary, LogText, ReportedLog},
     source::kernel_log::{
-        gather::Gatherer,
+        gather::Assembler,
         message::{self, Message},
         reader::{Lines, Next},
     },
@@ -123,7 +123,7 @@ impl<'a> Explain<'a> {
     /// Reads one log to its end.
     fn one(&mut self, file: &str, mut lines: Lines) -> io::Result<()> {
         self.summary.files += 1;
-        let mut gatherer = Gatherer::new(self.kernel.clone(), self.buddyinfo.clone());
+        let mut gatherer = Assembler::new(self.kernel.clone(), self.buddyinfo.clone());
         let mut heard = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             match lines.next_timeout(TICK) {
@@ -151,9 +151,9 @@ impl<'a> Explain<'a> {
 
     fn tell(&mut self, file: &str, incidents: &[LogIncident]) -> io::Result<()> {
         for incident in incidents {
-            let verdict = diagnose(&Case::log(incident), incident.page_size);
+            let verdict = diagnose(&Evidence::log(incident), incident.page_size);
             self.summary.count(verdict.cause);
-            self.report.incident(ToldLog { file, what: incident, verdict: &verdict })?;
+            self.report.incident(ReportedLog { file, what: incident, verdict: &verdict })?;
         }
         Ok(())
     }

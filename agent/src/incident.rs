@@ -3,7 +3,7 @@
 use crate::{
     allocation::Allocation,
     container::Container,
-    evidence::{CgroupPath, OomKill, OomScope},
+    event::{CgroupPath, OomKill, OomScope},
     kernel::gfp::Gfp,
     source::kernel_log::{
         line::LogTime,

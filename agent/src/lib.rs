@@ -2,6 +2,7 @@
 //!
 //! Data goes one way: [`source`] → [`evidence`] → [`creation`] → [`diagnose`] → [`report`].
 pub mod allocation;
+pub mod async_fd;
 pub mod check;
 pub mod cli;
 pub mod clock;
@@ -9,22 +10,21 @@ pub mod container;
 pub mod creation;
 pub mod diagnose;
 pub mod doctor;
-pub mod evidence;
+pub mod event;
+pub mod exit_watchdog;
 pub mod explain;
 pub mod hook;
 pub mod incident;
 pub mod kernel;
-pub mod naming;
+pub mod lookup;
 pub mod node;
+pub mod oom_protection;
 pub mod orders;
+pub mod pipeline;
 pub mod privileges;
-pub mod readiness;
 pub mod replay;
 pub mod report;
 pub mod site;
 pub mod source;
-pub mod survive;
-pub mod telling;
 pub mod trace;
 pub mod units;
-pub mod watchdog;

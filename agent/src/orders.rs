@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    evidence::{Event, Evidence},
+    event::{Event, EventKind},
     kernel::gfp::Gfp,
 };
 
@@ -49,14 +49,14 @@ pub struct Orders {
 
 impl Orders {
     /// Takes it in if a creation asked for a block that it can't do without. True if it did.
-    fn push(&mut self, evidence: &Evidence, now: Timestamp) -> bool {
-        let (gfp, order, entered) = match &evidence.event {
-            Event::SlowPathEntered { gfp, order } => (gfp, order, 1),
+    fn push(&mut self, event: &Event, now: Timestamp) -> bool {
+        let (gfp, order, entered) = match &event.kind {
+            EventKind::SlowPathEntered { gfp, order } => (gfp, order, 1),
             // It has been counted when it entered, where that is seen.
-            Event::AllocationFailed { gfp, order, .. } => (gfp, order, 0),
+            EventKind::AllocationFailed { gfp, order, .. } => (gfp, order, 0),
             _ => return false,
         };
-        let counts = evidence.creation.is_some() && (1..=MAX_ORDER).contains(order);
+        let counts = event.creation.is_some() && (1..=MAX_ORDER).contains(order);
         if !counts || !is_needed(gfp) {
             return false;
         }
@@ -93,14 +93,14 @@ pub fn read(root: &Path) -> Option<Orders> {
 }
 
 /// Keeps the file while a trace runs.
-pub struct Keeper {
+pub struct OrderStore {
     file: File,
     orders: Orders,
     changed: bool,
     written_ns: Option<u64>,
 }
 
-impl Keeper {
+impl OrderStore {
     /// Opens the file, and goes on from what is in it.
     pub fn open(root: &Path) -> io::Result<Self> {
         let path = root.join(PATH);
@@ -124,8 +124,8 @@ impl Keeper {
     }
 
     /// Takes in what was seen.
-    pub fn push(&mut self, evidence: &Evidence) {
-        if self.orders.push(evidence, Timestamp::now()) {
+    pub fn push(&mut self, event: &Event) {
+        if self.orders.push(event, Timestamp::now()) {
             self.changed = true;
         }
     }

@@ -8,8 +8,8 @@ use std::{
 
 use crate::{
     cli::ReplayArgs,
+    pipeline::{self, Pipeline},
     source::capture::{Entry, Next, ReadError, Reader},
-    telling::{self, Telling},
 };
 
 /// How it ended.
@@ -44,8 +44,8 @@ pub fn run(args: &ReplayArgs) -> Result<Ended, ReplayError> {
     let input = open(&args.file).map_err(|error| begin(error.into()))?;
     let (mut header, reader) = Reader::open(input).map_err(begin)?;
     header.all |= args.all;
-    let report = telling::to_stdout(args.format, header.page_size);
-    match tell(reader, &mut Telling::new(header, report)) {
+    let report = pipeline::to_stdout(args.format, header.page_size);
+    match tell(reader, &mut Pipeline::new(header, report)) {
         Ok(damage) => Ok(damage.say(name)),
         // Nobody reads any more: that is an end like another.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Whole),
@@ -75,11 +75,11 @@ struct Damage {
 }
 
 /// Tells all that can be read.
-fn tell(mut reader: Reader, telling: &mut Telling) -> io::Result<Damage> {
+fn tell(mut reader: Reader, pipeline: &mut Pipeline) -> io::Result<Damage> {
     let mut damage = Damage::default();
     let mut stories = Vec::new();
     let mut ended = false;
-    telling.ready()?;
+    pipeline.ready()?;
     loop {
         let entry = match reader.next_entry() {
             Ok(Next::Entry(entry)) if ended && !entry.is_beside() => break,
@@ -88,7 +88,7 @@ fn tell(mut reader: Reader, telling: &mut Telling) -> io::Result<Damage> {
             Ok(Next::Damaged(line, why)) => {
                 damage.lines += 1;
                 damage.first.get_or_insert((line, why));
-                telling.lose();
+                pipeline.lose();
                 continue;
             }
             Ok(Next::Cut) => damage.early("its last line is cut off".to_owned()),
@@ -96,16 +96,16 @@ fn tell(mut reader: Reader, telling: &mut Telling) -> io::Result<Damage> {
             Err(error) => damage.early(format!("it could not be read on: {error}")),
         };
         if !entry.is_beside() {
-            telling.tell(mem::take(&mut stories))?;
+            pipeline.tell(mem::take(&mut stories))?;
         }
         ended |= matches!(entry, Entry::End { .. });
-        stories.extend(telling.apply(entry)?);
+        stories.extend(pipeline.apply(entry)?);
         if damage.no_end.is_some() {
             break;
         }
     }
-    telling.tell(stories)?;
-    telling.summary()?;
+    pipeline.tell(stories)?;
+    pipeline.summary()?;
     Ok(damage)
 }
 

@@ -15,22 +15,22 @@ use tokio::{
 };
 
 use crate::{
+    async_fd,
     cli::TraceArgs,
     clock,
-    container::{Hierarchy, known::Question},
-    creation::Story,
-    kernel,
-    naming::Resolver,
+    container::{Hierarchy, known::Query},
+    creation::Correlated,
+    exit_watchdog, kernel,
+    lookup::Lookup,
     node::{Cache, NodeFacts, ReadingThread},
-    orders::Keeper,
-    privileges, readiness,
+    oom_protection,
+    orders::OrderStore,
+    pipeline::{self, Pipeline},
+    privileges,
     source::{
         capture::{self, Entry, Header, Recorder},
         live::{Live, Options},
     },
-    survive,
-    telling::{self, Telling},
-    watchdog,
 };
 
 /// How often losses are looked for, and quiet stories outside creations ended.
@@ -84,14 +84,14 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 struct Watch {
     live: Live,
-    telling: Telling,
+    pipeline: Pipeline,
     capture: Option<Recorder>,
     /// `None` if there can be no thread for it.
     node: Option<Cache<ReadingThread>>,
     /// `None` if there can be no thread for it.
-    names: Option<Resolver>,
+    lookup: Option<Lookup>,
     /// What creations were seen to need; `None` where it can't be kept.
-    orders: Option<Keeper>,
+    orders: Option<OrderStore>,
     interrupt: Signal,
     terminate: Signal,
 }
@@ -103,7 +103,7 @@ impl Watch {
         // First of all, so that a signal that comes while attaching ends in order.
         let interrupt = signal(SignalKind::interrupt()).context("could not wait for SIGINT")?;
         let terminate = signal(SignalKind::terminate()).context("could not wait for SIGTERM")?;
-        watchdog::start().context("could not watch over the end")?;
+        exit_watchdog::start().context("could not watch over the end")?;
         let kernel = kernel::release()?;
         let page_size = kernel::page_size()?;
         let hierarchy = Hierarchy::read(Path::new("/"));
@@ -115,17 +115,17 @@ impl Watch {
         // With all rights that were given, before most are given back.
         let capture = args.record.as_deref().map(|path| Recorder::create(path, &header));
         let capture = capture.transpose()?;
-        let orders = match Keeper::open(Path::new("/")) {
+        let orders = match OrderStore::open(Path::new("/")) {
             Ok(orders) => Some(orders),
             Err(error) => {
                 log::debug!("the orders that creations need are not kept: {error}");
                 None
             }
         };
-        survive::prepare();
+        oom_protection::prepare();
         // With the right to read what other users may not; it keeps no other.
-        let names = match Resolver::start(Path::new("/")) {
-            Ok(names) => Some(names),
+        let lookup = match Lookup::start(Path::new("/")) {
+            Ok(lookup) => Some(lookup),
             Err(error) => {
                 log::warn!("no container's name is told: no thread could be started: {error}");
                 None
@@ -141,8 +141,9 @@ impl Watch {
                 None
             }
         };
-        let telling = Telling::new(header, telling::to_stdout(args.format, page_size)).live();
-        let mut watch = Self { live, telling, capture, node, names, orders, interrupt, terminate };
+        let pipeline = Pipeline::new(header, pipeline::to_stdout(args.format, page_size)).live();
+        let mut watch =
+            Self { live, pipeline, capture, node, lookup, orders, interrupt, terminate };
         // Those that are made from here on are seen to be made.
         for (id, path) in hierarchy.walk() {
             watch.enter(Entry::Cgroup { id, path })?;
@@ -151,7 +152,7 @@ impl Watch {
     }
 
     async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
-        self.telling.ready().context(REPORT)?;
+        self.pipeline.ready().context(REPORT)?;
         let end = duration.and_then(|d| Instant::now().checked_add(d));
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -167,7 +168,7 @@ impl Watch {
                 () = reader.gone() => return self.end_capture(),
                 _ = tick.tick() => self.tick()?,
                 () = std::future::ready(()), if more => {}
-                () = arrived(self.names.as_ref()) => self.take_late_names()?,
+                () = arrived(self.lookup.as_ref()) => self.take_late_names()?,
                 ready = self.live.wait() => ready.context("could not wait for the kernel's events")?,
             }
             more = self.take_some(BATCH)?;
@@ -180,14 +181,14 @@ impl Watch {
         let outside = self.live.outside().context(COUNTERS)?;
         self.enter(Entry::End { outside: Some(outside) })?;
         self.flush_capture();
-        self.telling.summary().context(REPORT)
+        self.pipeline.summary().context(REPORT)
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {
         self.live.refresh_symbols();
         self.live.refresh_missed_runs();
         self.look_for_loss()?;
-        if self.telling.needs_tick() {
+        if self.pipeline.needs_tick() {
             self.enter(Entry::Tick { time_ns: clock::monotonic_ns() })?;
         }
         self.flush_capture();
@@ -200,9 +201,9 @@ impl Watch {
     fn take_some(&mut self, limit: usize) -> anyhow::Result<bool> {
         self.look_at_clock()?;
         for _ in 0..limit {
-            watchdog::step();
+            exit_watchdog::step();
             match self.live.take() {
-                Some(Ok(evidence)) => self.enter(Entry::Evidence(evidence))?,
+                Some(Ok(event)) => self.enter(Entry::Event(event))?,
                 Some(Err(error)) => log::error!("{error}; it is left out"),
                 None => return Ok(false),
             }
@@ -212,27 +213,27 @@ impl Watch {
 
     /// Keeps an entry and tells what it ends.
     fn enter(&mut self, entry: Entry) -> anyhow::Result<()> {
-        if let (Some(orders), Entry::Evidence(evidence)) = (&mut self.orders, &entry) {
-            orders.push(evidence);
+        if let (Some(orders), Entry::Event(event)) = (&mut self.orders, &entry) {
+            orders.push(event);
         }
         if let Some(capture) = &mut self.capture {
             capture.write(&entry);
         }
-        let stories = self.telling.apply(entry).context(REPORT)?;
+        let stories = self.pipeline.apply(entry).context(REPORT)?;
         // One that is late already waits for nothing, and shares the processor with nobody that looks.
-        let late = stories.iter().filter_map(Story::ended_ns).any(is_late);
+        let late = stories.iter().filter_map(Correlated::ended_ns).any(is_late);
         let asked = if late { HashSet::new() } else { self.ask_for_names(&stories) };
-        let unasked = if late { self.telling.questions(&stories) } else { Vec::new() };
-        if self.telling.wants_node(&stories)
+        let unasked = if late { self.pipeline.queries(&stories) } else { Vec::new() };
+        if self.pipeline.wants_node(&stories)
             && let Some(facts) = self.refresh_node()
         {
             self.add(Entry::Node(facts))?;
         }
         self.wait_for_names(asked, &stories)?;
-        self.telling.tell(stories).context(REPORT)?;
-        if let Some(names) = &self.names {
-            for question in unasked {
-                names.ask(question);
+        self.pipeline.tell(stories).context(REPORT)?;
+        if let Some(lookup) = &self.lookup {
+            for query in unasked {
+                lookup.ask(query);
             }
         }
         Ok(())
@@ -244,43 +245,43 @@ impl Watch {
             capture.write(&entry);
         }
         // It ends no story.
-        self.telling.apply(entry).map(drop).context(REPORT)
+        self.pipeline.apply(entry).map(drop).context(REPORT)
     }
 
     /// Asks for the names of containers; returns what was asked.
-    fn ask_for_names(&mut self, stories: &[Story]) -> HashSet<Question> {
-        let Some(names) = &self.names else { return HashSet::new() };
-        let asked: HashSet<Question> = self.telling.questions(stories).into_iter().collect();
-        for question in &asked {
-            names.ask(question.clone());
+    fn ask_for_names(&mut self, stories: &[Correlated]) -> HashSet<Query> {
+        let Some(lookup) = &self.lookup else { return HashSet::new() };
+        let asked: HashSet<Query> = self.pipeline.queries(stories).into_iter().collect();
+        for query in &asked {
+            lookup.ask(query.clone());
         }
         asked
     }
 
-    /// Waits for the first answer to each question, as long as a report may be late for it.
+    /// Waits for the first reply to each query, as long as a report may be late for it.
     fn wait_for_names(
         &mut self,
-        mut asked: HashSet<Question>,
-        stories: &[Story],
+        mut asked: HashSet<Query>,
+        stories: &[Correlated],
     ) -> anyhow::Result<()> {
-        let ended_ns = stories.iter().filter_map(Story::ended_ns).min().unwrap_or(0);
+        let ended_ns = stories.iter().filter_map(Correlated::ended_ns).min().unwrap_or(0);
         let left_ns = (ended_ns + NAMES_WITHIN_NS).saturating_sub(clock::monotonic_ns());
         let until = std::time::Instant::now() + Duration::from_nanos(left_ns);
         while !asked.is_empty() {
-            let Some(answer) = self.names.as_ref().and_then(|names| names.wait(until)) else {
+            let Some(reply) = self.lookup.as_ref().and_then(|lookup| lookup.wait(until)) else {
                 break;
             };
-            // It may be one to a question of before.
-            asked.remove(&answer.question);
-            self.add(Entry::Answer { late: false, answer })?;
+            // It may be one to a query of before.
+            asked.remove(&reply.query);
+            self.add(Entry::Reply { late: false, reply })?;
         }
         Ok(())
     }
 
-    /// Takes answers that came when what they are about had been told.
+    /// Takes replies that came when what they are about had been told.
     fn take_late_names(&mut self) -> anyhow::Result<()> {
-        while let Some(answer) = self.names.as_ref().and_then(Resolver::try_answer) {
-            self.add(Entry::Answer { late: true, answer })?;
+        while let Some(reply) = self.lookup.as_ref().and_then(Lookup::try_answer) {
+            self.add(Entry::Reply { late: true, reply })?;
         }
         Ok(())
     }
@@ -288,8 +289,8 @@ impl Watch {
     /// Before the end, names that are still looked for.
     fn wait_for_last_names(&mut self) -> anyhow::Result<()> {
         let until = std::time::Instant::now() + LAST_NAMES;
-        while let Some(answer) = self.names.as_ref().and_then(|names| names.wait(until)) {
-            self.add(Entry::Answer { late: true, answer })?;
+        while let Some(reply) = self.lookup.as_ref().and_then(|lookup| lookup.wait(until)) {
+            self.add(Entry::Reply { late: true, reply })?;
         }
         Ok(())
     }
@@ -301,19 +302,19 @@ impl Watch {
 
     /// Whether the time of day was set meanwhile, or the machine slept.
     fn look_at_clock(&mut self) -> anyhow::Result<()> {
-        let ahead_ns = clock::ahead_ns();
-        if ahead_ns.abs_diff(self.telling.ahead_ns()) > CLOCK_NOISE_NS {
-            self.enter(Entry::Clock { ahead_ns })?;
+        let realtime_offset_ns = clock::realtime_offset_ns();
+        if realtime_offset_ns.abs_diff(self.pipeline.realtime_offset_ns()) > CLOCK_NOISE_NS {
+            self.enter(Entry::Clock { realtime_offset_ns })?;
         }
         Ok(())
     }
 
-    /// Not to be done for every event: while the kernel answers, it runs neither kprobes' nor
+    /// Not to be done for every event: while the kernel replies, it runs neither kprobes' nor
     /// tracepoints' programs on that CPU, so that a thread that preempts us there is not seen
     /// (`bpf_disable_instrumentation` in kernel/bpf/syscall.c). That is counted as a missed run.
     fn look_for_loss(&mut self) -> anyhow::Result<()> {
         let loss = self.live.loss().context(COUNTERS)?;
-        if loss != self.telling.loss() {
+        if loss != self.pipeline.loss() {
             self.enter(Entry::Loss(loss))?;
         }
         Ok(())
@@ -354,24 +355,24 @@ fn header(live: &Live, kernel: String, page_size: u64, all: bool) -> Header {
         all,
         hooks: live.hooks.clone(),
         not_seen: live.not_seen.clone(),
-        blind_to: blind_to(live),
+        unobservable: unobservable(live),
         sees_failures: live.sees_failures(),
-        ahead_ns: clock::ahead_ns(),
+        realtime_offset_ns: clock::realtime_offset_ns(),
     }
 }
 
 /// What is missing on this kernel that a verdict would otherwise rest on.
-fn blind_to(live: &Live) -> Vec<String> {
-    let mut blind_to: Vec<String> = live
+fn unobservable(live: &Live) -> Vec<String> {
+    let mut unobservable: Vec<String> = live
         .hooks
         .iter()
         .filter(|hook| hook.hook.bears_on_others())
         .filter_map(|hook| hook.not_seen.clone())
         .collect();
     if !live.knows_names() {
-        blind_to.push("whether an interrupt made the allocation: names are hidden".to_owned());
+        unobservable.push("whether an interrupt made the allocation: names are hidden".to_owned());
     }
-    blind_to
+    unobservable
 }
 
 /// Whether what ended then waited for fragwatch's turn for so long that names are asked for afterwards.
@@ -380,7 +381,7 @@ fn is_late(ended_ns: u64) -> bool {
 }
 
 /// Returns when a name has come that nobody waited for.
-async fn arrived(names: Option<&Resolver>) {
+async fn arrived(names: Option<&Lookup>) {
     match names {
         Some(names) => names.arrived().await,
         None => std::future::pending().await,
@@ -408,7 +409,7 @@ impl Reader {
         }
         // A file can't be waited for, and has no reader that could go.
         let pipe = stdout.as_fd().try_clone_to_owned().ok();
-        Self(pipe.and_then(|fd| readiness::watch(fd, Interest::ERROR).ok()))
+        Self(pipe.and_then(|fd| async_fd::watch(fd, Interest::ERROR).ok()))
     }
 
     /// Returns when there is nobody left to read, so never if that can't be known.

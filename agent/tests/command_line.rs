@@ -1,4 +1,4 @@
-//! What the program says and answers when it is called wrongly. None of it needs a kernel that can
+//! What the program says and replies when it is called wrongly. None of it needs a kernel that can
 //! be traced.
 use std::{
     fs::{self, File},
@@ -114,8 +114,8 @@ fn replay(input: &[u8]) -> Output {
 
 const CAPTURE: &str = concat!(
     r#"{"format":"fragwatch-capture","format_version":1,"version":"0.1.0","kernel":"6.12.1","#,
-    r#""page_size":4096,"all":false,"hooks":[],"not_seen":[],"blind_to":[],"sees_failures":true,"#,
-    r#""ahead_ns":0}"#,
+    r#""page_size":4096,"all":false,"hooks":[],"not_seen":[],"unobservable":[],"sees_failures":true,"#,
+    r#""realtime_offset_ns":0}"#,
     "\n",
     r#"{"type":"end","outside":{"slow_paths":1,"failures":2,"compactions":3,"reclaims":4}}"#,
     "\n",
@@ -167,10 +167,10 @@ fn a_replay_into_a_full_disk_says_so() {
 #[test]
 fn check_answers_anybody_with_a_code_that_monitoring_knows() {
     let output = as_nobody(&["check", "--format", "json"]);
-    let answer: serde_json::Value =
+    let reply: serde_json::Value =
         serde_json::from_slice(&output.stdout).expect("one object, whatever there is");
-    assert_eq!(answer["type"], "check");
-    assert_eq!(answer["exit_code"], output.status.code().expect("it ended by itself"));
+    assert_eq!(reply["type"], "check");
+    assert_eq!(reply["exit_code"], output.status.code().expect("it ended by itself"));
     let words = ["OK - ", "WARNING - ", "CRITICAL - ", "UNKNOWN - "];
     let text = run(&["check", "--order", "0"]);
     let said = String::from_utf8_lossy(&text.stdout);

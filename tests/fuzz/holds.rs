@@ -10,7 +10,7 @@ use fragwatch::{
     incident::LogIncident,
     report::log::{LogJson, LogReport, LogText},
     source::kernel_log::{
-        gather::Gatherer,
+        gather::Assembler,
         reader::{Lines, Stats},
     },
 };
@@ -58,7 +58,7 @@ fn told(log: &[u8], report: &mut dyn LogReport) {
 }
 
 fn found(input: impl Read + Send + 'static) -> (Vec<LogIncident>, Stats) {
-    let mut gatherer = Gatherer::new(None, Vec::new());
+    let mut gatherer = Assembler::new(None, Vec::new());
     let mut incidents = Vec::new();
     // Without deadlines: what is found must not hang on how busy the machine is.
     let mut lines = Lines::new(input);

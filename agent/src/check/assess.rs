@@ -124,7 +124,7 @@ impl Check {
         orders.chain(self.ids.map(|ids| ids.standing)).max().unwrap_or(Standing::Unknown)
     }
 
-    /// What the answer does not count in, in sentences.
+    /// What the reply does not count in, in sentences.
     pub fn not_seen(&self) -> Vec<String> {
         let mut not_seen = vec![
             "what reclaim and compaction could make free: the kernel tries both before it gives up"

@@ -1,4 +1,4 @@
-//! The answer for programs: one object.
+//! The reply for programs: one object.
 use std::io::{self, Write};
 
 use serde_json::{Value, json};

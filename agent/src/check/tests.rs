@@ -1,4 +1,4 @@
-//! Nodes with what is said of them, each beside one that must not get the same answer.
+//! Nodes with what is said of them, each beside one that must not get the same reply.
 use super::{needs::Source, *};
 use crate::{
     node::{MemoryCgroups, NodeFacts, tests as nodes},

@@ -1,4 +1,4 @@
-//! The answer for people and monitoring: one line that says all, then what it rests on.
+//! The reply for people and monitoring: one line that says all, then what it rests on.
 use std::io::{self, Write};
 
 use super::{Check, OrderCheck, Standing, ZoneCheck, json::offer};

@@ -8,7 +8,7 @@ use std::{
 use fragwatch_ebpf::CGROUP_NAME_LEN;
 
 use super::Container;
-use crate::evidence::CgroupPath;
+use crate::event::CgroupPath;
 
 /// Cgroups kept at a time that are still there. Of more, the one that came first goes first.
 pub(super) const MAX_LIVING: usize = 8192;
@@ -31,7 +31,7 @@ pub struct Cgroups {
 }
 
 struct Cgroup {
-    /// Names from the root with a slash before each, which no name can hold; [`CUT`] before the first
+    /// Attributions from the root with a slash before each, which no name can hold; [`CUT`] before the first
     /// if names nearer to the root are missing.
     path: Rc<str>,
     /// `CLOCK_MONOTONIC` in nanoseconds, and by which process; `None` if it was there before.

@@ -45,7 +45,7 @@ impl NamedBy {
 /// What one of them says. All text comes from outside and may hold anything.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
+pub struct Identity {
     /// Who says it.
     pub by: NamedBy,
     /// The runtime, as in [`super::Container::runtime`].
@@ -65,7 +65,7 @@ pub struct Known {
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Question {
+pub enum Query {
     /// The container with this id, and its pod's uid if that is known.
     Container {
         /// 64 hex digits.
@@ -95,13 +95,13 @@ pub enum Question {
     },
 }
 
-/// An answer, or a part of it.
+/// A reply, or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct Reply {
     /// To what.
-    pub question: Question,
+    pub query: Query,
     /// What is known, the surest first; nothing if nobody knows it.
-    pub known: Vec<Known>,
+    pub identities: Vec<Identity>,
     /// Nothing more will come.
     pub last: bool,
 }

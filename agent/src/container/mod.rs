@@ -10,8 +10,8 @@ pub use owner::Candidate;
 pub use walk::Hierarchy;
 
 use crate::{
-    container::known::{Known, NamedBy, Question},
-    evidence::CgroupPath,
+    container::known::{Identity, NamedBy, Query},
+    event::CgroupPath,
 };
 
 /// A container, or a pod of which no container is known. All text is from outside.
@@ -45,23 +45,23 @@ impl Container {
     }
 
     /// What can be asked about it, if not all of it is known.
-    pub fn question(&self) -> Option<Question> {
+    pub fn query(&self) -> Option<Query> {
         if self.runtime.is_some() && (self.pod.is_some() || self.name.is_some()) {
             return None;
         }
         match (&self.id, &self.pod_uid) {
             _ if self.is_users => None,
             (Some(id), pod_uid) if is_id(id) => {
-                Some(Question::Container { id: id.clone(), pod_uid: pod_uid.clone() })
+                Some(Query::Container { id: id.clone(), pod_uid: pod_uid.clone() })
             }
-            (_, Some(uid)) => Some(Question::Pod { uid: uid.clone() }),
+            (_, Some(uid)) => Some(Query::Pod { uid: uid.clone() }),
             _ => None,
         }
     }
 
     /// Takes what is not known yet from somebody who knows it. What contradicts the path is
     /// somebody else's, and is left: false.
-    pub fn learn(&mut self, known: &Known) -> bool {
+    pub fn learn(&mut self, known: &Identity) -> bool {
         let agrees = |ours: &Option<String>, theirs: &Option<String>| {
             ours.is_none() || theirs.is_none() || ours == theirs
         };

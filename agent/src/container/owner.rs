@@ -1,12 +1,12 @@
 //! For whom something was done: the container whose cgroup it was done in, or, where a runtime did it
 //! from outside, those that it may have been for.
-use super::{Cgroups, Container, is_id, known::Question};
-use crate::{creation::Creation, evidence::CgroupPath};
+use super::{Cgroups, Container, is_id, known::Query};
+use crate::{creation::CreationStep, event::CgroupPath};
 
 /// What runc calls its processes inside a container until they become the container's own program
 /// (libcontainer/nsenter/nsexec.c).
 pub(crate) const RUNC_INIT: &str = "runc:[";
-/// Names of programs that start containers. They do other things too.
+/// Attributions of programs that start containers. They do other things too.
 const RUNTIMES: &[&str] = &[
     "runc",
     "crun",
@@ -54,7 +54,7 @@ pub(crate) fn is_runtime(comm: &str) -> bool {
 
 /// The container that a creation is for, if that is certain: the cgroup is a container's, and what
 /// happened in it was not done by a runtime that runs in a container itself and starts others.
-pub(crate) fn certain(creation: &Creation) -> Option<Container> {
+pub(crate) fn certain(creation: &CreationStep) -> Option<Container> {
     // A cgroup's own making tells by its path, whoever makes it.
     if is_runtime(&creation.task.comm) && creation.cgroup_setup.is_none() {
         return None;
@@ -63,7 +63,7 @@ pub(crate) fn certain(creation: &Creation) -> Option<Container> {
 }
 
 /// Those that a creation may be for of which nobody is certain, the likeliest first.
-pub(crate) fn candidates(creation: &Creation, cgroups: &Cgroups) -> Vec<Candidate> {
+pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Candidate> {
     let comm = creation.task.comm.as_str();
     if !is_runtime(comm) {
         return Vec::new();
@@ -86,18 +86,19 @@ pub(crate) fn candidates(creation: &Creation, cgroups: &Cgroups) -> Vec<Candidat
     .collect()
 }
 
-/// What can be asked about a creation's owner that its cgroup doesn't tell; `ahead_ns` is how far the
+/// What can be asked about a creation's owner that its cgroup doesn't tell; `realtime_offset_ns` is how far the
 /// time of day is ahead of `CLOCK_MONOTONIC`.
-pub(crate) fn question(creation: &Creation, ahead_ns: i64) -> Option<Question> {
-    let millis = |at_ns: u64| at_ns.cast_signed().saturating_add(ahead_ns).div_euclid(1_000_000);
+pub(crate) fn query(creation: &CreationStep, realtime_offset_ns: i64) -> Option<Query> {
+    let millis =
+        |at_ns: u64| at_ns.cast_signed().saturating_add(realtime_offset_ns).div_euclid(1_000_000);
     let comm = &creation.task.comm;
     if creation.container.is_some() || !is_runtime(comm) {
         return None;
     }
     match creation.netns {
-        Some(inode) => Some(Question::Netns { inode, made_ms: millis(creation.ended_ns) }),
+        Some(inode) => Some(Query::Netns { inode, made_ms: millis(creation.ended_ns) }),
         None if KEEP_RECORDS.contains(&comm.as_str()) => {
-            Some(Question::Starting { comm: comm.clone(), at_ms: millis(creation.ended_ns) })
+            Some(Query::Starting { comm: comm.clone(), at_ms: millis(creation.ended_ns) })
         }
         None => None,
     }
@@ -119,7 +120,7 @@ mod tests {
     const POD: &str = "/kubepods/burstable/pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     const SECOND: u64 = 1_000_000_000;
 
-    fn by(comm: &str, cgroup: &str) -> Creation {
+    fn by(comm: &str, cgroup: &str) -> CreationStep {
         let mut creation = failed_creation();
         creation.task.comm = comm.to_owned();
         creation.cgroup = Some(CgroupPath::parse(cgroup));
@@ -169,7 +170,7 @@ mod tests {
         let found = candidates(&creation, &cgroups);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].container.runtime.as_deref(), Some("podman"));
-        let later = Creation { began_ns: 60 * SECOND, ..creation };
+        let later = CreationStep { began_ns: 60 * SECOND, ..creation };
         assert_eq!(candidates(&later, &cgroups), [], "its start is long over");
     }
 
@@ -178,13 +179,10 @@ mod tests {
         let mut creation = by("containerd", "/system.slice/containerd.service");
         creation.ended_ns = 21 * SECOND;
         let comm = "containerd".to_owned();
-        assert_eq!(
-            question(&creation, 5_000_000),
-            Some(Question::Starting { comm, at_ms: 21_005 })
-        );
+        assert_eq!(query(&creation, 5_000_000), Some(Query::Starting { comm, at_ms: 21_005 }));
         creation.netns = Some(7);
-        assert_eq!(question(&creation, 0), Some(Question::Netns { inode: 7, made_ms: 21_000 }));
+        assert_eq!(query(&creation, 0), Some(Query::Netns { inode: 7, made_ms: 21_000 }));
         creation.task.comm = "unshare".to_owned();
-        assert_eq!(question(&creation, 0), None);
+        assert_eq!(query(&creation, 0), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Whose a cgroup is, by the shape of its path: what each runtime and the kubelet call the directories
 //! that they make.
 use super::{Container, is_id};
-use crate::evidence::CgroupPath;
+use crate::event::CgroupPath;
 
 /// What stands for a container's id in a directory's name.
 #[derive(Clone, Copy)]
@@ -156,11 +156,11 @@ mod tests {
     const UID: &str = "6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     const STATIC: &str = "0d1f4a3bc6a5f7e2b8d90c1e2f3a4b5c";
 
-    type Told = Option<&'static str>;
+    type Reported = Option<&'static str>;
 
     /// Paths as they are found on nodes; `ID`, `UID`, `U_ID` (with underscores) and `STATIC` stand for
     /// those above. Then the runtime, the container's id and the pod's uid that they tell.
-    const PATHS: &[(&str, Told, Told, Told)] = &[
+    const PATHS: &[(&str, Reported, Reported, Reported)] = &[
         // kubelet, systemd driver: guaranteed, burstable, best effort
         (
             "/kubepods.slice/kubepods-podU_ID.slice/cri-containerd-ID.scope",

@@ -9,12 +9,12 @@ fn by_path() -> Container {
     Container::from_path(&CgroupPath::parse(&path)).expect("a container's path")
 }
 
-fn known(by: NamedBy) -> Known {
-    Known { by, runtime: None, id: None, pod_uid: None, pod: None, namespace: None, name: None }
+fn known(by: NamedBy) -> Identity {
+    Identity { by, runtime: None, id: None, pod_uid: None, pod: None, namespace: None, name: None }
 }
 
-fn named() -> Known {
-    Known {
+fn named() -> Identity {
+    Identity {
         pod_uid: Some(UID.to_owned()),
         pod: Some("web-0".to_owned()),
         namespace: Some("default".to_owned()),
@@ -26,7 +26,7 @@ fn named() -> Known {
 fn names_are_added_and_their_source_is_kept() {
     let mut container = by_path();
     assert!(container.learn(&named()));
-    let state = Known {
+    let state = Identity {
         runtime: Some("containerd".to_owned()),
         name: Some("nginx".to_owned()),
         ..known(NamedBy::RuntimeState)
@@ -42,7 +42,7 @@ fn names_are_added_and_their_source_is_kept() {
 fn another_pod_s_or_container_s_names_are_left() {
     let other = Some("0bad0bad-4a5b-4c6d-8e9f-0a1b2c3d4e5f".to_owned());
     for wrong in
-        [Known { pod_uid: other, ..named() }, Known { id: Some("0".repeat(64)), ..named() }]
+        [Identity { pod_uid: other, ..named() }, Identity { id: Some("0".repeat(64)), ..named() }]
     {
         let mut container = by_path();
         assert!(!container.learn(&wrong));
@@ -50,7 +50,7 @@ fn another_pod_s_or_container_s_names_are_left() {
     }
     // A static pod's uid is spelled with dashes by some.
     let mut container = by_path();
-    assert!(container.learn(&Known { pod_uid: Some(UID.replace('-', "")), ..named() }));
+    assert!(container.learn(&Identity { pod_uid: Some(UID.replace('-', "")), ..named() }));
 }
 
 #[test]
@@ -73,15 +73,12 @@ fn the_best_that_is_known_is_its_label() {
 
 #[test]
 fn what_has_no_id_of_a_runtime_s_is_not_asked_for() {
-    let question = by_path().question();
-    assert_eq!(
-        question,
-        Some(Question::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) })
-    );
+    let query = by_path().query();
+    assert_eq!(query, Some(Query::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) }));
     let lxc = Container::from_path(&CgroupPath::parse("/lxc.payload.web")).expect("LXC's path");
-    assert_eq!(lxc.question(), None);
+    assert_eq!(lxc.query(), None);
     let pod = Container { pod_uid: Some(UID.to_owned()), ..Container::default() };
-    assert_eq!(pod.question(), Some(Question::Pod { uid: UID.to_owned() }));
+    assert_eq!(pod.query(), Some(Query::Pod { uid: UID.to_owned() }));
 }
 
 #[test]
@@ -90,5 +87,5 @@ fn of_what_users_make_nobody_is_asked() {
         format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope");
     let container =
         Container::from_path(&CgroupPath::parse(&rootless)).expect("a container's path");
-    assert_eq!((container.label(), container.question()), ("podman 64bec1f2a0c5".to_owned(), None));
+    assert_eq!((container.label(), container.query()), ("podman 64bec1f2a0c5".to_owned(), None));
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::cgroups::MAX_LIVING;
-use crate::{evidence::CgroupPath, kernel::surroundings};
+use crate::{event::CgroupPath, kernel::environment};
 
 /// The hierarchy's root has this inode (fs/kernfs: ids begin with 1).
 const ROOT: u64 = 1;
@@ -37,9 +37,9 @@ impl Hierarchy {
         let id = id.unwrap_or(0);
         let mounts = text("proc/self/mounts");
         let mount = if id == 0 {
-            surroundings::mounted(&mounts, "cgroup2")
+            environment::mounted(&mounts, "cgroup2")
         } else {
-            surroundings::v1_memory(&mounts)
+            environment::v1_memory(&mounts)
         };
         let mount = mount.and_then(|at| Some(root.join(at.strip_prefix("/").ok()?)));
         Self { id, mount }

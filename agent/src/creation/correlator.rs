@@ -1,17 +1,17 @@
-//! Evidence, put together into creations; what is in none is looked at in `outside`.
+//! Event, put together into creations; what is in none is looked at in `outside`.
 use std::{
     collections::{HashMap, VecDeque},
     ops::RangeInclusive,
 };
 
 use super::{
-    Creation, MAX_DETAILS, Outcome, PernetInit, SlabCache, Starts, Step, Story,
+    Correlated, CreationStep, MAX_DETAILS, Outcome, PernetInit, SlabCache, Starts, Step,
     outside::{Kill, Outside},
 };
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome, Tracker},
     container::{Cgroups, owner},
-    evidence::{CreationKey, Event, Evidence, OomKill},
+    event::{CreationKey, Event, EventKind, OomKill},
     site,
 };
 
@@ -25,7 +25,7 @@ pub(super) const MAX_OPEN: usize = 4096;
 const RESTARTS: RangeInclusive<i32> = 512..=516;
 
 struct Open {
-    creation: Creation,
+    creation: CreationStep,
     tracker: Tracker,
 }
 
@@ -39,29 +39,29 @@ pub struct Correlator {
     pub(super) last_kill: Option<Kill>,
     pub(super) ended: u64,
     dropped: u64,
-    pub(super) blind_to_failures: bool,
+    pub(super) failures_unobservable: bool,
     /// Creations without trouble are told too.
     all: bool,
 }
 
 impl Correlator {
-    /// For a kernel on which failed allocations can't be seen, if `blind_to_failures`; creations without
+    /// For a kernel on which failed allocations can't be seen, if `failures_unobservable`; creations without
     /// trouble are told too, if `all`.
-    pub fn new(blind_to_failures: bool, all: bool) -> Self {
-        Self { blind_to_failures, all, ..Self::default() }
+    pub fn new(failures_unobservable: bool, all: bool) -> Self {
+        Self { failures_unobservable, all, ..Self::default() }
     }
 
     /// Takes one piece of evidence; returns the stories that it ends.
-    pub fn push(&mut self, evidence: Evidence) -> Vec<Story> {
-        if let Event::OomKill(kill) = &evidence.event {
+    pub fn push(&mut self, event: Event) -> Vec<Correlated> {
+        if let EventKind::OomKill(kill) = &event.kind {
             if self.victims.len() == MAX_VICTIMS {
                 self.victims.pop_front();
             }
             self.victims.push_back(kill.clone());
         }
-        match evidence.creation {
-            Some(key) => self.inside(key, evidence).into_iter().collect(),
-            None => self.outside(evidence),
+        match event.creation {
+            Some(key) => self.inside(key, event).into_iter().collect(),
+            None => self.outside(event),
         }
     }
 
@@ -87,53 +87,53 @@ impl Correlator {
         self.open.len() as u64 + self.dropped
     }
 
-    fn inside(&mut self, key: CreationKey, evidence: Evidence) -> Option<Story> {
+    fn inside(&mut self, key: CreationKey, event: Event) -> Option<Correlated> {
         if !self.open.contains_key(&key) {
             self.make_room(key);
-            self.open.insert(key, Open::new(key, &evidence, self.blind_to_failures));
+            self.open.insert(key, Open::new(key, &event, self.failures_unobservable));
         }
         let open = self.open.get_mut(&key)?;
-        let Evidence { time_ns, task, event, .. } = evidence;
+        let Event { time_ns, task, kind, .. } = event;
         // An interrupt borrows the thread: what it allocates is not the creation's.
-        if let Event::AllocationFailed { failure, .. } = &event
+        if let EventKind::AllocationFailed { failure, .. } = &kind
             && !site::is_creations_own(&failure.stack)
         {
             log::debug!("an interrupt's allocation failed in tid {} while it created", task.tid);
             return None;
         }
-        if let Some(allocation) = open.tracker.push(time_ns, &event) {
+        if let Some(allocation) = open.tracker.push(time_ns, &kind) {
             open.creation.keep(allocation);
         }
         let creation = &mut open.creation;
-        match event {
-            Event::NetnsSetupBegan { cgroup, call_flags, namespaces } => {
+        match kind {
+            EventKind::NetnsSetupBegan { cgroup, call_flags, namespaces } => {
                 (creation.cgroup, creation.call_flags) = (Some(cgroup), call_flags);
                 creation.namespaces = namespaces;
                 creation.beginning_seen = true;
             }
-            Event::MemcgReclaimEnded { reclaimed, stall_ns, .. } => {
+            EventKind::MemcgReclaimEnded { reclaimed, stall_ns, .. } => {
                 let reclaims = creation.memcg_reclaims.get_or_insert_default();
                 reclaims.count += 1;
                 reclaims.reclaimed = reclaims.reclaimed.saturating_add(reclaimed);
                 reclaims.stall_ns = reclaims.stall_ns.saturating_add(stall_ns);
                 creation.stall_ns = creation.stall_ns.saturating_add(stall_ns);
             }
-            Event::SlabCacheCreated { name, size, failed } => {
+            EventKind::SlabCacheCreated { name, size, failed } => {
                 if creation.slab_caches.len() == MAX_DETAILS {
                     creation.slab_caches.remove(0);
                 }
                 creation.slab_caches.push(SlabCache { name, size, failed });
             }
-            Event::PernetInitFailed { began_ns, init, errno } => {
+            EventKind::PernetInitFailed { began_ns, init, errno } => {
                 let ended_ns = time_ns;
                 creation.pernet_init = Some(PernetInit { began_ns, ended_ns, init, errno });
             }
-            Event::NetnsSetupEnded { errno, netns, lost } => {
+            EventKind::NetnsSetupEnded { errno, netns, lost } => {
                 creation.netns = netns;
                 creation.events_lost |= lost;
                 return self.end(key, time_ns, errno);
             }
-            Event::CgroupSetupEnded(setup) => {
+            EventKind::CgroupSetupEnded(setup) => {
                 creation.step = Step::Cgroup;
                 creation.beginning_seen = true;
                 creation.cgroup = Some(setup.path());
@@ -142,27 +142,27 @@ impl Correlator {
                 creation.cgroup_setup = Some(setup);
                 return self.end(key, time_ns, errno);
             }
-            Event::NamespaceRefused(kind) => {
+            EventKind::NamespaceRefused(kind) => {
                 if creation.namespaces_refused.len() < MAX_DETAILS {
                     creation.namespaces_refused.push(kind);
                 }
             }
-            Event::SlowPathEntered { .. }
-            | Event::AllocationFailed { .. }
-            | Event::CompactionEnded { .. }
-            | Event::ReclaimEnded { .. }
+            EventKind::SlowPathEntered { .. }
+            | EventKind::AllocationFailed { .. }
+            | EventKind::CompactionEnded { .. }
+            | EventKind::ReclaimEnded { .. }
             // No creation's own.
-            | Event::ForkRefused(_)
-            | Event::CgroupMade { .. }
-            | Event::CgroupRenamed { .. }
-            | Event::CgroupRemoved { .. } => {}
-            Event::ChargeFailed(charge) => {
+            | EventKind::ForkRefused(_)
+            | EventKind::CgroupMade { .. }
+            | EventKind::CgroupRenamed { .. }
+            | EventKind::CgroupRemoved { .. } => {}
+            EventKind::ChargeFailed(charge) => {
                 if creation.charges.len() == MAX_DETAILS {
                     creation.charges.remove(0);
                 }
                 creation.charges.push(charge);
             }
-            Event::OomKill(kill) => {
+            EventKind::OomKill(kill) => {
                 if creation.oom_kills.len() < MAX_DETAILS {
                     creation.oom_kills.push(kill);
                 }
@@ -172,7 +172,7 @@ impl Correlator {
     }
 
     /// Ends a creation that returned; `errno` is positive.
-    fn end(&mut self, key: CreationKey, time_ns: u64, errno: Option<i32>) -> Option<Story> {
+    fn end(&mut self, key: CreationKey, time_ns: u64, errno: Option<i32>) -> Option<Correlated> {
         let Open { mut creation, mut tracker } = self.open.remove(&key)?;
         if errno.is_some_and(|errno| RESTARTS.contains(&errno)) {
             return None;
@@ -206,7 +206,7 @@ impl Correlator {
 
     /// A creation that a signal ended was killed; if the OOM killer did it, for whichever allocation,
     /// that is why it failed.
-    fn blame_killer(&mut self, creation: &mut Creation) {
+    fn blame_killer(&mut self, creation: &mut CreationStep) {
         let of = |kill: &OomKill| kill.pid == Some(creation.task.pid);
         let Some(at) = self.victims.iter().rposition(of) else { return };
         let Some(kill) = self.victims.remove(at) else { return };
@@ -218,7 +218,7 @@ impl Correlator {
     }
 
     /// Gives a creation its number and remembers it as a part of its container's start.
-    pub(super) fn story(&mut self, mut creation: Creation) -> Story {
+    pub(super) fn story(&mut self, mut creation: CreationStep) -> Correlated {
         self.ended += 1;
         creation.id = self.ended;
         creation.container = owner::certain(&creation);
@@ -226,7 +226,7 @@ impl Correlator {
             creation.candidates = owner::candidates(&creation, &self.starts.cgroups);
         }
         self.starts.note_creation(&creation);
-        Story::Creation(Box::new(creation))
+        Correlated::CreationStep(Box::new(creation))
     }
 
     /// A thread is in one creation at a time, so an older one of this thread has ended unseen;
@@ -244,9 +244,9 @@ impl Correlator {
 }
 
 impl Open {
-    fn new(key: CreationKey, evidence: &Evidence, blind_to_failures: bool) -> Self {
-        let mut creation = Creation::new(evidence.task.clone(), evidence.time_ns);
+    fn new(key: CreationKey, event: &Event, failures_unobservable: bool) -> Self {
+        let mut creation = CreationStep::new(event.task.clone(), event.time_ns);
         creation.began_ns = key.began_ns;
-        Self { creation, tracker: Tracker::new(blind_to_failures) }
+        Self { creation, tracker: Tracker::new(failures_unobservable) }
     }
 }

@@ -1,10 +1,10 @@
 //! What happens outside the steps of creations: allocations of any thread, and what may belong to the
 //! start of a container all the same: kills, refused forks and user namespaces.
-use super::{Correlator, Creation, Incident, STALL_NS, Step, Story, correlator::MAX_OPEN};
+use super::{Correlated, Correlator, CreationStep, Incident, STALL_NS, Step, correlator::MAX_OPEN};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome, Tracker},
     container::Made,
-    evidence::{Event, Evidence, ForkRefused, NamespaceKind, OomKill, Task},
+    event::{Event, EventKind, ForkRefused, NamespaceKind, OomKill, Task},
 };
 
 /// A process may have many killed, one after the other, before it gets its memory: what is further
@@ -32,7 +32,7 @@ pub(super) struct Kill {
 
 impl Correlator {
     /// Ends outside stories that have been quiet for a while, all of them if `now_ns` is `None`.
-    pub fn flush_outside(&mut self, now_ns: Option<u64>) -> Vec<Story> {
+    pub fn flush_outside(&mut self, now_ns: Option<u64>) -> Vec<Correlated> {
         let over = |o: &Outside| {
             now_ns.is_none_or(|now| now.saturating_sub(o.time_ns) >= OUTSIDE_QUIET_NS)
         };
@@ -46,31 +46,31 @@ impl Correlator {
     }
 
     /// Takes what is in no creation's step.
-    pub(super) fn outside(&mut self, evidence: Evidence) -> Vec<Story> {
-        let Evidence { time_ns, task, event, .. } = evidence;
-        match event {
-            Event::CgroupMade { id, path } => {
+    pub(super) fn outside(&mut self, event: Event) -> Vec<Correlated> {
+        let Event { time_ns, task, kind, .. } = event;
+        match kind {
+            EventKind::CgroupMade { id, path } => {
                 let made = Made { at_ns: time_ns, pid: task.pid };
                 self.starts.cgroups.insert(id, &path, Some(made));
                 Vec::new()
             }
-            Event::CgroupRenamed { id, path } => {
+            EventKind::CgroupRenamed { id, path } => {
                 self.starts.cgroups.rename(id, &path);
                 Vec::new()
             }
-            Event::CgroupRemoved { id } => {
+            EventKind::CgroupRemoved { id } => {
                 self.starts.cgroups.remove(id);
                 Vec::new()
             }
-            Event::NamespaceRefused(kind) => vec![self.namespace_refused(time_ns, task, kind)],
-            Event::ForkRefused(refused) => vec![self.fork_refused(time_ns, task, refused)],
-            Event::OomKill(kill) => self.oom_kill(time_ns, task, kill),
-            event => self.allocation(time_ns, task, &event),
+            EventKind::NamespaceRefused(kind) => vec![self.namespace_refused(time_ns, task, kind)],
+            EventKind::ForkRefused(refused) => vec![self.fork_refused(time_ns, task, refused)],
+            EventKind::OomKill(kill) => self.oom_kill(time_ns, task, kill),
+            kind => self.allocation(time_ns, task, &kind),
         }
     }
 
     /// A user namespace, which is made before the others.
-    fn namespace_refused(&mut self, time_ns: u64, task: Task, kind: NamespaceKind) -> Story {
+    fn namespace_refused(&mut self, time_ns: u64, task: Task, kind: NamespaceKind) -> Correlated {
         let mut creation = self.of_start(time_ns, task, Step::Namespaces);
         // What the kernel makes of it (kernel/user_namespace.c `create_user_ns`).
         creation.errno = Some(libc::ENOSPC);
@@ -78,11 +78,11 @@ impl Correlator {
         self.story(creation)
     }
 
-    fn fork_refused(&mut self, time_ns: u64, task: Task, refused: ForkRefused) -> Story {
+    fn fork_refused(&mut self, time_ns: u64, task: Task, refused: ForkRefused) -> Correlated {
         if self.starts.of(time_ns, &task).is_none() {
             let mut incident = self.incident(time_ns, task);
             incident.fork_refused = Some(refused);
-            return Story::Incident(Box::new(incident));
+            return Correlated::Incident(Box::new(incident));
         }
         let mut creation = self.of_start(time_ns, task, Step::Fork);
         creation.errno = Some(libc::EAGAIN);
@@ -92,8 +92,8 @@ impl Correlator {
 
     /// A kill outside every step of a creation: that of a container that is about to start, if it is
     /// the victim or the one that asked.
-    fn oom_kill(&mut self, time_ns: u64, task: Task, kill: OomKill) -> Vec<Story> {
-        let mut ended = self.allocation(time_ns, task.clone(), &Event::OomKill(kill.clone()));
+    fn oom_kill(&mut self, time_ns: u64, task: Task, kill: OomKill) -> Vec<Correlated> {
+        let mut ended = self.allocation(time_ns, task.clone(), &EventKind::OomKill(kill.clone()));
         let asked = self.outside.remove(&task.tid).and_then(|mut o| o.tracker.finish());
         let pid = kill.pid.unwrap_or(0);
         let victim =
@@ -103,7 +103,7 @@ impl Correlator {
             let mut incident = self.incident(time_ns, task);
             incident.allocation = asked;
             incident.oom_kills.push(kill);
-            ended.push(Story::Incident(Box::new(incident)));
+            ended.push(Correlated::Incident(Box::new(incident)));
             return ended;
         }
         let starting = if killed { victim } else { task };
@@ -117,7 +117,7 @@ impl Correlator {
         let before = self.last_kill.filter(|last| {
             last.pid == pid && time_ns.saturating_sub(last.time_ns) < KILLS_APART_NS
         });
-        creation.goes_on = before.map(|last| last.creation);
+        creation.continues = before.map(|last| last.creation);
         let story = self.story(creation);
         let creation = before.map_or(self.ended, |last| last.creation);
         self.last_kill = Some(Kill { pid, creation, time_ns });
@@ -126,10 +126,10 @@ impl Correlator {
     }
 
     /// A creation of which one moment was seen.
-    fn of_start(&self, time_ns: u64, task: Task, step: Step) -> Creation {
+    fn of_start(&self, time_ns: u64, task: Task, step: Step) -> CreationStep {
         let start = self.starts.of(time_ns, &task);
         let cgroup = self.starts.cgroups.path(task.cgroup_id);
-        let mut creation = Creation::new(task, time_ns);
+        let mut creation = CreationStep::new(task, time_ns);
         creation.step = step;
         creation.beginning_seen = true;
         creation.cgroup = cgroup;
@@ -150,10 +150,10 @@ impl Correlator {
     }
 
     /// An event of an allocation.
-    fn allocation(&mut self, time_ns: u64, task: Task, event: &Event) -> Vec<Story> {
+    fn allocation(&mut self, time_ns: u64, task: Task, event: &EventKind) -> Vec<Correlated> {
         let full = self.outside.len() >= MAX_OPEN && !self.outside.contains_key(&task.tid);
         let mut ended = if full { self.flush_outside(None) } else { Vec::new() };
-        let blind = self.blind_to_failures;
+        let blind = self.failures_unobservable;
         let new = || Outside { tracker: Tracker::new(blind), ..Outside::default() };
         let thread = self.outside.entry(task.tid).or_insert_with(new);
         let mut told: Vec<(Task, u64, Allocation)> = Vec::new();
@@ -161,7 +161,7 @@ impl Correlator {
             told.extend(thread.trouble(allocation));
         }
         (thread.task, thread.time_ns) = (Some(task), time_ns);
-        if matches!(event, Event::AllocationFailed { .. }) {
+        if matches!(event, EventKind::AllocationFailed { .. }) {
             // A failure is the end of it: nothing to wait for.
             told.extend(thread.finish());
         }
@@ -169,10 +169,10 @@ impl Correlator {
         ended
     }
 
-    fn outside_story(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Story {
+    fn outside_story(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {
         let mut incident = self.incident(time_ns, task);
         incident.allocation = Some(allocation);
-        Story::Incident(Box::new(incident))
+        Correlated::Incident(Box::new(incident))
     }
 }
 

@@ -6,13 +6,13 @@
 //! its name says so; else it is a guess, and is told as one.
 use std::collections::VecDeque;
 
-use super::{Creation, Step};
+use super::{CreationStep, Step};
 use crate::{
     container::{
         Cgroups, Container,
         owner::{RUNC_INIT, is_runtime},
     },
-    evidence::{CgroupPath, Task},
+    event::{CgroupPath, Task},
 };
 
 /// A container's start is over after this time, whatever it is still doing.
@@ -22,7 +22,7 @@ const MAX_CREATIONS: usize = 1024;
 
 /// A piece of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum StepPart {
     /// Its cgroup was made.
     Cgroup,
     /// Namespaces were made for it.
@@ -31,7 +31,7 @@ pub enum Piece {
     Process,
 }
 
-impl Piece {
+impl StepPart {
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -44,7 +44,7 @@ impl Piece {
 
 /// How sure it is that a piece belongs to the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tie {
+pub enum Certainty {
     /// It does.
     Certain,
     /// It looks so.
@@ -53,22 +53,22 @@ pub enum Tie {
 
 /// A piece of a start that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct StepRef {
     /// What.
-    pub piece: Piece,
+    pub piece: StepPart,
     /// When, `CLOCK_MONOTONIC` in nanoseconds.
     pub at_ns: u64,
     /// How sure it is that it belongs to it.
-    pub tie: Tie,
+    pub tie: Certainty,
     /// By what.
     pub why: &'static str,
 }
 
 /// What was seen of a container's start, the earliest first; at least one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Start {
+pub struct Creation {
     /// Its parts.
-    pub parts: Vec<Part>,
+    pub parts: Vec<StepRef>,
 }
 
 /// Pieces of the starts that may be under way.
@@ -87,7 +87,7 @@ struct Seen {
 
 impl Starts {
     /// Namespaces were made.
-    pub fn note_creation(&mut self, creation: &Creation) {
+    pub fn note_creation(&mut self, creation: &CreationStep) {
         if creation.step != Step::Namespaces {
             return;
         }
@@ -102,50 +102,55 @@ impl Starts {
     }
 
     /// What was seen before of the start that a process in this cgroup belongs to.
-    pub fn parts(&self, at_ns: u64, pid: u32, cgroup: Option<&CgroupPath>) -> Option<Start> {
+    pub fn parts(&self, at_ns: u64, pid: u32, cgroup: Option<&CgroupPath>) -> Option<Creation> {
         let recent = |then: u64| then < at_ns && at_ns - then <= START_NS;
         let mut parts = Vec::new();
         let made = cgroup.and_then(|path| self.cgroups.made(path));
         if let Some(made) = made.filter(|made| recent(made.at_ns)) {
             let why = "its process is in it";
-            parts.push(Part { piece: Piece::Cgroup, at_ns: made.at_ns, tie: Tie::Certain, why });
+            parts.push(StepRef {
+                piece: StepPart::Cgroup,
+                at_ns: made.at_ns,
+                tie: Certainty::Certain,
+                why,
+            });
         }
         let before = self.creations.iter().rev().filter(|seen| recent(seen.began_ns));
         parts.extend(before.filter_map(|seen| {
             let own_cgroup = cgroup.filter(|path| is_containers(path));
             let (tie, why) = if own_cgroup.is_some() && seen.cgroup.as_ref() == own_cgroup {
-                (Tie::Certain, "made by a process in the same cgroup")
+                (Certainty::Certain, "made by a process in the same cgroup")
             } else if seen.pid == pid {
                 // A daemon outside the containers makes them for one after the other.
-                (Tie::Guess, "the same process made them")
+                (Certainty::Guess, "the same process made them")
             } else {
                 return None;
             };
             let at_ns = seen.began_ns;
-            Some(Part { piece: Piece::Namespaces, at_ns, tie, why })
+            Some(StepRef { piece: StepPart::Namespaces, at_ns, tie, why })
         }));
         parts.sort_by_key(|part| part.at_ns);
-        (!parts.is_empty()).then_some(Start { parts })
+        (!parts.is_empty()).then_some(Creation { parts })
     }
 
     /// The start that a process belongs to which met trouble outside every step; `None` if nothing
     /// says that it is a container's about to start.
-    pub fn of(&self, at_ns: u64, task: &Task) -> Option<Start> {
+    pub fn of(&self, at_ns: u64, task: &Task) -> Option<Creation> {
         let path = self.cgroups.path(task.cgroup_id);
         let mut start = self
             .parts(at_ns, task.pid, path.as_ref())
-            .unwrap_or_else(|| Start { parts: Vec::new() });
-        let young = start.parts.iter().any(|part| part.piece == Piece::Cgroup);
+            .unwrap_or_else(|| Creation { parts: Vec::new() });
+        let young = start.parts.iter().any(|part| part.piece == StepPart::Cgroup);
         let (tie, why) = if task.comm.starts_with(RUNC_INIT) {
-            (Tie::Certain, "runc's name for it until the container's own program runs")
+            (Certainty::Certain, "runc's name for it until the container's own program runs")
         } else if is_runtime(&task.comm) {
-            (Tie::Guess, "its name is that of a program that starts containers")
+            (Certainty::Guess, "its name is that of a program that starts containers")
         } else if young && path.as_ref().is_some_and(is_containers) {
-            (Tie::Guess, "its cgroup is a container's and was made just before")
+            (Certainty::Guess, "its cgroup is a container's and was made just before")
         } else {
             return None;
         };
-        start.parts.push(Part { piece: Piece::Process, at_ns, tie, why });
+        start.parts.push(StepRef { piece: StepPart::Process, at_ns, tie, why });
         Some(start)
     }
 }
@@ -174,16 +179,16 @@ mod tests {
         starts
     }
 
-    fn tie(starts: &Starts, at_ns: u64, comm: &str) -> Option<Tie> {
+    fn tie(starts: &Starts, at_ns: u64, comm: &str) -> Option<Certainty> {
         starts.of(at_ns, &task(comm, 7)).and_then(|start| Some(start.parts.last()?.tie))
     }
 
     #[test]
     fn a_name_of_runcs_is_certain_and_others_are_guesses() {
         let starts = with_cgroup(POD);
-        assert_eq!(tie(&starts, 2 * SECOND, "runc:[2:INIT]"), Some(Tie::Certain));
-        assert_eq!(tie(&starts, 2 * SECOND, "crun"), Some(Tie::Guess));
-        assert_eq!(tie(&starts, 2 * SECOND, "java"), Some(Tie::Guess));
+        assert_eq!(tie(&starts, 2 * SECOND, "runc:[2:INIT]"), Some(Certainty::Certain));
+        assert_eq!(tie(&starts, 2 * SECOND, "crun"), Some(Certainty::Guess));
+        assert_eq!(tie(&starts, 2 * SECOND, "java"), Some(Certainty::Guess));
     }
 
     #[test]
@@ -196,29 +201,29 @@ mod tests {
     #[test]
     fn parts_stand_in_the_order_of_time() {
         let mut starts = with_cgroup(POD);
-        let mut creation = Creation::new(task("runc:[1:CHILD]", 7), 2 * SECOND);
+        let mut creation = CreationStep::new(task("runc:[1:CHILD]", 7), 2 * SECOND);
         creation.cgroup = Some(CgroupPath::parse(POD));
         starts.note_creation(&creation);
         let start = starts.of(3 * SECOND, &task("runc:[2:INIT]", 7)).expect("a start");
-        let pieces: Vec<Piece> = start.parts.iter().map(|part| part.piece).collect();
-        assert_eq!(pieces, [Piece::Cgroup, Piece::Namespaces, Piece::Process]);
+        let pieces: Vec<StepPart> = start.parts.iter().map(|part| part.piece).collect();
+        assert_eq!(pieces, [StepPart::Cgroup, StepPart::Namespaces, StepPart::Process]);
     }
 
     #[test]
     fn a_daemon_makes_them_for_others_too() {
         let mut starts = with_cgroup("/system.slice/containerd.service");
-        let mut creation = Creation::new(task("containerd", 7), 2 * SECOND);
+        let mut creation = CreationStep::new(task("containerd", 7), 2 * SECOND);
         creation.cgroup = Some(CgroupPath::parse("/system.slice/containerd.service"));
         starts.note_creation(&creation);
         let start = starts.parts(9 * SECOND, 9, creation.cgroup.as_ref()).expect("parts");
-        let namespaces = start.parts.iter().find(|part| part.piece == Piece::Namespaces);
-        assert_eq!(namespaces.map(|part| part.tie), Some(Tie::Guess));
+        let namespaces = start.parts.iter().find(|part| part.piece == StepPart::Namespaces);
+        assert_eq!(namespaces.map(|part| part.tie), Some(Certainty::Guess));
     }
 
     #[test]
     fn neighbours_outside_containers_are_not_tied() {
         let mut starts = with_cgroup("/user.slice");
-        let mut creation = Creation::new(Task { pid: 8, ..task("unshare", 7) }, 2 * SECOND);
+        let mut creation = CreationStep::new(Task { pid: 8, ..task("unshare", 7) }, 2 * SECOND);
         creation.cgroup = Some(CgroupPath::parse("/user.slice"));
         starts.note_creation(&creation);
         let start = starts.parts(3 * SECOND, 9, creation.cgroup.as_ref()).expect("the cgroup");

@@ -1,18 +1,18 @@
 //! Stories told to the correlator, and creations for other tests.
 use super::{outside::OUTSIDE_QUIET_NS, *};
 use crate::{
-    evidence::{CompactResult, CreationKey, Event, Evidence, Failure, LimitKind, OomScope},
+    event::{CompactResult, CreationKey, Event, EventKind, Failure, LimitKind, OomScope},
     kernel::{gfp::tests::names_6_12, zone::tests::fragmented},
 };
 
 pub(crate) const KEY: CreationKey = CreationKey { began_ns: 1_000_000_000, tid: 753 };
 
-pub(crate) fn at(creation: Option<CreationKey>, ms: u64, event: Event) -> Evidence {
-    Evidence {
+pub(crate) fn at(creation: Option<CreationKey>, ms: u64, event: EventKind) -> Event {
+    Event {
         time_ns: 1_000_000_000 + ms * 1_000_000,
         creation,
         task: Task { pid: 753, tid: 753, comm: "runc:[1:CHILD]".to_owned(), cgroup_id: 4711 },
-        event,
+        kind: event,
     }
 }
 
@@ -21,7 +21,7 @@ pub(crate) fn frame(function: &str, module: Option<&str>) -> Frame {
     Frame { function: Some(function.to_owned()), module, address: 0xffff_ffff_8100_0000 }
 }
 
-fn failed(raw: u32) -> Event {
+fn failed(raw: u32) -> EventKind {
     let stack = [
         ("warn_alloc", None),
         ("__alloc_pages_slowpath.constprop.0", None),
@@ -33,7 +33,7 @@ fn failed(raw: u32) -> Event {
         ("copy_net_ns", None),
         ("create_new_namespaces", None),
     ];
-    Event::AllocationFailed {
+    EventKind::AllocationFailed {
         gfp: names_6_12().decode(raw),
         order: 6,
         failure: Failure {
@@ -44,29 +44,29 @@ fn failed(raw: u32) -> Event {
     }
 }
 
-fn entered() -> Event {
-    Event::SlowPathEntered { gfp: names_6_12().decode(0x40cc0), order: 6 }
+fn entered() -> EventKind {
+    EventKind::SlowPathEntered { gfp: names_6_12().decode(0x40cc0), order: 6 }
 }
 
-fn compacted(stall_ns: u64) -> Event {
+fn compacted(stall_ns: u64) -> EventKind {
     let result = CompactResult::Complete;
-    Event::CompactionEnded { gfp: names_6_12().decode(0x40cc0), order: 6, result, stall_ns }
+    EventKind::CompactionEnded { gfp: names_6_12().decode(0x40cc0), order: 6, result, stall_ns }
 }
 
-fn began() -> Event {
+fn began() -> EventKind {
     let id = "64bec1f2a0c54b7d8e9f00112233445566778899aabbccddeeff001122334455";
     let pod = "pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     let names = ["kubepods", "burstable", pod, id].map(str::to_owned).to_vec();
     let cgroup = CgroupPath { names, truncated: false };
-    Event::NetnsSetupBegan { cgroup, call_flags: None, namespaces: 0x4000_0000 }
+    EventKind::NetnsSetupBegan { cgroup, call_flags: None, namespaces: 0x4000_0000 }
 }
 
-fn ended(errno: Option<i32>) -> Event {
+fn ended(errno: Option<i32>) -> EventKind {
     let netns = errno.is_none().then_some(4_026_532_115);
-    Event::NetnsSetupEnded { errno, netns, lost: false }
+    EventKind::NetnsSetupEnded { errno, netns, lost: false }
 }
 
-fn tell(events: Vec<Event>) -> Creation {
+fn tell(events: Vec<EventKind>) -> CreationStep {
     let mut correlator = Correlator::default();
     let mut stories = Vec::new();
     for (i, event) in events.into_iter().enumerate() {
@@ -74,30 +74,30 @@ fn tell(events: Vec<Event>) -> Creation {
     }
     assert_eq!(correlator.unfinished(), 0);
     match stories.pop() {
-        Some(Story::Creation(creation)) if stories.is_empty() => *creation,
+        Some(Correlated::CreationStep(creation)) if stories.is_empty() => *creation,
         other => panic!("not one creation: {other:?} after {stories:?}"),
     }
 }
 
 /// One event of each kind, as one creation might have them.
-pub(crate) fn every_event() -> Vec<Event> {
+pub(crate) fn every_event() -> Vec<EventKind> {
     let gfp = || names_6_12().decode(0x40cc0);
     let memcg = || Some("/kubepods/pod1".to_owned());
     vec![
         began(),
-        Event::SlabCacheCreated { name: "fw_conn_17".to_owned(), size: 320, failed: false },
+        EventKind::SlabCacheCreated { name: "fw_conn_17".to_owned(), size: 320, failed: false },
         entered(),
         compacted(1_200_000),
-        Event::CompactionEnded {
+        EventKind::CompactionEnded {
             gfp: gfp(),
             order: 6,
             result: CompactResult::Other(99),
             stall_ns: 1,
         },
-        Event::ReclaimEnded { gfp: gfp(), order: 6, reclaimed: 32, stall_ns: 9_000 },
+        EventKind::ReclaimEnded { gfp: gfp(), order: 6, reclaimed: 32, stall_ns: 9_000 },
         failed(0x40cc0),
-        Event::MemcgReclaimEnded { gfp: gfp(), order: 0, reclaimed: 1, stall_ns: 5_000 },
-        Event::ChargeFailed(ChargeFailed {
+        EventKind::MemcgReclaimEnded { gfp: gfp(), order: 0, reclaimed: 1, stall_ns: 5_000 },
+        EventKind::ChargeFailed(ChargeFailed {
             memcg: memcg(),
             limit_kind: Some(LimitKind::Kmem),
             gfp: Some(gfp()),
@@ -107,7 +107,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             refusals: Some(5),
             errno: libc::ENOMEM,
         }),
-        Event::OomKill(OomKill {
+        EventKind::OomKill(OomKill {
             pid: Some(679),
             comm: "runc:[2:INIT]".to_owned(),
             order: Some(1),
@@ -116,18 +116,18 @@ pub(crate) fn every_event() -> Vec<Event> {
             cgroup_id: Some(4711),
             failure: Some(Failure::default()),
         }),
-        Event::NamespaceRefused(NamespaceKind::Net),
-        Event::ForkRefused(ForkRefused { cgroup: memcg(), processes: Some(3), limit: Some(3) }),
-        Event::CgroupMade { id: 4711, path: CgroupPath::parse("/a/b") },
-        Event::CgroupRenamed { id: 4711, path: CgroupPath::parse("/a/c") },
-        Event::CgroupRemoved { id: 4711 },
-        Event::PernetInitFailed {
+        EventKind::NamespaceRefused(NamespaceKind::Net),
+        EventKind::ForkRefused(ForkRefused { cgroup: memcg(), processes: Some(3), limit: Some(3) }),
+        EventKind::CgroupMade { id: 4711, path: CgroupPath::parse("/a/b") },
+        EventKind::CgroupRenamed { id: 4711, path: CgroupPath::parse("/a/c") },
+        EventKind::CgroupRemoved { id: 4711 },
+        EventKind::PernetInitFailed {
             began_ns: Some(1_000_500_000),
             init: Some(frame("fw_pernet_init", Some("fragwatch_pernet"))),
             errno: libc::ENOMEM,
         },
         ended(Some(libc::ENOMEM)),
-        Event::CgroupSetupEnded(CgroupSetup {
+        EventKind::CgroupSetupEnded(CgroupSetup {
             parent: CgroupPath::parse("/kubepods"),
             name: "pod1".to_owned(),
             errno: Some(libc::ENOSPC),
@@ -138,27 +138,27 @@ pub(crate) fn every_event() -> Vec<Event> {
 }
 
 /// The failure that the project is about.
-pub(crate) fn failed_creation() -> Creation {
+pub(crate) fn failed_creation() -> CreationStep {
     let init = Some(frame("fw_pernet_init", Some("fragwatch_pernet")));
     let slab = ("fw_conn_17".to_owned(), 320, false);
     tell(vec![
         began(),
-        Event::SlabCacheCreated { name: slab.0, size: slab.1, failed: slab.2 },
+        EventKind::SlabCacheCreated { name: slab.0, size: slab.1, failed: slab.2 },
         entered(),
         compacted(1_200_000),
         compacted(1_210_000),
         failed(0x40cc0),
-        Event::PernetInitFailed { began_ns: Some(1_000_500_000), init, errno: libc::ENOMEM },
+        EventKind::PernetInitFailed { began_ns: Some(1_000_500_000), init, errno: libc::ENOMEM },
         ended(Some(libc::ENOMEM)),
     ])
 }
 
 /// The same allocation fails, and the creation survives it.
-pub(crate) fn degraded_creation() -> Creation {
+pub(crate) fn degraded_creation() -> CreationStep {
     tell(vec![began(), entered(), compacted(400_000), failed(0x40cc0), ended(None)])
 }
 
-pub(crate) fn ok_creation() -> Creation {
+pub(crate) fn ok_creation() -> CreationStep {
     tell(vec![began(), ended(None)])
 }
 
@@ -166,7 +166,7 @@ pub(crate) fn incident() -> Incident {
     let mut correlator = Correlator::default();
     assert_eq!(correlator.push(at(None, 1, compacted(3_000_000))), []);
     match correlator.push(at(None, 2, failed(0x40cc0))).pop() {
-        Some(Story::Incident(incident)) => *incident,
+        Some(Correlated::Incident(incident)) => *incident,
         other => panic!("no incident: {other:?}"),
     }
 }
@@ -199,12 +199,12 @@ fn stalls_add_up() {
 
 #[test]
 fn an_interrupts_failure_is_not_the_creations() {
-    let Event::AllocationFailed { gfp, order, mut failure } = failed(0x820) else {
+    let EventKind::AllocationFailed { gfp, order, mut failure } = failed(0x820) else {
         unreachable!("`failed` makes failures")
     };
     failure.stack.insert(5, frame("handle_softirqs", None));
     let creation =
-        tell(vec![began(), Event::AllocationFailed { gfp, order, failure }, ended(None)]);
+        tell(vec![began(), EventKind::AllocationFailed { gfp, order, failure }, ended(None)]);
     assert_eq!(creation.outcome(), Outcome::Ok);
 }
 
@@ -228,7 +228,7 @@ fn a_return_that_never_came_is_counted() {
 
 #[test]
 fn lost_events_mark_their_creation() {
-    let lost = Event::NetnsSetupEnded { errno: None, netns: None, lost: true };
+    let lost = EventKind::NetnsSetupEnded { errno: None, netns: None, lost: true };
     assert!(tell(vec![began(), lost]).events_lost);
     assert!(!ok_creation().events_lost);
 }
@@ -247,7 +247,7 @@ fn a_failure_outlasts_what_went_well() {
 fn failures_without_detail_are_only_counted() {
     let bare = || {
         let gfp = names_6_12().decode(0xd20c0);
-        Event::AllocationFailed { gfp, order: 9, failure: Failure::default() }
+        EventKind::AllocationFailed { gfp, order: 9, failure: Failure::default() }
     };
     let events = vec![began(), failed(0xd20c0), bare(), bare(), bare(), ended(None)];
     let creation = tell(events);
@@ -282,7 +282,7 @@ fn a_stall_outside_is_told_when_it_is_quiet() {
 
 #[test]
 fn reclaim_for_a_charge_is_part_of_the_stall() {
-    let reclaimed = |stall_ns| Event::MemcgReclaimEnded {
+    let reclaimed = |stall_ns| EventKind::MemcgReclaimEnded {
         gfp: names_6_12().decode(0x400cc0),
         order: 0,
         reclaimed: 32,
@@ -297,18 +297,21 @@ fn reclaim_for_a_charge_is_part_of_the_stall() {
 }
 
 /// Tells a story as it is seen without the hook on failed allocations.
-pub(crate) fn tell_blindly(errno: Option<i32>) -> Creation {
+pub(crate) fn tell_blindly(errno: Option<i32>) -> CreationStep {
     let mut correlator = Correlator::new(true, false);
-    let Event::NetnsSetupBegan { cgroup, .. } = began() else { unreachable!("`began` begins") };
+    let EventKind::NetnsSetupBegan { cgroup, .. } = began() else { unreachable!("`began` begins") };
     // CLONE_NEWNET and CLONE_NEWIPC
-    let began =
-        Event::NetnsSetupBegan { cgroup, call_flags: Some(0x4800_0000), namespaces: 0x4800_0000 };
+    let began = EventKind::NetnsSetupBegan {
+        cgroup,
+        call_flags: Some(0x4800_0000),
+        namespaces: 0x4800_0000,
+    };
     let mut stories = Vec::new();
     for (i, event) in [began, entered(), compacted(600), ended(errno)].into_iter().enumerate() {
         stories.extend(correlator.push(at(Some(KEY), i as u64, event)));
     }
     match stories.pop() {
-        Some(Story::Creation(creation)) => *creation,
+        Some(Correlated::CreationStep(creation)) => *creation,
         other => panic!("no creation: {other:?}"),
     }
 }

@@ -7,7 +7,7 @@
 //! high if every zone stood below its `min` watermark, medium if zones were not seen whole. A zone
 //! above its `high` watermark speaks against it, and so do zones that are smaller than the block.
 use super::{
-    Case, Cause, Remedy, Verdict,
+    Cause, Evidence, Remedy, Verdict,
     zones::{self, Reading},
 };
 use crate::kernel::zone::{Offer, Zone};
@@ -21,7 +21,7 @@ const REMEDIES: &[Remedy] = &[Remedy {
 }];
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
     let allocation = case.decisive()?;
     if case.errno.is_some_and(|errno| errno != libc::ENOMEM)
         || allocation.gfp.traits?.direct_reclaim

@@ -1,8 +1,8 @@
 //! What a diagnosis is made from, whatever source it came from.
 use crate::{
     allocation::{Allocation, Outcome},
-    creation::{Creation, Incident, PernetInit},
-    evidence::{CgroupSetup, ChargeFailed, ForkRefused, NamespaceKind, OomKill, OomScope},
+    creation::{CreationStep, Incident, PernetInit},
+    event::{CgroupSetup, ChargeFailed, ForkRefused, NamespaceKind, OomKill, OomScope},
     incident::{Buddyinfo, ContainerFailure, LogIncident, OomCall},
     node::Reading,
     units,
@@ -10,7 +10,7 @@ use crate::{
 
 /// What a diagnosis is made from.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Case<'a> {
+pub struct Evidence<'a> {
     /// The error that a creation ended with, as a positive errno.
     pub errno: Option<i32>,
     /// Its allocations in trouble, in time order.
@@ -36,7 +36,7 @@ pub struct Case<'a> {
     /// Events of it were lost.
     pub events_lost: bool,
     /// What can't be seen on this kernel at all, in sentences.
-    pub blind_to: &'a [String],
+    pub unobservable: &'a [String],
     /// What only a log has, if it came from one.
     pub log: Option<&'a LogIncident>,
     /// The node's facts, read at another time: they prove nothing, so that no cause may rest on
@@ -55,9 +55,9 @@ pub(super) struct Oom<'a> {
     pub(super) bounded: bool,
 }
 
-impl<'a> Case<'a> {
-    /// A creation, on a kernel where `blind_to` can't be seen.
-    pub fn creation(creation: &'a Creation, blind_to: &'a [String]) -> Self {
+impl<'a> Evidence<'a> {
+    /// A creation, on a kernel where `unobservable` can't be seen.
+    pub fn creation(creation: &'a CreationStep, unobservable: &'a [String]) -> Self {
         Self {
             errno: creation.errno,
             allocations: &creation.allocations,
@@ -71,7 +71,7 @@ impl<'a> Case<'a> {
             no_beginning: !creation.beginning_seen,
             call_flags: creation.call_flags,
             events_lost: creation.events_lost,
-            blind_to,
+            unobservable,
             log: None,
             node: None,
         }
@@ -83,13 +83,13 @@ impl<'a> Case<'a> {
         Self { node, ..self }
     }
 
-    /// Trouble outside any creation, on a kernel where `blind_to` can't be seen.
-    pub fn incident(incident: &'a Incident, blind_to: &'a [String]) -> Self {
+    /// Trouble outside any creation, on a kernel where `unobservable` can't be seen.
+    pub fn incident(incident: &'a Incident, unobservable: &'a [String]) -> Self {
         Self {
             allocations: incident.allocation.as_slice(),
             oom_kills: &incident.oom_kills,
             fork_refused: incident.fork_refused.as_ref(),
-            blind_to,
+            unobservable,
             ..Self::default()
         }
     }
@@ -102,7 +102,7 @@ impl<'a> Case<'a> {
             errno: of_kernel.or_else(of_program),
             allocations: &incident.allocations,
             oom_kills: &incident.oom_kills,
-            blind_to: &incident.gaps,
+            unobservable: &incident.gaps,
             log: Some(incident),
             ..Self::default()
         }
@@ -203,7 +203,7 @@ impl<'a> Case<'a> {
                 beside.join(", ")
             ));
         }
-        gaps.extend(self.blind_to.iter().cloned());
+        gaps.extend(self.unobservable.iter().cloned());
         gaps
     }
 

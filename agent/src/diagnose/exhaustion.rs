@@ -12,11 +12,11 @@
 //!   either. If a zone stood above it the report speaks against itself, and there is no verdict.
 //! - The OOM killer was called for the node at an order above 0 and no zone had enough pages.
 use super::{
-    Case, Cause, Confidence, Remedy, Verdict,
+    Cause, Confidence, Evidence, Remedy, Verdict,
     zones::{self, Reading},
 };
 use crate::{
-    allocation::Allocation, evidence::OomScope, incident::NodeMemory, kernel::zone::Zone, units,
+    allocation::Allocation, event::OomScope, incident::NodeMemory, kernel::zone::Zone, units,
 };
 
 const REMEDIES: &[Remedy] = &[
@@ -35,11 +35,11 @@ const REMEDIES: &[Remedy] = &[
 ];
 
 /// The verdict, if one of the rules holds.
-pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
     failed(case, page_size).or_else(|| killed(case, page_size))
 }
 
-fn failed(case: &Case, page_size: u64) -> Option<Verdict> {
+fn failed(case: &Evidence, page_size: u64) -> Option<Verdict> {
     let allocation = case.decisive()?;
     if case.errno.is_some_and(|errno| errno != libc::ENOMEM) {
         return None;
@@ -80,7 +80,7 @@ fn failed(case: &Case, page_size: u64) -> Option<Verdict> {
     Some(verdict(case, because, doubts, None))
 }
 
-fn killed(case: &Case, page_size: u64) -> Option<Verdict> {
+fn killed(case: &Evidence, page_size: u64) -> Option<Verdict> {
     let oom = case.oom().filter(|oom| *oom.scope == OomScope::Node)?;
     let allocation = case.asked_for_kill();
     let mut doubts = case.gaps();
@@ -140,7 +140,7 @@ fn no_zone_had_pages(allocation: &Allocation, page_size: u64) -> Vec<String> {
 }
 
 fn verdict(
-    case: &Case,
+    case: &Evidence,
     mut because: Vec<String>,
     doubts: Vec<String>,
     most: Option<Confidence>,

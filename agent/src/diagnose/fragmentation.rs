@@ -19,7 +19,7 @@
 //! that may go below the watermark (`__GFP_HIGH`) or may not wait, for which nobody made room, and
 //! where a log shows pages in plenty but has lost the line with the blocks.
 use super::{
-    Case, Cause, Confidence, Remedy, Verdict, memcg_slots,
+    Cause, Confidence, Evidence, Remedy, Verdict, memcg_slots,
     zones::{self, Reading},
 };
 use crate::{
@@ -54,7 +54,7 @@ pub(super) const REMEDIES: &[Remedy] = &[
 ];
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
     let allocation = case.decisive()?;
     let failure = allocation.failure.as_ref()?;
     let traits = allocation.gfp.traits;
@@ -122,7 +122,7 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
 }
 
 fn because(
-    case: &Case,
+    case: &Evidence,
     allocation: &Allocation,
     zone: &Zone,
     page_size: u64,

@@ -5,8 +5,8 @@
 //! and more, what tasks and page cache held less than a tenth, on a kernel of the 3.10 series, which
 //! is known not to give back kernel memory of cgroups that are gone. Confidence is medium: a log
 //! shows who holds memory, not that nobody holds the rest.
-use super::{Case, Cause, Confidence, Remedy, Verdict, memcg_limit};
-use crate::evidence::OomScope;
+use super::{Cause, Confidence, Evidence, Remedy, Verdict, memcg_limit};
+use crate::event::OomScope;
 
 const REMEDIES: &[Remedy] = &[
     Remedy {
@@ -24,7 +24,7 @@ const REMEDIES: &[Remedy] = &[
 ];
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
     let oom = case.oom().filter(|oom| matches!(oom.scope, OomScope::Memcg(_)))?;
     let memcg = case.log?.memcg.as_ref()?;
     let (usage, kmem) = (memcg.usage?, memcg.kmem_usage?);

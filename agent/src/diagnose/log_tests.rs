@@ -3,13 +3,13 @@ use super::*;
 use crate::{
     incident::LogIncident,
     source::kernel_log::{
-        gather::Gatherer,
+        gather::Assembler,
         line::{LogLine, Origin},
     },
 };
 
 fn read(lines: &str) -> Vec<LogIncident> {
-    let mut gatherer = Gatherer::default();
+    let mut gatherer = Assembler::default();
     let mut found = Vec::new();
     for (number, text) in lines.lines().enumerate() {
         let number = number as u64 + 1;
@@ -31,7 +31,7 @@ fn read(lines: &str) -> Vec<LogIncident> {
 fn told(lines: &str) -> Verdict {
     let found = read(lines);
     assert_eq!(found.len(), 1, "{found:#?}");
-    diagnose(&Case::log(&found[0]), found[0].page_size)
+    diagnose(&Evidence::log(&found[0]), found[0].page_size)
 }
 
 #[track_caller]

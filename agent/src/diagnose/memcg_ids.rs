@@ -10,7 +10,7 @@
 //! memory accounting) is used up first; ENOSPC from 5.8 on; EBUSY from 6.12 on; and no
 //! allocation is known to have failed. Confidence is medium, as errno alone says little: only the
 //! count of cgroups decides, and low if the kernel is not known and the errno is EBUSY.
-use super::{Case, Cause, Confidence, Remedy, Verdict};
+use super::{Cause, Confidence, Evidence, Remedy, Verdict};
 use crate::{incident::StartError, kernel::errno};
 
 const REMEDIES: &[Remedy] = &[
@@ -60,7 +60,7 @@ const OTHERS: &[&str] = &[
     "systemd",
 ];
 
-/// What mkdir can answer on this kernel when ids are used up; `None` if the kernel isn't known.
+/// What mkdir can reply on this kernel when ids are used up; `None` if the kernel isn't known.
 fn expected_errnos(kernel: &str) -> Option<&'static [i32]> {
     let mut numbers = kernel.split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
     match (numbers.next()?, numbers.next()?) {
@@ -72,11 +72,11 @@ fn expected_errnos(kernel: &str) -> Option<&'static [i32]> {
 }
 
 /// The verdict, if one of the rules holds.
-pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
     seen(case).or_else(|| told(case))
 }
 
-fn seen(case: &Case) -> Option<Verdict> {
+fn seen(case: &Evidence) -> Option<Verdict> {
     let setup = case.cgroup_setup?;
     let number = setup.memory_errno.filter(|n| [libc::ENOSPC, libc::EBUSY].contains(n))?;
     let because = vec![format!(
@@ -88,7 +88,7 @@ fn seen(case: &Case) -> Option<Verdict> {
     Some(verdict(Confidence::without(&not_seen), because, not_seen))
 }
 
-fn told(case: &Case) -> Option<Verdict> {
+fn told(case: &Evidence) -> Option<Verdict> {
     let (path, number) = case.containers().iter().find_map(|failure| match &failure.error {
         StartError::CgroupMkdir(path) => Some((path, failure.errno?)),
         _ => None,
@@ -108,8 +108,8 @@ fn told(case: &Case) -> Option<Verdict> {
     }
     let mut because = vec![format!("mkdir {path} failed with {}", errno::name(number))];
     because.push(match expected {
-        Some(_) => "this kernel answers so when all memory cgroup ids are used up".to_owned(),
-        None => "kernels answer so when all memory cgroup ids are used up: ENOMEM or ENOSPC before 5.8, ENOSPC from 5.8 on, EBUSY from 6.12 on".to_owned(),
+        Some(_) => "this kernel replies so when all memory cgroup ids are used up".to_owned(),
+        None => "kernels reply so when all memory cgroup ids are used up: ENOMEM or ENOSPC before 5.8, ENOSPC from 5.8 on, EBUSY from 6.12 on".to_owned(),
     });
     because.push("no allocation was logged to have failed".to_owned());
     let mut not_seen = case.gaps();

@@ -12,9 +12,9 @@
 //!
 //! Confidence is high where the kernel says whose memory ran out, and medium if an allocation of
 //! the same creation came back NULL as well.
-use super::{Case, Cause, Confidence, Remedy, Verdict};
+use super::{Cause, Confidence, Evidence, Remedy, Verdict};
 use crate::{
-    evidence::{ChargeFailed, OomScope},
+    event::{ChargeFailed, OomScope},
     incident::{LogIncident, MemcgState},
     kernel::errno,
     units,
@@ -39,14 +39,14 @@ const NO_HELP: &[&str] =
     &["compaction or drop_caches: this is a limit, however much memory the node has free"];
 
 /// The verdict, if one of the rules holds.
-pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
     charged(case)
         .or_else(|| killed(case))
         .or_else(|| case.log.and_then(|log| refused(case, log)))
         .or_else(|| faulted(case))
 }
 
-fn charged(case: &Case) -> Option<Verdict> {
+fn charged(case: &Evidence) -> Option<Verdict> {
     let charge = case.charges.last()?;
     let mut doubts = case.gaps();
     if case.decisive().is_some() {
@@ -68,7 +68,7 @@ fn describe(charge: &ChargeFailed) -> String {
     format!("a charge of {amount} to {memcg}{full} failed with {}", errno::name(charge.errno))
 }
 
-fn killed(case: &Case) -> Option<Verdict> {
+fn killed(case: &Evidence) -> Option<Verdict> {
     let oom = case.oom()?;
     let OomScope::Memcg(path) = oom.scope else { return None };
     let whose = path.as_deref().unwrap_or("a memory cgroup that is not named");
@@ -88,7 +88,7 @@ pub(super) fn usage(memcg: &MemcgState) -> Option<String> {
 }
 
 /// Slab caches of a memory cgroup that got no page.
-fn refused(case: &Case, log: &LogIncident) -> Option<Verdict> {
+fn refused(case: &Evidence, log: &LogIncident) -> Option<Verdict> {
     let slab = log.slab_failures.iter().find(|slab| slab.memcg().is_some())?;
     if case.decisive().is_some() {
         return None;
@@ -116,7 +116,7 @@ fn refused(case: &Case, log: &LogIncident) -> Option<Verdict> {
 }
 
 /// A page fault that got no memory though there was plenty.
-fn faulted(case: &Case) -> Option<Verdict> {
+fn faulted(case: &Evidence) -> Option<Verdict> {
     let oom = case.oom().filter(|oom| oom.page_fault && *oom.scope == OomScope::Node)?;
     let failure = case.asked_for_kill()?.failure.as_ref()?;
     failure.zones.iter().find(|zone| zone.has_plenty())?;

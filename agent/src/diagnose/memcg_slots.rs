@@ -2,7 +2,7 @@
 //! every memory cgroup id in use that accounts kernel memory, 8 bytes each
 //! (mm/memcontrol.c `memcg_register_cache`, `memcg_caches_array_size`, up to 3.18). The array's room
 //! doubles when it is full, so it is at least a quarter full of ids that are alive or leaked.
-use super::{Case, Remedy};
+use super::{Evidence, Remedy};
 use crate::allocation::Allocation;
 
 /// What keeps the array small.
@@ -19,7 +19,7 @@ fn room(order: u32) -> u64 {
 }
 
 /// What made the allocation so large, if this did.
-pub(super) fn behind(case: &Case, allocation: &Allocation) -> Option<String> {
+pub(super) fn behind(case: &Evidence, allocation: &Allocation) -> Option<String> {
     let stack =
         allocation.failure.as_ref().map(|failure| failure.stack.as_slice()).unwrap_or_default();
     let asked = |name: &str| stack.iter().any(|frame| frame.function.as_deref() == Some(name));

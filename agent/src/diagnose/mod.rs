@@ -24,7 +24,7 @@ mod undetermined;
 mod vmalloc_exhaustion;
 mod zones;
 
-pub use case::Case;
+pub use case::Evidence;
 
 /// Why it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,7 +132,7 @@ pub struct Verdict {
     pub no_help: Vec<&'static str>,
 }
 
-type Rule = fn(&Case, u64) -> Option<Verdict>;
+type Rule = fn(&Evidence, u64) -> Option<Verdict>;
 
 /// The rules, in the order in which they are looked at.
 const RULES: &[Rule] = &[
@@ -151,7 +151,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// The verdict on a case; `page_size` in bytes.
-pub fn diagnose(case: &Case, page_size: u64) -> Verdict {
+pub fn diagnose(case: &Evidence, page_size: u64) -> Verdict {
     let mut verdicts = RULES.iter().filter_map(|rule| rule(case, page_size));
     let Some(mut verdict) = verdicts.next() else {
         let mut verdict = undetermined::diagnose(case, page_size);

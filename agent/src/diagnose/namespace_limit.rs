@@ -3,7 +3,7 @@
 //! Rule: making a namespace failed with ENOSPC (kernel/ucount.c `inc_ucount`, kernel/user_namespace.c),
 //! which clone and unshare return for nothing else. Watched live: the count of one kind was refused, or
 //! namespaces' set-up returned ENOSPC and no subsystem of the network's did. In a log: a program says so.
-use super::{Case, Cause, Confidence, Remedy, Verdict};
+use super::{Cause, Confidence, Evidence, Remedy, Verdict};
 use crate::incident::StartError;
 
 const REMEDIES: &[Remedy] = &[
@@ -22,7 +22,7 @@ const REMEDIES: &[Remedy] = &[
 ];
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
     let told = case.containers().iter().any(|failure| failure.error == StartError::Namespace);
     let refused = case.errno == Some(libc::ENOSPC) && case.pernet_init.is_none();
     let seen = case.log.is_none() && case.cgroup_setup.is_none() && refused;

@@ -12,7 +12,7 @@
 //! - making a cgroup returned EAGAIN (cgroup.max.descendants or cgroup.max.depth), ENODEV (its parent was
 //!   being removed) or EINVAL (its name), and the memory controller refused nothing
 //!   (kernel/cgroup/cgroup.c `cgroup_mkdir`).
-use super::{Case, Cause, Confidence, Remedy, Verdict};
+use super::{Cause, Confidence, Evidence, Remedy, Verdict};
 use crate::{incident::StartError, kernel::errno};
 
 const REMEDIES: &[Remedy] = &[Remedy {
@@ -23,7 +23,7 @@ const REMEDIES: &[Remedy] = &[Remedy {
 }];
 
 /// The verdict on a kill that somebody asked for.
-pub(super) fn by_hand(case: &Case, _page_size: u64) -> Option<Verdict> {
+pub(super) fn by_hand(case: &Evidence, _page_size: u64) -> Option<Verdict> {
     let oom = case.oom()?;
     let asked = oom.order.is_some_and(|order| order < 0);
     asked.then(|| Verdict {
@@ -39,12 +39,12 @@ pub(super) fn by_hand(case: &Case, _page_size: u64) -> Option<Verdict> {
 }
 
 /// The verdict, if one of the other rules holds.
-pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
     of_error(case).or_else(|| told(case))
 }
 
 /// An error that was seen.
-fn of_error(case: &Case) -> Option<Verdict> {
+fn of_error(case: &Evidence) -> Option<Verdict> {
     let number = case.errno.filter(|_| case.log.is_none())?;
     if case.decisive().is_some() || case.oom().is_some() || case.pernet_init.is_some() {
         return None;
@@ -89,7 +89,7 @@ fn of_error(case: &Case) -> Option<Verdict> {
 }
 
 /// A container whose program names another reason.
-fn told(case: &Case) -> Option<Verdict> {
+fn told(case: &Evidence) -> Option<Verdict> {
     let (failure, reason) = case.containers().iter().find_map(|failure| match failure.error {
         StartError::Other(reason) => Some((failure, reason)),
         _ => None,

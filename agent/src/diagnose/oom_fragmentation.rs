@@ -5,16 +5,16 @@
 //! has processes killed until it gets its block (mm/page_alloc.c `__alloc_pages_may_oom`, the same
 //! from 2.6.32 to 7.2). The zones are read as for fragmentation.
 use super::{
-    Case, Cause, Confidence, Verdict, fragmentation,
+    Cause, Confidence, Evidence, Verdict, fragmentation,
     zones::{self, Reading},
 };
 use crate::{
-    evidence::OomScope,
+    event::OomScope,
     kernel::zone::{Offer, even_index},
 };
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Case, page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
     let oom = case.oom().filter(|oom| *oom.scope == OomScope::Node && !oom.page_fault)?;
     let allocation = case.asked_for_kill().filter(|allocation| allocation.order > 0)?;
     let failure = allocation.failure.as_ref()?;

@@ -4,8 +4,8 @@
 //! it says: confidence high, medium if the cgroup was not seen. Or
 //! a program says that making a process failed with EAGAIN, which fork returns for limits alone
 //! (pids.max, RLIMIT_NPROC, kernel.pid_max, kernel.threads-max): medium, as it doesn't say which.
-use super::{Case, Cause, Confidence, Remedy, Verdict};
-use crate::{evidence::ForkRefused, incident::StartError};
+use super::{Cause, Confidence, Evidence, Remedy, Verdict};
+use crate::{event::ForkRefused, incident::StartError};
 
 const REMEDIES: &[Remedy] = &[
     Remedy {
@@ -23,7 +23,7 @@ const REMEDIES: &[Remedy] = &[
 ];
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
     if let Some(refused) = case.fork_refused {
         return Some(seen(case, refused));
     }
@@ -43,7 +43,7 @@ pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
     Some(verdict(because, not_seen))
 }
 
-fn seen(case: &Case, refused: &ForkRefused) -> Verdict {
+fn seen(case: &Evidence, refused: &ForkRefused) -> Verdict {
     let mut not_seen = case.gaps();
     let whose = refused.cgroup.as_deref().unwrap_or("a cgroup");
     let mut full = String::new();

@@ -2,9 +2,9 @@
 //! one that must not get the same.
 use super::*;
 use crate::{
-    creation::{Correlator, Creation, Outcome, Step, Story, Tie, tests as stories},
-    evidence::{
-        CgroupPath, CgroupSetup, Event, Evidence, Failure, ForkRefused, NamespaceKind, OomKill,
+    creation::{Certainty, Correlated, Correlator, CreationStep, Outcome, Step, tests as stories},
+    event::{
+        CgroupPath, CgroupSetup, Event, EventKind, Failure, ForkRefused, NamespaceKind, OomKill,
         OomScope, Task,
     },
     kernel::{gfp::tests::names_6_12, zone::tests::fragmented},
@@ -12,30 +12,30 @@ use crate::{
 
 const POD: &str = "/kubepods/burstable/pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
 
-fn by(comm: &str, event: Event) -> Evidence {
+fn by(comm: &str, event: EventKind) -> Event {
     let task = Task { pid: 753, tid: 753, comm: comm.to_owned(), cgroup_id: 7 };
-    Evidence { task, ..stories::at(None, 5, event) }
+    Event { task, ..stories::at(None, 5, event) }
 }
 
-fn tell(evidence: impl IntoIterator<Item = Evidence>) -> Vec<Story> {
+fn tell(event: impl IntoIterator<Item = Event>) -> Vec<Correlated> {
     let mut correlator = Correlator::default();
-    evidence.into_iter().flat_map(|one| correlator.push(one)).collect()
+    event.into_iter().flat_map(|one| correlator.push(one)).collect()
 }
 
 #[track_caller]
-fn creation(mut stories: Vec<Story>) -> Creation {
+fn creation(mut stories: Vec<Correlated>) -> CreationStep {
     match stories.pop() {
-        Some(Story::Creation(creation)) if stories.is_empty() => *creation,
+        Some(Correlated::CreationStep(creation)) if stories.is_empty() => *creation,
         other => panic!("not one creation: {other:?} after {stories:?}"),
     }
 }
 
-fn of(creation: &Creation) -> (Cause, Confidence) {
-    let verdict = diagnose(&Case::creation(creation, &[]), 4096);
+fn of(creation: &CreationStep) -> (Cause, Confidence) {
+    let verdict = diagnose(&Evidence::creation(creation, &[]), 4096);
     (verdict.cause, verdict.confidence)
 }
 
-fn cgroup_setup(errno: i32, memory_errno: Option<i32>) -> Creation {
+fn cgroup_setup(errno: i32, memory_errno: Option<i32>) -> CreationStep {
     let setup = CgroupSetup {
         parent: CgroupPath::parse("/kubepods"),
         name: "pod1".to_owned(),
@@ -43,7 +43,7 @@ fn cgroup_setup(errno: i32, memory_errno: Option<i32>) -> Creation {
         memory_errno,
         lost: false,
     };
-    creation(tell([stories::at(Some(stories::KEY), 1, Event::CgroupSetupEnded(setup))]))
+    creation(tell([stories::at(Some(stories::KEY), 1, EventKind::CgroupSetupEnded(setup))]))
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn a_cgroups_own_limits_are_not_memory() {
     assert_eq!(of(&cgroup_setup(libc::ENOMEM, None)).0, Cause::Undetermined);
 }
 
-fn fork_refused(limit: Option<u64>) -> Event {
+fn fork_refused(limit: Option<u64>) -> EventKind {
     let cgroup = limit.map(|_| POD.to_owned());
-    Event::ForkRefused(ForkRefused { cgroup, processes: limit, limit })
+    EventKind::ForkRefused(ForkRefused { cgroup, processes: limit, limit })
 }
 
 #[test]
@@ -81,8 +81,8 @@ fn a_refused_fork_is_a_creations_only_where_it_starts_a_container() {
     let unseen = creation(tell([by("runc:[2:INIT]", fork_refused(None))]));
     assert_eq!(of(&unseen), (Cause::PidsLimit, Confidence::Medium));
     match tell([by("java", fork_refused(Some(3)))]).as_slice() {
-        [Story::Incident(incident)] => {
-            let verdict = diagnose(&Case::incident(incident, &[]), 4096);
+        [Correlated::Incident(incident)] => {
+            let verdict = diagnose(&Evidence::incident(incident, &[]), 4096);
             assert_eq!(verdict.cause, Cause::PidsLimit);
         }
         other => panic!("not one incident: {other:?}"),
@@ -91,10 +91,11 @@ fn a_refused_fork_is_a_creations_only_where_it_starts_a_container() {
 
 #[test]
 fn a_guess_is_told_as_one() {
-    let made = Event::CgroupMade { id: 7, path: CgroupPath::parse(POD) };
+    let made = EventKind::CgroupMade { id: 7, path: CgroupPath::parse(POD) };
     let story = creation(tell([stories::at(None, 1, made), by("java", fork_refused(Some(3)))]));
-    let ties: Vec<Tie> = story.start.iter().flat_map(|s| &s.parts).map(|part| part.tie).collect();
-    assert_eq!(ties, [Tie::Certain, Tie::Guess]);
+    let ties: Vec<Certainty> =
+        story.start.iter().flat_map(|s| &s.parts).map(|part| part.tie).collect();
+    assert_eq!(ties, [Certainty::Certain, Certainty::Guess]);
     assert_eq!(story.cgroup, Some(CgroupPath::parse(POD)));
 }
 
@@ -103,10 +104,10 @@ fn the_refused_namespace_is_named() {
     let mut refused = stories::ok_creation();
     refused.errno = Some(libc::ENOSPC);
     refused.namespaces_refused = vec![NamespaceKind::Pid];
-    let verdict = diagnose(&Case::creation(&refused, &[]), 4096);
+    let verdict = diagnose(&Evidence::creation(&refused, &[]), 4096);
     assert_eq!((verdict.cause, verdict.confidence), (Cause::NamespaceLimit, Confidence::High));
     assert!(verdict.because[0].contains("user.max_pid_namespaces"), "{verdict:?}");
-    let user = creation(tell([by("podman", Event::NamespaceRefused(NamespaceKind::User))]));
+    let user = creation(tell([by("podman", EventKind::NamespaceRefused(NamespaceKind::User))]));
     assert_eq!(of(&user), (Cause::NamespaceLimit, Confidence::High));
 }
 
@@ -129,38 +130,40 @@ fn kill(pid: u32, comm: &str, order: i32) -> OomKill {
 #[test]
 fn a_kill_is_a_creations_if_it_takes_part_in_it() {
     let victim = kill(679, "runc:[2:INIT]", 1);
-    let killed = creation(tell([by("java", Event::OomKill(victim))]));
+    let killed = creation(tell([by("java", EventKind::OomKill(victim))]));
     assert_eq!((killed.step, killed.outcome()), (Step::OomKill, Outcome::Failed));
     assert_eq!(killed.task.pid, 679, "the one that died of it");
     assert_eq!(of(&killed), (Cause::OomFragmentation, Confidence::High));
-    let asked = creation(tell([by("runc:[2:INIT]", Event::OomKill(kill(1, "java", 1)))]));
+    let asked = creation(tell([by("runc:[2:INIT]", EventKind::OomKill(kill(1, "java", 1)))]));
     assert_eq!((asked.outcome(), asked.task.pid), (Outcome::Degraded, 753));
     assert_eq!(of(&asked).0, Cause::OomFragmentation);
-    let twice = tell([1, 2].map(|pid| by("runc:[2:INIT]", Event::OomKill(kill(pid, "java", 1)))));
+    let twice =
+        tell([1, 2].map(|pid| by("runc:[2:INIT]", EventKind::OomKill(kill(pid, "java", 1)))));
     let parts: Vec<Option<u64>> = twice
         .iter()
         .map(|story| match story {
-            Story::Creation(creation) => creation.goes_on,
-            Story::Incident(_) => panic!("an incident: {story:?}"),
+            Correlated::CreationStep(creation) => creation.continues,
+            Correlated::Incident(_) => panic!("an incident: {story:?}"),
         })
         .collect();
     assert_eq!(parts, [None, Some(1)]);
-    let neither = tell([by("java", Event::OomKill(kill(1, "java", 1)))]);
-    assert!(matches!(neither.as_slice(), [Story::Incident(_)]), "{neither:?}");
+    let neither = tell([by("java", EventKind::OomKill(kill(1, "java", 1)))]);
+    assert!(matches!(neither.as_slice(), [Correlated::Incident(_)]), "{neither:?}");
 }
 
-fn ended_by_a_signal(before: Option<OomKill>) -> Creation {
-    let kill = before.map(|kill| by("java", Event::OomKill(kill)));
+fn ended_by_a_signal(before: Option<OomKill>) -> CreationStep {
+    let kill = before.map(|kill| by("java", EventKind::OomKill(kill)));
     let key = Some(stories::KEY);
-    let began = Event::NetnsSetupBegan {
+    let began = EventKind::NetnsSetupBegan {
         cgroup: CgroupPath::parse(POD),
         call_flags: None,
         namespaces: 0x4000_0000,
     };
-    let ended = Event::NetnsSetupEnded { errno: Some(libc::EINTR), netns: None, lost: false };
+    let ended = EventKind::NetnsSetupEnded { errno: Some(libc::EINTR), netns: None, lost: false };
     let story = [stories::at(key, 1, began)];
     let story = story.into_iter().chain(kill).chain([stories::at(key, 9, ended)]);
-    let creations = tell(story).into_iter().filter(|s| matches!(s, Story::Creation(_))).collect();
+    let creations =
+        tell(story).into_iter().filter(|s| matches!(s, Correlated::CreationStep(_))).collect();
     creation(creations)
 }
 

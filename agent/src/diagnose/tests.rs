@@ -2,18 +2,18 @@
 use super::*;
 use crate::{
     allocation::Outcome,
-    creation::{Creation, MemcgReclaims, tests as stories},
-    evidence::{ChargeFailed, LimitKind, OomKill, OomScope},
+    creation::{CreationStep, MemcgReclaims, tests as stories},
+    event::{ChargeFailed, LimitKind, OomKill, OomScope},
     kernel::zone::tests::fragmented,
 };
 
-fn verdict(creation: &Creation) -> (Cause, Confidence) {
-    let verdict = diagnose(&Case::creation(creation, &[]), 4096);
+fn verdict(creation: &CreationStep) -> (Cause, Confidence) {
+    let verdict = diagnose(&Evidence::creation(creation, &[]), 4096);
     (verdict.cause, verdict.confidence)
 }
 
 /// Changes the zone that the failed creation's allocation saw.
-fn with_zone(change: impl FnOnce(&mut crate::kernel::zone::Zone)) -> Creation {
+fn with_zone(change: impl FnOnce(&mut crate::kernel::zone::Zone)) -> CreationStep {
     let mut creation = stories::failed_creation();
     let mut zone = fragmented();
     change(&mut zone);
@@ -78,7 +78,7 @@ fn unread_zones_carry_no_cause() {
     if let Some(failure) = &mut creation.allocations[0].failure {
         failure.zones_complete = false;
     }
-    let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
     assert_eq!(verdict.cause, Cause::Undetermined);
     assert!(!verdict.not_seen.is_empty());
     let creation = with_zone(|zone| zone.incomplete = true);
@@ -108,12 +108,12 @@ fn an_error_without_a_failed_allocation_is_undetermined() {
 
 #[test]
 fn half_a_story_has_no_cause() {
-    let lost = |creation: &mut Creation| creation.events_lost = true;
-    let no_beginning = |creation: &mut Creation| creation.beginning_seen = false;
-    for (missing, word) in [(lost as fn(&mut Creation), "lost"), (no_beginning, "beginning")] {
+    let lost = |creation: &mut CreationStep| creation.events_lost = true;
+    let no_beginning = |creation: &mut CreationStep| creation.beginning_seen = false;
+    for (missing, word) in [(lost as fn(&mut CreationStep), "lost"), (no_beginning, "beginning")] {
         let mut creation = stories::failed_creation();
         missing(&mut creation);
-        let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+        let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
         assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
         assert!(verdict.because.iter().any(|b| b.contains("fits fragmentation")), "{verdict:?}");
         assert!(verdict.not_seen.iter().any(|n| n.contains(word)), "{verdict:?}");
@@ -122,9 +122,9 @@ fn half_a_story_has_no_cause() {
 
 #[test]
 fn gaps_lower_the_confidence() {
-    let blind_to = ["direct reclaim".to_owned()];
+    let unobservable = ["direct reclaim".to_owned()];
     let creation = stories::failed_creation();
-    let verdict_of = diagnose(&Case::creation(&creation, &blind_to), 4096);
+    let verdict_of = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
     assert_eq!(
         (verdict_of.cause, verdict_of.confidence),
         (Cause::Fragmentation, Confidence::Medium)
@@ -152,13 +152,13 @@ fn an_error_is_not_blamed_on_what_failed_outside_the_subsystem() {
 fn a_mask_that_is_not_known_carries_no_cause() {
     let mut creation = stories::failed_creation();
     (creation.allocations[0].gfp.flags, creation.allocations[0].gfp.traits) = (None, None);
-    let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
     assert_eq!(verdict.cause, Cause::Undetermined);
     assert!(verdict.not_seen.iter().any(|n| n.contains("gfp")), "{verdict:?}");
 }
 
 /// The failed creation with another mask.
-fn with_mask(raw: u32) -> Creation {
+fn with_mask(raw: u32) -> CreationStep {
     let mut creation = stories::failed_creation();
     creation.allocations[0].gfp = crate::kernel::gfp::tests::names_6_12().decode(raw);
     creation
@@ -194,32 +194,32 @@ fn what_lowers_the_confidence() {
     assert_eq!(verdict(&creation), medium);
     // A hook that is missing.
     let creation = stories::failed_creation();
-    let blind_to = ["which subsystem's initialisation failed".to_owned()];
-    let verdict = diagnose(&Case::creation(&creation, &blind_to), 4096);
+    let unobservable = ["which subsystem's initialisation failed".to_owned()];
+    let verdict = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
     assert_eq!((verdict.cause, verdict.confidence), medium);
-    assert_eq!(verdict.not_seen, blind_to);
+    assert_eq!(verdict.not_seen, unobservable);
 }
 
 #[test]
 fn an_unseen_outcome_carries_no_cause() {
     let creation = stories::tell_blindly(Some(libc::ENOMEM));
-    let blind_to = ["failed allocations".to_owned()];
-    let verdict = diagnose(&Case::creation(&creation, &blind_to), 4096);
+    let unobservable = ["failed allocations".to_owned()];
+    let verdict = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
     assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
     assert!(verdict.because.iter().any(|b| b.contains("order-6")), "{verdict:?}");
     assert!(verdict.because.iter().any(|b| b.contains("complete")), "{verdict:?}");
     assert!(verdict.not_seen.iter().any(|n| n.contains("asked for ipc")), "{verdict:?}");
-    assert!(verdict.not_seen.contains(&blind_to[0]), "{verdict:?}");
+    assert!(verdict.not_seen.contains(&unobservable[0]), "{verdict:?}");
     assert!(!verdict.because.iter().any(|b| b.contains("memory cgroup")), "{verdict:?}");
     // A hint, and no more.
     let mut hinted = creation;
     hinted.memcg_reclaims = Some(MemcgReclaims { count: 3, reclaimed: 0, stall_ns: 900 });
-    let verdict = diagnose(&Case::creation(&hinted, &blind_to), 4096);
+    let verdict = diagnose(&Evidence::creation(&hinted, &unobservable), 4096);
     assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
     assert!(verdict.because.iter().any(|b| b.contains("make room 3 times")), "{verdict:?}");
     // What went well needs no namespace to blame.
     let creation = stories::tell_blindly(None);
-    let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
     assert!(verdict.not_seen.is_empty(), "{verdict:?}");
 }
 
@@ -251,12 +251,12 @@ fn a_charge_that_failed_is_a_limit() {
 fn two_causes_that_fit_are_both_named() {
     let mut creation = stories::failed_creation();
     creation.charges.push(charge());
-    let verdict = diagnose(&Case::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
     assert_eq!((verdict.cause, verdict.confidence), (Cause::MemcgLimit, Confidence::Medium));
     assert!(verdict.because.iter().any(|b| b.contains("fits fragmentation")), "{verdict:?}");
 }
 
-fn killed(order: i32, scope: OomScope) -> Creation {
+fn killed(order: i32, scope: OomScope) -> CreationStep {
     let mut creation = stories::failed_creation();
     creation.allocations.clear();
     creation.oom_kills.push(OomKill {
@@ -307,10 +307,10 @@ fn the_nodes_facts_change_no_verdict() {
     undetermined.allocations.clear();
     creation.pernet_init = None;
     for creation in [&creation, &undetermined, &stories::degraded_creation()] {
-        let without = diagnose(&Case::creation(creation, &[]), 4096);
+        let without = diagnose(&Evidence::creation(creation, &[]), 4096);
         for facts in [crate::node::NodeFacts::default(), crate::node::tests::facts(0)] {
             let reading = crate::node::Reading { facts: &facts, of_ns: creation.ended_ns };
-            let case = Case::creation(creation, &[]).with_node(Some(reading));
+            let case = Evidence::creation(creation, &[]).with_node(Some(reading));
             assert_eq!(diagnose(&case, 4096), without);
         }
     }
@@ -320,10 +320,10 @@ fn the_nodes_facts_change_no_verdict() {
 fn facts_beside_a_case_are_told_with_their_time() {
     let facts = crate::node::tests::facts(12_000_000);
     let reading = crate::node::Reading { facts: &facts, of_ns: 0 };
-    let case = Case::default().with_node(Some(reading));
+    let case = Evidence::default().with_node(Some(reading));
     let cgroups = "1,204 of 65,535 memory cgroups (87 dying), 12.0 ms later";
     assert_eq!(case.memory_cgroups_beside().as_deref(), Some(cgroups));
     let slab = "21 MiB of slab that can't be reclaimed in 235 caches, 12.0 ms later";
     assert_eq!(case.slab_beside().as_deref(), Some(slab));
-    assert_eq!(Case::default().slab_beside(), None);
+    assert_eq!(Evidence::default().slab_beside(), None);
 }

@@ -1,5 +1,5 @@
 //! Undetermined: no cause is carried by what was seen. Says what was seen, and what was not.
-use super::{Case, Cause, Confidence, Verdict, memcg_slots, vmalloc_exhaustion, zones};
+use super::{Cause, Confidence, Evidence, Verdict, memcg_slots, vmalloc_exhaustion, zones};
 use crate::{
     allocation::{Allocation, Outcome},
     kernel::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The verdict when no other holds.
-pub(super) fn diagnose(case: &Case, page_size: u64) -> Verdict {
+pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Verdict {
     let mut because = Vec::new();
     let mut not_seen = case.gaps();
     match (case.errno, case.decisive()) {
@@ -56,7 +56,12 @@ pub(super) fn diagnose(case: &Case, page_size: u64) -> Verdict {
 }
 
 /// What was seen where no allocation is known to have failed.
-fn of_the_rest(case: &Case, page_size: u64, because: &mut Vec<String>, not_seen: &mut Vec<String>) {
+fn of_the_rest(
+    case: &Evidence,
+    page_size: u64,
+    because: &mut Vec<String>,
+    not_seen: &mut Vec<String>,
+) {
     let waited = case.allocations.iter().any(|a| a.outcome == Outcome::Recovered);
     if let Some(oom) = case.oom() {
         let order = oom.order.map(|order| format!(" for order {order}")).unwrap_or_default();
@@ -99,7 +104,7 @@ fn of_the_rest(case: &Case, page_size: u64, because: &mut Vec<String>, not_seen:
 }
 
 fn describe(
-    case: &Case,
+    case: &Evidence,
     allocation: &Allocation,
     page_size: u64,
     because: &mut Vec<String>,
@@ -115,7 +120,7 @@ fn describe(
 }
 
 fn describe_zones(
-    case: &Case,
+    case: &Evidence,
     allocation: &Allocation,
     page_size: u64,
     because: &mut Vec<String>,

@@ -5,7 +5,7 @@
 //! confidence high. Up to 5.11 the line may say no more than how much was asked for; if the machine
 //! has more memory than that, addresses are what was lacking: medium. If it asked for more than the
 //! machine has, it is refused for that, which is a fault of whoever asked.
-use super::{Case, Cause, Confidence, Remedy, Verdict};
+use super::{Cause, Confidence, Evidence, Remedy, Verdict};
 use crate::{
     incident::{LogIncident, VmallocFailed},
     source::kernel_log::message::vmalloc::Lack,
@@ -34,7 +34,7 @@ pub(super) fn too_large(log: &LogIncident, failed: &VmallocFailed) -> bool {
 }
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Case, _page_size: u64) -> Option<Verdict> {
+pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
     let log = case.log?;
     let said = log.vmalloc.iter().find(|failed| failed.lack == Lack::Addresses);
     let mut not_seen = case.gaps();

@@ -1,5 +1,5 @@
 //! What the zones in an allocation's reach say together.
-use super::Case;
+use super::Evidence;
 use crate::{
     allocation::Allocation,
     kernel::zone::{Access, Offer, Zone},
@@ -23,7 +23,7 @@ pub(super) enum Reading<'a> {
 }
 
 /// Reads the zones of an allocation that came back NULL or called the OOM killer.
-pub(super) fn read<'a>(case: &Case, allocation: &'a Allocation) -> Reading<'a> {
+pub(super) fn read<'a>(case: &Evidence, allocation: &'a Allocation) -> Reading<'a> {
     let Some(failure) = &allocation.failure else { return Reading::Nothing };
     let order = allocation.order;
     // An unknown mask may allow either.

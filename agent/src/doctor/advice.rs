@@ -2,12 +2,12 @@
 use caps::Capability;
 
 use super::{Checkup, Kallsyms, was_tried};
-use crate::kernel::surroundings::Lockdown;
+use crate::kernel::environment::Lockdown;
 
 /// Sentences that each tell one thing to do.
 pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
     let mut advice = Vec::new();
-    let surroundings = &checkup.surroundings;
+    let environment = &checkup.environment;
     let held = |capability: Capability| {
         checkup.capabilities.iter().any(|(u, held)| *held && u.capability == capability)
     };
@@ -32,7 +32,7 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
         );
     }
     // Debian's kernels ask for CAP_SYS_ADMIN then, whatever CAP_PERFMON allows elsewhere.
-    let paranoid = surroundings.perf_event_paranoid.is_some_and(|level| level > 2)
+    let paranoid = environment.perf_event_paranoid.is_some_and(|level| level > 2)
         && !held(Capability::CAP_SYS_ADMIN);
     if paranoid && (refused(checkup, "kprobe") || refused(checkup, "tracepoint:")) {
         advice.push(
@@ -42,7 +42,7 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
         );
     }
     if refused(checkup, "tracepoint:") {
-        if surroundings.tracefs.is_none() {
+        if environment.tracefs.is_none() {
             advice.push(
                 "mount tracefs, where tracepoints have their numbers: mount -t tracefs tracefs \
                  /sys/kernel/tracing"
@@ -56,7 +56,7 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
         if !held(Capability::CAP_SYSLOG) {
             advice.push("give it CAP_SYSLOG, for names of functions".to_owned());
         }
-        if surroundings.kptr_restrict.is_some_and(|level| level >= 2) {
+        if environment.kptr_restrict.is_some_and(|level| level >= 2) {
             advice.push(
                 "let addresses be seen, for names of functions: sysctl -w kernel.kptr_restrict=1"
                     .to_owned(),
@@ -70,14 +70,14 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
     if checkup.btf.is_err() {
         advice.push("boot a kernel with CONFIG_DEBUG_INFO_BTF".to_owned());
     }
-    if surroundings.lockdown == Lockdown::Confidentiality {
+    if environment.lockdown == Lockdown::Confidentiality {
         advice.push(
             "boot without lockdown=confidentiality: it keeps kprobes, tracefs and the kernel's \
              memory even from root"
                 .to_owned(),
         );
     }
-    if !surroundings.kprobes && refused(checkup, "kprobe") {
+    if !environment.kprobes && refused(checkup, "kprobe") {
         advice.push("boot a kernel with CONFIG_KPROBES".to_owned());
     }
     advice

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Checkup, Kallsyms, advice::advice, was_tried};
 use crate::{
     hook::HookStatus,
-    kernel::surroundings::{Lockdown, Surroundings},
+    kernel::environment::{Environment, Lockdown},
     privileges::Use,
     source::live::BTF_PATH,
 };
@@ -36,7 +36,7 @@ pub(super) fn value(checkup: &Checkup) -> Value {
         "advice": advice(checkup),
         "btf": {"path": BTF_PATH, "bytes": size, "missing": missing, "error": error},
         "kallsyms": kallsyms(&checkup.kallsyms),
-        "surroundings": surroundings(&checkup.surroundings),
+        "environment": environment(&checkup.environment),
         "capabilities": checkup.capabilities.iter().map(capability).collect::<Vec<_>>(),
         "hooks": checkup.hooks.iter().map(hook).collect::<Vec<_>>(),
         "not_seen": checkup.not_seen,
@@ -49,12 +49,12 @@ fn kallsyms(kallsyms: &Kallsyms) -> Value {
         "addresses": *kallsyms == Kallsyms::Whole,
         "error": match kallsyms {
             Kallsyms::Nothing(error) => Some(error),
-            Kallsyms::Whole | Kallsyms::Names => None,
+            Kallsyms::Whole | Kallsyms::Attributions => None,
         },
     })
 }
 
-fn surroundings(s: &Surroundings) -> Value {
+fn environment(s: &Environment) -> Value {
     json!({
         "kprobes": s.kprobes,
         "lockdown": (s.lockdown != Lockdown::Unknown).then(|| s.lockdown.name()),

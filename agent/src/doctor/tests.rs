@@ -5,8 +5,8 @@ use super::*;
 use crate::{
     hook::played::{NO_KPROBES, Played, Refusal, STOCK, play},
     kernel::{
+        environment::{Cgroups, Lockdown},
         fixtures::{self, Fixture, SERIES},
-        surroundings::{Cgroups, Lockdown},
     },
 };
 
@@ -21,7 +21,7 @@ fn node(kernel: &Fixture, refuses: &'static [Refusal]) -> Checkup {
             missing: offsets::resolve(&types).missing,
         }),
         kallsyms: Kallsyms::Whole,
-        surroundings: Surroundings {
+        environment: Environment {
             lockdown: Lockdown::Off,
             kprobes: true,
             tracefs: Some("/sys/kernel/tracing".into()),
@@ -41,9 +41,9 @@ fn node(kernel: &Fixture, refuses: &'static [Refusal]) -> Checkup {
 /// The kernel that has no kprobes, locked down to integrity, on cgroup v1.
 fn without_kprobes() -> Checkup {
     let mut checkup = node(&fixtures::NO_KPROBES, NO_KPROBES);
-    checkup.surroundings.kprobes = false;
-    checkup.surroundings.lockdown = Lockdown::Integrity;
-    checkup.surroundings.cgroups = Cgroups::V1;
+    checkup.environment.kprobes = false;
+    checkup.environment.lockdown = Lockdown::Integrity;
+    checkup.environment.cgroups = Cgroups::V1;
     checkup
 }
 
@@ -61,7 +61,7 @@ fn unprivileged() -> Checkup {
     let missing = vec!["CAP_BPF".to_owned(), "CAP_PERFMON".to_owned()];
     let mut checkup = node(kernel, STOCK);
     checkup.capabilities.iter_mut().for_each(|(_, held)| *held = false);
-    checkup.kallsyms = Kallsyms::Names;
+    checkup.kallsyms = Kallsyms::Attributions;
     checkup.hooks = hook::foresee(&target);
     checkup.obstacle = Some(privileges::MissingCapabilities { missing }.to_string());
     checkup
@@ -163,7 +163,7 @@ fn advice_names_what_is_missing() {
     };
     let unmounted = advice_without(|checkup| {
         checkup.hooks = no_tracepoints();
-        checkup.surroundings.tracefs = None;
+        checkup.environment.tracefs = None;
     });
     assert!(unmounted.contains("mount -t tracefs"), "{unmounted}");
     assert_eq!(unmounted.lines().count(), 1);
@@ -173,12 +173,12 @@ fn advice_names_what_is_missing() {
     });
     assert_eq!(closed, "give it CAP_DAC_READ_SEARCH, for tracepoints");
     let hidden = advice_without(|checkup| {
-        checkup.kallsyms = Kallsyms::Names;
-        checkup.surroundings.kptr_restrict = Some(2);
+        checkup.kallsyms = Kallsyms::Attributions;
+        checkup.environment.kptr_restrict = Some(2);
     });
     assert!(hidden.contains("sysctl -w kernel.kptr_restrict=1"), "{hidden}");
     let no_syslog = advice_without(|checkup| {
-        checkup.kallsyms = Kallsyms::Names;
+        checkup.kallsyms = Kallsyms::Attributions;
         drop_capability(checkup, Capability::CAP_SYSLOG);
     });
     assert_eq!(no_syslog, "give it CAP_SYSLOG, for names of functions");
@@ -186,15 +186,15 @@ fn advice_names_what_is_missing() {
         let kernel = &SERIES[2];
         let mut attacher = Played::new(PARANOID);
         checkup.hooks = play(kernel, kernel.kallsyms, Preference::Auto, &mut attacher);
-        checkup.surroundings.perf_event_paranoid = Some(3);
+        checkup.environment.perf_event_paranoid = Some(3);
         drop_capability(checkup, Capability::CAP_SYS_ADMIN);
     });
     assert!(paranoid.contains("sysctl -w kernel.perf_event_paranoid=2"), "{paranoid}");
     assert_eq!(paranoid.lines().count(), 1);
-    let locked = advice_without(|c| c.surroundings.lockdown = Lockdown::Confidentiality);
+    let locked = advice_without(|c| c.environment.lockdown = Lockdown::Confidentiality);
     assert!(locked.contains("without lockdown=confidentiality"), "{locked}");
     // Nothing is lost without it here.
-    assert_eq!(advice_without(|c| c.surroundings.bpffs = None), "");
+    assert_eq!(advice_without(|c| c.environment.bpffs = None), "");
     assert_eq!(advice_without(|c| drop_capability(c, Capability::CAP_SYS_ADMIN)), "");
 }
 

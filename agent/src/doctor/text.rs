@@ -61,7 +61,7 @@ fn headline(checkup: &Checkup) -> String {
 }
 
 fn kernel(checkup: &Checkup) -> Vec<String> {
-    let s = &checkup.surroundings;
+    let s = &checkup.environment;
     let btf = match &checkup.btf {
         Ok(BtfFound { size, missing }) if missing.is_empty() => {
             format!("{BTF_PATH}, {}, with all that is read by it", bytes(*size))
@@ -73,7 +73,7 @@ fn kernel(checkup: &Checkup) -> Vec<String> {
     };
     let kallsyms = match &checkup.kallsyms {
         Kallsyms::Whole => "names and addresses".to_owned(),
-        Kallsyms::Names => "names, but every address reads as zero".to_owned(),
+        Kallsyms::Attributions => "names, but every address reads as zero".to_owned(),
         Kallsyms::Nothing(error) => error.clone(),
     };
     let mounted = |at: &Option<std::path::PathBuf>| match at {

@@ -1,11 +1,11 @@
 //! What the running kernel offers: its release, symbols, structure offsets and gfp names.
 pub mod btf;
+pub mod environment;
 pub mod errno;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod gfp;
 pub mod offsets;
-pub mod surroundings;
 pub mod symbols;
 pub mod zone;
 

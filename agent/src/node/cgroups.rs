@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::text;
-use crate::{kernel::surroundings, units::grouped};
+use crate::{kernel::environment, units::grouped};
 
 /// Ids for memory cgroups end here (mm/memcontrol.c `MEM_CGROUP_ID_MAX`), up to 7.2; the root has
 /// one too.
@@ -56,7 +56,7 @@ pub(super) fn read(root: &Path) -> Option<MemoryCgroups> {
         return Some(MemoryCgroups { count, dying, at_most: false });
     }
     match value(&stat, "nr_descendants") {
-        Some(alive) if !surroundings::has_v1_memory(&mounts) => {
+        Some(alive) if !environment::has_v1_memory(&mounts) => {
             let dying = value(&stat, "nr_dying_descendants");
             // The root is nobody's descendant.
             let count = alive.saturating_add(dying.unwrap_or_default()).saturating_add(1);
@@ -68,7 +68,7 @@ pub(super) fn read(root: &Path) -> Option<MemoryCgroups> {
 
 /// The root's `cgroup.stat`.
 fn of_v2_root(root: &Path, mounts: &str) -> Option<String> {
-    let at = surroundings::mounted(mounts, "cgroup2")?;
+    let at = environment::mounted(mounts, "cgroup2")?;
     let at = at.strip_prefix("/").ok()?;
     // Only what is not the root has this file: in a container all that is seen is its own.
     if root.join(at).join("cgroup.events").exists() {

@@ -20,14 +20,14 @@ const STACK: usize = 256 << 10;
 /// Asks a thread of its own for the facts.
 pub struct ReadingThread {
     requests: SyncSender<()>,
-    answers: Receiver<NodeFacts>,
+    replies: Receiver<NodeFacts>,
 }
 
 impl ReadingThread {
     /// Starts it.
     pub fn start() -> io::Result<Self> {
         let (requests, wanted) = mpsc::sync_channel(1);
-        let (answer, answers) = mpsc::channel();
+        let (reply, replies) = mpsc::channel();
         let work = move || {
             if let Err(error) = privileges::give_back_all() {
                 log::warn!("the thread that reads the node's facts kept capabilities: {error}");
@@ -35,13 +35,13 @@ impl ReadingThread {
             // Once now, for nobody: what it takes is there then when memory is short.
             NodeFacts::read(Path::new("/"));
             while let Ok(()) = wanted.recv() {
-                if answer.send(NodeFacts::read(Path::new("/"))).is_err() {
+                if reply.send(NodeFacts::read(Path::new("/"))).is_err() {
                     return;
                 }
             }
         };
         thread::Builder::new().name("node".to_owned()).stack_size(STACK).spawn(work)?;
-        Ok(Self { requests, answers })
+        Ok(Self { requests, replies })
     }
 }
 
@@ -49,7 +49,7 @@ impl Reads for ReadingThread {
     fn read(&mut self) -> Option<NodeFacts> {
         // Full: it is still at an earlier one, and this one is not needed.
         let _ = self.requests.try_send(());
-        let facts = self.answers.recv_timeout(PATIENCE).ok();
+        let facts = self.replies.recv_timeout(PATIENCE).ok();
         if facts.is_none() {
             log::debug!("the node's facts could not be read within {PATIENCE:?}: told without");
         }
@@ -57,6 +57,6 @@ impl Reads for ReadingThread {
     }
 
     fn late(&mut self) -> Option<NodeFacts> {
-        self.answers.try_iter().last()
+        self.replies.try_iter().last()
     }
 }

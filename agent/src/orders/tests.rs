@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::{
     creation::tests::{KEY, at},
-    evidence::Failure,
+    event::Failure,
     kernel::gfp::tests::names_6_12,
 };
 
@@ -25,8 +25,8 @@ impl Drop for Root {
     }
 }
 
-fn entered(raw: u32, order: u32) -> Evidence {
-    at(Some(KEY), 0, Event::SlowPathEntered { gfp: names_6_12().decode(raw), order })
+fn entered(raw: u32, order: u32) -> Event {
+    at(Some(KEY), 0, EventKind::SlowPathEntered { gfp: names_6_12().decode(raw), order })
 }
 
 fn counts(orders: &Orders) -> Vec<(u32, u64)> {
@@ -39,7 +39,7 @@ fn only_what_a_creation_needs_is_kept() {
     let now = Timestamp::UNIX_EPOCH;
     let mut outside = entered(0x40cc0, 6);
     outside.creation = None;
-    for evidence in [
+    for event in [
         outside,
         // order 0, a mask with a fallback, a process's own pages, no such order
         entered(0xcc0, 0),
@@ -47,14 +47,15 @@ fn only_what_a_creation_needs_is_kept() {
         entered(0x1c24ca, 9),
         entered(0x40cc0, 21),
     ] {
-        assert!(!orders.push(&evidence, now), "{evidence:?}");
+        assert!(!orders.push(&event, now), "{event:?}");
     }
     for _ in 0..3 {
         assert!(orders.push(&entered(0x40cc0, 6), now));
     }
     assert!(orders.push(&entered(0x400dc0, 1), now));
     let gfp = || names_6_12().decode(0x40cc0);
-    let failed = |order| Event::AllocationFailed { gfp: gfp(), order, failure: Failure::default() };
+    let failed =
+        |order| EventKind::AllocationFailed { gfp: gfp(), order, failure: Failure::default() };
     assert!(orders.push(&at(Some(KEY), 0, failed(6)), now));
     assert!(orders.push(&at(Some(KEY), 0, failed(4)), now));
     assert_eq!(counts(&orders), [(1, 1), (4, 1), (6, 3)]);
@@ -64,7 +65,7 @@ fn only_what_a_creation_needs_is_kept() {
 fn it_is_written_once_a_minute_and_at_the_end() {
     let root = Root::new("orders");
     let written = || counts(&read(&root.0).expect("the file is there"));
-    let mut keeper = Keeper::open(&root.0).expect("it can be opened");
+    let mut keeper = OrderStore::open(&root.0).expect("it can be opened");
     assert_eq!(written(), []);
     keeper.push(&entered(0x40cc0, 6));
     keeper.tick(Some(1_000_000_000));
@@ -79,7 +80,7 @@ fn it_is_written_once_a_minute_and_at_the_end() {
     assert_eq!(written(), [(1, 1), (6, 2)]);
     // The next trace goes on from there.
     drop(keeper);
-    let mut keeper = Keeper::open(&root.0).expect("it can be opened");
+    let mut keeper = OrderStore::open(&root.0).expect("it can be opened");
     keeper.push(&entered(0x40cc0, 6));
     keeper.tick(None);
     assert_eq!(written(), [(1, 1), (6, 3)]);
@@ -114,6 +115,6 @@ fn a_strange_file_is_as_if_it_were_not_there() {
     assert_eq!(read(&root.0), Some(Orders::default()));
     // And a trace replaces it.
     fs::write(&path, " ".repeat(1 << 20)).expect("it can be written");
-    drop(Keeper::open(&root.0).expect("it can be opened"));
+    drop(OrderStore::open(&root.0).expect("it can be opened"));
     assert_eq!(read(&root.0), Some(Orders::default()));
 }

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Loss, Ready, Report, Summary, Told, node, owner, step};
+use super::{Loss, Ready, Report, Reported, Summary, node, owner, step};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
-    creation::{Creation, Incident, Outcome},
+    creation::{CreationStep, Incident, Outcome},
     diagnose::Verdict,
-    evidence::{CgroupPath, ChargeFailed, LimitKind, OomKill, OomScope, Task},
+    event::{CgroupPath, ChargeFailed, LimitKind, OomKill, OomScope, Task},
     hook::{HookStatus, Logical, State},
     kernel::{
         errno,
@@ -17,9 +17,8 @@ use crate::{
         symbols::Frame,
         zone::{self, Zone},
     },
-    site,
-    telling::Owner,
-    units,
+    pipeline::LateAttribution,
+    site, units,
 };
 
 /// The report for programs.
@@ -64,7 +63,7 @@ impl<W: Write> Report for Json<W> {
         }))
     }
 
-    fn creation(&mut self, told: Told<Creation>) -> io::Result<()> {
+    fn creation(&mut self, told: Reported<CreationStep>) -> io::Result<()> {
         let c = told.what;
         let slab_caches: Vec<Value> = c
             .slab_caches
@@ -120,7 +119,7 @@ impl<W: Write> Report for Json<W> {
             "charges_failed": c.charges.iter().map(charge).collect::<Vec<_>>(),
             "pernet_init": pernet_init,
             "killed": c.killed,
-            "goes_on": c.goes_on,
+            "continues": c.continues,
             "namespaces_refused": c.namespaces_refused.iter().map(|k| k.name()).collect::<Vec<_>>(),
             "cgroup_refused": c.cgroup_setup.as_ref().and_then(step::cgroup_refused),
             "fork_refused": c.fork_refused.as_ref().map(step::fork_refused_value),
@@ -130,7 +129,7 @@ impl<W: Write> Report for Json<W> {
         }))
     }
 
-    fn owner(&mut self, ended: Timestamp, owner: &Owner) -> io::Result<()> {
+    fn owner(&mut self, ended: Timestamp, owner: &LateAttribution) -> io::Result<()> {
         self.line(&json!({
             "type": "container",
             "time": format!("{ended:.3}"),
@@ -142,7 +141,7 @@ impl<W: Write> Report for Json<W> {
         }))
     }
 
-    fn incident(&mut self, told: Told<Incident>) -> io::Result<()> {
+    fn incident(&mut self, told: Reported<Incident>) -> io::Result<()> {
         let i = told.what;
         let outcome = match i.allocation.as_ref().map(|a| a.outcome) {
             // Without an allocation it is a kill or a refused fork.
@@ -300,7 +299,7 @@ pub(super) fn allocation(a: &Allocation, page_size: u64) -> Value {
     let failure = a.failure.as_ref();
     let callers = failure.map(|f| site::callers(&f.stack)).unwrap_or_default();
     let zones = failure.map(|f| f.zones.as_slice()).unwrap_or_default();
-    let shown = zone::telling(zones, a.order);
+    let shown = zone::pipeline(zones, a.order);
     json!({
         "order": a.order,
         "bytes": page_size.checked_shl(a.order),

@@ -14,11 +14,11 @@ pub use text::Text;
 pub(crate) use text::{GREEN, RED, YELLOW, labelled, paint};
 
 use crate::{
-    creation::{Creation, Incident, Outcome},
+    creation::{CreationStep, Incident, Outcome},
     diagnose::{Cause, Verdict},
     hook::HookStatus,
     node::Reading,
-    telling::Owner,
+    pipeline::LateAttribution,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ pub struct Ready {
 
 /// Something happened at a time of day.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a, T> {
+pub struct Reported<'a, T> {
     /// When it ended.
     pub time: Timestamp,
     /// What.
@@ -149,11 +149,11 @@ pub trait Report {
     /// Watching begins.
     fn ready(&mut self, ready: &Ready) -> io::Result<()>;
     /// A creation ended.
-    fn creation(&mut self, told: Told<Creation>) -> io::Result<()>;
+    fn creation(&mut self, told: Reported<CreationStep>) -> io::Result<()>;
     /// More is known of whom an earlier creation was for, which ended at that time.
-    fn owner(&mut self, ended: Timestamp, owner: &Owner) -> io::Result<()>;
+    fn owner(&mut self, ended: Timestamp, owner: &LateAttribution) -> io::Result<()>;
     /// Trouble outside any creation.
-    fn incident(&mut self, told: Told<Incident>) -> io::Result<()>;
+    fn incident(&mut self, told: Reported<Incident>) -> io::Result<()>;
     /// Events were lost.
     fn loss(&mut self, loss: &Loss) -> io::Result<()>;
     /// Watching ends.
@@ -168,18 +168,18 @@ mod tests {
     use crate::{
         container::{
             Candidate, Container,
-            known::{Known, NamedBy},
+            known::{Identity, NamedBy},
         },
         creation::tests as stories,
-        diagnose::{Case, diagnose},
+        diagnose::{Evidence, diagnose},
         hook::{Logical, State},
         node::tests as node,
     };
 
     const TIME: &str = "2026-11-20T09:42:36.123Z";
 
-    fn known(pod: &str) -> Known {
-        Known {
+    fn known(pod: &str) -> Identity {
+        Identity {
             by: NamedBy::PodLogs,
             runtime: None,
             id: None,
@@ -247,22 +247,22 @@ mod tests {
             named,
             hostile,
             guessed.clone(),
-            Creation { errno: Some(libc::EINTR), ..guessed },
+            CreationStep { errno: Some(libc::EINTR), ..guessed },
         ];
         let mut summary = Summary::default();
         for (i, creation) in creations.iter_mut().enumerate() {
             creation.id = i as u64 + 1;
             let verdict = (creation.outcome() != Outcome::Ok)
-                .then(|| diagnose(&Case::creation(creation, &[]), 4096));
+                .then(|| diagnose(&Evidence::creation(creation, &[]), 4096));
             summary.count(creation.outcome(), verdict.as_ref());
             // As it is told: read later, read before, not read.
             let facts = node::facts(creation.ended_ns + 12_000_000 - 400_000_000 * (i as u64 % 2));
             let reading = Reading::of(&facts, creation.ended_ns).filter(|_| i != 3);
             let reading = reading.filter(|_| verdict.is_some());
             let verdict = verdict.as_ref();
-            report.creation(Told { time, what: creation, verdict, node: reading })?;
+            report.creation(Reported { time, what: creation, verdict, node: reading })?;
         }
-        let owner = |creation: &Creation| Owner {
+        let owner = |creation: &CreationStep| LateAttribution {
             creation: creation.id,
             ended_ns: creation.ended_ns,
             task: creation.task.clone(),
@@ -272,10 +272,15 @@ mod tests {
         report.owner(time, &owner(&creations[2]))?;
         report.owner(time, &owner(&creations[5]))?;
         let incident = stories::incident();
-        let verdict = diagnose(&Case::incident(&incident, &[]), 4096);
+        let verdict = diagnose(&Evidence::incident(&incident, &[]), 4096);
         let facts = node::facts(incident.time_ns + 900_000);
         let reading = Reading::of(&facts, incident.time_ns);
-        report.incident(Told { time, what: &incident, verdict: Some(&verdict), node: reading })?;
+        report.incident(Reported {
+            time,
+            what: &incident,
+            verdict: Some(&verdict),
+            node: reading,
+        })?;
         summary.loss = Loss { creation_events: 3, ..Loss::default() };
         report.loss(&summary.loss)?;
         summary.incidents = 1;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::text::labelled;
 use crate::{
     container::{Candidate, Container, known::NamedBy},
-    creation::Creation,
+    creation::CreationStep,
     units::printable,
 };
 
@@ -35,7 +35,7 @@ pub(super) fn candidates(candidates: &[Candidate]) -> Vec<Value> {
 
 /// Whom a creation is for, in a few words before the rest of its headline; nothing if nothing is
 /// known.
-pub(super) fn headline(creation: &Creation) -> String {
+pub(super) fn headline(creation: &CreationStep) -> String {
     let last = creation.cgroup.as_ref().and_then(|path| path.names.last());
     match (&creation.container, creation.candidates.first(), last) {
         (Some(container), ..) => format!("{}: ", printable(&container.label())),

@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 
 use super::text::labelled;
 use crate::{
-    creation::{Creation, NAMESPACES, Piece, Start, Step, Tie},
-    evidence::{CgroupSetup, ForkRefused},
+    creation::{Certainty, Creation, CreationStep, NAMESPACES, Step, StepPart},
+    event::{CgroupSetup, ForkRefused},
     kernel::errno,
     units::{duration, printable},
 };
@@ -20,15 +20,15 @@ pub(super) fn fork_refused(refused: &ForkRefused) -> String {
 }
 
 /// What else was seen of the same start, as a line of text.
-pub(super) fn parts(start: &Start, ended_ns: u64) -> String {
+pub(super) fn parts(start: &Creation, ended_ns: u64) -> String {
     let told: Vec<String> = start
         .parts
         .iter()
         .map(|part| {
-            let guess = if part.tie == Tie::Guess { "a guess: " } else { "" };
+            let guess = if part.tie == Certainty::Guess { "a guess: " } else { "" };
             let before = duration(ended_ns.saturating_sub(part.at_ns));
             match part.piece {
-                Piece::Process => format!("{guess}{}", part.why),
+                StepPart::Process => format!("{guess}{}", part.why),
                 piece => format!("{} made {before} before ({guess}{})", piece.name(), part.why),
             }
         })
@@ -37,7 +37,7 @@ pub(super) fn parts(start: &Start, ended_ns: u64) -> String {
 }
 
 /// What was being done, in a few words.
-pub(super) fn what(c: &Creation) -> String {
+pub(super) fn what(c: &CreationStep) -> String {
     match c.step {
         Step::Namespaces => {
             let names =
@@ -56,7 +56,7 @@ pub(super) fn what(c: &Creation) -> String {
     }
 }
 
-/// Names of the namespaces among `CLONE_NEW*` flags (include/uapi/linux/sched.h).
+/// Attributions of the namespaces among `CLONE_NEW*` flags (include/uapi/linux/sched.h).
 pub(super) fn namespaces(flags: u64) -> Vec<&'static str> {
     NAMESPACES.iter().filter(|&&(flag, _)| flags & flag != 0).map(|&(_, name)| name).collect()
 }
@@ -82,7 +82,7 @@ pub(super) fn fork_refused_value(refused: &ForkRefused) -> Value {
 }
 
 /// What else was seen of the same start, for programs.
-pub(super) fn parts_value(start: &Start, ended_ns: u64) -> Value {
+pub(super) fn parts_value(start: &Creation, ended_ns: u64) -> Value {
     let parts: Vec<Value> = start
         .parts
         .iter()
@@ -90,7 +90,7 @@ pub(super) fn parts_value(start: &Start, ended_ns: u64) -> Value {
             json!({
                 "what": part.piece.name(),
                 "before_us": ended_ns.saturating_sub(part.at_ns) / 1000,
-                "certain": part.tie == Tie::Certain,
+                "certain": part.tie == Certainty::Certain,
                 "why": part.why,
             })
         })

@@ -4,20 +4,20 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Loss, Ready, Report, Summary, Told, node, owner, step};
+use super::{Loss, Ready, Report, Reported, Summary, node, owner, step};
 use crate::{
     allocation::{Allocation, Outcome as AllocationOutcome},
-    creation::{Creation, Incident, Outcome, Step},
+    creation::{CreationStep, Incident, Outcome, Step},
     diagnose::Verdict,
-    evidence::{ChargeFailed, OomKill, OomScope},
+    event::{ChargeFailed, OomKill, OomScope},
     hook::State,
     kernel::{
         errno,
         symbols::Frame,
         zone::{self, Zone},
     },
+    pipeline::LateAttribution,
     site,
-    telling::Owner,
     units::{bytes, duration, printable},
 };
 
@@ -86,7 +86,7 @@ pub(super) fn allocation_lines(a: &Allocation, page_size: u64, lines: &mut Vec<S
         let names: Vec<String> = callers.iter().map(place).collect();
         lines.push(labelled("asked by", &printable(&names.join(" < "))));
     }
-    if let Some(zone) = zone::telling(&failure.zones, a.order) {
+    if let Some(zone) = zone::pipeline(&failure.zones, a.order) {
         lines.push(labelled("memory", &printable(&free(zone, a.order, page_size))));
         if !zone.blocks.is_empty() {
             lines.push(labelled("free blocks", &blocks(zone)));
@@ -204,7 +204,7 @@ impl<W: Write> Report for Text<W> {
         self.write(&lines)
     }
 
-    fn creation(&mut self, told: Told<Creation>) -> io::Result<()> {
+    fn creation(&mut self, told: Reported<CreationStep>) -> io::Result<()> {
         let c = told.what;
         let took = duration(c.ended_ns.saturating_sub(c.began_ns));
         let errno = c.errno.map(errno::name).unwrap_or_default();
@@ -230,7 +230,7 @@ impl<W: Write> Report for Text<W> {
             c.task.pid
         )];
         let Some(verdict) = told.verdict else { return self.write(&lines) };
-        if c.goes_on.is_some() {
+        if c.continues.is_some() {
             // All else was told with the first one.
             lines.extend(c.oom_kills.iter().map(oom_kill));
             lines.push(labelled("why", &format!("{} again", verdict.cause.name())));
@@ -278,7 +278,7 @@ impl<W: Write> Report for Text<W> {
         self.write(&lines)
     }
 
-    fn owner(&mut self, ended: Timestamp, owner: &Owner) -> io::Result<()> {
+    fn owner(&mut self, ended: Timestamp, owner: &LateAttribution) -> io::Result<()> {
         let mut lines = vec![format!(
             "{} {} what {} (pid {}) did then was {}",
             self.clock(ended),
@@ -291,7 +291,7 @@ impl<W: Write> Report for Text<W> {
         self.write(&lines)
     }
 
-    fn incident(&mut self, told: Told<Incident>) -> io::Result<()> {
+    fn incident(&mut self, told: Reported<Incident>) -> io::Result<()> {
         let i = told.what;
         let mut lines = vec![format!(
             "{} {} outside any creation, by {} (pid {})",

@@ -12,8 +12,8 @@ use fragwatch_ebpf::{
 use zerocopy::FromBytes;
 
 use crate::{
-    evidence::{
-        CgroupPath, ChargeFailed, CompactResult, CreationKey, Event, Evidence, Failure, LimitKind,
+    event::{
+        CgroupPath, ChargeFailed, CompactResult, CreationKey, Event, EventKind, Failure, LimitKind,
         OomKill, OomScope, Task,
     },
     kernel::{
@@ -68,7 +68,7 @@ const MAX_THREADS: usize = 1024;
 impl Decoder {
     /// Decodes one record. `None` if it is only a part of evidence, whose last record is still to
     /// come, or about a cgroup of a hierarchy that tasks are not told by.
-    pub fn decode(&mut self, record: &Bytes) -> Result<Option<Evidence>, DecodeError> {
+    pub fn decode(&mut self, record: &Bytes) -> Result<Option<Event>, DecodeError> {
         let kind = record.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
         if kind == Kind::ZoneRead as u32 {
             let part = whole(record).map(|zone| self.keep_zone(&zone));
@@ -78,7 +78,7 @@ impl Decoder {
             return Ok(None);
         }
         self.event(kind, record)
-            .map(|(head, event)| Evidence {
+            .map(|(head, event)| Event {
                 time_ns: head.time_ns,
                 creation: (head.creation_ns != 0)
                     .then_some(CreationKey { began_ns: head.creation_ns, tid: head.tid }),
@@ -88,7 +88,7 @@ impl Decoder {
                     comm: text(&head.comm),
                     cgroup_id: head.cgroup_id,
                 },
-                event,
+                kind: event,
             })
             .map(Some)
             .ok_or(DecodeError { kind, len: record.len() })
@@ -108,7 +108,7 @@ impl Decoder {
         zones.push(zone);
     }
 
-    fn event(&mut self, kind: u32, record: &[u8]) -> Option<(Head, Event)> {
+    fn event(&mut self, kind: u32, record: &[u8]) -> Option<(Head, EventKind)> {
         const BEGAN: u32 = Kind::NetnsSetupBegan as u32;
         const ENDED: u32 = Kind::NetnsSetupEnded as u32;
         const SLOW_PATH: u32 = Kind::SlowPathEntered as u32;
@@ -128,60 +128,60 @@ impl Decoder {
                 let head = Head { cgroup_id, ..r.head };
                 let call_flags = (r.call_flags != 0).then_some(r.call_flags);
                 let (cgroup, namespaces) = (cgroup_path(&r.cgroup), r.namespaces);
-                (head, Event::NetnsSetupBegan { cgroup, call_flags, namespaces })
+                (head, EventKind::NetnsSetupBegan { cgroup, call_flags, namespaces })
             }
             ENDED => {
                 let r: NetnsSetupEnded = whole(record)?;
                 let errno = positive(r.errno);
                 let netns = (r.netns != 0).then_some(r.netns);
-                (r.head, Event::NetnsSetupEnded { errno, netns, lost: r.lost != 0 })
+                (r.head, EventKind::NetnsSetupEnded { errno, netns, lost: r.lost != 0 })
             }
             SLOW_PATH => {
                 let r: SlowPathEntered = whole(record)?;
-                (r.head, Event::SlowPathEntered { gfp: self.gfp.decode(r.gfp), order: r.order })
+                (r.head, EventKind::SlowPathEntered { gfp: self.gfp.decode(r.gfp), order: r.order })
             }
             FAILED => {
                 let r: AllocationFailed = whole(record)?;
                 let (gfp, order) = (self.gfp.decode(r.gfp), r.order);
-                (r.head, Event::AllocationFailed { gfp, order, failure: self.failure(&r) })
+                (r.head, EventKind::AllocationFailed { gfp, order, failure: self.failure(&r) })
             }
             COMPACTION => {
                 let r: CompactionEnded = whole(record)?;
                 let (gfp, order, stall_ns) = (self.gfp.decode(r.gfp), r.order, r.stall_ns);
                 let result = CompactResult::from_number(r.result);
-                (r.head, Event::CompactionEnded { gfp, order, result, stall_ns })
+                (r.head, EventKind::CompactionEnded { gfp, order, result, stall_ns })
             }
             RECLAIM => {
                 let r: ReclaimEnded = whole(record)?;
                 let (gfp, order) = (self.gfp.decode(r.gfp), r.order);
                 let (reclaimed, stall_ns) = (r.reclaimed, r.stall_ns);
-                (r.head, Event::ReclaimEnded { gfp, order, reclaimed, stall_ns })
+                (r.head, EventKind::ReclaimEnded { gfp, order, reclaimed, stall_ns })
             }
             MEMCG_RECLAIM => {
                 let r: ReclaimEnded = whole(record)?;
                 let (gfp, order) = (self.gfp.decode(r.gfp), r.order);
                 let (reclaimed, stall_ns) = (r.reclaimed, r.stall_ns);
-                (r.head, Event::MemcgReclaimEnded { gfp, order, reclaimed, stall_ns })
+                (r.head, EventKind::MemcgReclaimEnded { gfp, order, reclaimed, stall_ns })
             }
             SLAB => {
                 let r: SlabCacheCreated = whole(record)?;
                 let (name, size, failed) = (text(&r.name), r.size, r.failed != 0);
-                (r.head, Event::SlabCacheCreated { name, size, failed })
+                (r.head, EventKind::SlabCacheCreated { name, size, failed })
             }
             PERNET => {
                 let r: PernetInitFailed = whole(record)?;
                 let init = (r.init != 0).then(|| self.init(r.init));
                 let began_ns = (r.began_ns != 0).then_some(r.began_ns);
                 let errno = r.errno.saturating_neg();
-                (r.head, Event::PernetInitFailed { began_ns, init, errno })
+                (r.head, EventKind::PernetInitFailed { began_ns, init, errno })
             }
             CHARGE => {
                 let r: fragwatch_ebpf::ChargeFailed = whole(record)?;
-                (r.head, Event::ChargeFailed(charge(&r)))
+                (r.head, EventKind::ChargeFailed(charge(&r)))
             }
             OOM => {
                 let r: OomKilled = whole(record)?;
-                (r.head, Event::OomKill(self.oom_kill(&r)))
+                (r.head, EventKind::OomKill(self.oom_kill(&r)))
             }
             _ => return cgroup_event::decode(kind, record).or_else(|| step::decode(kind, record)),
         })

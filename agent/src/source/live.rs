@@ -1,4 +1,4 @@
-//! Evidence from the running kernel: loads and attaches the programs, and reads their rings.
+//! Event from the running kernel: loads and attaches the programs, and reads their rings.
 use std::{fs, io};
 
 use anyhow::Context as _;
@@ -17,7 +17,8 @@ use super::{
     missed_runs::MissedRuns,
 };
 use crate::{
-    evidence::{Event, Evidence},
+    async_fd,
+    event::{Event, EventKind},
     hook::{self, HookStatus, Logical, Preference, Target},
     kernel::{
         btf::{self, BtfError},
@@ -25,7 +26,6 @@ use crate::{
         offsets::{self, Offsets},
         symbols::Symbols,
     },
-    readiness,
     report::{Loss, OutsideCounts},
 };
 
@@ -101,9 +101,9 @@ pub struct Live {
     programs: MissedRuns,
     missed_runs: u64,
     /// A creation's end, while the other rings are read for what was before it.
-    ended: Option<Evidence>,
+    ended: Option<Event>,
     /// What was read then that came after it.
-    after_end: Option<Evidence>,
+    after_end: Option<Event>,
 }
 
 type Ring = AsyncFd<RingBuf<MapData>>;
@@ -218,7 +218,7 @@ impl Live {
     /// What was before a creation's end lies in other rings than the end: the cgroups of pods that it may
     /// have been for, and the kill that a signal came from. So an end waits until those have been
     /// read as far as it.
-    pub fn take(&mut self) -> Option<Result<Evidence, DecodeError>> {
+    pub fn take(&mut self) -> Option<Result<Event, DecodeError>> {
         if let Some(next) = self.after_end.take() {
             return Some(Ok(next));
         }
@@ -235,15 +235,15 @@ impl Live {
             let Some(record) = record else { return self.ended.take().map(Ok) };
             // A record may be only a part.
             let Some(decoded) = self.decoder.decode(&record).transpose() else { continue };
-            let Ok(evidence) = decoded else { return Some(decoded) };
+            let Ok(event) = decoded else { return Some(decoded) };
             match &self.ended {
-                None if is_end(&evidence) => self.ended = Some(evidence),
+                None if is_end(&event) => self.ended = Some(event),
                 // However much comes after it, the end waits for none of that.
-                Some(ended) if evidence.time_ns > ended.time_ns => {
-                    self.after_end = Some(evidence);
+                Some(ended) if event.time_ns > ended.time_ns => {
+                    self.after_end = Some(event);
                     return self.ended.take().map(Ok);
                 }
-                _ => return Some(Ok(evidence)),
+                _ => return Some(Ok(event)),
             }
         }
     }
@@ -304,12 +304,12 @@ impl Live {
     }
 }
 
-fn is_end(evidence: &Evidence) -> bool {
-    matches!(evidence.event, Event::NetnsSetupEnded { .. })
+fn is_end(event: &Event) -> bool {
+    matches!(event.kind, EventKind::NetnsSetupEnded { .. })
 }
 
-fn is_end_by_signal(evidence: &Evidence) -> bool {
-    matches!(evidence.event, Event::NetnsSetupEnded { errno: Some(libc::EINTR), .. })
+fn is_end_by_signal(event: &Event) -> bool {
+    matches!(event.kind, EventKind::NetnsSetupEnded { errno: Some(libc::EINTR), .. })
 }
 
 /// From BTF, which knows best; else by the kernel's release.
@@ -370,7 +370,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
 fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
     let map: Map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
     let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
-    readiness::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+    async_fd::watch(ring, Interest::READABLE).map_err(StartError::Wait)
 }
 
 /// Puts the program that reads a zone where the one that sees a failure calls it.
@@ -393,7 +393,7 @@ fn logger(
     }
     match EbpfLogger::init(ebpf) {
         Ok(logger) => {
-            readiness::watch(logger, Interest::READABLE).map(Some).map_err(StartError::Wait)
+            async_fd::watch(logger, Interest::READABLE).map(Some).map_err(StartError::Wait)
         }
         Err(error) => {
             log::warn!("the kernel programs' own log can't be read: {error}");

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{LogReport, LogSummary, ToldLog, outcome, wall};
+use super::{LogReport, LogSummary, ReportedLog, outcome, wall};
 use crate::{
-    diagnose::Case,
-    evidence::{OomKill, OomScope},
+    diagnose::Evidence,
+    event::{OomKill, OomScope},
     incident::{LogIncident, MemcgState, SlabFailed, StartError, VmallocFailed},
     kernel::{errno, gfp::Gfp},
     report::json::{allocation, escape, verdict},
@@ -34,7 +34,7 @@ impl<W: Write> LogJson<W> {
 }
 
 impl<W: Write> LogReport for LogJson<W> {
-    fn incident(&mut self, told: ToldLog) -> io::Result<()> {
+    fn incident(&mut self, told: ReportedLog) -> io::Result<()> {
         let i = told.what;
         let boot = i.time.and_then(|time| time.boot).map(|boot| boot.as_secs_f64());
         let allocations: Vec<Value> =
@@ -56,7 +56,7 @@ impl<W: Write> LogReport for LogJson<W> {
             "host": i.host,
             "kernel": i.kernel,
             "outcome": outcome(i),
-            "errno": Case::log(i).errno.map(errno::name),
+            "errno": Evidence::log(i).errno.map(errno::name),
             "pid": i.pid,
             "comm": i.comm,
             "cgroup": i.cgroup.as_ref().map(|path| json!({"id": null, "path": path})),

@@ -18,7 +18,7 @@ use crate::{
 
 /// An incident with where it was found and why it happened.
 #[derive(Clone, Copy, Debug)]
-pub struct ToldLog<'a> {
+pub struct ReportedLog<'a> {
     /// The log's name; `-` is standard input.
     pub file: &'a str,
     /// What.
@@ -75,7 +75,7 @@ impl LogSummary {
 /// A form of report on logs. Each call writes whole lines and leaves nothing in a buffer.
 pub trait LogReport {
     /// An incident was found.
-    fn incident(&mut self, told: ToldLog) -> io::Result<()>;
+    fn incident(&mut self, told: ReportedLog) -> io::Result<()>;
     /// All logs were read.
     fn summary(&mut self, summary: &LogSummary) -> io::Result<()>;
 }

@@ -4,10 +4,10 @@ use std::{
     io::{self, Write},
 };
 
-use super::{LogReport, LogSummary, ToldLog, outcome, wall_for_people};
+use super::{LogReport, LogSummary, ReportedLog, outcome, wall_for_people};
 use crate::{
     allocation::Outcome,
-    evidence::OomScope,
+    event::OomScope,
     incident::{LogIncident, MemcgState, SlabFailed, VmallocFailed},
     kernel::errno,
     report::text::{
@@ -45,7 +45,7 @@ impl<W: Write> LogText<W> {
 }
 
 impl<W: Write> LogReport for LogText<W> {
-    fn incident(&mut self, told: ToldLog) -> io::Result<()> {
+    fn incident(&mut self, told: ReportedLog) -> io::Result<()> {
         let i = told.what;
         if let Some(kind) = kind(told) {
             if let Some((_, first)) = self.told.iter().find(|(known, _)| *known == kind) {
@@ -142,7 +142,7 @@ impl<W: Write> LogReport for LogText<W> {
 }
 
 /// What incidents have in common of which one is told at length. A container that failed is always.
-fn kind(told: ToldLog) -> Option<String> {
+fn kind(told: ReportedLog) -> Option<String> {
     let i = told.what;
     let asked: Vec<_> = i.allocations.iter().map(|a| (a.order, a.gfp.raw, a.outcome)).collect();
     let slabs: Vec<_> = i.slab_failures.iter().map(|slab| slab.cache.as_deref()).collect();
@@ -159,7 +159,7 @@ fn kind(told: ToldLog) -> Option<String> {
 }
 
 /// An incident of which one was told at length before.
-fn again(told: ToldLog, first: &str) -> String {
+fn again(told: ReportedLog, first: &str) -> String {
     format!(
         "{} {}: {} (confidence {}), as in {first}; {}",
         paint(YELLOW, "again   "),

@@ -13,8 +13,8 @@ pub use self::{
     write::{CreateError, Recorder},
 };
 use crate::{
-    container::known::Answer,
-    evidence::{CgroupPath, Evidence},
+    container::known::Reply,
+    event::{CgroupPath, Event},
     hook::HookStatus,
     node::NodeFacts,
     report::{Loss, OutsideCounts},
@@ -23,9 +23,8 @@ use crate::{
 /// What a capture's header calls its format.
 pub const FORMAT: &str = "fragwatch-capture";
 
-/// The format's number. It grows when an older fragwatch could not make sense of what is written: 2 has
-/// cgroups of one hierarchy only, renamed and removed ones among them, and containers' names.
-pub const FORMAT_VERSION: u32 = 2;
+/// The format's number. It grows when another fragwatch could not make sense of what is written.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The first line: on what the trace ran, and what it could see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,11 +46,11 @@ pub struct Header {
     /// What else is not seen, in sentences.
     pub not_seen: Vec<String>,
     /// What no verdict can rest on there, in sentences.
-    pub blind_to: Vec<String>,
+    pub unobservable: Vec<String>,
     /// An allocation that comes back NULL is seen.
     pub sees_failures: bool,
     /// How far the time of day was ahead of `CLOCK_MONOTONIC`, in nanoseconds.
-    pub ahead_ns: i64,
+    pub realtime_offset_ns: i64,
 }
 
 /// What comes after the header.
@@ -59,11 +58,11 @@ pub struct Header {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Entry {
     /// Something was seen.
-    Evidence(Evidence),
+    Event(Event),
     /// The time of day was set.
     Clock {
-        /// See [`Header::ahead_ns`].
-        ahead_ns: i64,
+        /// See [`Header::realtime_offset_ns`].
+        realtime_offset_ns: i64,
     },
     /// Quiet stories outside creations ended here.
     Tick {
@@ -80,11 +79,11 @@ pub enum Entry {
         path: CgroupPath,
     },
     /// Somebody told a container's names: in time for what ended with the entry before, or `late`.
-    Answer {
+    Reply {
         /// It came when that had been told.
         late: bool,
         /// What was told.
-        answer: Answer,
+        reply: Reply,
     },
     /// Events had been lost: how many in all so far.
     Loss(Loss),
@@ -99,7 +98,7 @@ pub enum Entry {
 impl Entry {
     /// It stands after what ended with the entries before it, and is told with that.
     pub fn is_beside(&self) -> bool {
-        matches!(self, Self::Node(_) | Self::Answer { late: false, .. })
+        matches!(self, Self::Node(_) | Self::Reply { late: false, .. })
     }
 }
 

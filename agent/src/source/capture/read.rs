@@ -29,6 +29,12 @@ pub enum ReadError {
          it with the version that wrote it"
     )]
     Newer(u64),
+    /// It was written by an earlier fragwatch, with other names for what was seen.
+    #[error(
+        "its format has number {0}, and this fragwatch reads only {FORMAT_VERSION}: replay it with \
+         the version that wrote it"
+    )]
+    Older(u64),
     /// Its first line is a header, and can't be understood.
     #[error("its header is damaged: {0}")]
     BadHeader(String),
@@ -116,6 +122,7 @@ fn header(line: &[u8]) -> Result<Header, ReadError> {
     }
     match value["format_version"].as_u64() {
         Some(number) if number > u64::from(FORMAT_VERSION) => return Err(ReadError::Newer(number)),
+        Some(number) if number < u64::from(FORMAT_VERSION) => return Err(ReadError::Older(number)),
         _ => {}
     }
     let header: Header =

@@ -10,11 +10,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    container::known::{Known, NamedBy, Question},
+    container::known::{Identity, NamedBy, Query},
     creation::tests::{KEY, at, every_event},
     hook::{Logical, State},
+    pipeline::Pipeline,
     report::{Json, Report, Text},
-    telling::Telling,
 };
 
 fn header() -> Header {
@@ -34,20 +34,20 @@ fn header() -> Header {
             attempts: Vec::new(),
         }],
         not_seen: Vec::new(),
-        blind_to: Vec::new(),
+        unobservable: Vec::new(),
         sees_failures: true,
-        ahead_ns: 1_763_631_755_123_456_789,
+        realtime_offset_ns: 1_763_631_755_123_456_789,
     }
 }
 
 /// One of each kind, in a creation and outside of one.
 fn entries() -> Vec<Entry> {
     let events = || every_event().into_iter().enumerate();
-    let mut entries = vec![Entry::Clock { ahead_ns: -5 }, Entry::Loss(Loss::default())];
-    entries.extend(events().map(|(i, event)| Entry::Evidence(at(Some(KEY), i as u64, event))));
-    entries.extend(events().map(|(i, event)| Entry::Evidence(at(None, 100 + i as u64, event))));
+    let mut entries = vec![Entry::Clock { realtime_offset_ns: -5 }, Entry::Loss(Loss::default())];
+    entries.extend(events().map(|(i, event)| Entry::Event(at(Some(KEY), i as u64, event))));
+    entries.extend(events().map(|(i, event)| Entry::Event(at(None, 100 + i as u64, event))));
     entries.push(Entry::Node(crate::node::tests::facts(1_100_000_000)));
-    let known = Known {
+    let known = Identity {
         by: NamedBy::PodLogs,
         runtime: None,
         id: None,
@@ -56,15 +56,15 @@ fn entries() -> Vec<Entry> {
         namespace: Some("default".to_owned()),
         name: None,
     };
-    let question = Question::Starting { comm: "containerd".to_owned(), at_ms: 1_763_631_756_123 };
-    let answer = Answer { question, known: vec![known], last: false };
-    entries.push(Entry::Answer { late: false, answer });
-    let answer = Answer {
-        question: Question::Netns { inode: 4026532115, made_ms: 1 },
-        known: Vec::new(),
+    let query = Query::Starting { comm: "containerd".to_owned(), at_ms: 1_763_631_756_123 };
+    let reply = Reply { query, identities: vec![known], last: false };
+    entries.push(Entry::Reply { late: false, reply });
+    let reply = Reply {
+        query: Query::Netns { inode: 4026532115, made_ms: 1 },
+        identities: Vec::new(),
         last: true,
     };
-    entries.push(Entry::Answer { late: true, answer });
+    entries.push(Entry::Reply { late: true, reply });
     entries.push(Entry::Cgroup { id: 4711, path: CgroupPath::parse("/a/b") });
     entries.push(Entry::Tick { time_ns: 3_000_000_000 });
     let outside = OutsideCounts { slow_paths: 3, ..OutsideCounts::default() };
@@ -167,7 +167,13 @@ fn what_is_no_capture_is_told() {
     assert!(says(&written(&newer, &[])).contains("replay it with the version that wrote it"));
     let strange = Header { page_size: 3, ..header() };
     assert!(says(&written(&strange, &[])).contains("3 bytes are no page size"));
-    let half = r#"{"format":"fragwatch-capture","format_version":1}"#;
+    let older = Header { format_version: FORMAT_VERSION - 1, ..header() };
+    assert!(
+        says(&written(&older, &[])).contains("reads only 3"),
+        "{}",
+        says(&written(&older, &[]))
+    );
+    let half = r#"{"format":"fragwatch-capture","format_version":3}"#;
     assert!(says(half.as_bytes()).starts_with("its header is damaged"));
 }
 
@@ -211,9 +217,9 @@ fn a_file_that_is_there_is_left_alone() {
 
 #[test]
 fn nothing_in_it_drives_a_terminal() {
-    let mut evidence = at(None, 0, every_event().remove(0));
-    evidence.task.comm = "\x1b[2J\u{202e}".to_owned();
-    let bytes = written(&header(), &[Entry::Evidence(evidence)]);
+    let mut event = at(None, 0, every_event().remove(0));
+    event.task.comm = "\x1b[2J\u{202e}".to_owned();
+    let bytes = written(&header(), &[Entry::Event(event)]);
     let text = String::from_utf8(bytes).expect("JSON is UTF-8");
     assert!(!text.chars().any(|c| c != '\n' && crate::units::is_hostile(c)), "{text}");
 }
@@ -221,20 +227,20 @@ fn nothing_in_it_drives_a_terminal() {
 /// Tells all that can be read, as `replay` does.
 fn tell(bytes: &[u8], report: impl Report + 'static) {
     let Ok((header, mut reader)) = open(bytes) else { return };
-    let mut telling = Telling::new(header, Box::new(report));
+    let mut pipeline = Pipeline::new(header, Box::new(report));
     loop {
         let entry = match reader.next_entry().expect("memory can be read") {
             Next::Entry(entry) => *entry,
             Next::Damaged(..) => {
-                telling.lose();
+                pipeline.lose();
                 continue;
             }
             Next::Cut | Next::End => break,
         };
-        let stories = telling.apply(entry).expect("the report takes all");
-        telling.tell(stories).expect("the report takes all");
+        let stories = pipeline.apply(entry).expect("the report takes all");
+        pipeline.tell(stories).expect("the report takes all");
     }
-    telling.summary().expect("the report takes all");
+    pipeline.summary().expect("the report takes all");
 }
 
 /// A number as a capture might hold it where another stood.

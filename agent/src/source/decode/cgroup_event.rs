@@ -2,7 +2,7 @@
 use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, Head, Kind};
 
 use super::{text, whole};
-use crate::evidence::{CgroupPath, Event};
+use crate::event::{CgroupPath, EventKind};
 
 const MADE: u32 = Kind::CgroupMade as u32;
 const RENAMED: u32 = Kind::CgroupRenamed as u32;
@@ -18,19 +18,19 @@ pub(super) fn hierarchy(kind: u32, record: &[u8]) -> Option<u32> {
 }
 
 /// Decodes a record of these kinds.
-pub(super) fn decode(kind: u32, record: &[u8]) -> Option<(Head, Event)> {
+pub(super) fn decode(kind: u32, record: &[u8]) -> Option<(Head, EventKind)> {
     Some(match kind {
         MADE => {
             let r: CgroupMade = whole(record)?;
-            (r.head, Event::CgroupMade { id: r.id, path: path(&r) })
+            (r.head, EventKind::CgroupMade { id: r.id, path: path(&r) })
         }
         RENAMED => {
             let r: CgroupMade = whole(record)?;
-            (r.head, Event::CgroupRenamed { id: r.id, path: path(&r) })
+            (r.head, EventKind::CgroupRenamed { id: r.id, path: path(&r) })
         }
         REMOVED => {
             let r: CgroupRemoved = whole(record)?;
-            (r.head, Event::CgroupRemoved { id: r.id })
+            (r.head, EventKind::CgroupRemoved { id: r.id })
         }
         _ => return None,
     })

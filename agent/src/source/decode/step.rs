@@ -2,17 +2,17 @@
 use fragwatch_ebpf::{CgroupSetupEnded, Head, Kind, NamespaceRefused};
 
 use super::{cgroup_path, positive, text, whole};
-use crate::evidence::{CgroupSetup, Event, ForkRefused, NamespaceKind};
+use crate::event::{CgroupSetup, EventKind, ForkRefused, NamespaceKind};
 
 /// Decodes a record of these kinds.
-pub(super) fn decode(kind: u32, record: &[u8]) -> Option<(Head, Event)> {
+pub(super) fn decode(kind: u32, record: &[u8]) -> Option<(Head, EventKind)> {
     const NAMESPACE: u32 = Kind::NamespaceRefused as u32;
     const CGROUP_SETUP: u32 = Kind::CgroupSetupEnded as u32;
     const FORK: u32 = Kind::ForkRefused as u32;
     Some(match kind {
         NAMESPACE => {
             let r: NamespaceRefused = whole(record)?;
-            (r.head, Event::NamespaceRefused(NamespaceKind::from_number(r.kind)))
+            (r.head, EventKind::NamespaceRefused(NamespaceKind::from_number(r.kind)))
         }
         CGROUP_SETUP => {
             let r: CgroupSetupEnded = whole(record)?;
@@ -23,7 +23,7 @@ pub(super) fn decode(kind: u32, record: &[u8]) -> Option<(Head, Event)> {
                 memory_errno: positive(r.memory_errno),
                 lost: r.lost != 0,
             };
-            (r.head, Event::CgroupSetupEnded(setup))
+            (r.head, EventKind::CgroupSetupEnded(setup))
         }
         FORK => {
             let r: fragwatch_ebpf::ForkRefused = whole(record)?;
@@ -33,7 +33,7 @@ pub(super) fn decode(kind: u32, record: &[u8]) -> Option<(Head, Event)> {
                 processes: known.then_some(r.processes),
                 limit: known.then_some(r.limit),
             };
-            (r.head, Event::ForkRefused(refused))
+            (r.head, EventKind::ForkRefused(refused))
         }
         _ => return None,
     })

@@ -31,11 +31,11 @@ fn decodes_an_end() {
     bytes.extend([0; 4]);
     bytes.extend(3u32.to_ne_bytes());
     bytes.extend([0; 4]);
-    let evidence = decoder().decode(&bytes.into()).expect("fits").expect("whole");
-    assert_eq!(evidence.creation, Some(CreationKey { began_ns: 4_000_000_000, tid: 754 }));
-    assert_eq!(evidence.task.comm, "runc:[1:CHILD]");
-    assert_eq!((evidence.task.pid, evidence.task.cgroup_id), (753, 4711));
-    assert_eq!(evidence.event, Event::NetnsSetupEnded { errno: Some(12), netns: None, lost: true });
+    let event = decoder().decode(&bytes.into()).expect("fits").expect("whole");
+    assert_eq!(event.creation, Some(CreationKey { began_ns: 4_000_000_000, tid: 754 }));
+    assert_eq!(event.task.comm, "runc:[1:CHILD]");
+    assert_eq!((event.task.pid, event.task.cgroup_id), (753, 4711));
+    assert_eq!(event.kind, EventKind::NetnsSetupEnded { errno: Some(12), netns: None, lost: true });
 }
 
 #[test]
@@ -53,14 +53,14 @@ fn decodes_a_cgroup_path_root_first() {
         bytes.extend(name);
     }
     bytes.resize(size_of::<NetnsSetupBegan>(), 0);
-    let evidence = decoder().decode(&bytes.into()).expect("fits").expect("whole");
+    let event = decoder().decode(&bytes.into()).expect("fits").expect("whole");
     let names = vec!["docker".to_owned(), "3fa9".to_owned()];
     let cgroup = CgroupPath { names, truncated: false };
     assert_eq!(
-        evidence.event,
-        Event::NetnsSetupBegan { cgroup, call_flags: None, namespaces: 0x4000_0000 }
+        event.kind,
+        EventKind::NetnsSetupBegan { cgroup, call_flags: None, namespaces: 0x4000_0000 }
     );
-    assert_eq!(evidence.task.cgroup_id, 815, "of the hierarchy that the path is of");
+    assert_eq!(event.task.cgroup_id, 815, "of the hierarchy that the path is of");
 }
 
 fn zone_read(failure_ns: u64) -> Bytes {
@@ -91,8 +91,8 @@ fn allocation_failed(failure_ns: u64, zone_count: u32) -> Bytes {
 }
 
 fn failure(decoder: &mut Decoder, record: &Bytes) -> Failure {
-    match decoder.decode(record).expect("fits").expect("whole").event {
-        Event::AllocationFailed { gfp, order, failure } => {
+    match decoder.decode(record).expect("fits").expect("whole").kind {
+        EventKind::AllocationFailed { gfp, order, failure } => {
             assert_eq!((gfp.flags.as_deref(), order), (Some("GFP_KERNEL|__GFP_COMP"), 6));
             failure
         }
@@ -173,8 +173,8 @@ fn charge_failed(limit: Limit) -> Bytes {
 #[test]
 fn a_refused_charge_names_the_cgroup_whose_limit_it_hit() {
     let decoded = |limit| {
-        let evidence = decoder().decode(&charge_failed(limit)).expect("fits").expect("whole");
-        let Event::ChargeFailed(charge) = evidence.event else { panic!("{:?}", evidence.event) };
+        let event = decoder().decode(&charge_failed(limit)).expect("fits").expect("whole");
+        let EventKind::ChargeFailed(charge) = event.kind else { panic!("{:?}", event.kind) };
         charge
     };
     let charge = decoded(Limit::Memory);

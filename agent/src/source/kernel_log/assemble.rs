@@ -217,7 +217,7 @@ impl Assembler {
     /// A record of a message that a runtime cut because it was long.
     fn record(&mut self, record: Pending) {
         self.context = None;
-        let goes_on = record.prefix.partial;
+        let continues = record.prefix.partial;
         let whole = match self.partial.take() {
             Some(mut whole) => {
                 whole.last = record.last;
@@ -226,7 +226,7 @@ impl Assembler {
             }
             None => record,
         };
-        if goes_on && whole.text.len() < MAX_LINE {
+        if continues && whole.text.len() < MAX_LINE {
             self.partial = Some(whole);
         } else {
             self.finish(whole);

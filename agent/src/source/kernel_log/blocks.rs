@@ -143,9 +143,9 @@ impl Turns {
     fn take_all(&self) {
         while let Ok(mut reading) = self.mine.recv() {
             let mut block = self.reuse.try_recv().unwrap_or_default();
-            let goes_on = reading.fill(&mut block);
-            let (over, failed) = match goes_on {
-                Ok(goes_on) => (!goes_on, None),
+            let continues = reading.fill(&mut block);
+            let (over, failed) = match continues {
+                Ok(continues) => (!continues, None),
                 Err(error) => (true, Some(error)),
             };
             if !over {
@@ -179,7 +179,7 @@ impl Reading {
         let mut filled = self.rest.len();
         bytes[..filled].copy_from_slice(&self.rest);
         self.rest.clear();
-        let goes_on = loop {
+        let continues = loop {
             // So far it is one line.
             if filled > MAX_LINE {
                 block.cut_bytes += (filled - MAX_LINE) as u64;
@@ -212,7 +212,7 @@ impl Reading {
         if bytes.last().is_some_and(|byte| *byte != b'\n') {
             bytes.push(b'\n');
         }
-        goes_on
+        continues
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {

@@ -44,9 +44,9 @@ impl QuotedPrintable {
             whole.push_str(line);
             return Some((first, whole));
         }
-        let goes_on = line.ends_with('=');
+        let continues = line.ends_with('=');
         whole.push_str(&decode(line.strip_suffix('=').unwrap_or(line)));
-        if goes_on && whole.len() < super::blocks::MAX_LINE {
+        if continues && whole.len() < super::blocks::MAX_LINE {
             self.open = Some((first, whole));
             return None;
         }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    draft::{Draft, OomDraft, SlabDraft},
+    incident_builder::{IncidentBuilder, OomBuilder, SlabDraft},
     masks::{Known, Masks},
     memory::Reach,
     oom::{is_page_fault, memcg, oom_kills, scope},
 };
 use crate::{
     allocation::{Allocation, Outcome},
-    evidence::Failure,
+    event::Failure,
     incident::{Buddyinfo, LogIncident, MemcgState, OomCall, SlabFailed, VmallocFailed},
     kernel::{gfp::Gfp, symbols::Frame},
     source::kernel_log::{
@@ -24,7 +24,7 @@ const USUAL_PAGE_SIZE: u64 = 4096;
 
 /// Makes the incident; `kernel` is the release as far as it is known.
 pub(super) fn finish(
-    draft: Draft,
+    draft: IncidentBuilder,
     kernel: Option<String>,
     buddyinfo: Vec<Buddyinfo>,
     known: &Known,
@@ -103,7 +103,7 @@ pub(super) fn finish(
 }
 
 /// The task's cgroup: a path where the report has one, else the cpuset's last part.
-fn cgroup(draft: &Draft) -> Option<String> {
+fn cgroup(draft: &IncidentBuilder) -> Option<String> {
     let oom = draft.oom.as_ref();
     let summary = oom.and_then(|oom| oom.summary.as_ref());
     let refused = draft.fork_refused.as_ref().map(|refused| refused.cgroup.clone());
@@ -121,7 +121,7 @@ fn cgroup(draft: &Draft) -> Option<String> {
 }
 
 /// What is missing from the report itself.
-fn gaps(draft: &Draft) -> Vec<String> {
+fn gaps(draft: &IncidentBuilder) -> Vec<String> {
     let mut gaps = Vec::new();
     let memory = &draft.memory;
     let of_memory = draft.header.is_some() || draft.oom.as_ref().is_some_and(|oom| oom.invoked);
@@ -149,7 +149,12 @@ fn allocation(gfp: Gfp, order: u32, outcome: Outcome, failure: Option<Failure>) 
     }
 }
 
-fn failed(header: &Header, draft: &Draft, masks: &Masks, page_size: u64) -> Option<Allocation> {
+fn failed(
+    header: &Header,
+    draft: &IncidentBuilder,
+    masks: &Masks,
+    page_size: u64,
+) -> Option<Allocation> {
     let mask = header.mask.as_ref()?;
     let (gfp, order) = (masks.gfp(mask), header.order?);
     if let Some(ms) = header.stalled_ms {
@@ -170,8 +175,8 @@ fn failed(header: &Header, draft: &Draft, masks: &Masks, page_size: u64) -> Opti
 }
 
 fn asked_for_kill(
-    oom: &OomDraft,
-    draft: &Draft,
+    oom: &OomBuilder,
+    draft: &IncidentBuilder,
     masks: &Masks,
     page_size: u64,
 ) -> Option<Allocation> {
@@ -184,7 +189,7 @@ fn asked_for_kill(
 }
 
 fn failure(
-    draft: &Draft,
+    draft: &IncidentBuilder,
     gfp: &Gfp,
     nodemask: Option<&str>,
     mems_allowed: Option<&str>,

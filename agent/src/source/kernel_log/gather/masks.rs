@@ -1,7 +1,7 @@
 //! Masks as logs print them, read with the bits of the kernel that printed them.
 use std::{cell::RefCell, collections::HashMap};
 
-use super::draft::Draft;
+use super::incident_builder::IncidentBuilder;
 use crate::{
     kernel::gfp::{Gfp, GfpNames, Traits},
     source::kernel_log::message::field::Mask,
@@ -73,7 +73,7 @@ impl Masks<'_> {
     }
 
     /// What the masks that aren't decoded can mean: the first one's readings.
-    pub(super) fn readings_of_first(&self, draft: &Draft) -> Vec<(String, Gfp)> {
+    pub(super) fn readings_of_first(&self, draft: &IncidentBuilder) -> Vec<(String, Gfp)> {
         let of_header = || draft.header.as_ref().and_then(|header| header.mask.as_ref());
         let of_oom = || draft.oom.as_ref().and_then(|oom| oom.mask.as_ref());
         let of_slab = || draft.slab.iter().find_map(|slab| slab.mask.as_ref());

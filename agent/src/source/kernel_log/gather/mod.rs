@@ -7,11 +7,11 @@
 //!
 //! A container's failure that a program tells of joins a report of the kernel's that names the
 //! container, or that was made by a runtime or while namespaces were made, if they are close.
-mod draft;
 mod finish;
+mod incident_builder;
+mod log_position;
 mod masks;
 mod memory;
-mod moment;
 mod oom;
 mod reports;
 mod runtime;
@@ -23,7 +23,9 @@ use std::{
     time::Duration,
 };
 
-use self::{draft::Draft, masks::Known, moment::Moment, stack::Stack};
+use self::{
+    incident_builder::IncidentBuilder, log_position::LogPosition, masks::Known, stack::Stack,
+};
 use super::{
     line::{Caller, LogLine},
     message::{self, Message, trace::Trace},
@@ -48,22 +50,22 @@ const REPEAT_GAP: (Duration, u64) = (Duration::from_mins(1), 400);
 /// To whom the next lines without an owner belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
-    Draft(u64),
+    IncidentBuilder(u64),
     /// To something that isn't told.
     Nobody,
 }
 
 /// Puts lines together into incidents. Its memory is bounded whatever the log.
 #[derive(Debug, Default)]
-pub struct Gatherer {
+pub struct Assembler {
     /// The kernel's release where the log doesn't say it.
     given_kernel: Option<String>,
     /// The release that lines of a host said last.
     seen_kernel: HashMap<Option<String>, String>,
-    open: Vec<Draft>,
+    open: Vec<IncidentBuilder>,
     owner: HashMap<Option<Caller>, Owner>,
     stacks: HashMap<Option<Caller>, Stack>,
-    containers: VecDeque<(Moment, ContainerFailure)>,
+    containers: VecDeque<(LogPosition, ContainerFailure)>,
     buddyinfo: Vec<Buddyinfo>,
     masks: Known,
     suppressed: u64,
@@ -71,7 +73,7 @@ pub struct Gatherer {
     without_beginning: u64,
 }
 
-impl Gatherer {
+impl Assembler {
     /// For a log of a kernel with this release, if it is known from elsewhere; `buddyinfo` is what
     /// was given along.
     pub fn new(kernel: Option<String>, buddyinfo: Vec<Buddyinfo>) -> Self {
@@ -80,7 +82,7 @@ impl Gatherer {
 
     /// Takes a line; returns the incidents that have ended.
     pub fn push(&mut self, line: &LogLine) -> Vec<LogIncident> {
-        let at = Moment::of(line);
+        let at = LogPosition::of(line);
         let ended = self.close(|draft| !draft.gap_allows(&at), |told| !near(&at, told, REPORT_GAP));
         if let Some(message) = message::parse(line) {
             self.take(message, &at);
@@ -112,7 +114,7 @@ impl Gatherer {
         self.without_beginning
     }
 
-    fn take(&mut self, message: Message, at: &Moment) {
+    fn take(&mut self, message: Message, at: &LogPosition) {
         if !matches!(
             message,
             Message::Trace(Trace::Frame(_) | Trace::Task { .. }) | Message::Container(_)
@@ -160,29 +162,29 @@ impl Gatherer {
     }
 
     /// The draft that the next lines of this caller belong to.
-    fn owned(&mut self, at: &Moment) -> Option<&mut Draft> {
+    fn owned(&mut self, at: &LogPosition) -> Option<&mut IncidentBuilder> {
         match self.owner.get(&at.caller) {
-            Some(&Owner::Draft(id)) => self.draft(id),
+            Some(&Owner::IncidentBuilder(id)) => self.draft(id),
             _ => None,
         }
     }
 
-    fn draft(&mut self, id: u64) -> Option<&mut Draft> {
+    fn draft(&mut self, id: u64) -> Option<&mut IncidentBuilder> {
         self.open.iter_mut().find(|draft| draft.id == id)
     }
 
     /// That draft or a new one, which the next lines of this caller belong to then.
-    fn draft_or_new(&mut self, id: Option<u64>, at: &Moment) -> &mut Draft {
+    fn draft_or_new(&mut self, id: Option<u64>, at: &LogPosition) -> &mut IncidentBuilder {
         let index = id.and_then(|id| self.open.iter().position(|draft| draft.id == id));
         let index = index.unwrap_or_else(|| {
             self.made += 1;
-            let mut draft = Draft::new(self.made, at);
+            let mut draft = IncidentBuilder::new(self.made, at);
             draft.suppressed = std::mem::take(&mut self.suppressed);
             self.open.push(draft);
             self.open.len() - 1
         });
         let id = self.open[index].id;
-        self.set_owner(at.caller, Owner::Draft(id));
+        self.set_owner(at.caller, Owner::IncidentBuilder(id));
         let draft = &mut self.open[index];
         draft.touch(at);
         draft
@@ -196,19 +198,20 @@ impl Gatherer {
     }
 
     /// The youngest draft of the same caller (where ids are printed) for which this holds.
-    fn youngest(&self, at: &Moment, holds: impl Fn(&Draft) -> bool) -> Option<u64> {
-        let same = |draft: &&Draft| draft.end.caller == at.caller && draft.end.same_host(at);
+    fn youngest(&self, at: &LogPosition, holds: impl Fn(&IncidentBuilder) -> bool) -> Option<u64> {
+        let same =
+            |draft: &&IncidentBuilder| draft.end.caller == at.caller && draft.end.same_host(at);
         self.open.iter().rev().filter(same).find(|draft| holds(draft)).map(|draft| draft.id)
     }
 
-    fn saw_kernel(&mut self, kernel: String, at: &Moment) {
+    fn saw_kernel(&mut self, kernel: String, at: &LogPosition) {
         if self.seen_kernel.len() < MAX_KEYS || self.seen_kernel.contains_key(&at.host) {
             self.seen_kernel.insert(at.host.clone(), kernel);
         }
     }
 
-    fn take_fork(&mut self, cgroup: String, at: &Moment) {
-        let same = |draft: &Draft| {
+    fn take_fork(&mut self, cgroup: String, at: &LogPosition) {
+        let same = |draft: &IncidentBuilder| {
             draft.fork_refused.as_ref().is_some_and(|refused| refused.cgroup == cgroup)
         };
         let known = self.youngest(at, same);
@@ -216,7 +219,7 @@ impl Gatherer {
         draft.fork_refused.get_or_insert(ForkRefused { cgroup, times: 0 }).times += 1;
     }
 
-    fn take_container(&mut self, failure: ContainerFailure, at: &Moment) {
+    fn take_container(&mut self, failure: ContainerFailure, at: &LogPosition) {
         if let Some((told_at, told)) = self.containers.iter_mut().find(|(told_at, told)| {
             near(told_at, at, JOIN_GAP) && told_at.same_host(at) && runtime::same(told, &failure)
         }) {
@@ -234,13 +237,13 @@ impl Gatherer {
     /// that is under way.
     fn close(
         &mut self,
-        over: impl Fn(&Draft) -> bool,
-        told_over: impl Fn(&Moment) -> bool,
+        over: impl Fn(&IncidentBuilder) -> bool,
+        told_over: impl Fn(&LogPosition) -> bool,
     ) -> Vec<LogIncident> {
         if self.open.is_empty() && self.containers.is_empty() {
             return Vec::new();
         }
-        let (mut ended, open): (Vec<Draft>, Vec<Draft>) =
+        let (mut ended, open): (Vec<IncidentBuilder>, Vec<IncidentBuilder>) =
             self.open.drain(..).partition(|draft| over(draft));
         self.open = open;
         for draft in &mut ended {
@@ -259,7 +262,7 @@ impl Gatherer {
             self.containers = rest;
         }
         // What may still join a report under way waits for it.
-        let waits = |at: &Moment, failure: &ContainerFailure, open: &[Draft]| {
+        let waits = |at: &LogPosition, failure: &ContainerFailure, open: &[IncidentBuilder]| {
             open.iter()
                 .any(|draft| near(&draft.begin, at, JOIN_GAP) && runtime::joins(draft, failure))
         };
@@ -267,7 +270,7 @@ impl Gatherer {
         for (at, failure) in self.containers.drain(..) {
             if told_over(&at) && !waits(&at, &failure, &self.open) {
                 self.made += 1;
-                let mut draft = Draft::new(self.made, &at);
+                let mut draft = IncidentBuilder::new(self.made, &at);
                 draft.containers.push(failure);
                 ended.push(draft);
             } else {
@@ -279,7 +282,7 @@ impl Gatherer {
         ended.into_iter().map(|draft| self.finish(draft)).collect()
     }
 
-    fn finish(&self, draft: Draft) -> LogIncident {
+    fn finish(&self, draft: IncidentBuilder) -> LogIncident {
         let seen =
             || self.seen_kernel.get(&draft.begin.host).or_else(|| self.seen_kernel.get(&None));
         let kernel =
@@ -288,13 +291,13 @@ impl Gatherer {
     }
 }
 
-fn near(one: &Moment, other: &Moment, (time, lines): (Duration, u64)) -> bool {
+fn near(one: &LogPosition, other: &LogPosition, (time, lines): (Duration, u64)) -> bool {
     one.near(other, time, lines)
 }
 
-impl Draft {
+impl IncidentBuilder {
     /// Whether a line at that moment can still be of it.
-    fn gap_allows(&self, at: &Moment) -> bool {
+    fn gap_allows(&self, at: &LogPosition) -> bool {
         let gap = if self.slab.is_empty() && self.fork_refused.is_none() {
             REPORT_GAP
         } else {

@@ -1,13 +1,13 @@
 //! OOM kills: whose memory ran out, and who was killed.
-use super::{draft::OomDraft, masks::Masks, memory::MemoryReport};
+use super::{incident_builder::OomBuilder, masks::Masks, memory::MemoryReport};
 use crate::{
-    evidence::{OomKill, OomScope},
+    event::{OomKill, OomScope},
     incident::MemcgState,
     source::kernel_log::message::{oom::Constraint, trace::FrameLine},
 };
 
 /// `pagefault_out_of_memory`: the mask is 0 and no allocation's.
-pub(super) fn is_page_fault(oom: &OomDraft, frames: &[FrameLine]) -> bool {
+pub(super) fn is_page_fault(oom: &OomBuilder, frames: &[FrameLine]) -> bool {
     oom.mask.as_ref().is_some_and(|mask| mask.raw == 0)
         && frames.iter().any(|frame| frame.function.starts_with("pagefault_out_of_memory"))
 }
@@ -21,7 +21,7 @@ const MEMCG_CALLERS: &[&str] = &[
 ];
 
 /// Whose memory ran out, by what the report says.
-pub(super) fn scope(oom: &OomDraft, frames: &[FrameLine], memory: &MemoryReport) -> OomScope {
+pub(super) fn scope(oom: &OomBuilder, frames: &[FrameLine], memory: &MemoryReport) -> OomScope {
     let summary = oom.summary.as_ref();
     let memcg = || OomScope::Memcg(oom.memcg.path.clone());
     match summary.and_then(|summary| summary.constraint) {
@@ -49,7 +49,7 @@ pub(super) fn scope(oom: &OomDraft, frames: &[FrameLine], memory: &MemoryReport)
     }
 }
 
-pub(super) fn memcg(oom: &OomDraft, scope: Option<&OomScope>) -> MemcgState {
+pub(super) fn memcg(oom: &OomBuilder, scope: Option<&OomScope>) -> MemcgState {
     match scope {
         Some(OomScope::Memcg(_)) => oom.memcg.clone(),
         _ => MemcgState::default(),
@@ -57,7 +57,7 @@ pub(super) fn memcg(oom: &OomDraft, scope: Option<&OomScope>) -> MemcgState {
 }
 
 pub(super) fn oom_kills(
-    oom: Option<&OomDraft>,
+    oom: Option<&OomBuilder>,
     scope: Option<&OomScope>,
     masks: &Masks,
 ) -> Vec<OomKill> {

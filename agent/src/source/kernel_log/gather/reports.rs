@@ -1,8 +1,8 @@
 //! Lines of reports: to which failure each belongs, and which of those are the same.
 use super::{
-    Gatherer, Owner, REPORT_GAP,
-    draft::{Draft, MAX_PARTS, OomDraft, SlabDraft},
-    moment::Moment,
+    Assembler, Owner, REPORT_GAP,
+    incident_builder::{IncidentBuilder, MAX_PARTS, OomBuilder, SlabDraft},
+    log_position::LogPosition,
     near,
 };
 use crate::{
@@ -12,9 +12,9 @@ use crate::{
     },
 };
 
-impl Gatherer {
-    pub(super) fn take_vmalloc(&mut self, vmalloc: Vmalloc, at: &Moment) {
-        let other_comm = |draft: &Draft| {
+impl Assembler {
+    pub(super) fn take_vmalloc(&mut self, vmalloc: Vmalloc, at: &LogPosition) {
+        let other_comm = |draft: &IncidentBuilder| {
             vmalloc.comm.is_some() && draft.comm.is_some() && draft.comm != vmalloc.comm
         };
         let id = self.owned(at).filter(|draft| {
@@ -33,7 +33,7 @@ impl Gatherer {
         }
     }
 
-    pub(super) fn take_slab(&mut self, slab: Slab, at: &Moment) {
+    pub(super) fn take_slab(&mut self, slab: Slab, at: &LogPosition) {
         match slab {
             Slab::OutOfMemory { mask } => {
                 // Where the page allocator's own report came first, this is its caller's.
@@ -56,7 +56,8 @@ impl Gatherer {
                 });
             }
             Slab::Cache { name, object_size, min_order } => {
-                let nameless = |draft: &Draft| draft.slab.iter().any(|slab| slab.name.is_none());
+                let nameless =
+                    |draft: &IncidentBuilder| draft.slab.iter().any(|slab| slab.name.is_none());
                 // Headings and caches come in the same order.
                 let waiting = self.open.iter().find(|draft| nameless(draft)).map(|draft| draft.id);
                 let draft = self.draft_or_new(waiting, at);
@@ -98,7 +99,7 @@ impl Gatherer {
     }
 
     /// Failures of one cache, or of caches of one memory cgroup, are one incident.
-    fn join_same_cache(&mut self, id: u64, at: &Moment) {
+    fn join_same_cache(&mut self, id: u64, at: &LogPosition) {
         let Some(index) = self.open.iter().position(|draft| draft.id == id) else { return };
         let young = &self.open[index];
         // One that has a heading of the page allocator's is told by itself.
@@ -106,7 +107,7 @@ impl Gatherer {
             return;
         }
         let memcg = young.memcg_of_slab();
-        let same = |draft: &Draft| {
+        let same = |draft: &IncidentBuilder| {
             let caches = || draft.slab.iter().filter_map(|slab| slab.name.as_deref());
             let one_cache =
                 young.slab.iter().any(|s| caches().any(|name| Some(name) == s.name.as_deref()));
@@ -127,15 +128,15 @@ impl Gatherer {
         older.absorb(young);
     }
 
-    pub(super) fn take_oom(&mut self, oom: Oom, at: &Moment) {
+    pub(super) fn take_oom(&mut self, oom: Oom, at: &LogPosition) {
         if let Oom::Invoked { comm, .. } = &oom {
             let comm = comm.clone();
             let draft = self.draft_or_new(None, at);
             draft.comm = Some(comm);
-            draft.oom.insert(OomDraft::default()).take(oom);
+            draft.oom.insert(OomBuilder::default()).take(oom);
             return;
         }
-        let can_take = |draft: &Draft| {
+        let can_take = |draft: &IncidentBuilder| {
             draft.oom.as_ref().is_some_and(|of| of.can_take(&oom))
                 && near(&draft.end, at, REPORT_GAP)
         };
@@ -153,7 +154,7 @@ impl Gatherer {
     fn join_slab_of_container(&mut self, id: u64) {
         let Some(index) = self.open.iter().position(|draft| draft.id == id) else { return };
         let oom = &self.open[index];
-        let of_it = |draft: &Draft| {
+        let of_it = |draft: &IncidentBuilder| {
             draft.id != id
                 && draft.oom.is_none()
                 && !draft.is_of_page_allocator()
@@ -166,13 +167,13 @@ impl Gatherer {
         }
     }
 
-    pub(super) fn take_memory(&mut self, memory: Memory, at: &Moment) {
+    pub(super) fn take_memory(&mut self, memory: Memory, at: &LogPosition) {
         let begins = memory == Memory::Begin;
-        let wants = |draft: &Draft| {
+        let wants = |draft: &IncidentBuilder| {
             !draft.memory.begun && (draft.is_of_page_allocator() || draft.oom.is_some())
         };
         let owner = match self.owner.get(&at.caller) {
-            Some(&Owner::Draft(id)) => {
+            Some(&Owner::IncidentBuilder(id)) => {
                 let known = self.open.iter().find(|draft| draft.id == id);
                 // A second heading is another report's.
                 let fits = known.is_some_and(|draft| {

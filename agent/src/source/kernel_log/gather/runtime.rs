@@ -1,5 +1,5 @@
 //! Which failures of containers, and which of them and the kernel's reports, are the same.
-use super::draft::Draft;
+use super::incident_builder::IncidentBuilder;
 use crate::incident::{ContainerFailure, StartError};
 
 /// Beginnings of the names of tasks that start containers (`exe`: runc, dockerd and containerd when
@@ -62,7 +62,7 @@ pub(super) fn merge(told: &mut ContainerFailure, other: ContainerFailure) {
 }
 
 /// Whether a container can have failed of what a report tells, given that they are close.
-pub(super) fn joins(draft: &Draft, failure: &ContainerFailure) -> bool {
+pub(super) fn joins(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool {
     // A program that says why has said it.
     if matches!(failure.error, StartError::Other(_)) {
         return false;

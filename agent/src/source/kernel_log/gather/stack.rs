@@ -1,5 +1,5 @@
 //! A stack while its lines come in, and whose it is.
-use super::moment::Moment;
+use super::log_position::LogPosition;
 use crate::source::kernel_log::message::trace::FrameLine;
 
 /// Functions kept of one stack.
@@ -16,19 +16,19 @@ pub(super) enum Kind {
 
 #[derive(Debug)]
 pub(super) struct Stack {
-    pub(super) begin: Moment,
-    pub(super) end: Moment,
+    pub(super) begin: LogPosition,
+    pub(super) end: LogPosition,
     /// It has its heading, `Call Trace:`.
     pub(super) has_heading: bool,
     pub(super) frames: Vec<FrameLine>,
 }
 
 impl Stack {
-    pub(super) fn new(at: &Moment, has_heading: bool) -> Self {
+    pub(super) fn new(at: &LogPosition, has_heading: bool) -> Self {
         Self { begin: at.clone(), end: at.clone(), has_heading, frames: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, frame: FrameLine, at: &Moment) {
+    pub(super) fn push(&mut self, frame: FrameLine, at: &LogPosition) {
         self.end = at.clone();
         if self.frames.len() < MAX_FRAMES {
             self.frames.push(frame);

@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     allocation::Outcome,
-    evidence::OomScope,
+    event::OomScope,
     source::kernel_log::line::{LogTime, Origin},
 };
 
@@ -36,7 +36,7 @@ fn kernel(lines: &str) -> Vec<LogLine> {
 }
 
 fn read(lines: &[LogLine]) -> Vec<LogIncident> {
-    let mut gatherer = Gatherer::default();
+    let mut gatherer = Assembler::default();
     let mut found: Vec<LogIncident> = lines.iter().flat_map(|line| gatherer.push(line)).collect();
     found.extend(gatherer.flush());
     assert!(gatherer.is_idle());
@@ -152,7 +152,7 @@ fn a_second_heading_within_a_report_is_another_incident() {
 #[test]
 fn a_report_without_its_heading_is_left_out() {
     let (_, rest) = FAILURE.split_once('\n').expect("lines");
-    let mut gatherer = Gatherer::default();
+    let mut gatherer = Assembler::default();
     let mut found: Vec<LogIncident> =
         kernel(rest).iter().flat_map(|line| gatherer.push(line)).collect();
     found.extend(gatherer.flush());
@@ -277,7 +277,7 @@ fn many_reports_at_once_are_bounded() {
     let lines: Vec<String> = (0..500)
         .map(|n| format!("T{n}|task{n}: page allocation failure: order:1, mode:0x20"))
         .collect();
-    let mut gatherer = Gatherer::default();
+    let mut gatherer = Assembler::default();
     let mut found = 0;
     for line in kernel(&lines.join("\n")) {
         found += gatherer.push(&line).len();

@@ -1,20 +1,20 @@
 //! Stacks and the lines above them: whose they are.
 use super::{
-    Gatherer, MAX_KEYS, Owner,
-    draft::Draft,
-    moment::Moment,
+    Assembler, MAX_KEYS, Owner,
+    incident_builder::IncidentBuilder,
+    log_position::LogPosition,
     stack::{Kind, Stack},
 };
 use crate::source::kernel_log::{line::Caller, message::trace::Trace};
 
-impl Gatherer {
-    pub(super) fn take_trace(&mut self, trace: Trace, at: &Moment) {
+impl Assembler {
+    pub(super) fn take_trace(&mut self, trace: Trace, at: &LogPosition) {
         match trace {
             Trace::Task { pid, comm, kernel } => {
                 if let Some(kernel) = &kernel {
                     self.saw_kernel(kernel.clone(), at);
                 }
-                let his = |draft: &Draft| {
+                let his = |draft: &IncidentBuilder| {
                     draft.pid.is_none() && draft.comm.as_deref() == Some(comm.as_str())
                 };
                 let owned = self.owned(at).filter(|draft| his(draft)).map(|draft| draft.id);
@@ -55,7 +55,7 @@ impl Gatherer {
             return;
         }
         let kind = stack.kind();
-        let fits = |draft: &Draft| {
+        let fits = |draft: &IncidentBuilder| {
             draft.frames.is_empty()
                 && draft.begin.first <= stack.begin.first
                 && match kind {
@@ -79,7 +79,7 @@ impl Gatherer {
                 draft.frames = stack.frames;
                 draft.touch(&stack.end);
                 let id = draft.id;
-                self.set_owner(caller, Owner::Draft(id));
+                self.set_owner(caller, Owner::IncidentBuilder(id));
             }
             None if matches!(kind, Kind::PageAllocator | Kind::OomKiller) => {
                 // A second stack of the same report, or one whose heading is missing.

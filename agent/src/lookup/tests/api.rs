@@ -1,11 +1,11 @@
-//! Runtimes' sockets that answer, lie, hang and die.
+//! Runtimes' sockets that reply, lie, hang and die.
 use std::time::Instant;
 
 use super::{
     DEADLINE, Machine, ask, check, container, pod,
     runtime::{Behaviour, FakeRuntime},
 };
-use crate::container::known::{NamedBy, Question};
+use crate::container::known::{NamedBy, Query};
 
 #[test]
 fn the_cri_names_what_files_do_not() {
@@ -17,7 +17,7 @@ fn the_cri_names_what_files_do_not() {
     assert_eq!(known[0].id, None, "it was asked for a pod");
     let known = ask(&resolver, &container());
     check(&known, NamedBy::Cri, Some("containerd"), Some("web-0"), Some("nginx"));
-    assert_eq!(ask(&resolver, &Question::Pod { uid: "0".repeat(32) }), [], "it knows no such pod");
+    assert_eq!(ask(&resolver, &Query::Pod { uid: "0".repeat(32) }), [], "it knows no such pod");
 }
 
 #[test]
@@ -37,20 +37,20 @@ fn a_runtime_that_lies_hangs_or_dies_names_nobody() {
         let resolver = machine.resolver();
         // What files tell doesn't wait for it.
         resolver.ask(pod());
-        let first = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
-        assert_eq!((first.known, first.last), (Vec::new(), false), "{behaviour:?}");
+        let first = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
+        assert_eq!((first.identities, first.last), (Vec::new(), false), "{behaviour:?}");
         machine.pod_logs("default_web-1_0bad0bad-4a5b-4c6d-8e9f-0a1b2c3d4e5f");
         let uid = "0bad0bad-4a5b-4c6d-8e9f-0a1b2c3d4e5f".to_owned();
-        resolver.ask(Question::Pod { uid: uid.clone() });
-        let mut left = vec![pod(), Question::Pod { uid }];
+        resolver.ask(Query::Pod { uid: uid.clone() });
+        let mut left = vec![pod(), Query::Pod { uid }];
         while !left.is_empty() {
-            let answer = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
-            if answer.question == pod() {
-                assert_eq!((answer.known, answer.last), (Vec::new(), true), "{behaviour:?}");
+            let reply = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
+            if reply.query == pod() {
+                assert_eq!((reply.identities, reply.last), (Vec::new(), true), "{behaviour:?}");
             } else {
-                check(&answer.known, NamedBy::PodLogs, None, Some("web-1"), None);
+                check(&reply.identities, NamedBy::PodLogs, None, Some("web-1"), None);
             }
-            left.retain(|question| *question != answer.question);
+            left.retain(|query| *query != reply.query);
         }
     }
 }

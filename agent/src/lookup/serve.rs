@@ -1,4 +1,4 @@
-//! The thread's work: each question is answered from files at once, and again when the runtime's API has
+//! The thread's work: each query is answered from files at once, and again when the runtime's API has
 //! answered, or its records have come.
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::container::{
     is_id,
-    known::{Answer, Known, Question},
+    known::{Identity, Query, Reply},
 };
 
 /// Questions to the API that are under way at a time, and those that wait to be.
@@ -55,35 +55,35 @@ const STATE: &str = "the runtime's state";
 
 pub(super) struct Server {
     root: PathBuf,
-    answers: SyncSender<Answer>,
+    replies: SyncSender<Reply>,
     bell: Arc<Notify>,
     began: Instant,
     /// Sources whose failure was told.
     told: HashSet<&'static str>,
     /// What the API does not know, and since when.
-    unknown: HashMap<Question, Instant>,
+    unknown: HashMap<Query, Instant>,
     open: VecDeque<Open>,
-    /// What files told of them goes with the API's answer.
-    cri_waiting: VecDeque<(Question, Vec<Known>)>,
-    cri_asked: HashSet<Question>,
+    /// What files told of them goes with the API's reply.
+    cri_waiting: VecDeque<(Query, Vec<Identity>)>,
+    cri_asked: HashSet<Query>,
     cri_rests_until: Option<Instant>,
 }
 
-/// A question to be looked at again.
+/// A query to be looked at again.
 struct Open {
-    question: Question,
+    query: Query,
     at: Instant,
     tries: usize,
 }
 
-/// A question, what files told of it, and what the API says.
-type CriAnswers = JoinSet<(Question, Vec<Known>, Result<Vec<Known>, CriError>)>;
+/// A query, what files told of it, and what the API says.
+type CriAnswers = JoinSet<(Query, Vec<Identity>, Result<Vec<Identity>, CriError>)>;
 
 impl Server {
-    pub(super) fn new(root: PathBuf, answers: SyncSender<Answer>, bell: Arc<Notify>) -> Self {
+    pub(super) fn new(root: PathBuf, replies: SyncSender<Reply>, bell: Arc<Notify>) -> Self {
         Self {
             root,
-            answers,
+            replies,
             bell,
             began: Instant::now(),
             told: HashSet::new(),
@@ -96,10 +96,10 @@ impl Server {
     }
 
     /// Answers until nobody asks any more.
-    pub(super) async fn run(mut self, mut questions: Receiver<Question>) {
+    pub(super) async fn run(mut self, mut queries: Receiver<Query>) {
         // Once now, for nobody: what it takes is there then when memory is short.
         let nobody = "0".repeat(64);
-        self.look(&Question::Container { pod_uid: Some(nobody.clone()), id: nobody });
+        self.look(&Query::Container { pod_uid: Some(nobody.clone()), id: nobody });
         let mut asked = CriAnswers::new();
         loop {
             self.ask_cri(&mut asked);
@@ -107,14 +107,14 @@ impl Server {
             tokio::select! {
                 // In this order: who asks now waits for it.
                 biased;
-                question = questions.recv() => match question {
-                    Some(question) => self.take(question),
+                query = queries.recv() => match query {
+                    Some(query) => self.take(query),
                     None => return,
                 },
                 Some(answered) = asked.join_next(), if !asked.is_empty() => {
                     // It was not cancelled, and no task of ours panics; if one did, it stays unanswered.
-                    if let Ok((question, known, answer)) = answered {
-                        self.take_cri(question, known, answer);
+                    if let Ok((query, known, reply)) = answered {
+                        self.take_cri(query, known, reply);
                     }
                 }
                 () = at(next) => self.look_again(),
@@ -122,40 +122,40 @@ impl Server {
         }
     }
 
-    fn take(&mut self, question: Question) {
-        let known = self.look(&question);
-        let asks = self.may_ask_cri(&question)
+    fn take(&mut self, query: Query) {
+        let known = self.look(&query);
+        let asks = self.may_ask_cri(&query)
             && !known.iter().any(|known| known.pod.is_some() || known.name.is_some());
-        let waits = match question {
+        let waits = match query {
             // Some runtimes leave a record only when the container is there.
-            Question::Container { .. } => known.iter().all(|known| known.runtime.is_none()),
-            Question::Pod { .. } => false,
-            Question::Netns { .. } | Question::Starting { .. } => true,
+            Query::Container { .. } => known.iter().all(|known| known.runtime.is_none()),
+            Query::Pod { .. } => false,
+            Query::Netns { .. } | Query::Starting { .. } => true,
         };
         if asks {
-            self.cri_waiting.push_back((question.clone(), known.clone()));
-            self.cri_asked.insert(question.clone());
+            self.cri_waiting.push_back((query.clone(), known.clone()));
+            self.cri_asked.insert(query.clone());
         }
         if waits {
-            self.keep_open(&question, 0);
+            self.keep_open(&query, 0);
         }
-        self.answer(question, known);
+        self.reply(query, known);
     }
 
-    fn keep_open(&mut self, question: &Question, tries: usize) {
+    fn keep_open(&mut self, query: &Query, tries: usize) {
         if self.open.len() == MAX_OPEN
             && let Some(oldest) = self.open.pop_front()
         {
-            self.answer(oldest.question, Vec::new());
+            self.reply(oldest.query, Vec::new());
         }
-        let delay = match question {
-            Question::Netns { .. } => AGAIN[tries.min(AGAIN.len() - 1)],
+        let delay = match query {
+            Query::Netns { .. } => AGAIN[tries.min(AGAIN.len() - 1)],
             _ => ONCE_AGAIN,
         };
         // All that is due in the same tick is found in one look.
         let due = (self.began.elapsed() + delay).as_millis().div_ceil(TICK.as_millis());
         let at = self.began + TICK * u32::try_from(due).unwrap_or(u32::MAX);
-        self.open.push_back(Open { question: question.clone(), at, tries: tries + 1 });
+        self.open.push_back(Open { query: query.clone(), at, tries: tries + 1 });
     }
 
     /// Looks for records that may have come since.
@@ -164,8 +164,8 @@ impl Server {
         let (due, later): (Vec<Open>, Vec<Open>) =
             self.open.drain(..).partition(|open| open.at <= now);
         self.open = later.into();
-        let made = |open: &Open| match open.question {
-            Question::Netns { made_ms, .. } => Some(made_ms),
+        let made = |open: &Open| match open.query {
+            Query::Netns { made_ms, .. } => Some(made_ms),
             _ => None,
         };
         let owners = match due.iter().filter_map(made).min() {
@@ -176,26 +176,26 @@ impl Server {
             }
             None => Vec::new(),
         };
-        for Open { question, tries, .. } in due {
-            let known: Vec<Known> = match question {
-                Question::Netns { inode, made_ms } => {
+        for Open { query, tries, .. } in due {
+            let known: Vec<Identity> = match query {
+                Query::Netns { inode, made_ms } => {
                     state::owner_of(&owners, inode, made_ms).cloned().into_iter().collect()
                 }
-                _ => self.look(&question),
+                _ => self.look(&query),
             };
-            let is_netns = matches!(question, Question::Netns { .. });
+            let is_netns = matches!(query, Query::Netns { .. });
             if is_netns && known.is_empty() && tries < AGAIN.len() {
-                self.keep_open(&question, tries);
+                self.keep_open(&query, tries);
             } else {
-                self.answer(question, known);
+                self.reply(query, known);
             }
         }
     }
 
     /// What files tell now.
-    pub(super) fn look(&mut self, question: &Question) -> Vec<Known> {
-        match question {
-            Question::Container { id, pod_uid } => {
+    pub(super) fn look(&mut self, query: &Query) -> Vec<Identity> {
+        match query {
+            Query::Container { id, pod_uid } => {
                 let mut known = Vec::new();
                 if is_id(id) {
                     let found = state::container(&self.root, id, pod_uid.as_deref());
@@ -211,17 +211,17 @@ impl Server {
                 }
                 known
             }
-            Question::Pod { uid } => self.look_for_pod(uid),
+            Query::Pod { uid } => self.look_for_pod(uid),
             // Its record comes later than anybody asks.
-            Question::Netns { .. } => Vec::new(),
-            Question::Starting { comm, at_ms } => {
+            Query::Netns { .. } => Vec::new(),
+            Query::Starting { comm, at_ms } => {
                 let found = starting::candidates(&self.root, comm, *at_ms);
                 self.or_tell("the runtime's log", found)
             }
         }
     }
 
-    fn look_for_pod(&mut self, uid: &str) -> Vec<Known> {
+    fn look_for_pod(&mut self, uid: &str) -> Vec<Identity> {
         let mut found = Found::default();
         let pod = pod_logs::pod(&self.root, uid);
         let pod = found.read(pod).flatten();
@@ -230,7 +230,7 @@ impl Server {
     }
 
     /// What was found; says once of each source that not all of it can be read.
-    fn or_tell(&mut self, source: &'static str, found: Found) -> Vec<Known> {
+    fn or_tell(&mut self, source: &'static str, found: Found) -> Vec<Identity> {
         self.tell_unread(source, found.unread.as_ref());
         found.known
     }
@@ -259,13 +259,13 @@ impl Server {
         self.told.iter().copied().collect()
     }
 
-    fn may_ask_cri(&self, question: &Question) -> bool {
-        let asked = matches!(question, Question::Container { .. } | Question::Pod { .. });
+    fn may_ask_cri(&self, query: &Query) -> bool {
+        let asked = matches!(query, Query::Container { .. } | Query::Pod { .. });
         asked
             && !self.cri_rests()
-            && !self.cri_asked.contains(question)
+            && !self.cri_asked.contains(query)
             && self.cri_waiting.len() < MAX_CRI_WAITING
-            && self.unknown.get(question).is_none_or(|since| since.elapsed() >= UNKNOWN_FOR)
+            && self.unknown.get(query).is_none_or(|since| since.elapsed() >= UNKNOWN_FOR)
             && !cri::sockets(&self.root).is_empty()
     }
 
@@ -276,34 +276,34 @@ impl Server {
     /// Asks the API what waits, as far as there is room.
     fn ask_cri(&mut self, asked: &mut CriAnswers) {
         while asked.len() < MAX_CRI
-            && let Some((question, known)) = self.cri_waiting.pop_front()
+            && let Some((query, known)) = self.cri_waiting.pop_front()
         {
             if self.cri_rests() {
-                self.cri_asked.remove(&question);
-                self.answer(question, known);
+                self.cri_asked.remove(&query);
+                self.reply(query, known);
                 continue;
             }
             let sockets = cri::sockets(&self.root);
             asked.spawn(async move {
-                let answer = cri::ask(sockets, &question).await;
-                (question, known, answer)
+                let reply = cri::ask(sockets, &query).await;
+                (query, known, reply)
             });
         }
     }
 
     fn take_cri(
         &mut self,
-        question: Question,
-        mut known: Vec<Known>,
-        answer: Result<Vec<Known>, CriError>,
+        query: Query,
+        mut known: Vec<Identity>,
+        reply: Result<Vec<Identity>, CriError>,
     ) {
-        self.cri_asked.remove(&question);
-        match answer {
+        self.cri_asked.remove(&query);
+        match reply {
             Ok(told) if told.is_empty() => {
                 if self.unknown.len() >= MAX_UNKNOWN {
                     self.unknown.clear();
                 }
-                self.unknown.insert(question.clone(), Instant::now());
+                self.unknown.insert(query.clone(), Instant::now());
             }
             Ok(told) => known.extend(told),
             Err(error) => {
@@ -311,15 +311,15 @@ impl Server {
                 self.tell("the runtime's CRI", &error);
             }
         }
-        self.answer(question, known);
+        self.reply(query, known);
     }
 
-    /// Answers; it is the last answer if nothing that is under way can add to it.
-    fn answer(&self, question: Question, known: Vec<Known>) {
-        let waits = self.open.iter().any(|open| open.question == question);
-        let last = !waits && !self.cri_asked.contains(&question);
+    /// Answers; it is the last reply if nothing that is under way can add to it.
+    fn reply(&self, query: Query, known: Vec<Identity>) {
+        let waits = self.open.iter().any(|open| open.query == query);
+        let last = !waits && !self.cri_asked.contains(&query);
         // Full: whoever asked has stopped reading, and what it asked is old by then.
-        if self.answers.try_send(Answer { question, known, last }).is_ok() {
+        if self.replies.try_send(Reply { query, identities: known, last }).is_ok() {
             self.bell.notify_one();
         }
     }

@@ -7,8 +7,8 @@ use std::{
 
 use super::{DEADLINE, ID, Machine, check, now_ms};
 use crate::{
-    container::known::{Known, NamedBy, Question},
-    naming::state,
+    container::known::{Identity, NamedBy, Query},
+    lookup::state,
 };
 
 fn with_namespace(path: &str, annotations: &str) -> String {
@@ -35,20 +35,20 @@ fn a_namespace_s_owner_is_found_among_ten_thousand_and_may_come_later() {
     let bound = machine.write("run/netns/cni-1", "");
     let inode = u32::try_from(bound.metadata().expect("it was made").ino()).expect("a small one");
     let resolver = machine.resolver();
-    let question = Question::Netns { inode, made_ms: now_ms() };
-    resolver.ask(question.clone());
-    let first = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
-    assert_eq!((first.known, first.last), (Vec::new(), false), "nothing is written yet");
+    let query = Query::Netns { inode, made_ms: now_ms() };
+    resolver.ask(query.clone());
+    let first = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
+    assert_eq!((first.identities, first.last), (Vec::new(), false), "nothing is written yet");
     let sandbox = r#""io.kubernetes.cri.container-type":"sandbox","io.kubernetes.cri.sandbox-name":"web-0","io.kubernetes.cri.sandbox-namespace":"shop""#;
     machine.write(&format!("{tasks}/ID/config.json"), &with_namespace("/run/netns/cni-1", sandbox));
-    let last = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
+    let last = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
     assert!(last.last);
-    assert_eq!(last.question, question);
-    check(&last.known, NamedBy::RuntimeState, Some("containerd"), Some("web-0"), None);
-    assert_eq!(last.known[0].id.as_deref(), Some(ID));
+    assert_eq!(last.query, query);
+    check(&last.identities, NamedBy::RuntimeState, Some("containerd"), Some("web-0"), None);
+    assert_eq!(last.identities[0].id.as_deref(), Some(ID));
 }
 
-fn owner(machine: &Machine, inode: u32, made_ms: i64) -> Option<Known> {
+fn owner(machine: &Machine, inode: u32, made_ms: i64) -> Option<Identity> {
     let (owners, unread) = state::owners(&machine.0, now_ms());
     assert!(unread.is_none(), "{unread:?}");
     state::owner_of(&owners, inode, made_ms).cloned()

@@ -2,7 +2,7 @@
 use std::fs;
 
 use super::{CONTAINERD_SPEC, ID, Machine, UID, ask, check, container, pod};
-use crate::container::known::{NamedBy, Question};
+use crate::container::known::{NamedBy, Query};
 
 const CRI_O_SPEC: &str = r#"{"annotations":{"io.container.manager":"cri-o",
     "io.kubernetes.container.name":"nginx","io.kubernetes.pod.name":"web-0",
@@ -20,11 +20,11 @@ fn pods_are_named_by_their_logs() {
     check(&known, NamedBy::PodLogs, None, Some("web-0"), None);
     assert_eq!(known[0].namespace.as_deref(), Some("default"));
     // A container's question tells the pod too, and one of an unknown pod nothing.
-    let of_pod = Question::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
+    let of_pod = Query::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
     check(&machine.ask(&of_pod), NamedBy::PodLogs, None, Some("web-0"), None);
-    assert_eq!(machine.ask(&Question::Pod { uid: "0".repeat(32) }), []);
+    assert_eq!(machine.ask(&Query::Pod { uid: "0".repeat(32) }), []);
     // Some spell a static pod's uid with dashes, some without.
-    let plain = Question::Pod { uid: UID.replace('-', "") };
+    let plain = Query::Pod { uid: UID.replace('-', "") };
     check(&machine.ask(&plain), NamedBy::PodLogs, None, Some("web-0"), None);
 }
 
@@ -71,7 +71,7 @@ fn docker_s_containers_are_named_by_its_configuration() {
         "io.kubernetes.pod.namespace":"shop","io.kubernetes.container.name":"nginx"}}}}}}"#
     );
     machine.write(path, &labels);
-    let of_pod = Question::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
+    let of_pod = Query::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
     let known = machine.ask(&of_pod);
     check(&known, NamedBy::DockerConfig, Some("docker"), Some("web-0"), Some("nginx"));
     // An image brings what labels it likes, and who starts a container by hand gives it others.

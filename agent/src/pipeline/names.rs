@@ -1,21 +1,21 @@
-//! What was asked about containers and answered, and the creations that still wait for an answer.
+//! What was asked about containers and answered, and the creations that still wait for an reply.
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     container::{
         Candidate, Container,
-        known::{Answer, Known, NamedBy, Question},
+        known::{Identity, NamedBy, Query, Reply},
         owner::{self, MAX_CANDIDATES},
     },
-    creation::Creation,
-    evidence::Task,
+    creation::CreationStep,
+    event::Task,
 };
 
 /// Answers kept at a time; the oldest goes first.
 const MAX_ANSWERS: usize = 512;
-/// Kept of one question: there are not so many to tell it.
+/// Kept of one query: there are not so many to tell it.
 const MAX_KNOWN: usize = 8;
-/// Creations that wait for an answer at a time; the oldest goes first, and stays as it was told.
+/// Creations that wait for an reply at a time; the oldest goes first, and stays as it was told.
 const MAX_WAITING: usize = 256;
 
 /// Why a container is a candidate of which only a runtime's records tell.
@@ -26,7 +26,7 @@ const BY_BOTH: &str =
 
 /// A creation's owner, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct LateAttribution {
     /// The creation.
     pub creation: u64,
     /// When it ended, `CLOCK_MONOTONIC` in nanoseconds.
@@ -41,59 +41,59 @@ pub struct Owner {
 
 /// Answers, and who waits for more.
 #[derive(Default)]
-pub(super) struct Names {
-    answers: HashMap<Question, Answer>,
-    order: VecDeque<Question>,
+pub(super) struct Attributions {
+    replies: HashMap<Query, Reply>,
+    order: VecDeque<Query>,
     waiting: VecDeque<Waiting>,
 }
 
 struct Waiting {
     /// As it was told last.
-    owner: Owner,
+    owner: LateAttribution,
     /// What is asked about it as a whole.
-    about: Option<Question>,
+    about: Option<Query>,
 }
 
-impl Names {
-    /// What is to be asked about a creation that is not answered yet; `ahead_ns` is how far the time of
+impl Attributions {
+    /// What is to be asked about a creation that is not answered yet; `realtime_offset_ns` is how far the time of
     /// day is ahead of `CLOCK_MONOTONIC`.
-    pub(super) fn questions(&self, creation: &Creation, ahead_ns: i64) -> Vec<Question> {
-        let about = owner::question(creation, ahead_ns);
-        let mut asked = questions(&creation.owner(), about.as_ref());
+    pub(super) fn queries(&self, creation: &CreationStep, realtime_offset_ns: i64) -> Vec<Query> {
+        let about = owner::query(creation, realtime_offset_ns);
+        let mut asked = queries(&creation.owner(), about.as_ref());
         // What nobody knew somebody may know now.
-        let known = |answer: &Answer| !answer.known.is_empty();
-        asked.retain(|question| !self.answers.get(question).is_some_and(known));
+        let known = |reply: &Reply| !reply.identities.is_empty();
+        asked.retain(|query| !self.replies.get(query).is_some_and(known));
         asked
     }
 
-    /// Keeps an answer. Those that it tells more about than was told before are returned.
-    pub(super) fn answer(&mut self, mut answer: Answer) -> Vec<Owner> {
-        let question = answer.question.clone();
+    /// Keeps an reply. Those that it tells more about than was told before are returned.
+    pub(super) fn reply(&mut self, mut reply: Reply) -> Vec<LateAttribution> {
+        let query = reply.query.clone();
         // Whom a runtime was starting it knows better later; all else adds to what was told before.
-        if let Some(before) = self.answers.get(&question)
-            && (answer.known.is_empty() || !matches!(question, Question::Starting { .. }))
+        if let Some(before) = self.replies.get(&query)
+            && (reply.identities.is_empty() || !matches!(query, Query::Starting { .. }))
         {
-            let more: Vec<Known> = before
-                .known
+            let more: Vec<Identity> = before
+                .identities
                 .iter()
-                .filter(|known| !answer.known.contains(known))
+                .filter(|known| !reply.identities.contains(known))
                 .cloned()
                 .collect();
-            answer.known.extend(more);
-            answer.known.truncate(MAX_KNOWN);
+            reply.identities.extend(more);
+            reply.identities.truncate(MAX_KNOWN);
         }
-        if self.answers.insert(question.clone(), answer).is_none() {
-            self.order.push_back(question.clone());
+        if self.replies.insert(query.clone(), reply).is_none() {
+            self.order.push_back(query.clone());
         }
         if self.order.len() > MAX_ANSWERS
             && let Some(oldest) = self.order.pop_front()
         {
-            self.answers.remove(&oldest);
+            self.replies.remove(&oldest);
         }
         let mut told = Vec::new();
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain_mut(|one| {
-            if !questions(&one.owner, one.about.as_ref()).contains(&question) {
+            if !queries(&one.owner, one.about.as_ref()).contains(&query) {
                 return true;
             }
             let before = one.owner.clone();
@@ -108,12 +108,12 @@ impl Names {
     }
 
     /// Adds to a creation what is known of its owner, and waits for what is not.
-    pub(super) fn name(&mut self, creation: &mut Creation, ahead_ns: i64) {
-        let about = owner::question(creation, ahead_ns);
+    pub(super) fn name(&mut self, creation: &mut CreationStep, realtime_offset_ns: i64) {
+        let about = owner::query(creation, realtime_offset_ns);
         if let Some(inode) = creation.netns {
             // It was given back, and the kernel gave it to another: what is recorded of it now is of
             // that one.
-            let of_it = |about: &Question| matches!(about, Question::Netns { inode: other, .. } if *other == inode);
+            let of_it = |about: &Query| matches!(about, Query::Netns { inode: other, .. } if *other == inode);
             self.waiting.retain(|one| !one.about.as_ref().is_some_and(of_it));
         }
         let mut owner = creation.owner();
@@ -131,28 +131,27 @@ impl Names {
 
     /// Whether anything may still be learnt about it.
     fn is_open(&self, waiting: &Waiting) -> bool {
-        questions(&waiting.owner, waiting.about.as_ref())
+        queries(&waiting.owner, waiting.about.as_ref())
             .iter()
-            .any(|question| self.answers.get(question).is_none_or(|answer| !answer.last))
+            .any(|query| self.replies.get(query).is_none_or(|reply| !reply.last))
     }
 
-    fn fill(&self, owner: &mut Owner, about: Option<&Question>) {
-        let known = |question: &Question| {
-            self.answers.get(question).map_or(&[][..], |answer| &answer.known)
-        };
+    fn fill(&self, owner: &mut LateAttribution, about: Option<&Query>) {
+        let known =
+            |query: &Query| self.replies.get(query).map_or(&[][..], |reply| &reply.identities);
         match about {
             // The runtime's own record of the namespace: no guess.
-            Some(question @ Question::Netns { .. }) if owner.container.is_none() => {
-                if let Some(first) = known(question).first() {
+            Some(query @ Query::Netns { .. }) if owner.container.is_none() => {
+                if let Some(first) = known(query).first() {
                     let mut container = Container::default();
                     container.learn(first);
                     owner.container = Some(container);
                     owner.candidates.clear();
                 }
             }
-            Some(question @ Question::Starting { .. }) => {
+            Some(query @ Query::Starting { .. }) => {
                 // The surest comes last, and so to stand first.
-                known(question)
+                known(query)
                     .iter()
                     .rev()
                     .for_each(|known| add_candidate(&mut owner.candidates, known));
@@ -161,8 +160,8 @@ impl Names {
         }
         let containers = owner.container.iter_mut();
         for container in containers.chain(owner.candidates.iter_mut().map(|c| &mut c.container)) {
-            if let Some(question) = container.question() {
-                for known in known(&question) {
+            if let Some(query) = container.query() {
+                for known in known(&query) {
                     container.learn(known);
                 }
             }
@@ -172,7 +171,7 @@ impl Names {
 
 /// Puts what a runtime's records say that it was starting first. Of a candidate that there is already
 /// they tell more.
-fn add_candidate(candidates: &mut Vec<Candidate>, known: &Known) {
+fn add_candidate(candidates: &mut Vec<Candidate>, known: &Identity) {
     let mut container = Container::default();
     container.learn(known);
     let by_log = known.by == NamedBy::RuntimeLog;
@@ -192,21 +191,21 @@ fn add_candidate(candidates: &mut Vec<Candidate>, known: &Known) {
 }
 
 /// All that can be asked about an owner.
-fn questions(owner: &Owner, about: Option<&Question>) -> Vec<Question> {
+fn queries(owner: &LateAttribution, about: Option<&Query>) -> Vec<Query> {
     let containers = owner.container.iter().chain(owner.candidates.iter().map(|c| &c.container));
     let mut seen = HashSet::new();
     let about = about.filter(|_| owner.container.is_none()).cloned();
     about
         .into_iter()
-        .chain(containers.filter_map(Container::question))
-        .filter(|question| seen.insert(question.clone()))
+        .chain(containers.filter_map(Container::query))
+        .filter(|query| seen.insert(query.clone()))
         .collect()
 }
 
-impl Creation {
+impl CreationStep {
     /// Whose it is.
-    fn owner(&self) -> Owner {
-        Owner {
+    fn owner(&self) -> LateAttribution {
+        LateAttribution {
             creation: self.id,
             ended_ns: self.ended_ns,
             task: self.task.clone(),

@@ -3,12 +3,12 @@
 use std::{io, path::Path};
 
 use super::files;
-use crate::container::known::{Known, NamedBy};
+use crate::container::known::{Identity, NamedBy};
 
 const DIRECTORY: &str = "var/log/pods";
 
 /// The pod with this uid.
-pub(super) fn pod(root: &Path, uid: &str) -> io::Result<Option<Known>> {
+pub(super) fn pod(root: &Path, uid: &str) -> io::Result<Option<Identity>> {
     let plain = |uid: &str| uid.replace('-', "");
     let wanted = plain(uid);
     let found = files::entries(&root.join(DIRECTORY))?.into_iter().find_map(|entry| {
@@ -18,10 +18,10 @@ pub(super) fn pod(root: &Path, uid: &str) -> io::Result<Option<Known>> {
         let is_it = parts.next().is_none() && plain(of) == wanted;
         is_it.then(|| (files::name(namespace), files::name(pod)))
     });
-    Ok(found.map(|(namespace, pod)| Known {
+    Ok(found.map(|(namespace, pod)| Identity {
         pod_uid: Some(uid.to_owned()),
         pod,
         namespace,
-        ..Known::by(NamedBy::PodLogs)
+        ..Identity::by(NamedBy::PodLogs)
     }))
 }

@@ -1,4 +1,4 @@
-//! A runtime's CRI socket that answers, or does not.
+//! A runtime's CRI socket that replies, or does not.
 use std::{path::Path, thread};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{ID, UID};
-use crate::naming::cri::{
+use crate::lookup::cri::{
     Container, Containers, ListRequest, PodSandbox, PodSandboxMetadata, PodSandboxes,
 };
 
@@ -92,13 +92,13 @@ async fn answer_all(stream: UnixStream, behaviour: Behaviour) {
             }
             // A byte that says whether it is compressed, and four for the length.
             let asked = ListRequest::decode(&asked[5..]).expect("a request of ours");
-            let message = answer(&path, &asked, behaviour == Behaviour::Lies);
+            let message = reply(&path, &asked, behaviour == Behaviour::Lies);
             let head = Response::builder().header("content-type", "application/grpc");
             let head = head.body(()).expect("a response");
             let mut stream = respond.send_response(head, false).expect("it can be answered");
             let mut framed = BytesMut::new();
             framed.put_u8(0);
-            framed.put_u32(u32::try_from(message.len()).expect("a short answer"));
+            framed.put_u32(u32::try_from(message.len()).expect("a short reply"));
             framed.extend_from_slice(&message);
             if behaviour == Behaviour::HasNoCri {
                 framed.clear();
@@ -113,7 +113,7 @@ async fn answer_all(stream: UnixStream, behaviour: Behaviour) {
     }
 }
 
-fn answer(path: &str, asked: &ListRequest, lies: bool) -> Bytes {
+fn reply(path: &str, asked: &ListRequest, lies: bool) -> Bytes {
     let filter = asked.filter.clone().unwrap_or_default();
     let uid = filter.label_selector.get("io.kubernetes.pod.uid");
     let message = match path {

@@ -5,16 +5,16 @@ use std::io;
 
 use jiff::tz::TimeZone;
 
-use self::names::Names;
-pub use self::names::Owner;
+use self::names::Attributions;
+pub use self::names::LateAttribution;
 use crate::{
     cli::Format,
     clock,
-    container::known::Question,
-    creation::{Correlator, Creation, Incident, Outcome, Story},
-    diagnose::{Case, diagnose},
+    container::known::Query,
+    creation::{Correlated, Correlator, CreationStep, Incident, Outcome},
+    diagnose::{Evidence, diagnose},
     node::{NodeFacts, Reading},
-    report::{Json, Loss, Ready, Report, Summary, Text, Told},
+    report::{Json, Loss, Ready, Report, Reported, Summary, Text},
     source::capture::{Entry, Header},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 const MAX_INCIDENTS: u32 = 20;
 
 /// Puts entries together and reports what came of them.
-pub struct Telling {
+pub struct Pipeline {
     report: Box<dyn Report>,
     ready: Ready,
     correlator: Correlator,
@@ -31,18 +31,18 @@ pub struct Telling {
     incidents_left: u32,
     summary: Summary,
     /// What no verdict can rest on there, in sentences.
-    blind_to: Vec<String>,
+    unobservable: Vec<String>,
     all: bool,
     page_size: u64,
-    ahead_ns: i64,
+    realtime_offset_ns: i64,
     /// What was read of the node last.
     node: Option<NodeFacts>,
-    names: Names,
+    names: Attributions,
     /// It is told as it happens, so that being late means something.
     live: bool,
 }
 
-impl Telling {
+impl Pipeline {
     /// Tells to `report` what is seen on the machine of this header.
     pub fn new(header: Header, report: Box<dyn Report>) -> Self {
         Self {
@@ -51,12 +51,12 @@ impl Telling {
             ready: Ready { kernel: header.kernel, hooks: header.hooks, not_seen: header.not_seen },
             incidents_left: MAX_INCIDENTS,
             summary: Summary::default(),
-            blind_to: header.blind_to,
+            unobservable: header.unobservable,
             all: header.all,
             page_size: header.page_size,
-            ahead_ns: header.ahead_ns,
+            realtime_offset_ns: header.realtime_offset_ns,
             node: None,
-            names: Names::default(),
+            names: Attributions::default(),
             live: false,
         }
     }
@@ -72,16 +72,16 @@ impl Telling {
         self.report.ready(&self.ready)
     }
 
-    /// Takes an entry; returns the stories that end with it, for [`Telling::tell`].
-    pub fn apply(&mut self, entry: Entry) -> io::Result<Vec<Story>> {
+    /// Takes an entry; returns the stories that end with it, for [`Pipeline::tell`].
+    pub fn apply(&mut self, entry: Entry) -> io::Result<Vec<Correlated>> {
         match entry {
-            Entry::Evidence(evidence) => return Ok(self.correlator.push(evidence)),
-            Entry::Clock { ahead_ns } => self.ahead_ns = ahead_ns,
+            Entry::Event(event) => return Ok(self.correlator.push(event)),
+            Entry::Clock { realtime_offset_ns } => self.realtime_offset_ns = realtime_offset_ns,
             Entry::Node(facts) => self.node = Some(facts),
             Entry::Cgroup { id, path } => self.correlator.cgroups().insert(id, &path, None),
-            Entry::Answer { answer, .. } => {
-                for owner in self.names.answer(answer) {
-                    let ended = clock::time_of_day(owner.ended_ns, self.ahead_ns);
+            Entry::Reply { reply, .. } => {
+                for owner in self.names.reply(reply) {
+                    let ended = clock::time_of_day(owner.ended_ns, self.realtime_offset_ns);
                     self.report.owner(ended, &owner)?;
                 }
             }
@@ -102,13 +102,13 @@ impl Telling {
     }
 
     /// Reports stories.
-    pub fn tell(&mut self, stories: Vec<Story>) -> io::Result<()> {
+    pub fn tell(&mut self, stories: Vec<Correlated>) -> io::Result<()> {
         for story in stories {
             match story {
-                Story::Creation(creation) => self.tell_creation(*creation)?,
+                Correlated::CreationStep(creation) => self.tell_creation(*creation)?,
                 // Kills and refused forks outside creations come unasked.
-                Story::Incident(incident) if self.all => self.tell_incident(&incident)?,
-                Story::Incident(_) => {}
+                Correlated::Incident(incident) if self.all => self.tell_incident(&incident)?,
+                Correlated::Incident(_) => {}
             }
         }
         Ok(())
@@ -121,26 +121,26 @@ impl Telling {
     }
 
     /// Whether the node's facts are wanted beside one of these.
-    pub fn wants_node(&self, stories: &[Story]) -> bool {
+    pub fn wants_node(&self, stories: &[Correlated]) -> bool {
         stories.iter().any(|story| match story {
-            Story::Creation(creation) => creation.outcome() != Outcome::Ok,
-            Story::Incident(_) => self.all && self.incidents_left != 0,
+            Correlated::CreationStep(creation) => creation.outcome() != Outcome::Ok,
+            Correlated::Incident(_) => self.all && self.incidents_left != 0,
         })
     }
 
     /// What is to be asked about the containers of these.
-    pub fn questions(&self, stories: &[Story]) -> Vec<Question> {
-        let of = |story: &Story| match story {
-            Story::Creation(creation) if self.is_told(creation) => {
-                self.names.questions(creation, self.ahead_ns)
+    pub fn queries(&self, stories: &[Correlated]) -> Vec<Query> {
+        let of = |story: &Correlated| match story {
+            Correlated::CreationStep(creation) if self.is_told(creation) => {
+                self.names.queries(creation, self.realtime_offset_ns)
             }
-            Story::Creation(_) | Story::Incident(_) => Vec::new(),
+            Correlated::CreationStep(_) | Correlated::Incident(_) => Vec::new(),
         };
         stories.iter().flat_map(of).collect()
     }
 
     /// Whether anybody wants to hear of it.
-    fn is_told(&self, creation: &Creation) -> bool {
+    fn is_told(&self, creation: &CreationStep) -> bool {
         self.all || creation.outcome() != Outcome::Ok
     }
 
@@ -150,8 +150,8 @@ impl Telling {
     }
 
     /// How far the time of day is taken to be ahead of `CLOCK_MONOTONIC`, in nanoseconds.
-    pub fn ahead_ns(&self) -> i64 {
-        self.ahead_ns
+    pub fn realtime_offset_ns(&self) -> i64 {
+        self.realtime_offset_ns
     }
 
     /// Whether a tick would change anything.
@@ -164,25 +164,25 @@ impl Telling {
         self.correlator.lose();
     }
 
-    fn tell_creation(&mut self, mut creation: Creation) -> io::Result<()> {
+    fn tell_creation(&mut self, mut creation: CreationStep) -> io::Result<()> {
         if self.is_told(&creation) {
-            self.names.name(&mut creation, self.ahead_ns);
+            self.names.name(&mut creation, self.realtime_offset_ns);
         }
         let creation = &creation;
         let outcome = creation.outcome();
         let trouble = outcome != Outcome::Ok;
         let node = self.node.as_ref().filter(|_| trouble);
         let node = node.and_then(|facts| Reading::of(facts, creation.ended_ns));
-        let case = || Case::creation(creation, &self.blind_to).with_node(node);
+        let case = || Evidence::creation(creation, &self.unobservable).with_node(node);
         let verdict = trouble.then(|| diagnose(&case(), self.page_size));
-        if creation.goes_on.is_none() {
+        if creation.continues.is_none() {
             self.summary.count(outcome, verdict.as_ref());
         }
         if !self.is_told(creation) {
             return Ok(());
         }
-        let time = clock::time_of_day(creation.ended_ns, self.ahead_ns);
-        self.report.creation(Told { time, what: creation, verdict: verdict.as_ref(), node })?;
+        let time = clock::time_of_day(creation.ended_ns, self.realtime_offset_ns);
+        self.report.creation(Reported { time, what: creation, verdict: verdict.as_ref(), node })?;
         if self.live {
             let late_us = clock::monotonic_ns().saturating_sub(creation.ended_ns) / 1000;
             self.summary.slowest_report_us = self.summary.slowest_report_us.max(Some(late_us));
@@ -198,10 +198,10 @@ impl Telling {
         self.incidents_left -= 1;
         self.summary.incidents += 1;
         let node = self.node.as_ref().and_then(|facts| Reading::of(facts, incident.time_ns));
-        let case = Case::incident(incident, &self.blind_to).with_node(node);
+        let case = Evidence::incident(incident, &self.unobservable).with_node(node);
         let verdict = diagnose(&case, self.page_size);
-        let time = clock::time_of_day(incident.time_ns, self.ahead_ns);
-        self.report.incident(Told { time, what: incident, verdict: Some(&verdict), node })
+        let time = clock::time_of_day(incident.time_ns, self.realtime_offset_ns);
+        self.report.incident(Reported { time, what: incident, verdict: Some(&verdict), node })
     }
 }
 

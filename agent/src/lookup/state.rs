@@ -13,7 +13,7 @@ use super::{
     spec::Spec,
 };
 use crate::container::{
-    known::{Known, NamedBy},
+    known::{Identity, NamedBy},
     owner::MAX_CANDIDATES,
 };
 
@@ -64,11 +64,11 @@ pub(super) fn container(root: &Path, id: &str, pod_uid: Option<&str>) -> Found {
             ));
         }
     }
-    let known = |runtime: Option<&str>, name| Known {
+    let known = |runtime: Option<&str>, name| Identity {
         runtime: runtime.map(str::to_owned),
         id: Some(id.to_owned()),
         name,
-        ..Known::by(NamedBy::RuntimeState)
+        ..Identity::by(NamedBy::RuntimeState)
     };
     for (directory, runtime) in LOW_LEVEL {
         if found.known.is_empty() && root.join(directory).join(id).is_dir() {
@@ -87,7 +87,7 @@ pub(super) fn container(root: &Path, id: &str, pod_uid: Option<&str>) -> Found {
 }
 
 /// A container that was given a network namespace of its own, or its pod's.
-pub(super) struct Owner {
+pub(super) struct LateAttribution {
     /// Inode of the namespace.
     inode: u64,
     /// When that inode was made, in milliseconds since 1970.
@@ -95,12 +95,12 @@ pub(super) struct Owner {
     /// It is a pod's sandbox.
     is_sandbox: bool,
     /// Who it is.
-    known: Known,
+    known: Identity,
 }
 
 /// Owners of network namespaces by what was written since then, milliseconds since 1970: nothing older
 /// is read.
-pub(super) fn owners(root: &Path, since_ms: i64) -> (Vec<Owner>, Option<io::Error>) {
+pub(super) fn owners(root: &Path, since_ms: i64) -> (Vec<LateAttribution>, Option<io::Error>) {
     let mut found = Found::default();
     let mut owners = Vec::new();
     for place in places(root, None, &mut found) {
@@ -112,7 +112,7 @@ pub(super) fn owners(root: &Path, since_ms: i64) -> (Vec<Owner>, Option<io::Erro
             let of_pod = place.is_kubelets(&spec);
             let known = spec.known(place.runtime(&spec), &place.id, of_pod, None);
             let is_sandbox = of_pod && spec.is_sandbox();
-            owners.push(Owner { inode, made_ms, is_sandbox, known });
+            owners.push(LateAttribution { inode, made_ms, is_sandbox, known });
         }
     }
     if owners.iter().any(|owner| owner.known.pod.is_none()) {
@@ -127,11 +127,14 @@ pub(super) fn owners(root: &Path, since_ms: i64) -> (Vec<Owner>, Option<io::Erro
 
 /// Whose a network namespace is that was made at that time, milliseconds since 1970: the sandbox of a pod,
 /// or the only one that has it. The kernel gives an inode's number to another when it is free.
-pub(super) fn owner_of(owners: &[Owner], inode: u32, made_ms: i64) -> Option<&Known> {
+pub(super) fn owner_of(owners: &[LateAttribution], inode: u32, made_ms: i64) -> Option<&Identity> {
     let bound = (made_ms - CLOCKS_APART_MS)..=(made_ms + BOUND_WITHIN_MS);
-    let has_it = |owner: &&Owner| owner.inode == u64::from(inode) && bound.contains(&owner.made_ms);
-    let having: Vec<&Owner> = owners.iter().filter(has_it).collect();
-    let sandboxes: Vec<&Owner> = having.iter().copied().filter(|owner| owner.is_sandbox).collect();
+    let has_it = |owner: &&LateAttribution| {
+        owner.inode == u64::from(inode) && bound.contains(&owner.made_ms)
+    };
+    let having: Vec<&LateAttribution> = owners.iter().filter(has_it).collect();
+    let sandboxes: Vec<&LateAttribution> =
+        having.iter().copied().filter(|owner| owner.is_sandbox).collect();
     match (sandboxes.as_slice(), having.as_slice()) {
         ([one], _) | ([], [one]) => Some(&one.known),
         _ => None,
@@ -150,11 +153,11 @@ pub(super) fn stored_within(root: &Path, from_ms: i64, to_ms: i64) -> Found {
         .filter(|(at, _)| (from_ms..=to_ms).contains(at))
         .collect();
     within.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    let known = |(_, stored): (i64, Stored)| Known {
+    let known = |(_, stored): (i64, Stored)| Identity {
         runtime: Some("podman".to_owned()),
         name: stored.name_of(&stored.id),
         id: files::name(&stored.id),
-        ..Known::by(NamedBy::RuntimeState)
+        ..Identity::by(NamedBy::RuntimeState)
     };
     within.truncate(MAX_CANDIDATES);
     found.known = within.into_iter().map(known).collect();

@@ -15,7 +15,7 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
-use crate::container::known::{Known, NamedBy, Question};
+use crate::container::known::{Identity, NamedBy, Query};
 
 /// Sockets of the runtimes, and what they are. Those that are there are asked one after the other: Docker's
 /// containerd has no CRI.
@@ -25,18 +25,18 @@ const SOCKETS: [(&str, &str); 4] = [
     ("var/run/crio/crio.sock", "cri-o"),
     ("run/cri-dockerd.sock", "docker"),
 ];
-/// For a question to one of them.
+/// For a query to one of them.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// Bytes of an answer that are taken.
+/// Bytes of an reply that are taken.
 const MAX_ANSWER: usize = 1 << 20;
 
 const UID: &str = "io.kubernetes.pod.uid";
 
-/// Why there is no answer.
+/// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CriError {
     /// It takes too long.
-    #[error("it did not answer within {} s", TIMEOUT.as_secs())]
+    #[error("it did not reply within {} s", TIMEOUT.as_secs())]
     Late,
     /// Nobody is there, or it is no CRI.
     #[error("{0}")]
@@ -109,65 +109,65 @@ pub(super) fn sockets(root: &Path) -> Vec<(PathBuf, &'static str)> {
 /// Asks them, until one knows. Nothing is known of what is not there.
 pub(super) async fn ask(
     sockets: Vec<(PathBuf, &'static str)>,
-    question: &Question,
-) -> Result<Vec<Known>, CriError> {
+    query: &Query,
+) -> Result<Vec<Identity>, CriError> {
     for (socket, runtime) in sockets {
-        let asked = ask_one(&socket, question);
+        let asked = ask_one(&socket, query);
         let known = tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| CriError::Late)??;
         if let Some(known) = known {
-            return Ok(vec![Known { runtime: Some(runtime.to_owned()), ..known }]);
+            return Ok(vec![Identity { runtime: Some(runtime.to_owned()), ..known }]);
         }
     }
     Ok(Vec::new())
 }
 
-async fn ask_one(socket: &Path, question: &Question) -> Result<Option<Known>, CriError> {
+async fn ask_one(socket: &Path, query: &Query) -> Result<Option<Identity>, CriError> {
     let endpoint = Endpoint::try_from(format!("unix://{}", socket.display()))
         .map_err(|error| CriError::Transport(error.to_string()))?;
     let channel = endpoint.connect().await.map_err(|error| transport(&error))?;
     let mut grpc = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER);
-    match question {
-        Question::Container { id, .. } => match container(&mut grpc, id).await? {
+    match query {
+        Query::Container { id, .. } => match container(&mut grpc, id).await? {
             None => sandbox(&mut grpc, Filter { id: id.clone(), ..Filter::default() }).await,
             found => Ok(found),
         },
-        Question::Pod { uid } => {
+        Query::Pod { uid } => {
             let label_selector = HashMap::from([(UID.to_owned(), uid.clone())]);
             sandbox(&mut grpc, Filter { label_selector, ..Filter::default() }).await
         }
-        Question::Netns { .. } | Question::Starting { .. } => Ok(None),
+        Query::Netns { .. } | Query::Starting { .. } => Ok(None),
     }
 }
 
-async fn container(grpc: &mut Grpc<Channel>, id: &str) -> Result<Option<Known>, CriError> {
+async fn container(grpc: &mut Grpc<Channel>, id: &str) -> Result<Option<Identity>, CriError> {
     let filter = Some(Filter { id: id.to_owned(), ..Filter::default() });
-    let answer: Containers = call(grpc, "ListContainers", ListRequest { filter }).await?;
-    let Some(found) = answer.containers.into_iter().next() else { return Ok(None) };
+    let reply: Containers = call(grpc, "ListContainers", ListRequest { filter }).await?;
+    let Some(found) = reply.containers.into_iter().next() else { return Ok(None) };
     if found.id != id {
         return Err(CriError::Another);
     }
-    let mut known = Known { id: Some(found.id), ..Known::by(NamedBy::Cri) };
+    let mut known = Identity { id: Some(found.id), ..Identity::by(NamedBy::Cri) };
     known.take_annotations(&found.labels);
     Ok(Some(known))
 }
 
-async fn sandbox(grpc: &mut Grpc<Channel>, filter: Filter) -> Result<Option<Known>, CriError> {
+async fn sandbox(grpc: &mut Grpc<Channel>, filter: Filter) -> Result<Option<Identity>, CriError> {
     let request = ListRequest { filter: Some(filter.clone()) };
-    let answer: PodSandboxes = call(grpc, "ListPodSandbox", request).await?;
-    let Some(found) = answer.items.into_iter().next() else { return Ok(None) };
+    let reply: PodSandboxes = call(grpc, "ListPodSandbox", request).await?;
+    let Some(found) = reply.items.into_iter().next() else { return Ok(None) };
     let told = found.metadata.unwrap_or_default();
     let uid = filter.label_selector.get(UID);
     if !filter.id.is_empty() && found.id != filter.id || uid.is_some_and(|uid| *uid != told.uid) {
         return Err(CriError::Another);
     }
     let name = |text: &str| super::files::name(text);
-    Ok(Some(Known {
+    Ok(Some(Identity {
         // Of a pod there may be several sandboxes, one after the other.
         id: Some(found.id).filter(|_| !filter.id.is_empty()),
         pod_uid: name(&told.uid),
         pod: name(&told.name),
         namespace: name(&told.namespace),
-        ..Known::by(NamedBy::Cri)
+        ..Identity::by(NamedBy::Cri)
     }))
 }
 
@@ -179,9 +179,9 @@ where
     let path = PathAndQuery::try_from(format!("/runtime.v1.RuntimeService/{method}"))
         .map_err(|error| CriError::Transport(error.to_string()))?;
     grpc.ready().await.map_err(|error| transport(&error))?;
-    let answer = grpc.unary(Request::new(request), path, ProstCodec::default()).await;
-    match answer {
-        Ok(answer) => Ok(answer.into_inner()),
+    let reply = grpc.unary(Request::new(request), path, ProstCodec::default()).await;
+    match reply {
+        Ok(reply) => Ok(reply.into_inner()),
         // It is a runtime's, and has no CRI: it knows nothing.
         Err(status) if status.code() == Code::Unimplemented => Ok(A::default()),
         Err(status) => Err(CriError::Transport(format!("{}: {}", status.code(), status.message()))),

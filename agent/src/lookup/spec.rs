@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_with::{DefaultOnNull, serde_as};
 
 use super::files;
-use crate::container::known::{Known, NamedBy};
+use crate::container::known::{Identity, NamedBy};
 
 /// Annotations of containerd's CRI plug-in, of CRI-O and cri-dockerd, for the pod's uid, its name, its
 /// namespace and the container's own name.
@@ -66,11 +66,11 @@ impl Spec {
         id: &str,
         of_pod: bool,
         pod_uid: Option<&str>,
-    ) -> Known {
-        let mut known = Known {
+    ) -> Identity {
+        let mut known = Identity {
             runtime: Some(runtime.to_owned()),
             id: Some(id.to_owned()),
-            ..Known::by(NamedBy::RuntimeState)
+            ..Identity::by(NamedBy::RuntimeState)
         };
         if of_pod || is_of(&self.annotations, pod_uid) {
             known.take_annotations(&self.annotations);
@@ -117,13 +117,13 @@ pub(super) fn is_of(annotations: &HashMap<String, String>, pod_uid: Option<&str>
     pod_uid.is_some() && uid.map(String::as_str) == pod_uid
 }
 
-impl Known {
+impl Identity {
     /// Nothing yet, from there.
     pub(super) fn by(by: NamedBy) -> Self {
         Self { by, runtime: None, id: None, pod_uid: None, pod: None, namespace: None, name: None }
     }
 
-    /// Names in annotations, or labels that are spelled the same.
+    /// Attributions in annotations, or labels that are spelled the same.
     pub(super) fn take_annotations(&mut self, annotations: &HashMap<String, String>) {
         let told = |key: &str| annotations.get(key).and_then(|text| files::name(text));
         for [uid, pod, namespace, container] in ANNOTATIONS {

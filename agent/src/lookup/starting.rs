@@ -10,7 +10,7 @@ use super::{
 };
 use crate::container::{
     is_id,
-    known::{Known, NamedBy},
+    known::{Identity, NamedBy},
     owner::MAX_CANDIDATES,
 };
 
@@ -53,9 +53,9 @@ pub(super) fn candidates(root: &Path, comm: &str, at_ms: i64) -> Found {
 }
 
 /// Takes what a line says of a pod's start: it began, or it was over.
-fn note(line: &str, from_ms: i64, to_ms: i64, pods: &mut Vec<Known>) {
+fn note(line: &str, from_ms: i64, to_ms: i64, pods: &mut Vec<Identity>) {
     let Some(pod) = pod(line) else { return };
-    let is_it = |known: &Known| known.pod == pod.pod && known.namespace == pod.namespace;
+    let is_it = |known: &Identity| known.pod == pod.pod && known.namespace == pod.namespace;
     let known = pods.iter().position(is_it);
     // It was made: nothing of it failed then.
     if line.contains("returns sandbox id") || line.contains("Ran pod sandbox") {
@@ -79,8 +79,8 @@ fn note(line: &str, from_ms: i64, to_ms: i64, pods: &mut Vec<Known>) {
 }
 
 /// The pod that a line is about, of containerd's CRI plug-in or of CRI-O.
-fn pod(line: &str) -> Option<Known> {
-    let by = Known::by(NamedBy::RuntimeLog);
+fn pod(line: &str) -> Option<Identity> {
+    let by = Identity::by(NamedBy::RuntimeLog);
     if let Some((_, rest)) = line.split_once("RunPodSandbox for &PodSandboxMetadata{") {
         let (fields, _) = rest.split_once('}')?;
         let field = |name: &str| {
@@ -88,7 +88,7 @@ fn pod(line: &str) -> Option<Known> {
         };
         let (pod, namespace) = (Some(field("Name:")?), Some(field("Namespace:")?));
         let runtime = Some("containerd".to_owned());
-        return Some(Known { runtime, pod_uid: field("Uid:"), pod, namespace, ..by });
+        return Some(Identity { runtime, pod_uid: field("Uid:"), pod, namespace, ..by });
     }
     let (_, rest) = line
         .split_once("Running pod sandbox: ")
@@ -96,7 +96,7 @@ fn pod(line: &str) -> Option<Known> {
     let (name, _) = rest.split_once("/POD")?;
     let (namespace, pod) = name.split_once('/')?;
     let (pod, namespace) = (Some(files::name(pod)?), Some(files::name(namespace)?));
-    Some(Known { runtime: Some("cri-o".to_owned()), pod, namespace, ..by })
+    Some(Identity { runtime: Some("cri-o".to_owned()), pod, namespace, ..by })
 }
 
 /// The id in `failed to … for sandbox \"<id>\"`.
@@ -125,7 +125,7 @@ mod tests {
         for line in lines.lines() {
             note(line, at - BEFORE_MS, at + AFTER_MS, &mut pods);
         }
-        let name = |known: Known| {
+        let name = |known: Identity| {
             (
                 format!(
                     "{}/{}",

@@ -7,7 +7,7 @@ use crate::source::kernel_log::line::{Caller, LogLine, LogTime, Wall};
 
 /// Where and when a line stands in its log.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Moment {
+pub(super) struct LogPosition {
     pub(super) first: u64,
     pub(super) last: u64,
     pub(super) time: Option<LogTime>,
@@ -15,7 +15,7 @@ pub(super) struct Moment {
     pub(super) host: Option<String>,
 }
 
-impl Moment {
+impl LogPosition {
     pub(super) fn of(line: &LogLine) -> Self {
         Self {
             first: line.first,
@@ -78,14 +78,15 @@ fn in_year(wall: Wall) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn at(line: u64, time: Option<LogTime>) -> Moment {
-        Moment { first: line, last: line, time, caller: None, host: None }
+    fn at(line: u64, time: Option<LogTime>) -> LogPosition {
+        LogPosition { first: line, last: line, time, caller: None, host: None }
     }
 
     #[test]
     fn time_counts_before_lines() {
         let boot = |secs| Some(LogTime { boot: Some(Duration::from_secs(secs)), wall: None });
-        let near = |one: &Moment, other: &Moment| one.near(other, Duration::from_secs(5), 10);
+        let near =
+            |one: &LogPosition, other: &LogPosition| one.near(other, Duration::from_secs(5), 10);
         assert!(near(&at(1, boot(10)), &at(900, boot(15))));
         assert!(!near(&at(1, boot(10)), &at(2, boot(16))));
         assert!(near(&at(1, boot(10)), &at(11, None)));

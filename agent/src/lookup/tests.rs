@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use crate::container::known::{Known, NamedBy};
+use crate::container::known::{Identity, NamedBy};
 
 mod api;
 mod files;
@@ -42,13 +42,13 @@ impl Machine {
         fs::create_dir_all(self.0.join("var/log/pods").join(entry)).expect("it can be made");
     }
 
-    fn resolver(&self) -> Resolver {
-        Resolver::start(&self.0).expect("a thread can be started")
+    fn resolver(&self) -> Lookup {
+        Lookup::start(&self.0).expect("a thread can be started")
     }
 
-    /// All that is told about one question.
-    fn ask(&self, question: &Question) -> Vec<Known> {
-        ask(&self.resolver(), question)
+    /// All that is told about one query.
+    fn ask(&self, query: &Query) -> Vec<Identity> {
+        ask(&self.resolver(), query)
     }
 }
 
@@ -58,28 +58,28 @@ impl Drop for Machine {
     }
 }
 
-/// All answers, to the last.
-fn ask(resolver: &Resolver, question: &Question) -> Vec<Known> {
-    resolver.ask(question.clone());
+/// All replies, to the last.
+fn ask(resolver: &Lookup, query: &Query) -> Vec<Identity> {
+    resolver.ask(query.clone());
     let until = Instant::now() + DEADLINE;
-    let mut known: Vec<Known> = Vec::new();
+    let mut known: Vec<Identity> = Vec::new();
     loop {
-        let answer = resolver.wait(until).expect("an answer comes in time");
-        assert_eq!(answer.question, *question);
-        known.retain(|known| !answer.known.contains(known));
-        known.extend(answer.known);
-        if answer.last {
+        let reply = resolver.wait(until).expect("an reply comes in time");
+        assert_eq!(reply.query, *query);
+        known.retain(|known| !reply.identities.contains(known));
+        known.extend(reply.identities);
+        if reply.last {
             return known;
         }
     }
 }
 
-fn container() -> Question {
-    Question::Container { id: ID.to_owned(), pod_uid: None }
+fn container() -> Query {
+    Query::Container { id: ID.to_owned(), pod_uid: None }
 }
 
-fn pod() -> Question {
-    Question::Pod { uid: UID.to_owned() }
+fn pod() -> Query {
+    Query::Pod { uid: UID.to_owned() }
 }
 
 fn now_ms() -> i64 {
@@ -89,7 +89,7 @@ fn now_ms() -> i64 {
 
 #[track_caller]
 fn check(
-    known: &[Known],
+    known: &[Identity],
     by: NamedBy,
     runtime: Option<&str>,
     pod: Option<&str>,
@@ -111,15 +111,15 @@ fn what_a_runtime_records_a_moment_later_is_told_then() {
     let machine = Machine::new("crun");
     machine.pod_logs("default_web-0_UID");
     let resolver = machine.resolver();
-    let of_pod = Question::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
+    let of_pod = Query::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
     resolver.ask(of_pod);
-    let first = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
-    check(&first.known, NamedBy::PodLogs, None, Some("web-0"), None);
+    let first = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
+    check(&first.identities, NamedBy::PodLogs, None, Some("web-0"), None);
     assert!(!first.last);
     machine.write("run/crun/ID/status", "{}");
-    let last = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
-    check(&last.known, NamedBy::RuntimeState, Some("crun"), None, None);
-    check(&last.known, NamedBy::PodLogs, None, Some("web-0"), None);
+    let last = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
+    check(&last.identities, NamedBy::RuntimeState, Some("crun"), None, None);
+    check(&last.identities, NamedBy::PodLogs, None, Some("web-0"), None);
     assert!(last.last);
 }
 
@@ -137,8 +137,8 @@ fn podman_s_newest_containers_may_be_whom_it_is_starting() {
         at(-1)
     );
     machine.write("var/lib/containers/storage/overlay-containers/containers.json", &list);
-    let question = Question::Starting { comm: "podman".to_owned(), at_ms: now_ms() };
-    let known = machine.ask(&question);
+    let query = Query::Starting { comm: "podman".to_owned(), at_ms: now_ms() };
+    let known = machine.ask(&query);
     let names: Vec<&str> = known.iter().filter_map(|known| known.name.as_deref()).collect();
     assert_eq!(names, ["db", "web"]);
 }
@@ -147,18 +147,18 @@ fn podman_s_newest_containers_may_be_whom_it_is_starting() {
 fn the_runtime_s_log_is_read_again_a_moment_later() {
     let machine = Machine::new("log");
     let resolver = machine.resolver();
-    let question = Question::Starting { comm: "containerd".to_owned(), at_ms: now_ms() };
-    resolver.ask(question.clone());
-    let first = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
-    assert_eq!((first.known, first.last), (Vec::new(), false));
+    let query = Query::Starting { comm: "containerd".to_owned(), at_ms: now_ms() };
+    resolver.ask(query.clone());
+    let first = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
+    assert_eq!((first.identities, first.last), (Vec::new(), false));
     let time = jiff::Timestamp::from_millisecond(now_ms()).expect("a time");
     let line = format!(
         r#"time="{time}" level=info msg="RunPodSandbox for &PodSandboxMetadata{{Name:web-0,Uid:{UID},Namespace:shop,Attempt:0,}}""#
     );
     machine.write("var/log/containerd.log", &line);
-    let last = resolver.wait(Instant::now() + DEADLINE).expect("an answer comes in time");
+    let last = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
     assert!(last.last);
-    check(&last.known, NamedBy::RuntimeLog, Some("containerd"), Some("web-0"), None);
+    check(&last.identities, NamedBy::RuntimeLog, Some("containerd"), Some("web-0"), None);
 }
 
 /// A thread has a user of its own for files, without root's rights.
@@ -173,11 +173,11 @@ fn without_permission_the_rest_is_told_and_that_once() {
     let root = machine.0.clone();
     let told = thread::spawn(move || {
         nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65_534));
-        let (answer, answers) = blocking::sync_channel(MAX_WAITING);
-        let mut server = serve::Server::new(root, answer, Arc::new(Notify::new()));
-        let of_pod = Question::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
+        let (reply, replies) = blocking::sync_channel(MAX_WAITING);
+        let mut server = serve::Server::new(root, reply, Arc::new(Notify::new()));
+        let of_pod = Query::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
         let known = [server.look(&of_pod), server.look(&of_pod)];
-        drop(answers);
+        drop(replies);
         (known, server.told())
     });
     let (known, told) = told.join().expect("the thread does not panic");
@@ -194,12 +194,12 @@ fn more_questions_than_anybody_answers_hold_nobody_up() {
     machine.pod_logs("default_web-0_UID");
     let resolver = machine.resolver();
     for number in 0..10_000 {
-        resolver.ask(Question::Pod { uid: number.to_string() });
+        resolver.ask(Query::Pod { uid: number.to_string() });
     }
     let until = Instant::now() + DEADLINE;
     // Those that were taken are answered; then there is room again.
     while resolver.wait(Instant::now() + Duration::from_millis(200)).is_some() {
-        assert!(Instant::now() < until, "there is no end of answers");
+        assert!(Instant::now() < until, "there is no end of replies");
     }
     check(&ask(&resolver, &pod()), NamedBy::PodLogs, None, Some("web-0"), None);
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, io, path::Path};
 use serde::Deserialize;
 
 use super::{files, spec::is_of};
-use crate::container::known::{Known, NamedBy};
+use crate::container::known::{Identity, NamedBy};
 
 const DIRECTORY: &str = "var/lib/docker/containers";
 
@@ -24,14 +24,18 @@ struct Config {
 }
 
 /// The container with this id, of that pod if it is in one.
-pub(super) fn container(root: &Path, id: &str, pod_uid: Option<&str>) -> io::Result<Option<Known>> {
+pub(super) fn container(
+    root: &Path,
+    id: &str,
+    pod_uid: Option<&str>,
+) -> io::Result<Option<Identity>> {
     let path = root.join(DIRECTORY).join(id).join("config.v2.json");
     let Some(content) = files::read(&path)? else { return Ok(None) };
     let configuration: Configuration = files::json(&content)?;
-    let mut known = Known {
+    let mut known = Identity {
         runtime: Some("docker".to_owned()),
         id: Some(id.to_owned()),
-        ..Known::by(NamedBy::DockerConfig)
+        ..Identity::by(NamedBy::DockerConfig)
     };
     let labels = configuration.config.labels.unwrap_or_default();
     if is_of(&labels, pod_uid) {

@@ -8,7 +8,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::container::known::Known;
+use crate::container::known::Identity;
 
 /// Bytes of a file that are read; more of it is an error.
 const MAX_FILE: u64 = 4 << 20;
@@ -52,7 +52,7 @@ fn open(path: &Path) -> io::Result<Option<File>> {
 #[derive(Default)]
 pub(super) struct Found {
     /// What was told, the surest first.
-    pub(super) known: Vec<Known>,
+    pub(super) known: Vec<Identity>,
     /// The last thing that could not be read.
     pub(super) unread: Option<io::Error>,
 }

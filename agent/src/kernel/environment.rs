@@ -6,7 +6,7 @@ use std::{
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct Environment {
     /// What the kernel keeps even from root.
     pub lockdown: Lockdown,
     /// Whether the kernel was built with kprobes.
@@ -75,7 +75,7 @@ impl Cgroups {
     }
 }
 
-impl Surroundings {
+impl Environment {
     /// Reads those of the system whose root directory is `root`. What can't be read is unknown.
     pub fn read(root: &Path) -> Self {
         let mounts = fs::read_to_string(root.join("proc/self/mounts")).unwrap_or_default();
@@ -207,7 +207,7 @@ bpf /sys/fs/bpf bpf rw,mode=700 0 0
                 ("sys/bus/event_source/devices/kprobe/type", "8\n"),
             ],
         );
-        let expected = Surroundings {
+        let expected = Environment {
             lockdown: Lockdown::Integrity,
             kprobes: true,
             tracefs: Some("/sys/kernel/tracing".into()),
@@ -217,13 +217,13 @@ bpf /sys/fs/bpf bpf rw,mode=700 0 0
             unprivileged_bpf_disabled: Some(2),
             kptr_restrict: None,
         };
-        assert_eq!(Surroundings::read(&root.0), expected);
+        assert_eq!(Environment::read(&root.0), expected);
     }
 
     #[test]
     fn what_is_not_there_is_unknown() {
         let root = Root::new("empty", &[("etc/empty", "")]);
-        let expected = Surroundings {
+        let expected = Environment {
             lockdown: Lockdown::Unknown,
             kprobes: false,
             tracefs: None,
@@ -233,13 +233,13 @@ bpf /sys/fs/bpf bpf rw,mode=700 0 0
             unprivileged_bpf_disabled: None,
             kptr_restrict: None,
         };
-        assert_eq!(Surroundings::read(&root.0), expected);
+        assert_eq!(Environment::read(&root.0), expected);
     }
 
     #[test]
     fn a_kernel_without_lockdown_has_none() {
         let root = Root::new("no-lockdown", &[("proc/self/mounts", V2)]);
-        assert_eq!(Surroundings::read(&root.0).lockdown, Lockdown::Off);
+        assert_eq!(Environment::read(&root.0).lockdown, Lockdown::Off);
     }
 
     #[test]

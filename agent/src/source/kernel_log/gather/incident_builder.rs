@@ -1,5 +1,5 @@
 //! A report while its lines come in.
-use super::{memory::MemoryReport, moment::Moment};
+use super::{log_position::LogPosition, memory::MemoryReport};
 use crate::{
     incident::{CacheNotCreated, ContainerFailure, ForkRefused, MemcgState},
     source::kernel_log::message::{
@@ -21,11 +21,11 @@ const NO_LIMIT: u64 = 1 << 62;
 
 /// One report of the kernel's, or several that are about the same failure.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(super) struct IncidentBuilder {
     /// Counts from 1 in the order of their beginnings.
     pub(super) id: u64,
-    pub(super) begin: Moment,
-    pub(super) end: Moment,
+    pub(super) begin: LogPosition,
+    pub(super) end: LogPosition,
     pub(super) comm: Option<String>,
     pub(super) pid: Option<u32>,
     pub(super) kernel: Option<String>,
@@ -39,7 +39,7 @@ pub(super) struct Draft {
     pub(super) vmalloc: Vec<Vmalloc>,
     pub(super) slab: Vec<SlabDraft>,
     pub(super) caches: Vec<CacheNotCreated>,
-    pub(super) oom: Option<OomDraft>,
+    pub(super) oom: Option<OomBuilder>,
     pub(super) fork_refused: Option<ForkRefused>,
     pub(super) containers: Vec<ContainerFailure>,
 }
@@ -56,7 +56,7 @@ pub(super) struct SlabDraft {
 
 /// An OOM kill.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OomDraft {
+pub(super) struct OomBuilder {
     pub(super) mask: Option<Mask>,
     pub(super) order: Option<i32>,
     pub(super) invoked: bool,
@@ -70,8 +70,8 @@ pub(super) struct OomDraft {
     pub(super) nobody_to_kill: bool,
 }
 
-impl Draft {
-    pub(super) fn new(id: u64, at: &Moment) -> Self {
+impl IncidentBuilder {
+    pub(super) fn new(id: u64, at: &LogPosition) -> Self {
         Self {
             id,
             begin: at.clone(),
@@ -94,7 +94,7 @@ impl Draft {
     }
 
     /// A line at that moment belongs to it.
-    pub(super) fn touch(&mut self, at: &Moment) {
+    pub(super) fn touch(&mut self, at: &LogPosition) {
         self.begin.first = self.begin.first.min(at.first);
         if at.last >= self.end.last {
             let host = self.end.host.take();
@@ -176,7 +176,7 @@ impl Draft {
     }
 }
 
-impl OomDraft {
+impl OomBuilder {
     /// Whether this line can be of the same kill.
     pub(super) fn can_take(&self, oom: &Oom) -> bool {
         match oom {

@@ -31,7 +31,7 @@ pub struct CreationKey {
 /// One thing that was seen.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
+pub struct Event {
     /// When, `CLOCK_MONOTONIC` in nanoseconds.
     pub time_ns: u64,
     /// The creation that it belongs to, if it was inside one.
@@ -39,14 +39,14 @@ pub struct Evidence {
     /// Who.
     pub task: Task,
     /// What.
-    pub event: Event,
+    pub kind: EventKind,
 }
 
 /// What was seen.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
+pub enum EventKind {
     /// A container's namespaces are being made, a network's or a pid namespace among them: a creation
     /// begins.
     NetnsSetupBegan {
@@ -345,7 +345,7 @@ pub enum OomScope {
 pub struct CgroupPath {
     /// Directory names, root first.
     pub names: Vec<String>,
-    /// Names nearer to the root are missing.
+    /// Attributions nearer to the root are missing.
     pub truncated: bool,
 }
 

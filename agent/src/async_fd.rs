@@ -16,7 +16,7 @@ pub fn watch<T: AsRawFd + Owned>(inner: T, interest: Interest) -> io::Result<Asy
 ///
 /// # Safety
 ///
-/// `as_raw_fd` must always answer the same descriptor, which nothing else closes.
+/// `as_raw_fd` must always reply the same descriptor, which nothing else closes.
 pub unsafe trait Owned {}
 
 // SAFETY: that is what an `OwnedFd` is.

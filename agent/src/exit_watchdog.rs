@@ -31,7 +31,7 @@ pub fn start() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let watch = move || {
         if let Err(error) = privileges::give_back_all() {
-            log::warn!("the watchdog could not give back its capabilities: {error}");
+            log::warn!("the exit_watchdog could not give back its capabilities: {error}");
         }
         if signals.forever().next().is_some() {
             let mut seen = None;
@@ -48,5 +48,5 @@ pub fn start() -> io::Result<()> {
             process::exit(1);
         }
     };
-    thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map(drop)
+    thread::Builder::new().name("exit_watchdog".to_owned()).spawn(watch).map(drop)
 }
