@@ -6,14 +6,14 @@ use serde_json::Value;
 use crate::observed::{
     Observed, TRACE_ALL, TRACE_ALL_WITH_KPROBES, assert_kprobes_only, assert_trampolines,
 };
-use crate::plan::{Plan, default_first, facts, is_default};
+use crate::plan::{Kernels, Plan, facts, is_default};
 
 const THREADS: usize = 20;
 
 pub(crate) fn plans() -> Vec<Plan> {
     vec![
         Plan::new("burst", TRACE_ALL)
-            .on(default_first)
+            .on(Kernels::DefaultFirst)
             .facts(facts![all_creations_are_reported, misses_are_counted])
             .facts(facts![some_hook_has_a_trampoline])
             // Elsewhere some hook has none, as that of slab caches on 5.10 and 6.1, or a kernel is
@@ -22,7 +22,7 @@ pub(crate) fn plans() -> Vec<Plan> {
             .facts_on(is_default, facts![nothing_is_missed]),
         Plan::new("burst", TRACE_ALL_WITH_KPROBES)
             .named("burst-kprobe")
-            .on(default_first)
+            .on(Kernels::DefaultFirst)
             .facts(facts![kprobes_alone_are_attached, missed_returns_are_counted]),
     ]
 }

@@ -6,12 +6,12 @@ use harness::scenario;
 use serde_json::Value;
 
 use crate::observed::{Observed, TRACE_ALL};
-use crate::plan::{Fact, Plan, default_first, facts};
+use crate::plan::{Fact, Kernels, Plan, facts};
 
 /// A scenario about causes: its own facts and the common ones, on the default kernel each time.
 pub(crate) fn plan(scenario: &'static str, own: Vec<Fact>) -> Plan {
     Plan::new(scenario, TRACE_ALL)
-        .on(default_first)
+        .on(Kernels::DefaultFirst)
         .facts(facts![nothing_is_lost, each_fault_has_its_cause, no_control_failed])
         .facts(own)
 }

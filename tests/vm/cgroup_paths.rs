@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use crate::observed::{Observed, TRACE};
-use crate::plan::{Plan, facts, oldest_first};
+use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
     vec![
         Plan::new("cgroup-renamed", TRACE)
-            .on(oldest_first)
+            .on(Kernels::OldestFirst)
             .facts(facts![renamed_cgroup_has_its_new_name]),
         Plan::new("cgroup-namespace", TRACE).facts(facts![paths_are_as_complete_as_they_are_known]),
     ]

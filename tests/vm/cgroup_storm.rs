@@ -4,11 +4,11 @@
 use serde_json::Value;
 
 use crate::observed::{Observed, TRACE};
-use crate::plan::{Plan, facts, oldest_and_default};
+use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
     let facts = facts![all_ten_containers_are_named, nothing_is_lost_and_memory_is_bounded];
-    vec![Plan::new("cgroup-storm", TRACE).on(oldest_and_default).facts(facts)]
+    vec![Plan::new("cgroup-storm", TRACE).on(Kernels::OldestAndDefault).facts(facts)]
 }
 
 /// One of the guest's streams.

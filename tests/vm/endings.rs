@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::observed::{Observed, TRACE};
-use crate::plan::{Plan, default_first, facts};
+use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
     let facts = facts![
@@ -13,7 +13,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         nothing_stays_attached,
         lost_events_are_counted,
     ];
-    vec![Plan::new("endings", TRACE).on(default_first).facts(facts)]
+    vec![Plan::new("endings", TRACE).on(Kernels::DefaultFirst).facts(facts)]
 }
 
 /// Exit code and standard error of one ending.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::observed::{Observed, TRACE_ALL};
-use crate::plan::{Plan, default_first, facts};
+use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
     let facts = facts![
@@ -11,7 +11,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         failed_allocation_degrades_the_creation,
         allocations_outside_creations_are_reported,
     ];
-    vec![Plan::new("fallback", TRACE_ALL).on(default_first).facts(facts)]
+    vec![Plan::new("fallback", TRACE_ALL).on(Kernels::DefaultFirst).facts(facts)]
 }
 
 fn no_creation_failed(run: &Observed) {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::observed::{Observed, TRACE_ALL};
-use crate::plan::{Plan, default_first, facts};
+use crate::plan::{Kernels, Plan, facts};
 
 const NAMESPACES: usize = 20;
 
@@ -14,7 +14,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         no_creation_is_lost,
         creation_without_fallback_failed,
     ];
-    vec![Plan::new("flood", TRACE_ALL).on(default_first).facts(facts)]
+    vec![Plan::new("flood", TRACE_ALL).on(Kernels::DefaultFirst).facts(facts)]
 }
 
 /// What the module counted, inside or outside of creations.

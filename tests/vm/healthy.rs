@@ -7,17 +7,17 @@ use serde_json::Value;
 use crate::observed::{
     Observed, TRACE_ALL, TRACE_ALL_WITH_KPROBES, assert_kprobes_only, assert_trampolines,
 };
-use crate::plan::{Plan, default_first, every, facts};
+use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
     vec![
         Plan::new("healthy", TRACE_ALL)
-            .on(every)
+            .on(Kernels::Every)
             .facts(facts![each_container_is_reported_once, nothing_failed])
             .facts(facts![some_hook_has_a_trampoline]),
         Plan::new("healthy", TRACE_ALL_WITH_KPROBES)
             .named("healthy-kprobe")
-            .on(default_first)
+            .on(Kernels::DefaultFirst)
             .facts(facts![each_container_is_reported_once, nothing_failed])
             .facts(facts![kprobes_alone_are_attached]),
     ]

@@ -2,10 +2,13 @@
 
 use crate::causes;
 use crate::observed::Observed;
-use crate::plan::{Plan, facts, slow_default_only};
+use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
-    vec![causes::plan("memcg-ids", facts![cgroup_is_refused_with_ebusy]).on(slow_default_only)]
+    vec![
+        causes::plan("memcg-ids", facts![cgroup_is_refused_with_ebusy])
+            .on(Kernels::SlowDefaultOnly),
+    ]
 }
 
 fn cgroup_is_refused_with_ebusy(run: &Observed) {

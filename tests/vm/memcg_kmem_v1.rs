@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use crate::causes;
 use crate::observed::Observed;
-use crate::plan::{Plan, facts, oldest_first};
+use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
-    vec![causes::plan("memcg-kmem-v1", facts![limit_is_named]).on(oldest_first)]
+    vec![causes::plan("memcg-kmem-v1", facts![limit_is_named]).on(Kernels::OldestFirst)]
 }
 
 fn limit_is_named(run: &Observed) {

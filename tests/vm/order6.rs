@@ -5,25 +5,25 @@ use serde_json::Value;
 
 use crate::explained;
 use crate::observed::{Observed, TRACE, assert_kprobes_only, assert_trampolines};
-use crate::plan::{Fact, Plan, default_first, every, facts, oldest_first};
+use crate::plan::{Fact, Kernels, Plan, facts};
 
 const WITH_KPROBES: &[&str] = &["trace", "--format", "json", "--attach", "kprobe"];
 
 pub(crate) fn plans() -> Vec<Plan> {
     vec![
         Plan::new("order6", TRACE)
-            .on(every)
+            .on(Kernels::Every)
             .facts(all())
             .facts(facts![some_hook_has_a_trampoline, node_has_no_v1_memory_hierarchy]),
         Plan::new("order6", TRACE)
             .named("order6-v1")
             .with_v1_cgroups()
-            .on(oldest_first)
+            .on(Kernels::OldestFirst)
             .facts(all())
             .facts(facts![node_has_a_v1_memory_hierarchy]),
         Plan::new("order6", WITH_KPROBES)
             .named("order6-kprobe")
-            .on(default_first)
+            .on(Kernels::DefaultFirst)
             .facts(facts![kprobes_alone_are_attached, kprobes_show_the_same_failure]),
     ]
 }

@@ -18,7 +18,7 @@ pub(crate) struct Plan {
     capabilities: Option<&'static str>,
     kernels: Kernels,
     /// Each with the kernels on which it must hold.
-    facts: Vec<(fn(&Series) -> bool, Fact)>,
+    facts: Vec<(Condition, Fact)>,
 }
 
 /// A name, and a function that panics if the fact doesn't hold.
@@ -33,44 +33,44 @@ pub(crate) enum Suite {
     Slow,
 }
 
-/// The suite of each kernel; none for kernels that a plan doesn't run on. Those where its scenario
-/// can't happen are left out anyway.
-pub(crate) type Kernels = fn(&Series) -> Option<Suite>;
-
-/// Every kernel, each time.
-pub(crate) fn every(_: &Series) -> Option<Suite> {
-    Some(Suite::Normal)
+/// The kernels of a plan. Those on which its scenario can't happen are left out anyway.
+#[derive(Clone, Copy)]
+pub(crate) enum Kernels {
+    /// Every kernel, each time.
+    Every,
+    /// The default kernel each time, the others in the slow suite.
+    DefaultFirst,
+    /// The default kernel alone.
+    DefaultOnly,
+    /// The default kernel alone, in the slow suite.
+    SlowDefaultOnly,
+    /// The oldest kernel each time, the others in the slow suite.
+    OldestFirst,
+    /// The oldest kernel alone.
+    OldestOnly,
+    /// The oldest and the default kernel, each time.
+    OldestAndDefault,
 }
 
-/// The default kernel each time, the others in the slow suite.
-pub(crate) fn default_first(series: &Series) -> Option<Suite> {
-    Some(if is_default(series) { Suite::Normal } else { Suite::Slow })
+impl Kernels {
+    /// The suite in which a kernel's turn comes; none if the plan doesn't run on it.
+    fn suite(self, series: &Series) -> Option<Suite> {
+        let (default, oldest) = (is_default(series), is_oldest(series));
+        let first = |first| if first { Suite::Normal } else { Suite::Slow };
+        match self {
+            Self::Every => Some(Suite::Normal),
+            Self::DefaultFirst => Some(first(default)),
+            Self::DefaultOnly => default.then_some(Suite::Normal),
+            Self::SlowDefaultOnly => default.then_some(Suite::Slow),
+            Self::OldestFirst => Some(first(oldest)),
+            Self::OldestOnly => oldest.then_some(Suite::Normal),
+            Self::OldestAndDefault => (oldest || default).then_some(Suite::Normal),
+        }
+    }
 }
 
-/// The default kernel alone.
-pub(crate) fn default_only(series: &Series) -> Option<Suite> {
-    is_default(series).then_some(Suite::Normal)
-}
-
-/// The default kernel alone, in the slow suite.
-pub(crate) fn slow_default_only(series: &Series) -> Option<Suite> {
-    is_default(series).then_some(Suite::Slow)
-}
-
-/// The oldest kernel each time, the others in the slow suite.
-pub(crate) fn oldest_first(series: &Series) -> Option<Suite> {
-    Some(if is_oldest(series) { Suite::Normal } else { Suite::Slow })
-}
-
-/// The oldest kernel alone.
-pub(crate) fn oldest_only(series: &Series) -> Option<Suite> {
-    is_oldest(series).then_some(Suite::Normal)
-}
-
-/// The oldest and the default kernel.
-pub(crate) fn oldest_and_default(series: &Series) -> Option<Suite> {
-    oldest_only(series).or_else(|| default_only(series))
-}
+/// Whether a fact must hold on a kernel.
+type Condition = fn(&Series) -> bool;
 
 /// Whether it is the default kernel.
 pub(crate) fn is_default(series: &Series) -> bool {
@@ -100,7 +100,7 @@ impl Plan {
             append: "",
             cgroups,
             capabilities: None,
-            kernels: default_only,
+            kernels: Kernels::DefaultOnly,
             facts: Vec::new(),
         }
     }
@@ -124,7 +124,7 @@ impl Plan {
     }
 
     /// What must hold on some of the kernels.
-    pub(crate) fn facts_on(mut self, kernels: fn(&Series) -> bool, facts: Vec<Fact>) -> Self {
+    pub(crate) fn facts_on(mut self, kernels: Condition, facts: Vec<Fact>) -> Self {
         self.facts.extend(facts.into_iter().map(|fact| (kernels, fact)));
         self
     }
@@ -156,7 +156,7 @@ impl Plan {
         kernels
             .filter_map(|series| {
                 Some(Boot {
-                    suite: (self.kernels)(series)?,
+                    suite: self.kernels.suite(series)?,
                     name: format!("{}::{}", self.results, series.name),
                     request: self.request(series),
                     facts: self.facts_of(series),

@@ -6,7 +6,7 @@ use harness::build;
 use serde_json::Value;
 
 use crate::observed::Observed;
-use crate::plan::{Plan, facts, oldest_only};
+use crate::plan::{Kernels, Plan, facts};
 
 const RECORD: &[&str] = &["trace", "--all", "--format", "json", "--record", "/capture.jsonl"];
 
@@ -17,7 +17,7 @@ pub(crate) fn plans() -> Vec<Plan> {
             .facts(facts![replay_gives_the_same_report]),
         Plan::new("fallback", RECORD)
             .named("fallback-recorded")
-            .on(oldest_only)
+            .on(Kernels::OldestOnly)
             .facts(facts![replay_gives_the_same_report]),
     ]
 }

@@ -3,7 +3,7 @@
 use harness::judge::runtimes::{self, Judged, Phase, RUNTIMES};
 
 use crate::observed::Observed;
-use crate::plan::{Plan, facts, slow_default_only};
+use crate::plan::{Kernels, Plan, facts};
 
 /// Each runtime starts so many before memory is fragmented.
 const CONTAINERS: u32 = 10;
@@ -14,7 +14,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         starts_and_failure_of_each_runtime_are_reported,
         pod_that_containerd_could_not_start_is_a_candidate,
     ];
-    vec![Plan::new("runtimes", &runtimes::ARGS).on(slow_default_only).facts(facts)]
+    vec![Plan::new("runtimes", &runtimes::ARGS).on(Kernels::SlowDefaultOnly).facts(facts)]
 }
 
 fn judged(run: &Observed) -> Vec<Judged> {

@@ -4,13 +4,13 @@
 use serde_json::Value;
 
 use crate::observed::{Observed, TRACE};
-use crate::plan::{Plan, default_first, facts};
+use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
     vec![
         Plan::new("order6", &["trace", "--format", "json", "--attach", "tracepoint"])
             .named("order6-tracepoint")
-            .on(default_first)
+            .on(Kernels::DefaultFirst)
             .facts(facts![
                 failed_creation_is_reported,
                 no_cause_is_reported_but_what_is_missing,
