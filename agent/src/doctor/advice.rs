@@ -1,8 +1,10 @@
 //! What would let fragwatch see more here, what is quickly done first.
 use caps::Capability;
 
-use super::{Checkup, Kallsyms, was_tried};
-use crate::kernel::environment::Lockdown;
+use crate::{
+    doctor::{Checkup, Kallsyms, was_tried},
+    kernel::environment::Lockdown,
+};
 
 /// Sentences that each tell one thing to do.
 pub(super) fn advice(checkup: &Checkup) -> Vec<String> {

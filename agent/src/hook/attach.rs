@@ -1,10 +1,14 @@
 //! Attaching the hooks: each to its first candidate that this kernel takes.
-use super::{
-    Attempt, HookStatus, Preference, State,
-    attacher::{AttachError, Attacher},
-    table::{Candidate, GUARDS, HOOKS, Hook},
+use fragwatch_core::model::hook::{Attempt, HookStatus, State};
+
+use crate::{
+    hook::{
+        Preference,
+        attacher::{AttachError, Attacher},
+        table::{Candidate, GUARDS, HOOKS, Hook},
+    },
+    kernel::{btf, symbols::Symbols},
 };
-use crate::kernel::{btf, symbols::Symbols};
 
 /// What attaching needs to know of the kernel.
 pub struct Target<'a> {

@@ -1,6 +1,8 @@
 //! What could be attached, for somebody who may not try.
-use super::{
-    HookStatus, Target,
+use fragwatch_core::model::hook::HookStatus;
+
+use crate::hook::{
+    Target,
     attach::attach_all,
     attacher::{AttachError, Attacher},
 };

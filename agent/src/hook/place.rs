@@ -11,7 +11,7 @@ use aya::{
 };
 use nix::sys::statfs::{TRACEFS_MAGIC, statfs};
 
-use super::attacher::{AttachError, Attacher};
+use crate::hook::attacher::{AttachError, Attacher};
 
 /// The running kernel, with the programs that it was given.
 pub struct Running<'a> {

@@ -1,10 +1,14 @@
 //! Kernels that answer as real ones did, for tests.
-use super::{
-    HookStatus, Preference, Target,
-    attach::attach_all,
-    attacher::{AttachError, Attacher},
+use fragwatch_core::model::hook::HookStatus;
+
+use crate::{
+    hook::{
+        Preference, Target,
+        attach::attach_all,
+        attacher::{AttachError, Attacher},
+    },
+    kernel::{btf::Btf, fixtures::Fixture, offsets, symbols::Symbols},
 };
-use crate::kernel::{btf::Btf, fixtures::Fixture, offsets, symbols::Symbols};
 
 /// What a kernel refuses: the way, the function (`*` for any), and its answer.
 pub(crate) type Refusal = (&'static str, &'static str, &'static str);

@@ -1,6 +1,6 @@
 //! The hooks and their candidates, best first. Prototypes stand with the programs
 //! (`agent-ebpf/src/probe`).
-use super::Logical;
+use fragwatch_core::model::hook::Logical;
 
 /// A hook.
 pub(super) struct Hook {

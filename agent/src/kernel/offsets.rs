@@ -1,6 +1,6 @@
 //! The offsets and enum values that the kernel programs read memory by, taken from the running
 //! kernel's BTF and handed to them as globals.
-use super::btf::Btf;
+use crate::kernel::btf::Btf;
 
 /// Where a value comes from.
 enum From {

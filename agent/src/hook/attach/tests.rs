@@ -1,12 +1,11 @@
 //! Hooks on kernels that answer as real ones did, and on kernels in a bad state.
 use std::fmt::Write as _;
 
+use fragwatch_core::model::hook::Logical;
+
 use super::*;
 use crate::{
-    hook::{
-        Logical,
-        played::{NO_KPROBES, Played, Refusal, STOCK, play},
-    },
+    hook::played::{NO_KPROBES, Played, Refusal, STOCK, play},
     kernel::fixtures::{self, SERIES},
 };
 
