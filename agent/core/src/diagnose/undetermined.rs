@@ -126,11 +126,11 @@ fn describe_zones(
     }
     if !failure.zones_complete {
         not_seen.push(
-            if !evidence.live {
-                "the zones at the failure: the log has no Mem-Info for it, or not all of it"
-            } else {
+            if evidence.live {
                 "all zones at the failure: the allocation's context was not known, or records of \
                  it were lost"
+            } else {
+                "the zones at the failure: the log has no Mem-Info for it, or not all of it"
             }
             .to_owned(),
         );
