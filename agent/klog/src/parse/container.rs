@@ -7,7 +7,7 @@ mod names;
 mod reason;
 mod recognise;
 
-use fragwatch_core::model::log_incident::ContainerFailure;
+use fragwatch_core::model::program_message::ContainerFailure;
 
 /// Parses a line of a program; `program` is the name that it logs under.
 pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailure> {

@@ -1,5 +1,5 @@
 //! Why a start failed: the innermost error, and what it is about.
-use fragwatch_core::model::log_incident::StartError;
+use fragwatch_core::model::program_message::StartError;
 
 /// errno's words, lower case (glibc, musl, Go and Rust agree on these).
 pub(super) const ERRNO_WORDS: &[(&str, i32)] = &[
