@@ -122,6 +122,7 @@ mod tests {
 
     fn line(origin: Origin, text: &str) -> LogLine {
         LogLine {
+            source: 0,
             first: 1,
             last: 1,
             time: None,

@@ -18,6 +18,7 @@ fn read(lines: &str) -> Vec<Incident> {
     for (number, text) in lines.lines().enumerate() {
         let number = number as u64 + 1;
         found.extend(assembler.push(&LogLine {
+            source: 0,
             first: number,
             last: number,
             time: None,

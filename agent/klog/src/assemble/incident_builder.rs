@@ -74,6 +74,8 @@ pub(super) struct OomBuilder {
     pub(super) memcg: MemcgState,
     pub(super) has_memcg_lines: bool,
     pub(super) nobody_to_kill: bool,
+    /// All of a cgroup's tasks are killed (`memory.oom.group`).
+    pub(super) of_group: bool,
 }
 
 impl IncidentBuilder {
@@ -127,6 +129,11 @@ impl IncidentBuilder {
             && !self.memory.begun
             && self.caches.is_empty()
             && self.slab.is_empty()
+    }
+
+    /// Whether it is a page allocator's report of which the end is still to come.
+    pub(super) fn is_being_printed(&self) -> bool {
+        self.header.is_some() && !self.memory.ended
     }
 
     /// Its stack should begin with the page allocator's warning.
@@ -195,9 +202,13 @@ impl OomBuilder {
             // Up to 5.0 one line announces the victim and another tells of the kill.
             Oom::Victim { pid, comm, memcg } => {
                 let known = |(known, name): &(u32, String)| known == pid || name == comm;
-                self.victims.is_empty() || memcg.is_none() || self.victims.iter().any(known)
+                self.victims.is_empty()
+                    || memcg.is_none()
+                    || self.of_group && *memcg == Some(true)
+                    || self.victims.iter().any(known)
             }
             Oom::NobodyToKill { .. } => self.victims.is_empty(),
+            Oom::Group { .. } => !self.of_group,
         }
     }
 
@@ -243,6 +254,10 @@ impl OomBuilder {
                 if !known && self.victims.len() < MAX_PARTS {
                     self.victims.push((pid, comm));
                 }
+            }
+            Oom::Group { memcg } => {
+                self.memcg.path.get_or_insert(memcg);
+                self.of_group = true;
             }
             Oom::NobodyToKill { memcg } => {
                 self.of_memcg = self.of_memcg.or(Some(memcg));
