@@ -76,7 +76,7 @@ pub enum EventKind {
         /// Order.
         order: u32,
     },
-    /// An allocation came back NULL.
+    /// An allocation failed.
     AllocationFailed {
         /// gfp mask.
         gfp: Gfp,
@@ -125,7 +125,7 @@ pub enum EventKind {
         name: String,
         /// Object size in bytes.
         size: u32,
-        /// It came back NULL.
+        /// It failed.
         failed: bool,
     },
     /// A subsystem's per-netns initialisation failed.
@@ -377,7 +377,7 @@ impl CgroupPath {
     }
 }
 
-/// What was read at the moment an allocation came back NULL, or had the OOM killer called.
+/// What was read at the moment an allocation failed, or had the OOM killer called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Failure {
