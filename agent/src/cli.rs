@@ -2,6 +2,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fragwatch_core::model::kernel_version::KernelVersion;
 use fragwatch_klog::parse::trace::is_release;
 use jiff::SignedDuration;
 
@@ -99,7 +100,7 @@ pub struct ExplainArgs {
     pub files: Vec<String>,
     /// The kernel's release for logs that don't contain it, such as 3.10.0-514.el7.x86_64
     #[arg(long, value_name = "VERSION", value_parser = release)]
-    pub kernel: Option<String>,
+    pub kernel: Option<KernelVersion>,
     /// Form of the report
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -153,14 +154,11 @@ Exit codes:
   3  UNKNOWN: files could not be read; wrong arguments; or the report could not be written";
 
 /// Parses a kernel's release.
-fn release(text: &str) -> Result<String, String> {
+fn release(text: &str) -> Result<KernelVersion, String> {
+    let wrong = "not a kernel's release: write it as uname -r does, such as 5.10.0-37-amd64";
     let release = text.trim_start_matches('v');
-    if !is_release(release) {
-        return Err(
-            "not a kernel's release: write it as uname -r does, such as 5.10.0-37-amd64".to_owned()
-        );
-    }
-    Ok(release.to_owned())
+    let version = is_release(release).then(|| release.parse().ok()).flatten();
+    version.ok_or_else(|| wrong.to_owned())
 }
 
 /// Parses a duration, which must be longer than zero.
@@ -178,9 +176,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn releases_are_parsed_or_refused() {
-        assert_eq!(release("v6.1"), Ok("6.1".to_owned()));
-        assert_eq!(release("3.10.0-514.el7.x86_64"), Ok("3.10.0-514.el7.x86_64".to_owned()));
+    fn releases() {
+        assert_eq!(release("v6.1").map(|version| version.to_string()), Ok("6.1".to_owned()));
+        assert_eq!(
+            release("3.10.0-514.el7.x86_64").map(|version| version.to_string()),
+            Ok("3.10.0-514.el7.x86_64".to_owned())
+        );
         assert!(release("el7").is_err());
         assert!(release("").is_err());
     }
