@@ -1,10 +1,9 @@
-//! The maps: two rings, the threads that are being followed, and counters.
+//! The maps: three rings, the threads that are being followed, and counters.
 use aya_ebpf::{
-    Global,
     macros::map,
     maps::{HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
-use fragwatch_ebpf::{COUNTERS as COUNTER_COUNT, Counter};
+use fragwatch_ebpf::Counter;
 
 use crate::thread::Thread;
 
@@ -48,15 +47,8 @@ pub(crate) static REFUSED_FORKS: LruHashMap<u64, u64> = LruHashMap::with_max_ent
 
 /// See [`Counter`].
 #[map]
-pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTER_COUNT, 0);
-
-/// 1 if what happens outside creations is wanted in detail.
-#[unsafe(no_mangle)]
-pub(crate) static WANT_ALL: Global<u8> = Global::new(0);
-
-/// 1 if tasks are told by the memory controller's own hierarchy (v1), 0 if by v2's.
-#[unsafe(no_mangle)]
-pub(crate) static TASKS_ON_V1: Global<u8> = Global::new(0);
+pub(crate) static COUNTERS: PerCpuArray<u64> =
+    PerCpuArray::with_max_entries(Counter::ALL.len() as u32, 0);
 
 /// Adds one to a counter of this CPU.
 pub(crate) fn count(counter: Counter) {

@@ -4,8 +4,8 @@ use fragwatch_ebpf::Counter;
 
 use crate::{
     emit::now,
-    kernel::{self, TASK_START_TIME},
-    maps::{CREATING, OUTSIDE, WANT_ALL, count},
+    kernel::{self, TASK_START_TIME, WANT_ALL},
+    maps::{CREATING, OUTSIDE, count},
     zones::Walk,
 };
 

@@ -9,12 +9,12 @@ use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{CgroupSetupEnded, Counter, Kind};
+use fragwatch_ebpf::{CgroupSetupEnded, Counter};
 
 use super::memcg_charge;
 use crate::{
     cgroup,
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{argument, errno_of, read_str},
     maps::count,
     thread::{self, Opener},
@@ -43,7 +43,7 @@ fn leave(errno: i32) {
     }
     let failed = errno < 0 && errno != EEXIST;
     if failed {
-        memcg_charge::tell_refusal(thread);
+        memcg_charge::report_refusal(thread);
     }
     let mut lost = thread.lost as u32;
     if thread.has_open_ends() {
@@ -53,16 +53,16 @@ fn leave(errno: i32) {
     let creation = thread.creation_ns;
     let (parent, name, memory_errno) =
         (thread.cgroup_parent, thread.cgroup_name, thread.memory_errno as i32);
-    let worth_telling = failed || thread.troubled != 0;
+    let worth_reporting = failed || thread.troubled != 0;
     thread::end_creation();
-    if !worth_telling {
+    if !worth_reporting {
         return;
     }
-    emit::<CgroupSetupEnded>(creation, |record| {
+    emit::<CgroupSetupEnded>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };
-        record.head = head(Kind::CgroupSetupEnded, creation);
+        record.head = head;
         record.errno = if failed { errno } else { 0 };
         record.memory_errno = memory_errno;
         record.lost = lost;

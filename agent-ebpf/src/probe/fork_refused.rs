@@ -6,11 +6,11 @@ use aya_ebpf::{
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
-use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused, Kind};
+use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused};
 
 use crate::{
     cgroup,
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{self, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument},
     maps::REFUSED_FORKS,
 };
@@ -44,11 +44,11 @@ fn leave(cset: u64, errno: i32) {
     // If it can't be kept, the next refusal is told too.
     let _ = REFUSED_FORKS.insert(of, time, 0);
     let (full, processes, limit) = full_one(of);
-    emit::<ForkRefused>(0, |record| {
+    emit::<ForkRefused>(0, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };
-        record.head = head(Kind::ForkRefused, 0);
+        record.head = head;
         record.processes = processes;
         record.limit = limit;
         cgroup::record_css(full, &mut record.cgroup);

@@ -8,10 +8,10 @@ use aya_ebpf::{
     macros::{fexit, kprobe, kretprobe},
     programs::{FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{Kind, NamespaceRefused};
+use fragwatch_ebpf::NamespaceRefused;
 
 use crate::{
-    emit::{emit, head},
+    emit::emit,
     kernel::{UCOUNT_NAMESPACES, argument},
     maps::COUNTED_NAMESPACES,
     thread,
@@ -29,9 +29,8 @@ fn leave(kind: u32, ucounts: u64) {
         return;
     }
     let creation = thread::creating().map_or(0, |thread| thread.creation_ns);
-    emit::<NamespaceRefused>(creation, |record| {
-        let refused =
-            NamespaceRefused { head: head(Kind::NamespaceRefused, creation), kind, reserved: 0 };
+    emit::<NamespaceRefused>(creation, |record, head| {
+        let refused = NamespaceRefused { head, kind, reserved: 0 };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(refused) };
     });

@@ -8,10 +8,10 @@ use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe, tracepoint},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
-use fragwatch_ebpf::{Counter, Kind, ReclaimEnded};
+use fragwatch_ebpf::{Counter, ReclaimEnded};
 
 use crate::{
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, argument},
     thread::{self, Stall},
 };
@@ -36,14 +36,8 @@ fn leave(reclaimed: u64) {
     thread.troubled = 1;
     let stall_ns = now().saturating_sub(since);
     let creation = thread.creation_ns;
-    emit::<ReclaimEnded>(creation, |record| {
-        let ended = ReclaimEnded {
-            head: head(Kind::ReclaimEnded, creation),
-            gfp,
-            order,
-            reclaimed,
-            stall_ns,
-        };
+    emit::<ReclaimEnded>(creation, |record, head| {
+        let ended = ReclaimEnded { head, gfp, order, reclaimed, stall_ns };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(ended) };
     });

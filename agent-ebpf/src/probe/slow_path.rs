@@ -13,10 +13,10 @@ use aya_ebpf::{
     macros::{kprobe, perf_event, tracepoint},
     programs::{PerfEventContext, ProbeContext, TracePointContext},
 };
-use fragwatch_ebpf::{Counter, Kind, SlowPathEntered};
+use fragwatch_ebpf::{Counter, SlowPathEntered};
 
 use crate::{
-    emit::{emit, head},
+    emit::emit,
     kernel::{self, COMPACTION_TRY_GFP, COMPACTION_TRY_ORDER},
     thread,
 };
@@ -35,8 +35,8 @@ fn enter(gfp: u32, order: u32, alloc_context: u64) {
         return;
     }
     let creation = thread.creation_ns;
-    emit::<SlowPathEntered>(creation, |record| {
-        let entered = SlowPathEntered { head: head(Kind::SlowPathEntered, creation), gfp, order };
+    emit::<SlowPathEntered>(creation, |record, head| {
+        let entered = SlowPathEntered { head, gfp, order };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(entered) };
     });
