@@ -1,30 +1,22 @@
-//! The hooks: what each shows, how it can be attached, best first, and what its programs read.
+//! The hooks, with the functions that they are attached to and the globals that their programs read,
+//! and the records that programs send. All that programs, agent, `doctor` and fixtures have to agree on
+//! stands here once.
 //!
-//! The programs, the agent, `doctor` and the fixtures all use this table. A test of the agent compares
-//! it with the object file.
+//! A test of the agent compares it with the object file.
 pub mod candidate;
 pub mod function;
 pub mod global;
-pub mod record;
-
-use core::{
-    fmt::{self, Display},
-    str::FromStr,
-};
+mod info;
+pub mod structure;
 
 pub use candidate::{Candidate, Method, Tracepoint};
 pub use function::Function;
 pub use global::{ABSENT, GLOBALS, Global, Need, Source};
+pub use info::{HookInfo, UnknownHook};
 
 use self::{
     candidate::Candidate::{
         Breakpoint, Entry, EntryAndReturn, Exit, Return, Tracepoints, Trampoline,
-    },
-    function::{
-        ALLOC_PAGES_SLOWPATH, CGROUP_MKDIR, COPY_NET_NS, CREATE_NEW_NAMESPACES, INC_UCOUNT,
-        KMEM_CACHE_CREATE, KMEM_CACHE_CREATE_ARGS, KMEM_CACHE_CREATE_USERCOPY,
-        MEM_CGROUP_CSS_ALLOC, OOM_KILL_PROCESS, OPS_INIT, PAGE_COUNTER_TRY_CHARGE, PIDS_CAN_FORK,
-        TRY_TO_COMPACT_PAGES, TRY_TO_FREE_PAGES, WAKE_ALL_KSWAPDS, WARN_ALLOC,
     },
     global::{
         ALLOC_CONTEXT, CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER,
@@ -33,7 +25,36 @@ use self::{
         PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
     },
 };
-use crate::numbered::numbered;
+use crate::{
+    numbered::numbered,
+    wire::{
+        AllocationFailed, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded, ChargeFailed,
+        CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused, NetnsSetupBegan,
+        NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated,
+        SlowPathEntered, ZoneRead, records,
+    },
+};
+
+records! {
+    NetnsSetupBegan = 1,
+    NetnsSetupEnded = 2,
+    SlowPathEntered = 3,
+    AllocationFailed = 4,
+    CompactionEnded = 5,
+    ReclaimEnded = 6,
+    SlabCacheCreated = 7,
+    PernetInitFailed = 8,
+    ZoneRead = 9,
+    ChargeFailed = 10,
+    OomKilled = 11,
+    CgroupMade = 12,
+    MemcgReclaimEnded = 13,
+    NamespaceRefused = 14,
+    CgroupSetupEnded = 15,
+    ForkRefused = 16,
+    CgroupRenamed = 17,
+    CgroupRemoved = 18,
+}
 
 numbered! {
     /// One thing to observe.
@@ -71,66 +92,156 @@ numbered! {
     }
 }
 
-/// What there is to know of a hook.
-#[derive(Debug)]
-pub struct HookInfo {
-    /// Which.
-    pub hook: Hook,
-    /// Its name in reports and captures.
-    pub name: &'static str,
-    /// The function that it is named after: attached to another, it is a fallback.
-    pub function: Function,
-    /// What may serve, best first.
-    pub candidates: &'static [Candidate],
-    /// Tracepoints that notice returns which a kretprobe missed, behind the function. They do
-    /// nothing where none was missed, and the hook works without them.
-    pub guards: &'static [Tracepoint],
-    /// The globals that its programs read besides [`HEAD`], [`THREAD`] and settings.
-    pub reads: &'static [&'static [Global]],
-    /// What is not seen without it.
-    pub lost: &'static str,
-    /// Whether verdicts on what other hooks show rest on it too. The others show steps of their own:
-    /// without them such a step is not reported at all.
-    pub supports_others: bool,
-}
+/// `ERR_PTR` on failure.
+const COPY_NET_NS: Function = Function::new(
+    "copy_net_ns",
+    3,
+    "struct net *copy_net_ns(unsigned long flags, struct user_namespace *user_ns, \
+                struct net *old_net)",
+    "5.10-6.12, with u64 flags 7.2; net/core/net_namespace.c",
+);
 
-impl Hook {
-    /// Its row in the table.
-    #[must_use]
-    pub const fn info(self) -> &'static HookInfo {
-        &HOOKS[self as usize]
-    }
+/// Makes all namespaces of one `clone` or `unshare` but the user namespace, the network's second to
+/// last. `ERR_PTR` on failure.
+const CREATE_NEW_NAMESPACES: Function = Function::new(
+    "create_new_namespaces",
+    4,
+    "struct nsproxy *create_new_namespaces(unsigned long flags, struct task_struct *tsk, \
+                struct user_namespace *user_ns, struct fs_struct *new_fs)",
+    "5.10-6.12, with u64 flags 7.2; kernel/nsproxy.c",
+);
 
-    /// Its name in reports and captures.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        self.info().name
-    }
-}
+/// Probed on its entry, where the kernel allows that.
+const ALLOC_PAGES_SLOWPATH: Function = Function::new(
+    "__alloc_pages_slowpath",
+    3,
+    "struct page *__alloc_pages_slowpath(gfp_t gfp_mask, unsigned int order, \
+                struct alloc_context *ac)",
+    "5.10-7.2; mm/page_alloc.c",
+);
 
-impl Display for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+/// The slow path calls it on entry and on every retry if the mask has `__GFP_KSWAPD_RECLAIM`.
+const WAKE_ALL_KSWAPDS: Function = Function::new(
+    "wake_all_kswapds",
+    3,
+    "void wake_all_kswapds(unsigned int order, gfp_t gfp_mask, \
+                const struct alloc_context *ac)",
+    "5.10-6.12, inlined on 7.2; mm/page_alloc.c",
+);
 
-/// No hook has this name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownHook;
+/// The slow path calls it whenever it returns NULL, before it looks at `__GFP_NOWARN`.
+const WARN_ALLOC: Function = Function::new(
+    "warn_alloc",
+    4,
+    "void warn_alloc(gfp_t gfp_mask, nodemask_t *nodemask, const char *fmt, ...)",
+    "5.10-7.2; mm/page_alloc.c",
+);
 
-impl Display for UnknownHook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there is no hook of this name")
-    }
-}
+/// Direct compaction.
+const TRY_TO_COMPACT_PAGES: Function = Function::new(
+    "try_to_compact_pages",
+    6,
+    "enum compact_result try_to_compact_pages(gfp_t gfp_mask, unsigned int order, \
+                unsigned int alloc_flags, const struct alloc_context *ac, \
+                enum compact_priority prio, struct page **capture)",
+    "5.10-7.2; mm/compaction.c",
+);
 
-impl FromStr for Hook {
-    type Err = UnknownHook;
+/// Direct reclaim; returns the pages that it freed.
+const TRY_TO_FREE_PAGES: Function = Function::new(
+    "try_to_free_pages",
+    4,
+    "unsigned long try_to_free_pages(struct zonelist *zonelist, int order, \
+                gfp_t gfp_mask, nodemask_t *nodemask)",
+    "5.10-7.2; mm/vmscan.c",
+);
 
-    fn from_str(name: &str) -> Result<Self, UnknownHook> {
-        Self::ALL.iter().copied().find(|hook| hook.name() == name).ok_or(UnknownHook)
-    }
-}
+/// NULL on failure, as the two that follow.
+const KMEM_CACHE_CREATE_ARGS: Function = Function::new(
+    "__kmem_cache_create_args",
+    4,
+    "struct kmem_cache *__kmem_cache_create_args(const char *name, \
+                unsigned int object_size, struct kmem_cache_args *args, slab_flags_t flags)",
+    "6.12-7.2; mm/slab_common.c",
+);
+
+/// What `kmem_cache_create` calls.
+const KMEM_CACHE_CREATE_USERCOPY: Function = Function::new(
+    "kmem_cache_create_usercopy",
+    7,
+    "struct kmem_cache *kmem_cache_create_usercopy(const char *name, \
+                unsigned int size, unsigned int align, slab_flags_t flags, \
+                unsigned int useroffset, unsigned int usersize, void (*ctor)(void *))",
+    "5.10-6.1; mm/slab_common.c",
+);
+
+/// A macro where `__kmem_cache_create_args` is a function.
+const KMEM_CACHE_CREATE: Function = Function::new(
+    "kmem_cache_create",
+    5,
+    "struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, \
+                unsigned int align, slab_flags_t flags, void (*ctor)(void *))",
+    "5.10-6.1; mm/slab_common.c",
+);
+
+/// Runs one subsystem's init for a new network namespace.
+const OPS_INIT: Function = Function::new(
+    "ops_init",
+    2,
+    "int ops_init(const struct pernet_operations *ops, struct net *net)",
+    "5.10-7.2; net/core/net_namespace.c",
+);
+
+/// False if a limit has no room, which `*fail` then is.
+const PAGE_COUNTER_TRY_CHARGE: Function = Function::new(
+    "page_counter_try_charge",
+    3,
+    "bool page_counter_try_charge(struct page_counter *counter, \
+                unsigned long nr_pages, struct page_counter **fail)",
+    "5.10-7.2; mm/page_counter.c",
+);
+
+/// For the node's memory and for memory cgroups' alike.
+const OOM_KILL_PROCESS: Function = Function::new(
+    "oom_kill_process",
+    2,
+    "void oom_kill_process(struct oom_control *oc, const char *message)",
+    "5.10-7.2; mm/oom_kill.c",
+);
+
+/// Creates a cgroup.
+const CGROUP_MKDIR: Function = Function::new(
+    "cgroup_mkdir",
+    3,
+    "int cgroup_mkdir(struct kernfs_node *parent_kn, const char *name, umode_t mode)",
+    "5.10-7.2; kernel/cgroup/cgroup.c",
+);
+
+/// The memory controller's part of it; `ERR_PTR` on failure.
+const MEM_CGROUP_CSS_ALLOC: Function = Function::new(
+    "mem_cgroup_css_alloc",
+    1,
+    "struct cgroup_subsys_state *mem_cgroup_css_alloc(\
+                struct cgroup_subsys_state *parent_css)",
+    "5.10-7.2; mm/memcontrol.c",
+);
+
+/// NULL if a limit `user.max_*_namespaces` refuses, or without memory for the count.
+const INC_UCOUNT: Function = Function::new(
+    "inc_ucount",
+    3,
+    "struct ucounts *inc_ucount(struct user_namespace *ns, kuid_t uid, \
+                enum ucount_type type)",
+    "5.10-7.2; kernel/ucount.c",
+);
+
+/// `-EAGAIN` if a cgroup has as many processes as its `pids.max` allows.
+const PIDS_CAN_FORK: Function = Function::new(
+    "pids_can_fork",
+    2,
+    "int pids_can_fork(struct task_struct *task, struct css_set *cset)",
+    "5.10-7.2; kernel/cgroup/pids.c",
+);
 
 /// The program that reads one zone after a failure and then calls itself for the next. It belongs to no
 /// hook: the loader puts it into the map [`ZONE_WALK`](crate::map::ZONE_WALK).
@@ -178,7 +289,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                     Tracepoint::new("clone_enter_tracepoint", "syscalls", "sys_enter_clone"),
                     Tracepoint::new("clone3_enter_tracepoint", "syscalls", "sys_enter_clone3"),
                 ],
-                records: &[record::SYSCALL_ENTER, record::SYSCALL_EXIT],
+                records: &[structure::SYSCALL_ENTER, structure::SYSCALL_EXIT],
                 lost: Some(
                     "which step of the system call an error comes from: another namespace's, or a \
                      check before any was made; and the inode of a namespace that clone made",
@@ -230,7 +341,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                     "compaction",
                     "mm_compaction_try_to_compact_pages",
                 )],
-                records: &[record::COMPACTION_TRY],
+                records: &[structure::COMPACTION_TRY],
                 lost: Some(
                     "entries into the slow path that no direct compaction followed, such as all of \
                      order 0; and the zones at a failure",
@@ -289,9 +400,9 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                     ),
                 ],
                 records: &[
-                    record::COMPACTION_END,
-                    record::COMPACTION_DEFERRED,
-                    record::COMPACTION_TRY,
+                    structure::COMPACTION_END,
+                    structure::COMPACTION_DEFERRED,
+                    structure::COMPACTION_TRY,
                 ],
                 lost: Some("zones that direct compaction skipped"),
             },
@@ -329,7 +440,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                         "mm_vmscan_direct_reclaim_begin",
                     ),
                 ],
-                records: &[record::RECLAIM_BEGIN, record::RECLAIM_END],
+                records: &[structure::RECLAIM_BEGIN, structure::RECLAIM_END],
                 lost: Some("how long an allocation was held back before direct reclaim"),
             },
         ],
@@ -416,7 +527,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                         "mm_vmscan_memcg_reclaim_begin",
                     ),
                 ],
-                records: &[record::RECLAIM_BEGIN, record::RECLAIM_END],
+                records: &[structure::RECLAIM_BEGIN, structure::RECLAIM_END],
                 lost: Some("charges to a memory cgroup that failed: only reclaim for one is seen"),
             },
         ],

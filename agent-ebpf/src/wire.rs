@@ -26,3 +26,6 @@ pub use stall::*;
 pub use zone::*;
 
 use crate::numbered::numbered;
+#[cfg(feature = "decode")]
+pub use crate::table::AnyRecord;
+pub use crate::table::Kind;

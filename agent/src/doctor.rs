@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use crate::{
     cli::{DoctorArgs, Format},
-    hook::{self, HookStatus, NOT_TRIED, Preference, Target},
+    hook::{self, HookStatus, Preference, Refusal, Target},
     kernel::{
         self,
         btf::Btf,
@@ -116,7 +116,7 @@ impl Checkup {
 
 /// Whether the kernel was asked about it, or no candidate was left to ask about.
 fn was_tried(hook: &HookStatus) -> bool {
-    hook.attempts.iter().all(|attempt| attempt.refusal.as_deref() != Some(NOT_TRIED))
+    hook.attempts.iter().all(|attempt| attempt.refusal != Some(Refusal::NotTried))
 }
 
 /// Looks, tries, and tells.
@@ -160,7 +160,7 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
             |_| Vec::new(),
             |types| {
                 let unusable_records = &offsets::resolve(types).unusable_records;
-                hook::foresee(&Target { symbols: &symbols, types, unusable_records, preference })
+                hook::dry_run(&Target { symbols: &symbols, types, unusable_records, preference })
             },
         )
     });

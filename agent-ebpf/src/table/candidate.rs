@@ -61,7 +61,7 @@ pub enum Candidate {
     Tracepoints {
         /// In the order in which they are attached: what ends comes before what begins.
         points: &'static [Tracepoint],
-        /// The records that the programs read, by their structures; see [`super::record`].
+        /// The records that the programs read, by their structures; see [`super::structure`].
         records: &'static [&'static str],
         /// What they don't show of what the hook is for; `None` if they show all of it.
         lost: Option<&'static str>,

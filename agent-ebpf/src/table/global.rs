@@ -4,7 +4,7 @@
 //! another.
 use Source::{Element, Enumerator, Member, Number, Setting, Size, ZoneCounter};
 
-use super::record;
+use super::structure;
 
 /// An offset or enum value that the running kernel's BTF does not have.
 pub const ABSENT: u32 = u32::MAX;
@@ -194,24 +194,24 @@ macro_rules! for_each_global {
             }
             /// The records of a system call.
             SYSCALL {
-                SYSCALL_ARGS: Record, Member(record::SYSCALL_ENTER, &["args"]);
-                SYSCALL_RETURNED: Record, Number(record::SYSCALL_EXIT, "ret", 8);
+                SYSCALL_ARGS: Record, Member(structure::SYSCALL_ENTER, &["args"]);
+                SYSCALL_RETURNED: Record, Number(structure::SYSCALL_EXIT, "ret", 8);
             }
             /// The record of a direct compaction's begin.
             COMPACTION_TRY {
-                COMPACTION_TRY_ORDER: Record, Number(record::COMPACTION_TRY, "order", 4);
-                COMPACTION_TRY_GFP: Record, Number(record::COMPACTION_TRY, "gfp_mask", 4);
+                COMPACTION_TRY_ORDER: Record, Number(structure::COMPACTION_TRY, "order", 4);
+                COMPACTION_TRY_GFP: Record, Number(structure::COMPACTION_TRY, "gfp_mask", 4);
             }
             /// The records of compaction's results for a zone.
             COMPACTION_RESULT {
-                COMPACTION_END_STATUS: Record, Number(record::COMPACTION_END, "status", 4);
-                COMPACTION_DEFERRED_ORDER: Record, Number(record::COMPACTION_DEFERRED, "order", 4);
+                COMPACTION_END_STATUS: Record, Number(structure::COMPACTION_END, "status", 4);
+                COMPACTION_DEFERRED_ORDER: Record, Number(structure::COMPACTION_DEFERRED, "order", 4);
             }
             /// The records of direct and of memory cgroup reclaim.
             RECLAIM {
-                RECLAIM_BEGIN_ORDER: Record, Number(record::RECLAIM_BEGIN, "order", 4);
-                RECLAIM_BEGIN_GFP: Record, Number(record::RECLAIM_BEGIN, "gfp_flags", 4);
-                RECLAIM_END_RECLAIMED: Record, Number(record::RECLAIM_END, "nr_reclaimed", 8);
+                RECLAIM_BEGIN_ORDER: Record, Number(structure::RECLAIM_BEGIN, "order", 4);
+                RECLAIM_BEGIN_GFP: Record, Number(structure::RECLAIM_BEGIN, "gfp_flags", 4);
+                RECLAIM_END_RECLAIMED: Record, Number(structure::RECLAIM_END, "nr_reclaimed", 8);
             }
             /// What the loader sets for other reasons.
             SETTINGS {

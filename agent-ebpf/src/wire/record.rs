@@ -1,10 +1,7 @@
-//! The list of records: a record exists once it stands in it.
-use super::{
-    AllocationFailed, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded, ChargeFailed,
-    CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused, NetnsSetupBegan,
-    NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, SlabCacheCreated, SlowPathEntered,
-    ZoneRead, numbered,
-};
+//! What every record has, and the macro that makes a list of records.
+//!
+//! The list itself stands in the [table](crate::table).
+use super::Kind;
 
 /// One record: a struct that starts with a [`Head`](super::Head) of its kind.
 pub trait Record: 'static {
@@ -67,23 +64,4 @@ macro_rules! records {
     };
 }
 
-records! {
-    NetnsSetupBegan = 1,
-    NetnsSetupEnded = 2,
-    SlowPathEntered = 3,
-    AllocationFailed = 4,
-    CompactionEnded = 5,
-    ReclaimEnded = 6,
-    SlabCacheCreated = 7,
-    PernetInitFailed = 8,
-    ZoneRead = 9,
-    ChargeFailed = 10,
-    OomKilled = 11,
-    CgroupMade = 12,
-    MemcgReclaimEnded = 13,
-    NamespaceRefused = 14,
-    CgroupSetupEnded = 15,
-    ForkRefused = 16,
-    CgroupRenamed = 17,
-    CgroupRemoved = 18,
-}
+pub(crate) use records;

@@ -2,7 +2,7 @@
 use caps::Capability;
 
 use super::{Checkup, Kallsyms, was_tried};
-use crate::kernel::environment::Lockdown;
+use crate::{hook::Method, kernel::environment::Lockdown};
 
 /// Sentences that each tell one thing to do.
 pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
@@ -34,14 +34,17 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
     // Debian's kernels ask for CAP_SYS_ADMIN then, whatever CAP_PERFMON allows elsewhere.
     let paranoid = environment.perf_event_paranoid.is_some_and(|level| level > 2)
         && !held(Capability::CAP_SYS_ADMIN);
-    if paranoid && (refused(checkup, "kprobe") || refused(checkup, "tracepoint:")) {
+    if paranoid
+        && (refused(checkup, Method::is_kprobe)
+            || refused(checkup, |method| method == Method::Tracepoint))
+    {
         advice.push(
             "let CAP_PERFMON be enough for kprobes and tracepoints: sysctl -w \
              kernel.perf_event_paranoid=2, or give it CAP_SYS_ADMIN"
                 .to_owned(),
         );
     }
-    if refused(checkup, "tracepoint:") {
+    if refused(checkup, |method| method == Method::Tracepoint) {
         if environment.tracefs.is_none() {
             advice.push(
                 "mount tracefs, where tracepoints have their numbers: mount -t tracefs tracefs \
@@ -64,7 +67,11 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
         }
     }
     let tried = checkup.hooks.iter().all(was_tried) && checkup.kallsyms == Kallsyms::Whole;
-    if tried && !paranoid && refused(checkup, "breakpoint:") && !held(Capability::CAP_SYS_ADMIN) {
+    if tried
+        && !paranoid
+        && refused(checkup, |method| method == Method::Breakpoint)
+        && !held(Capability::CAP_SYS_ADMIN)
+    {
         advice.push("give it CAP_SYS_ADMIN, for the execution breakpoint".to_owned());
     }
     if checkup.btf.is_err() {
@@ -77,15 +84,15 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if !environment.kprobes && refused(checkup, "kprobe") {
+    if !environment.kprobes && refused(checkup, Method::is_kprobe) {
         advice.push("boot a kernel with CONFIG_KPROBES".to_owned());
     }
     advice
 }
 
-/// Whether a candidate of this kind was refused, or could not be tried, for a hook that lost
+/// Whether a candidate with such a method was refused, or could not be tried, for a hook that lost
 /// something by it.
-fn refused(checkup: &Checkup, kind: &str) -> bool {
+fn refused(checkup: &Checkup, is_meant: impl Fn(Method) -> bool) -> bool {
     let poor = checkup.hooks.iter().filter(|hook| hook.not_seen.is_some());
-    poor.flat_map(|hook| &hook.attempts).any(|a| a.refusal.is_some() && a.via.starts_with(kind))
+    poor.flat_map(|hook| &hook.attempts).any(|a| a.refusal.is_some() && is_meant(a.via.method))
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Checkup, Kallsyms, advice::advice, was_tried};
 use crate::{
-    hook::HookStatus,
+    hook::{Attempt, HookStatus},
     kernel::environment::{Environment, Lockdown},
     privileges::Use,
     source::live::BTF_PATH,
@@ -78,15 +78,21 @@ fn capability((u, held): &(Use, bool)) -> Value {
 }
 
 fn hook(hook: &HookStatus) -> Value {
-    let attempts: Vec<Value> =
-        hook.attempts.iter().map(|a| json!({"via": a.via, "refusal": a.refusal})).collect();
+    let attempts: Vec<Value> = hook.attempts.iter().map(attempt).collect();
     json!({
         "name": hook.hook.name(),
-        "via": hook.via,
+        "via": hook.via.as_ref().map(ToString::to_string),
         // Not known where nobody tried.
         "state": was_tried(hook).then(|| hook.state.name()),
         "why": hook.why,
         "not_seen": hook.not_seen,
         "attempts": attempts,
+    })
+}
+
+fn attempt(attempt: &Attempt) -> Value {
+    json!({
+        "via": attempt.via.to_string(),
+        "refusal": attempt.refusal.as_ref().map(ToString::to_string),
     })
 }

@@ -3,7 +3,10 @@ use caps::Capability;
 
 use super::*;
 use crate::{
-    hook::played::{NO_KPROBES, Played, Refusal, STOCK, play},
+    hook::{
+        AttachKind,
+        fake_kernel::{Answer, FakeKernel, NO_KPROBES, Rule, STOCK, attach_on},
+    },
     kernel::{
         environment::{Cgroups, Lockdown},
         fixtures::{self, Fixture, SERIES},
@@ -11,7 +14,7 @@ use crate::{
 };
 
 /// A node of this kernel where all is as it should be, and fragwatch is run as root.
-fn node(kernel: &Fixture, refuses: &'static [Refusal]) -> Checkup {
+fn node(kernel: &Fixture, rules: &'static [Rule]) -> Checkup {
     let types = Btf::index(kernel.btf).expect("a kernel's own");
     Checkup {
         kernel: kernel.name.to_owned(),
@@ -32,7 +35,7 @@ fn node(kernel: &Fixture, refuses: &'static [Refusal]) -> Checkup {
             kptr_restrict: Some(0),
         },
         capabilities: privileges::USES.map(|u| (u, true)).to_vec(),
-        hooks: play(kernel, kernel.kallsyms, Preference::Auto, &mut Played::new(refuses)),
+        hooks: attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut FakeKernel::new(rules)),
         not_seen: Vec::new(),
         obstacle: None,
     }
@@ -62,7 +65,7 @@ fn unprivileged() -> Checkup {
     let mut checkup = node(kernel, STOCK);
     checkup.capabilities.iter_mut().for_each(|(_, held)| *held = false);
     checkup.kallsyms = Kallsyms::Attributions;
-    checkup.hooks = hook::foresee(&target);
+    checkup.hooks = hook::dry_run(&target);
     checkup.obstacle = Some(privileges::MissingCapabilities { missing }.to_string());
     checkup
 }
@@ -150,16 +153,16 @@ fn drop_capability(checkup: &mut Checkup, capability: Capability) {
 
 #[test]
 fn advice_names_what_is_missing() {
-    const NO_TRACEPOINTS: &[Refusal] = &[("a tracepoint", "*", "tracefs not found")];
-    const PARANOID: &[Refusal] = &[
-        ("a kprobe", "*", "Permission denied (os error 13)"),
-        ("a tracepoint", "*", "Permission denied (os error 13)"),
-        ("an execution breakpoint", "*", "Permission denied (os error 13)"),
+    const NO_TRACEPOINTS: &[Rule] = &[(AttachKind::Tracepoint, "*", Answer::NoTracefs)];
+    const PARANOID: &[Rule] = &[
+        (AttachKind::Kprobe, "*", Answer::Errno(libc::EACCES)),
+        (AttachKind::Tracepoint, "*", Answer::Errno(libc::EACCES)),
+        (AttachKind::Breakpoint, "*", Answer::Errno(libc::EACCES)),
     ];
     let no_tracepoints = || {
         let kernel = &SERIES[2];
-        let mut attacher = Played::new(NO_TRACEPOINTS);
-        play(kernel, kernel.kallsyms, Preference::Auto, &mut attacher)
+        let mut attacher = FakeKernel::new(NO_TRACEPOINTS);
+        attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut attacher)
     };
     let unmounted = advice_without(|checkup| {
         checkup.hooks = no_tracepoints();
@@ -184,8 +187,8 @@ fn advice_names_what_is_missing() {
     assert_eq!(no_syslog, "give it CAP_SYSLOG, for names of functions");
     let paranoid = advice_without(|checkup| {
         let kernel = &SERIES[2];
-        let mut attacher = Played::new(PARANOID);
-        checkup.hooks = play(kernel, kernel.kallsyms, Preference::Auto, &mut attacher);
+        let mut attacher = FakeKernel::new(PARANOID);
+        checkup.hooks = attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut attacher);
         checkup.environment.perf_event_paranoid = Some(3);
         drop_capability(checkup, Capability::CAP_SYS_ADMIN);
     });
@@ -212,9 +215,9 @@ fn refused_maps_ask_for_their_limit() {
 /// 7.2 has inlined what could be probed instead.
 #[test]
 fn a_refused_breakpoint_asks_for_its_capability() {
-    const NO_BREAKPOINT: &[Refusal] = &[
-        ("a kprobe", "__alloc_pages_slowpath.constprop.0", "Invalid argument (os error 22)"),
-        ("an execution breakpoint", "*", "Operation not permitted (os error 1)"),
+    const NO_BREAKPOINT: &[Rule] = &[
+        (AttachKind::Kprobe, "__alloc_pages_slowpath.constprop.0", Answer::Errno(libc::EINVAL)),
+        (AttachKind::Breakpoint, "*", Answer::Errno(libc::EPERM)),
     ];
     let mut checkup = node(&SERIES[3], NO_BREAKPOINT);
     drop_capability(&mut checkup, Capability::CAP_SYS_ADMIN);

@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     container::known::{Identity, NamedBy, Query},
     creation::tests::{KEY, at, every_event},
-    hook::{Logical, State},
+    hook::{Hook, State},
     pipeline::Pipeline,
     report::{Json, Report, Text},
 };
@@ -26,11 +26,12 @@ fn header() -> Header {
         page_size: 4096,
         all: false,
         hooks: vec![HookStatus {
-            hook: Logical::AllocationFailed,
-            via: Some("kprobe:warn_alloc".to_owned()),
+            hook: Hook::AllocationFailed,
+            via: Some("kprobe:warn_alloc".parse().expect("a way to attach")),
             state: State::Attached,
             why: None,
             not_seen: None,
+            reasons: Vec::new(),
             attempts: Vec::new(),
         }],
         not_seen: Vec::new(),
