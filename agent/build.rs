@@ -1,5 +1,5 @@
 //! Compiles the kernel programs, so that the binary carries them.
-use std::{env, fs, path::Path, process::Command};
+use std::{env, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 use aya_build::{Package, Toolchain, build_ebpf};
@@ -8,16 +8,7 @@ use aya_build::{Package, Toolchain, build_ebpf};
 /// `cargo xtask setup` links to Debian's compiler.
 const TOOLCHAINS: [&str; 2] = ["nightly", "fragwatch-ebpf"];
 
-/// Set to 1 for a build that loads nothing into a kernel, such as the fuzzer's.
-const WITHOUT: &str = "FRAGWATCH_WITHOUT_PROGRAMS";
-
 fn main() -> Result<()> {
-    println!("cargo:rerun-if-env-changed={WITHOUT}");
-    if env::var_os(WITHOUT).is_some_and(|value| value == "1") {
-        let out = env::var_os("OUT_DIR").context("OUT_DIR, which cargo sets, is not set")?;
-        return fs::write(Path::new(&out).join("fragwatch-ebpf"), [])
-            .context("could not write the empty file in place of the kernel programs");
-    }
     let Some(toolchain) = TOOLCHAINS.into_iter().find(|name| has_core_sources(name)) else {
         bail!(
             "the kernel programs need a Rust toolchain with the sources of core, and none of {} \

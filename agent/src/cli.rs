@@ -2,9 +2,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fragwatch_klog::parse::trace::is_release;
 use jiff::SignedDuration;
 
-use crate::{hook::Preference, source::kernel_log::message::trace::is_release};
+use crate::hook::Preference;
 
 /// Says which container creation the kernel could not find memory for, and why.
 #[derive(Debug, Parser)]

@@ -7,10 +7,12 @@ mod text;
 use std::{fs, io, path::Path};
 
 use anyhow::Context as _;
+use fragwatch_core::model::hook::{HookStatus, Refusal};
 
 use crate::{
     cli::{DoctorArgs, Format},
-    hook::{self, HookStatus, Preference, Refusal, Target},
+    hook::{self, Preference, Target},
+    host::privileges,
     kernel::{
         self,
         btf::Btf,
@@ -18,8 +20,7 @@ use crate::{
         offsets,
         symbols::{SymbolError, Symbols},
     },
-    privileges,
-    source::live::{BTF_PATH, Live, Options, StartError},
+    live::{BTF_PATH, Live, Options, StartError},
 };
 
 /// All that was found.
@@ -84,7 +85,7 @@ impl Standing {
         }
     }
 
-    /// What the process replies.
+    /// What the process answers.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Full => 0,

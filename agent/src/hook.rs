@@ -7,8 +7,6 @@ mod attacher;
 mod dry_run;
 #[cfg(test)]
 pub(crate) mod fake_kernel;
-mod refusal;
-mod status;
 #[cfg(test)]
 mod table_tests;
 
@@ -16,9 +14,6 @@ pub use attach::{Target, attach_all};
 pub use attach_kernel::RunningKernel;
 pub use attacher::{AttachPoint, Attacher};
 pub use dry_run::dry_run;
-pub use fragwatch_ebpf::table::{Hook, Method};
-pub use refusal::{AttachKind, Reason, Refusal};
-pub use status::{Attempt, HookStatus, State, Via};
 
 /// Ways to attach that a user may ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

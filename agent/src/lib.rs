@@ -1,30 +1,15 @@
-//! fragwatch: which container creation the kernel could not find memory for, and why.
-//!
-//! Data goes one way: [`source`] → [`evidence`] → [`creation`] → [`diagnose`] → [`report`].
-pub mod allocation;
-pub mod async_fd;
+//! The `fragwatch` command: what needs this machine's kernel, files and processes. What the data is and
+//! means is in `fragwatch-core`, logs are read by `fragwatch-klog`.
+pub mod capture;
 pub mod check;
 pub mod cli;
-pub mod clock;
-pub mod container;
-pub mod creation;
-pub mod diagnose;
 pub mod doctor;
-pub mod event;
-pub mod exit_watchdog;
 pub mod explain;
 pub mod hook;
-pub mod incident;
+pub mod host;
 pub mod kernel;
+pub mod live;
 pub mod lookup;
-pub mod node;
-pub mod oom_protection;
-pub mod orders;
-pub mod pipeline;
-pub mod privileges;
+pub mod output;
 pub mod replay;
-pub mod report;
-pub mod site;
-pub mod source;
 pub mod trace;
-pub mod units;

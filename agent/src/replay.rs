@@ -6,10 +6,12 @@ use std::{
     mem,
 };
 
+use fragwatch_core::{model::entry::Entry, pipeline::Pipeline};
+
 use crate::{
+    capture::{Next, ReadError, Reader},
     cli::ReplayArgs,
-    pipeline::{self, Pipeline},
-    source::capture::{Entry, Next, ReadError, Reader},
+    output,
 };
 
 /// How it ended.
@@ -44,7 +46,7 @@ pub fn run(args: &ReplayArgs) -> Result<Ended, ReplayError> {
     let input = open(&args.file).map_err(|error| begin(error.into()))?;
     let (mut header, reader) = Reader::open(input).map_err(begin)?;
     header.all |= args.all;
-    let report = pipeline::to_stdout(args.format, header.page_size);
+    let report = output::to_stdout(args.format, header.page_size);
     match tell(reader, &mut Pipeline::new(header, report)) {
         Ok(damage) => Ok(damage.say(name)),
         // Nobody reads any more: that is an end like another.
@@ -123,7 +125,7 @@ impl Damage {
                 "fragwatch: {} lines of {name} could not be read and are left out; the first is \
                  line {line}: {}",
                 self.lines,
-                crate::units::printable(why)
+                fragwatch_core::units::printable(why)
             );
         }
         if let Some(why) = &self.no_end {

@@ -8,6 +8,15 @@ use std::{
 };
 
 use anyhow::Context as _;
+use fragwatch_core::{
+    correlate::Correlated,
+    model::{
+        entry::{self, Entry, Header},
+        identity::Query,
+        node::NodeFacts,
+    },
+    pipeline::Pipeline,
+};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     signal::unix::{Signal, SignalKind, signal},
@@ -15,22 +24,20 @@ use tokio::{
 };
 
 use crate::{
-    async_fd,
+    capture::Recorder,
     cli::TraceArgs,
-    clock,
-    container::{Hierarchy, known::Query},
-    creation::Correlated,
-    exit_watchdog, kernel,
-    lookup::Lookup,
-    node::{Cache, NodeFacts, ReadingThread},
-    oom_protection,
-    orders::OrderStore,
-    pipeline::{self, Pipeline},
-    privileges,
-    source::{
-        capture::{self, Entry, Header, Recorder},
-        live::{Live, Options},
+    host::{
+        clock, exit_watchdog,
+        hierarchy::Hierarchy,
+        node::{Cache, ReadingThread},
+        oom_protection,
+        orders::OrderStore,
+        privileges,
     },
+    kernel,
+    live::{Live, Options, async_fd},
+    lookup::Lookup,
+    output,
 };
 
 /// How often losses are looked for, and quiet stories outside creations ended.
@@ -141,7 +148,8 @@ impl Watch {
                 None
             }
         };
-        let pipeline = Pipeline::new(header, pipeline::to_stdout(args.format, page_size)).live();
+        let pipeline = Pipeline::new(header, output::to_stdout(args.format, page_size))
+            .live(clock::monotonic_ns);
         let mut watch =
             Self { live, pipeline, capture, node, lookup, orders, interrupt, terminate };
         // Those that are made from here on are seen to be made.
@@ -309,7 +317,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Not to be done for every event: while the kernel replies, it runs neither kprobes' nor
+    /// Not to be done for every event: while the kernel answers, it runs neither kprobes' nor
     /// tracepoints' programs on that CPU, so that a thread that preempts us there is not seen
     /// (`bpf_disable_instrumentation` in kernel/bpf/syscall.c). That is counted as a missed run.
     fn look_for_loss(&mut self) -> anyhow::Result<()> {
@@ -347,8 +355,8 @@ impl Watch {
 /// What a capture begins with.
 fn header(live: &Live, kernel: String, page_size: u64, all: bool) -> Header {
     Header {
-        format: capture::FORMAT.to_owned(),
-        format_version: capture::FORMAT_VERSION,
+        format: entry::FORMAT.to_owned(),
+        format_version: entry::FORMAT_VERSION,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel,
         page_size,

@@ -3,28 +3,25 @@
 use std::{
     io::{self, Cursor, Read},
     iter,
+    sync::Arc,
 };
 
-use fragwatch::{
-    explain,
-    incident::LogIncident,
+use fragwatch_core::{
+    model::{log_incident::LogIncident, log_stats::Stats},
     report::log::{LogJson, LogReport, LogText},
-    source::kernel_log::{
-        gather::Assembler,
-        reader::{Lines, Stats},
-    },
 };
+use fragwatch_klog::{assemble::Assembler, explain::Explainer, lines::Lines};
 
 /// Nothing panics, all of the report is text without control characters, and each line of JSON is
 /// an object.
 pub(crate) fn report(log: &[u8]) {
     let mut text = Vec::new();
-    told(log, &mut LogText::new(&mut text));
+    explain(log, &mut LogText::new(&mut text));
     let text = String::from_utf8(text).expect("a report is UTF-8");
     assert_harmless(&without_styles(&text));
 
     let mut json = Vec::new();
-    told(log, &mut LogJson::new(&mut json));
+    explain(log, &mut LogJson::new(&mut json));
     let json = String::from_utf8(json).expect("a report is UTF-8");
     assert_harmless(&json);
     for line in json.lines() {
@@ -53,19 +50,22 @@ pub(crate) fn chunks(log: &[u8]) {
     assert_eq!(in_pieces, at_once);
 }
 
-fn told(log: &[u8], report: &mut dyn LogReport) {
-    explain::one("log", Cursor::new(log.to_vec()), report).expect("memory can be written");
+fn explain(log: &[u8], report: &mut dyn LogReport) {
+    let mut explainer = Explainer::new(report, Arc::default(), None, Vec::new());
+    // Damaged compressed data is an error of the log's, which is reported as that.
+    let _ = explainer.read("log", Cursor::new(log.to_vec())).expect("memory can be written");
+    explainer.finish().expect("memory can be written");
 }
 
 fn found(input: impl Read + Send + 'static) -> (Vec<LogIncident>, Stats) {
-    let mut gatherer = Assembler::new(None, Vec::new());
+    let mut assembler = Assembler::new(None, Vec::new());
     let mut incidents = Vec::new();
     // Without deadlines: what is found must not hang on how busy the machine is.
     let mut lines = Lines::new(input);
     for line in lines.by_ref().map_while(Result::ok) {
-        incidents.extend(gatherer.push(&line));
+        incidents.extend(assembler.push(&line));
     }
-    incidents.extend(gatherer.flush());
+    incidents.extend(assembler.flush());
     (incidents, lines.stats().clone())
 }
 

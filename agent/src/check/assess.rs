@@ -1,10 +1,13 @@
 //! The judgement: pure, from the node's facts and what is needed.
-use super::needs::Need;
-use crate::{
-    kernel::zone::{Offer, Zone},
-    node::{MAX_MEMORY_CGROUPS, MemoryCgroups, NodeFacts},
+use fragwatch_core::{
+    model::{
+        node::{MAX_MEMORY_CGROUPS, MemoryCgroups, NodeFacts},
+        zone::{Offer, Zone},
+    },
     units::{bytes, grouped},
 };
+
+use crate::check::needs::Need;
 
 /// Fewer blocks than this are tight. The start of a container makes some ten processes, each of which
 /// takes a block of order 1 on x86-64, and two or three may start at once.
@@ -58,7 +61,7 @@ impl Standing {
             Self::Ok => 0,
             Self::Tight => 1,
             Self::WouldFail => 2,
-            Self::Unknown => super::UNKNOWN,
+            Self::Unknown => crate::check::UNKNOWN,
         }
     }
 }
@@ -124,7 +127,7 @@ impl Check {
         orders.chain(self.ids.map(|ids| ids.standing)).max().unwrap_or(Standing::Unknown)
     }
 
-    /// What the reply does not count in, in sentences.
+    /// What the answer does not count in, in sentences.
     pub fn not_seen(&self) -> Vec<String> {
         let mut not_seen = vec![
             "what reclaim and compaction could make free: the kernel tries both before it gives up"

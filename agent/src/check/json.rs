@@ -1,10 +1,13 @@
-//! The reply for programs: one object.
+//! The answer for programs: one object.
 use std::io::{self, Write};
 
+use fragwatch_core::{
+    model::{node::MAX_MEMORY_CGROUPS, zone::Offer},
+    report::escape,
+};
 use serde_json::{Value, json};
 
-use super::{Check, IdCheck, OrderCheck, Source, ZoneCheck};
-use crate::{kernel::zone::Offer, node::MAX_MEMORY_CGROUPS, report::escape};
+use crate::check::{Check, IdCheck, OrderCheck, Source, ZoneCheck};
 
 /// Writes it as one line.
 pub(super) fn write(check: &Check, out: &mut impl Write) -> io::Result<()> {

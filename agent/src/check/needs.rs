@@ -1,5 +1,5 @@
 //! Which orders a container's creation needs here.
-use crate::orders::{Orders, Seen};
+use crate::host::orders::{Orders, Seen};
 
 /// The least that the kernel itself needs in one piece, whatever runs: order 1, for `struct net`,
 /// which is larger than a page (net/core/net_namespace.c `net_cachep`, 5.10–7.2, so that its slab
@@ -45,7 +45,7 @@ impl Source {
             Self::Asked => "asked for".to_owned(),
             Self::Seen(seen) => format!(
                 "creations asked for it {} times, last at {:.0}",
-                crate::units::grouped(seen.count),
+                fragwatch_core::units::grouped(seen.count),
                 seen.last
             ),
             Self::Kernel => "struct net and page directories".to_owned(),

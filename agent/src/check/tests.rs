@@ -1,8 +1,13 @@
-//! Nodes with what is said of them, each beside one that must not get the same reply.
-use super::{needs::Source, *};
+//! Nodes with what is said of them, each beside one that must not get the same answer.
+use fragwatch_core::model::node::{MemoryCgroups, NodeFacts};
+
+use super::*;
 use crate::{
-    node::{MemoryCgroups, NodeFacts, tests as nodes},
-    orders::{Orders, Seen},
+    check::needs::Source,
+    host::{
+        node::tests as nodes,
+        orders::{Orders, Seen},
+    },
 };
 
 fn asked(orders: &[u32]) -> Vec<Need> {
@@ -10,12 +15,12 @@ fn asked(orders: &[u32]) -> Vec<Need> {
 }
 
 fn real(name: &str, needs: Vec<Need>) -> Check {
-    assess(NodeFacts::read(&nodes::root(name)), needs, 4096)
+    assess(node::read(&nodes::root(name)), needs, 4096)
 }
 
 /// A node with one zone, changed.
 fn node(change: impl FnOnce(&mut NodeFacts)) -> NodeFacts {
-    let mut facts = nodes::facts(0);
+    let mut facts = fragwatch_core::fixtures::facts(0);
     facts.memory_cgroups = Some(MemoryCgroups { count: 9, dying: Some(0), at_most: false });
     change(&mut facts);
     facts

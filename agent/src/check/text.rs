@@ -1,11 +1,12 @@
-//! The reply for people and monitoring: one line that says all, then what it rests on.
+//! The answer for people and monitoring: one line that says all, then what it rests on.
 use std::io::{self, Write};
 
-use super::{Check, OrderCheck, Standing, ZoneCheck, json::offer};
-use crate::{
+use fragwatch_core::{
     report::{GREEN, RED, YELLOW, labelled, paint},
     units::{bytes, grouped, printable},
 };
+
+use crate::check::{Check, OrderCheck, Standing, ZoneCheck, json::offer};
 
 /// Writes it as one piece. Styles are written always; `out` strips them where they don't belong.
 pub(super) fn write(check: &Check, out: &mut impl Write) -> io::Result<()> {

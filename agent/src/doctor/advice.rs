@@ -1,8 +1,12 @@
 //! What would let fragwatch see more here, what is quickly done first.
 use caps::Capability;
 
-use super::{Checkup, Kallsyms, was_tried};
-use crate::{hook::Method, kernel::environment::Lockdown};
+use fragwatch_core::model::hook::Method;
+
+use crate::{
+    doctor::{Checkup, Kallsyms, was_tried},
+    kernel::environment::Lockdown,
+};
 
 /// Sentences that each tell one thing to do.
 pub(super) fn advice(checkup: &Checkup) -> Vec<String> {

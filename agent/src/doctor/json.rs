@@ -1,14 +1,14 @@
 //! The report for programs: one object.
 use std::io::{self, Write};
 
+use fragwatch_core::model::hook::{Attempt, HookStatus};
 use serde_json::{Value, json};
 
-use super::{Checkup, Kallsyms, advice::advice, was_tried};
 use crate::{
-    hook::{Attempt, HookStatus},
+    doctor::{Checkup, Kallsyms, advice::advice, was_tried},
+    host::privileges::Use,
     kernel::environment::{Environment, Lockdown},
-    privileges::Use,
-    source::live::BTF_PATH,
+    live::BTF_PATH,
 };
 
 /// Writes it as one line.

@@ -1,12 +1,10 @@
 //! The reports of kernels known from their extracts.
 use caps::Capability;
+use fragwatch_core::model::hook::AttachKind;
 
 use super::*;
 use crate::{
-    hook::{
-        AttachKind,
-        fake_kernel::{Answer, FakeKernel, NO_KPROBES, Rule, STOCK, attach_on},
-    },
+    hook::fake_kernel::{Answer, FakeKernel, NO_KPROBES, Rule, STOCK, attach_on},
     kernel::{
         environment::{Cgroups, Lockdown},
         fixtures::{self, Fixture, SERIES},

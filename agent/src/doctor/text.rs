@@ -2,13 +2,15 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-
-use super::{BtfFound, Checkup, Kallsyms, Standing, advice::advice, was_tried};
-use crate::{
-    hook::{HookStatus, State},
-    privileges::Use,
-    source::live::BTF_PATH,
+use fragwatch_core::{
+    model::hook::{HookStatus, State},
     units::{bytes, printable},
+};
+
+use crate::{
+    doctor::{BtfFound, Checkup, Kallsyms, Standing, advice::advice, was_tried},
+    host::privileges::Use,
+    live::BTF_PATH,
 };
 
 /// Width of the column of labels.

@@ -1,12 +1,14 @@
 //! Attaching the hooks: each to its first candidate that this kernel accepts.
+use fragwatch_core::model::hook::{Attempt, HookStatus, Refusal, State, Via};
 use fragwatch_ebpf::table::{Candidate, Function, HOOKS, HookInfo, Method, Tracepoint};
 
-use super::{
-    Attempt, HookStatus, Preference, State, Via,
-    attacher::{AttachPoint, Attacher},
-    refusal::Refusal,
+use crate::{
+    hook::{
+        Preference,
+        attacher::{AttachPoint, Attacher},
+    },
+    kernel::{btf, symbols::Symbols},
 };
-use crate::kernel::{btf, symbols::Symbols};
 
 /// What attaching needs to know of the kernel.
 pub struct Target<'a> {

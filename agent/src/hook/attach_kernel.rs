@@ -9,12 +9,10 @@ use aya::{
     },
     util::online_cpus,
 };
+use fragwatch_core::model::hook::Refusal;
 use nix::sys::statfs::{TRACEFS_MAGIC, statfs};
 
-use super::{
-    attacher::{AttachPoint, Attacher},
-    refusal::Refusal,
-};
+use crate::hook::attacher::{AttachPoint, Attacher};
 
 /// The running kernel, with the programs that were loaded into it.
 pub struct RunningKernel<'a> {

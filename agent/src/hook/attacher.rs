@@ -1,5 +1,5 @@
 //! Attaching one program: done by the running kernel, and by others that stand in for it.
-use super::refusal::{AttachKind, Refusal};
+use fragwatch_core::model::hook::{AttachKind, Refusal};
 
 /// Where a program is to be attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

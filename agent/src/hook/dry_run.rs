@@ -1,9 +1,10 @@
 //! What could be attached, where the kernel must not be asked.
-use super::{
-    HookStatus, Target,
+use fragwatch_core::model::hook::{HookStatus, Refusal};
+
+use crate::hook::{
+    Target,
     attach::attach_all,
     attacher::{AttachPoint, Attacher},
-    refusal::Refusal,
 };
 
 /// Every hook with its candidates: why each is ruled out by name or prototype, or

@@ -1,13 +1,16 @@
 //! A kernel that answers as real ones did, for tests.
 use std::io;
 
-use super::{
-    HookStatus, Preference, Target,
-    attach::attach_all,
-    attacher::{AttachPoint, Attacher},
-    refusal::{AttachKind, Refusal},
+use fragwatch_core::model::hook::{AttachKind, HookStatus, Refusal};
+
+use crate::{
+    hook::{
+        Preference, Target,
+        attach::attach_all,
+        attacher::{AttachPoint, Attacher},
+    },
+    kernel::{btf::Btf, fixtures::Fixture, offsets, symbols::Symbols},
 };
-use crate::kernel::{btf::Btf, fixtures::Fixture, offsets, symbols::Symbols};
 
 /// What a kernel refuses: what is to be attached, where (`*` for anywhere), and its answer.
 pub(crate) type Rule = (AttachKind, &'static str, Answer);

@@ -9,7 +9,7 @@ use object::{
     Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, SectionIndex, SymbolKind,
 };
 
-use crate::source::live::PROGRAMS;
+use crate::live::PROGRAMS;
 
 type Names = BTreeSet<String>;
 

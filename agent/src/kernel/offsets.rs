@@ -5,7 +5,7 @@ use fragwatch_ebpf::table::{
     global::{ALLOC_CONTEXT, HEAD, THREAD, ZONE, ZONE_AREAS_LEN, ZONELIST},
 };
 
-use super::btf::Btf;
+use crate::kernel::btf::Btf;
 
 /// What the kernel's BTF says about its structures.
 #[derive(Debug, Clone, PartialEq, Eq)]

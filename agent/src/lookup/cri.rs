@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use fragwatch_core::model::identity::{Identity, NamedBy, Query};
 use http::uri::PathAndQuery;
 use prost::Message;
 use tonic::{
@@ -15,7 +16,7 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
-use crate::container::known::{Identity, NamedBy, Query};
+use super::spec;
 
 /// Sockets of the runtimes, and what they are. Those that are there are asked one after the other: Docker's
 /// containerd has no CRI.
@@ -147,7 +148,7 @@ async fn container(grpc: &mut Grpc<Channel>, id: &str) -> Result<Option<Identity
         return Err(CriError::Another);
     }
     let mut known = Identity { id: Some(found.id), ..Identity::by(NamedBy::Cri) };
-    known.take_annotations(&found.labels);
+    spec::take_annotations(&mut known, &found.labels);
     Ok(Some(known))
 }
 
@@ -160,7 +161,7 @@ async fn sandbox(grpc: &mut Grpc<Channel>, filter: Filter) -> Result<Option<Iden
     if !filter.id.is_empty() && found.id != filter.id || uid.is_some_and(|uid| *uid != told.uid) {
         return Err(CriError::Another);
     }
-    let name = |text: &str| super::files::name(text);
+    let name = |text: &str| crate::lookup::files::name(text);
     Ok(Some(Identity {
         // Of a pod there may be several sandboxes, one after the other.
         id: Some(found.id).filter(|_| !filter.id.is_empty()),

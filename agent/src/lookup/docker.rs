@@ -1,10 +1,11 @@
 //! Docker's configuration of a container.
 use std::{collections::HashMap, io, path::Path};
 
+use fragwatch_core::model::identity::{Identity, NamedBy};
 use serde::Deserialize;
 
-use super::{files, spec::is_of};
-use crate::container::known::{Identity, NamedBy};
+use super::spec;
+use crate::lookup::{files, spec::is_of};
 
 const DIRECTORY: &str = "var/lib/docker/containers";
 
@@ -39,7 +40,7 @@ pub(super) fn container(
     };
     let labels = configuration.config.labels.unwrap_or_default();
     if is_of(&labels, pod_uid) {
-        known.take_annotations(&labels);
+        spec::take_annotations(&mut known, &labels);
     }
     let own = configuration.name.strip_prefix('/').unwrap_or(&configuration.name);
     known.name = known.name.take().or_else(|| files::name(own));

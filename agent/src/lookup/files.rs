@@ -6,9 +6,8 @@ use std::{
     path::Path,
 };
 
+use fragwatch_core::model::identity::Identity;
 use serde::de::DeserializeOwned;
-
-use crate::container::known::Identity;
 
 /// Bytes of a file that are read; more of it is an error.
 const MAX_FILE: u64 = 4 << 20;

@@ -2,8 +2,9 @@
 //! before a pod's first container is.
 use std::{io, path::Path};
 
-use super::files;
-use crate::container::known::{Identity, NamedBy};
+use fragwatch_core::model::identity::{Identity, NamedBy};
+
+use crate::lookup::files;
 
 const DIRECTORY: &str = "var/log/pods";
 

@@ -8,21 +8,21 @@ use std::{
     time::Duration,
 };
 
+use fragwatch_core::model::{
+    container::is_id,
+    identity::{Identity, Query, Reply},
+};
 use tokio::{
     sync::{Notify, mpsc::Receiver},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
-use super::{
+use crate::lookup::{
     cri::{self, CriError},
     docker,
     files::Found,
     pod_logs, starting, state,
-};
-use crate::container::{
-    is_id,
-    known::{Identity, Query, Reply},
 };
 
 /// Questions to the API that are under way at a time, and those that wait to be.
@@ -242,7 +242,7 @@ impl Server {
     }
 
     fn tell(&mut self, source: &'static str, error: &dyn std::error::Error) {
-        let error = crate::units::printable(&error.to_string());
+        let error = fragwatch_core::units::printable(&error.to_string());
         if self.told.insert(source) {
             log::warn!(
                 "containers' names could not be read from {source}: {error}; what only that knows is \

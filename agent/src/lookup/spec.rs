@@ -6,11 +6,11 @@ use std::{
     path::{Component, Path},
 };
 
+use fragwatch_core::model::identity::{Identity, NamedBy};
 use serde::Deserialize;
 use serde_with::{DefaultOnNull, serde_as};
 
-use super::files;
-use crate::container::known::{Identity, NamedBy};
+use crate::lookup::files;
 
 /// Annotations of containerd's CRI plug-in, of CRI-O and cri-dockerd, for the pod's uid, its name, its
 /// namespace and the container's own name.
@@ -73,7 +73,7 @@ impl Spec {
             ..Identity::by(NamedBy::RuntimeState)
         };
         if of_pod || is_of(&self.annotations, pod_uid) {
-            known.take_annotations(&self.annotations);
+            take_annotations(&mut known, &self.annotations);
         }
         known
     }
@@ -117,20 +117,13 @@ pub(super) fn is_of(annotations: &HashMap<String, String>, pod_uid: Option<&str>
     pod_uid.is_some() && uid.map(String::as_str) == pod_uid
 }
 
-impl Identity {
-    /// Nothing yet, from there.
-    pub(super) fn by(by: NamedBy) -> Self {
-        Self { by, runtime: None, id: None, pod_uid: None, pod: None, namespace: None, name: None }
-    }
-
-    /// Attributions in annotations, or labels that are spelled the same.
-    pub(super) fn take_annotations(&mut self, annotations: &HashMap<String, String>) {
-        let told = |key: &str| annotations.get(key).and_then(|text| files::name(text));
-        for [uid, pod, namespace, container] in ANNOTATIONS {
-            self.pod_uid = self.pod_uid.take().or_else(|| told(uid));
-            self.pod = self.pod.take().or_else(|| told(pod));
-            self.namespace = self.namespace.take().or_else(|| told(namespace));
-            self.name = self.name.take().or_else(|| told(container));
-        }
+/// Attributions in annotations, or labels that are spelled the same.
+pub(super) fn take_annotations(identity: &mut Identity, annotations: &HashMap<String, String>) {
+    let told = |key: &str| annotations.get(key).and_then(|text| files::name(text));
+    for [uid, pod, namespace, container] in ANNOTATIONS {
+        identity.pod_uid = identity.pod_uid.take().or_else(|| told(uid));
+        identity.pod = identity.pod.take().or_else(|| told(pod));
+        identity.namespace = identity.namespace.take().or_else(|| told(namespace));
+        identity.name = identity.name.take().or_else(|| told(container));
     }
 }

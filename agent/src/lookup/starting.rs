@@ -2,16 +2,18 @@
 //! or stored, at that time. A guess.
 use std::path::Path;
 
+use fragwatch_core::{
+    attribution::candidates::MAX_CANDIDATES,
+    model::{
+        container::is_id,
+        identity::{Identity, NamedBy},
+    },
+};
 use jiff::Timestamp;
 
-use super::{
+use crate::lookup::{
     files::{self, Found},
     state,
-};
-use crate::container::{
-    is_id,
-    known::{Identity, NamedBy},
-    owner::MAX_CANDIDATES,
 };
 
 /// Logs that runtimes write to as text, themselves or by way of syslog.

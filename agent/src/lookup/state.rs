@@ -5,16 +5,16 @@ use std::{
     time::SystemTime,
 };
 
+use fragwatch_core::{
+    attribution::candidates::MAX_CANDIDATES,
+    model::identity::{Identity, NamedBy},
+};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{
+use crate::lookup::{
     files::{self, Found},
     spec::Spec,
-};
-use crate::container::{
-    known::{Identity, NamedBy},
-    owner::MAX_CANDIDATES,
 };
 
 /// containerd's, one directory for each of its own namespaces, in it one for each container.

@@ -6,8 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use fragwatch_core::model::identity::{Identity, NamedBy};
+
 use super::*;
-use crate::container::known::{Identity, NamedBy};
 
 mod api;
 mod files;

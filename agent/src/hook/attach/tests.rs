@@ -1,13 +1,11 @@
 //! Hooks on kernels that answer as real ones did, and on kernels with something wrong.
 use std::fmt::Write as _;
 
+use fragwatch_core::model::hook::{AttachKind, Hook, Reason};
+
 use super::*;
 use crate::{
-    hook::{
-        Hook,
-        fake_kernel::{Answer, FakeKernel, NO_KPROBES, Rule, STOCK, attach_on},
-        refusal::{AttachKind, Reason},
-    },
+    hook::fake_kernel::{Answer, FakeKernel, NO_KPROBES, Rule, STOCK, attach_on},
     kernel::fixtures::{self, SERIES},
 };
 

@@ -1,11 +1,12 @@
 //! Runtimes' sockets that reply, lie, hang and die.
 use std::time::Instant;
 
-use super::{
+use fragwatch_core::model::identity::{NamedBy, Query};
+
+use crate::lookup::tests::{
     DEADLINE, Machine, ask, check, container, pod,
     runtime::{Behaviour, FakeRuntime},
 };
-use crate::container::known::{NamedBy, Query};
 
 #[test]
 fn the_cri_names_what_files_do_not() {

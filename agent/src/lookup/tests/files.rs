@@ -1,8 +1,9 @@
 //! What is read of files, whatever is in them.
 use std::fs;
 
-use super::{CONTAINERD_SPEC, ID, Machine, UID, ask, check, container, pod};
-use crate::container::known::{NamedBy, Query};
+use fragwatch_core::model::identity::{NamedBy, Query};
+
+use crate::lookup::tests::{CONTAINERD_SPEC, ID, Machine, UID, ask, check, container, pod};
 
 const CRI_O_SPEC: &str = r#"{"annotations":{"io.container.manager":"cri-o",
     "io.kubernetes.container.name":"nginx","io.kubernetes.pod.name":"web-0",

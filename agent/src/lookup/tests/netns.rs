@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{DEADLINE, ID, Machine, check, now_ms};
-use crate::{
-    container::known::{Identity, NamedBy, Query},
-    lookup::state,
+use fragwatch_core::model::identity::{Identity, NamedBy, Query};
+
+use crate::lookup::{
+    state,
+    tests::{DEADLINE, ID, Machine, check, now_ms},
 };
 
 fn with_namespace(path: &str, annotations: &str) -> String {

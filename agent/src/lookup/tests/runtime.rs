@@ -10,9 +10,9 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{ID, UID};
-use crate::lookup::cri::{
-    Container, Containers, ListRequest, PodSandbox, PodSandboxMetadata, PodSandboxes,
+use crate::lookup::{
+    cri::{Container, Containers, ListRequest, PodSandbox, PodSandboxMetadata, PodSandboxes},
+    tests::{ID, UID},
 };
 
 /// What it does with a request.

@@ -1,0 +1,174 @@
+//! Creations that are told with what is known, and completed when more is.
+use super::*;
+use crate::{attribution::cgroup_path, fixtures::failed_creation, model::event::CgroupPath};
+
+const UID: &str = "6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
+
+fn known(by: NamedBy, pod: &str) -> Identity {
+    Identity {
+        by,
+        runtime: None,
+        id: None,
+        pod_uid: None,
+        pod: Some(pod.to_owned()),
+        namespace: Some("default".to_owned()),
+        name: None,
+    }
+}
+
+fn reply(query: &Query, known: &[Identity], last: bool) -> Reply {
+    Reply { query: query.clone(), identities: known.to_vec(), last }
+}
+
+/// One of a container's own process.
+fn inside() -> CreationStep {
+    let mut creation = failed_creation();
+    creation.container = candidates::certain(&creation);
+    creation
+}
+
+/// One that containerd made, with this pod as its candidate.
+fn outside(netns: Option<u32>) -> CreationStep {
+    let mut creation = failed_creation();
+    creation.task.comm = "containerd".to_owned();
+    creation.netns = netns;
+    creation.container = None;
+    let container = cgroup_path::find(&CgroupPath::parse(&format!("/kubepods/pod{UID}")));
+    let container = container.expect("a pod's path");
+    creation.candidates = vec![Candidate { container, why: "the newest pod without a container" }];
+    creation
+}
+
+fn asked(names: &Attributions, creation: &CreationStep) -> Query {
+    let mut asked = names.queries(creation, 0);
+    assert!(!asked.is_empty(), "nothing is asked");
+    asked.remove(0)
+}
+
+#[test]
+fn what_is_known_in_time_is_told_at_once() {
+    let (mut names, mut creation) = (Attributions::default(), inside());
+    let query = asked(&names, &creation);
+    let told = names.reply(reply(&query, &[known(NamedBy::PodLogs, "web-0")], true));
+    assert_eq!(told, [], "it is not told yet");
+    names.name(&mut creation, 0);
+    assert_eq!(creation.container.map(|c| c.label()).as_deref(), Some("default/web-0"));
+    assert!(names.waiting.is_empty());
+    assert_eq!(names.queries(&inside(), 0), [], "what is known is not asked again");
+}
+
+#[test]
+fn what_comes_later_completes_it_once() {
+    let (mut names, mut creation) = (Attributions::default(), inside());
+    let query = asked(&names, &creation);
+    names.name(&mut creation, 0);
+    assert_eq!(creation.container.as_ref().and_then(|c| c.pod.clone()), None);
+    assert_eq!(names.reply(reply(&query, &[], false)), [], "nothing new");
+    let told = names.reply(reply(&query, &[known(NamedBy::Cri, "web-0")], true));
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].creation, creation.id);
+    let container = told[0].container.as_ref().expect("it had one");
+    assert_eq!((container.pod.as_deref(), container.named_by), (Some("web-0"), Some(NamedBy::Cri)));
+    assert!(names.waiting.is_empty());
+    assert_eq!(names.reply(reply(&query, &[known(NamedBy::Cri, "web-1")], true)), []);
+}
+
+#[test]
+fn what_one_told_is_not_taken_back_by_another() {
+    let (mut names, creation) = (Attributions::default(), inside());
+    let query = asked(&names, &creation);
+    names.reply(reply(&query, &[known(NamedBy::Cri, "web-0")], false));
+    names.reply(reply(&query, &[], true));
+    let state = Identity {
+        runtime: Some("runc".to_owned()),
+        pod: None,
+        namespace: None,
+        ..known(NamedBy::RuntimeState, "")
+    };
+    names.reply(reply(&query, &[state], true));
+    let mut creation = inside();
+    names.name(&mut creation, 0);
+    let container = creation.container.expect("it had one");
+    assert_eq!(
+        (container.pod.as_deref(), container.runtime.as_deref()),
+        (Some("web-0"), Some("runc"))
+    );
+}
+
+#[test]
+fn a_namespace_number_that_another_got_tells_nothing_of_the_first() {
+    let mut names = Attributions::default();
+    let (mut first, mut second) = (outside(Some(7)), outside(Some(7)));
+    (first.id, second.id) = (1, 2);
+    (second.began_ns, second.ended_ns) = (second.ended_ns, second.ended_ns + 1_000_000_000);
+    let query = asked(&names, &first);
+    names.name(&mut first, 0);
+    names.name(&mut second, 0);
+    let record = Identity { id: Some("ab".repeat(32)), ..known(NamedBy::RuntimeState, "web-0") };
+    assert_eq!(names.reply(reply(&query, &[record], true)), []);
+    assert_eq!(names.waiting.len(), 1, "the second still waits");
+}
+
+#[test]
+fn an_answer_about_somebody_else_names_nobody() {
+    let (mut names, mut creation) = (Attributions::default(), inside());
+    let query = asked(&names, &creation);
+    let lie = Identity { pod_uid: Some(UID.replace('6', "0")), ..known(NamedBy::Cri, "liar") };
+    names.reply(reply(&query, &[lie], true));
+    let before = creation.container.clone();
+    names.name(&mut creation, 0);
+    assert_eq!(creation.container, before);
+}
+
+#[test]
+fn the_runtime_s_record_of_a_namespace_makes_it_certain() {
+    let (mut names, mut creation) = (Attributions::default(), outside(Some(7)));
+    let query = asked(&names, &creation);
+    assert!(matches!(query, Query::Netns { inode: 7, .. }), "{query:?}");
+    names.name(&mut creation, 0);
+    assert_eq!((creation.container.is_none(), creation.candidates.len()), (true, 1));
+    let record = Identity { id: Some("ab".repeat(32)), ..known(NamedBy::RuntimeState, "web-0") };
+    let told = names.reply(reply(&query, &[record], true));
+    assert_eq!(told.len(), 1);
+    let container = told[0].container.as_ref().expect("the record tells it");
+    assert_eq!(container.label(), "default/web-0");
+    assert_eq!(told[0].candidates, [], "nobody has to guess any more");
+}
+
+#[test]
+fn without_a_namespace_records_make_candidates_and_nothing_certain() {
+    let (mut names, mut creation) = (Attributions::default(), outside(None));
+    let query = asked(&names, &creation);
+    assert!(matches!(query, Query::Starting { .. }), "{query:?}");
+    let first = Identity { pod_uid: Some(UID.to_owned()), ..known(NamedBy::RuntimeLog, "web-0") };
+    let second = known(NamedBy::RuntimeLog, "web-1");
+    names.reply(reply(&query, &[first, second], false));
+    names.name(&mut creation, 0);
+    assert_eq!(creation.container, None);
+    let labels: Vec<String> = creation.candidates.iter().map(|c| c.container.label()).collect();
+    assert_eq!(labels, ["default/web-0", "default/web-1"]);
+    assert_eq!((creation.candidates[0].why, creation.candidates[1].why), (BY_BOTH, BY_LOG));
+    // The same again changes nothing.
+    let waiting = names.waiting[0].owner.clone();
+    let first = Identity { pod_uid: Some(UID.to_owned()), ..known(NamedBy::RuntimeLog, "web-0") };
+    let second = known(NamedBy::RuntimeLog, "web-1");
+    assert_eq!(names.reply(reply(&query, &[first, second], true)), []);
+    assert_eq!(waiting.candidates, creation.candidates);
+}
+
+#[test]
+fn who_waits_and_what_is_kept_is_bounded() {
+    let mut names = Attributions::default();
+    for id in 0..2000 {
+        let mut creation = inside();
+        creation.id = id;
+        creation.container =
+            Some(Container { id: Some(format!("{id:064x}")), ..Container::default() });
+        names.name(&mut creation, 0);
+        let query = Query::Pod { uid: id.to_string() };
+        names.reply(reply(&query, &[], true));
+    }
+    assert_eq!(names.waiting.len(), MAX_WAITING);
+    assert_eq!((names.replies.len(), names.order.len()), (MAX_ANSWERS, MAX_ANSWERS));
+    assert_eq!(names.waiting[0].owner.creation, 2000 - MAX_WAITING as u64);
+}

@@ -1,0 +1,257 @@
+//! Event, put together into creations; what is in none is looked at in `outside`.
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::RangeInclusive,
+};
+
+use crate::{
+    attribution::{candidates, cgroups::Cgroups},
+    correlate::{
+        Correlated,
+        allocation_tracker::Tracker,
+        outside::{Kill, Outside},
+        starts::Starts,
+    },
+    model::{
+        allocation::{Allocation, Outcome as AllocationOutcome},
+        call_site,
+        event::{CreationKey, Event, EventKind, OomKill},
+        step::{CreationStep, MAX_DETAILS, Outcome, PernetInit, SlabCache, Step},
+    },
+};
+
+/// Victims of the OOM killer remembered at a time.
+const MAX_VICTIMS: usize = 64;
+/// Creations and outside threads followed at a time.
+pub(super) const MAX_OPEN: usize = 4096;
+
+/// Errors that no program ever sees: a signal came first, and the kernel makes the system call
+/// anew, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
+const RESTARTS: RangeInclusive<i32> = 512..=516;
+
+struct Open {
+    creation: CreationStep,
+    tracker: Tracker,
+}
+
+/// Puts evidence together. It must come in time order per thread.
+#[derive(Default)]
+pub struct Correlator {
+    open: HashMap<CreationKey, Open>,
+    pub(super) outside: HashMap<u32, Outside>,
+    pub(super) starts: Starts,
+    victims: VecDeque<OomKill>,
+    pub(super) last_kill: Option<Kill>,
+    pub(super) ended: u64,
+    dropped: u64,
+    pub(super) failures_unobservable: bool,
+    /// Creations without trouble are told too.
+    all: bool,
+}
+
+impl Correlator {
+    /// For a kernel on which failed allocations can't be seen, if `failures_unobservable`; creations without
+    /// trouble are told too, if `all`.
+    pub fn new(failures_unobservable: bool, all: bool) -> Self {
+        Self { failures_unobservable, all, ..Self::default() }
+    }
+
+    /// Takes one piece of evidence; returns the stories that it ends.
+    pub fn push(&mut self, event: Event) -> Vec<Correlated> {
+        if let EventKind::OomKill(kill) = &event.kind {
+            if self.victims.len() == MAX_VICTIMS {
+                self.victims.pop_front();
+            }
+            self.victims.push_back(kill.clone());
+        }
+        match event.creation {
+            Some(key) => self.inside(key, event).into_iter().collect(),
+            None => self.outside(event),
+        }
+    }
+
+    /// Whether a thread's story outside creations is under way, which time alone may end.
+    pub fn follows_outside(&self) -> bool {
+        !self.outside.is_empty()
+    }
+
+    /// The node's cgroups.
+    pub fn cgroups(&mut self) -> &mut Cgroups {
+        &mut self.starts.cgroups
+    }
+
+    /// Something was lost that may have been about any creation under way.
+    pub fn lose(&mut self) {
+        for open in self.open.values_mut() {
+            open.creation.events_lost = true;
+        }
+    }
+
+    /// Creations that began and did not end.
+    pub fn unfinished(&self) -> u64 {
+        self.open.len() as u64 + self.dropped
+    }
+
+    fn inside(&mut self, key: CreationKey, event: Event) -> Option<Correlated> {
+        if !self.open.contains_key(&key) {
+            self.make_room(key);
+            self.open.insert(key, Open::new(key, &event, self.failures_unobservable));
+        }
+        let open = self.open.get_mut(&key)?;
+        let Event { time_ns, task, kind, .. } = event;
+        // An interrupt borrows the thread: what it allocates is not the creation's.
+        if let EventKind::AllocationFailed { failure, .. } = &kind
+            && !call_site::is_creations_own(&failure.stack)
+        {
+            log::debug!("an interrupt's allocation failed in tid {} while it created", task.tid);
+            return None;
+        }
+        if let Some(allocation) = open.tracker.push(time_ns, &kind) {
+            open.creation.keep(allocation);
+        }
+        let creation = &mut open.creation;
+        match kind {
+            EventKind::NetnsSetupBegan { cgroup, call_flags, namespaces } => {
+                (creation.cgroup, creation.call_flags) = (Some(cgroup), call_flags);
+                creation.namespaces = namespaces;
+                creation.beginning_seen = true;
+            }
+            EventKind::MemcgReclaimEnded { reclaimed, stall_ns, .. } => {
+                let reclaims = creation.memcg_reclaims.get_or_insert_default();
+                reclaims.count += 1;
+                reclaims.reclaimed = reclaims.reclaimed.saturating_add(reclaimed);
+                reclaims.stall_ns = reclaims.stall_ns.saturating_add(stall_ns);
+                creation.stall_ns = creation.stall_ns.saturating_add(stall_ns);
+            }
+            EventKind::SlabCacheCreated { name, size, failed } => {
+                if creation.slab_caches.len() == MAX_DETAILS {
+                    creation.slab_caches.remove(0);
+                }
+                creation.slab_caches.push(SlabCache { name, size, failed });
+            }
+            EventKind::PernetInitFailed { began_ns, init, errno } => {
+                let ended_ns = time_ns;
+                creation.pernet_init = Some(PernetInit { began_ns, ended_ns, init, errno });
+            }
+            EventKind::NetnsSetupEnded { errno, netns, lost } => {
+                creation.netns = netns;
+                creation.events_lost |= lost;
+                return self.end(key, time_ns, errno);
+            }
+            EventKind::CgroupSetupEnded(setup) => {
+                creation.step = Step::Cgroup;
+                creation.beginning_seen = true;
+                creation.cgroup = Some(setup.path());
+                creation.events_lost |= setup.lost;
+                let errno = setup.errno;
+                creation.cgroup_setup = Some(setup);
+                return self.end(key, time_ns, errno);
+            }
+            EventKind::NamespaceRefused(kind) => {
+                if creation.namespaces_refused.len() < MAX_DETAILS {
+                    creation.namespaces_refused.push(kind);
+                }
+            }
+            EventKind::SlowPathEntered { .. }
+            | EventKind::AllocationFailed { .. }
+            | EventKind::CompactionEnded { .. }
+            | EventKind::ReclaimEnded { .. }
+            // No creation's own.
+            | EventKind::ForkRefused(_)
+            | EventKind::CgroupMade { .. }
+            | EventKind::CgroupRenamed { .. }
+            | EventKind::CgroupRemoved { .. } => {}
+            EventKind::ChargeFailed(charge) => {
+                if creation.charges.len() == MAX_DETAILS {
+                    creation.charges.remove(0);
+                }
+                creation.charges.push(charge);
+            }
+            EventKind::OomKill(kill) => {
+                if creation.oom_kills.len() < MAX_DETAILS {
+                    creation.oom_kills.push(kill);
+                }
+            }
+        }
+        None
+    }
+
+    /// Ends a creation that returned; `errno` is positive.
+    fn end(&mut self, key: CreationKey, time_ns: u64, errno: Option<i32>) -> Option<Correlated> {
+        let Open { mut creation, mut tracker } = self.open.remove(&key)?;
+        if errno.is_some_and(|errno| RESTARTS.contains(&errno)) {
+            return None;
+        }
+        if let Some(allocation) = tracker.finish() {
+            creation.keep(allocation);
+        }
+        (creation.ended_ns, creation.errno) = (time_ns, errno);
+        if errno.is_none() {
+            // All went well, so whoever failed had a fallback, whatever its mask said.
+            for allocation in &mut creation.allocations {
+                if allocation.outcome == AllocationOutcome::Failed {
+                    allocation.outcome = AllocationOutcome::FellBack;
+                }
+            }
+        }
+        if errno == Some(libc::EINTR) {
+            self.blame_killer(&mut creation);
+        }
+        // Now that all is read that was there before its end.
+        if let Some(path) = creation.cgroup.take_if(|_| creation.cgroup_setup.is_none()) {
+            let cgroups = &mut self.starts.cgroups;
+            cgroups.complete(creation.task.cgroup_id, &path);
+            creation.cgroup = Some(cgroups.whole(creation.task.cgroup_id, path));
+        }
+        let before =
+            self.starts.parts(creation.began_ns, creation.task.pid, creation.cgroup.as_ref());
+        creation.start = before;
+        Some(self.story(creation))
+    }
+
+    /// A creation that a signal ended was killed; if the OOM killer did it, for whichever allocation,
+    /// that is why it failed.
+    fn blame_killer(&mut self, creation: &mut CreationStep) {
+        let of = |kill: &OomKill| kill.pid == Some(creation.task.pid);
+        let Some(at) = self.victims.iter().rposition(of) else { return };
+        let Some(kill) = self.victims.remove(at) else { return };
+        creation.killed = true;
+        if !creation.oom_kills.contains(&kill) {
+            creation.allocations.extend(Allocation::of_kill(&kill));
+            creation.oom_kills.push(kill);
+        }
+    }
+
+    /// Gives a creation its number and remembers it as a part of its container's start.
+    pub(super) fn story(&mut self, mut creation: CreationStep) -> Correlated {
+        self.ended += 1;
+        creation.id = self.ended;
+        creation.container = candidates::certain(&creation);
+        if creation.container.is_none() && (self.all || creation.outcome() != Outcome::Ok) {
+            creation.candidates = candidates::candidates(&creation, &self.starts.cgroups);
+        }
+        self.starts.note_creation(&creation);
+        Correlated::CreationStep(Box::new(creation))
+    }
+
+    /// A thread is in one creation at a time, so an older one of this thread has ended unseen;
+    /// and the table is bounded.
+    fn make_room(&mut self, key: CreationKey) {
+        let before = self.open.len();
+        self.open.retain(|other, _| other.tid != key.tid);
+        if self.open.len() >= MAX_OPEN
+            && let Some(&oldest) = self.open.keys().min_by_key(|k| (k.began_ns, k.tid))
+        {
+            self.open.remove(&oldest);
+        }
+        self.dropped += (before - self.open.len()) as u64;
+    }
+}
+
+impl Open {
+    fn new(key: CreationKey, event: &Event, failures_unobservable: bool) -> Self {
+        let mut creation = CreationStep::new(event.task.clone(), event.time_ns);
+        creation.began_ns = key.began_ns;
+        Self { creation, tracker: Tracker::new(failures_unobservable) }
+    }
+}

@@ -1,0 +1,199 @@
+//! What happens outside the steps of creations: allocations of any thread, and what may belong to the
+//! start of a container all the same: kills, refused forks and user namespaces.
+use crate::{
+    attribution::cgroups::Made,
+    correlate::{Correlated, Correlator, allocation_tracker::Tracker, correlator::MAX_OPEN},
+    model::{
+        allocation::{Allocation, Outcome as AllocationOutcome},
+        event::{Event, EventKind, ForkRefused, NamespaceKind, OomKill, Task},
+        incident::Incident,
+        step::{CreationStep, STALL_NS, Step},
+    },
+};
+
+/// A process may have many killed, one after the other, before it gets its memory: what is further
+/// apart has another reason.
+const KILLS_APART_NS: u64 = 1_000_000_000;
+/// An allocation outside a creation is over when its thread has been quiet for this long.
+pub(crate) const OUTSIDE_QUIET_NS: u64 = 500_000_000;
+
+/// A thread's allocations outside creations.
+#[derive(Default)]
+pub(super) struct Outside {
+    task: Option<Task>,
+    time_ns: u64,
+    tracker: Tracker,
+}
+
+/// A kill for a container's start, outside its other steps.
+#[derive(Clone, Copy)]
+pub(super) struct Kill {
+    pid: u32,
+    /// The creation that it is told as, or as a part of.
+    creation: u64,
+    time_ns: u64,
+}
+
+impl Correlator {
+    /// Ends outside stories that have been quiet for a while, all of them if `now_ns` is `None`.
+    pub fn flush_outside(&mut self, now_ns: Option<u64>) -> Vec<Correlated> {
+        let over = |o: &Outside| {
+            now_ns.is_none_or(|now| now.saturating_sub(o.time_ns) >= OUTSIDE_QUIET_NS)
+        };
+        let tids: Vec<u32> =
+            self.outside.iter().filter(|(_, o)| over(o)).map(|(&tid, _)| tid).collect();
+        let mut ended: Vec<Outside> =
+            tids.iter().filter_map(|tid| self.outside.remove(tid)).collect();
+        ended.sort_by_key(|o| (o.time_ns, o.task.as_ref().map(|task| task.tid)));
+        let told = ended.iter_mut().filter_map(Outside::finish);
+        told.map(|trouble| self.outside_story(trouble)).collect()
+    }
+
+    /// Takes what is in no creation's step.
+    pub(super) fn outside(&mut self, event: Event) -> Vec<Correlated> {
+        let Event { time_ns, task, kind, .. } = event;
+        match kind {
+            EventKind::CgroupMade { id, path } => {
+                let made = Made { at_ns: time_ns, pid: task.pid };
+                self.starts.cgroups.insert(id, &path, Some(made));
+                Vec::new()
+            }
+            EventKind::CgroupRenamed { id, path } => {
+                self.starts.cgroups.rename(id, &path);
+                Vec::new()
+            }
+            EventKind::CgroupRemoved { id } => {
+                self.starts.cgroups.remove(id);
+                Vec::new()
+            }
+            EventKind::NamespaceRefused(kind) => vec![self.namespace_refused(time_ns, task, kind)],
+            EventKind::ForkRefused(refused) => vec![self.fork_refused(time_ns, task, refused)],
+            EventKind::OomKill(kill) => self.oom_kill(time_ns, task, kill),
+            kind => self.allocation(time_ns, task, &kind),
+        }
+    }
+
+    /// A user namespace, which is made before the others.
+    fn namespace_refused(&mut self, time_ns: u64, task: Task, kind: NamespaceKind) -> Correlated {
+        let mut creation = self.of_start(time_ns, task, Step::Namespaces);
+        // What the kernel makes of it (kernel/user_namespace.c `create_user_ns`).
+        creation.errno = Some(libc::ENOSPC);
+        creation.namespaces_refused.push(kind);
+        self.story(creation)
+    }
+
+    fn fork_refused(&mut self, time_ns: u64, task: Task, refused: ForkRefused) -> Correlated {
+        if self.starts.of(time_ns, &task).is_none() {
+            let mut incident = self.incident(time_ns, task);
+            incident.fork_refused = Some(refused);
+            return Correlated::Incident(Box::new(incident));
+        }
+        let mut creation = self.of_start(time_ns, task, Step::Fork);
+        creation.errno = Some(libc::EAGAIN);
+        creation.fork_refused = Some(refused);
+        self.story(creation)
+    }
+
+    /// A kill outside every step of a creation: that of a container that is about to start, if it is
+    /// the victim or the one that asked.
+    fn oom_kill(&mut self, time_ns: u64, task: Task, kill: OomKill) -> Vec<Correlated> {
+        let mut ended = self.allocation(time_ns, task.clone(), &EventKind::OomKill(kill.clone()));
+        let asked = self.outside.remove(&task.tid).and_then(|mut o| o.tracker.finish());
+        let pid = kill.pid.unwrap_or(0);
+        let victim =
+            Task { pid, tid: pid, comm: kill.comm.clone(), cgroup_id: kill.cgroup_id.unwrap_or(0) };
+        let killed = self.starts.of(time_ns, &victim).is_some();
+        if !killed && self.starts.of(time_ns, &task).is_none() {
+            let mut incident = self.incident(time_ns, task);
+            incident.allocation = asked;
+            incident.oom_kills.push(kill);
+            ended.push(Correlated::Incident(Box::new(incident)));
+            return ended;
+        }
+        let starting = if killed { victim } else { task };
+        let mut creation = self.of_start(time_ns, starting, Step::OomKill);
+        creation.killed = killed;
+        if let Some(asked) = asked {
+            creation.keep(asked);
+        }
+        creation.oom_kills.push(kill);
+        let pid = creation.task.pid;
+        let before = self.last_kill.filter(|last| {
+            last.pid == pid && time_ns.saturating_sub(last.time_ns) < KILLS_APART_NS
+        });
+        creation.continues = before.map(|last| last.creation);
+        let story = self.story(creation);
+        let creation = before.map_or(self.ended, |last| last.creation);
+        self.last_kill = Some(Kill { pid, creation, time_ns });
+        ended.push(story);
+        ended
+    }
+
+    /// A creation of which one moment was seen.
+    fn of_start(&self, time_ns: u64, task: Task, step: Step) -> CreationStep {
+        let start = self.starts.of(time_ns, &task);
+        let cgroup = self.starts.cgroups.path(task.cgroup_id);
+        let mut creation = CreationStep::new(task, time_ns);
+        creation.step = step;
+        creation.beginning_seen = true;
+        creation.cgroup = cgroup;
+        creation.start = start;
+        creation
+    }
+
+    fn incident(&self, time_ns: u64, task: Task) -> Incident {
+        let cgroup = self.starts.cgroups.path(task.cgroup_id);
+        Incident {
+            task,
+            cgroup,
+            time_ns,
+            allocation: None,
+            oom_kills: Vec::new(),
+            fork_refused: None,
+        }
+    }
+
+    /// An event of an allocation.
+    fn allocation(&mut self, time_ns: u64, task: Task, event: &EventKind) -> Vec<Correlated> {
+        let full = self.outside.len() >= MAX_OPEN && !self.outside.contains_key(&task.tid);
+        let mut ended = if full { self.flush_outside(None) } else { Vec::new() };
+        let blind = self.failures_unobservable;
+        let new = || Outside { tracker: Tracker::new(blind), ..Outside::default() };
+        let thread = self.outside.entry(task.tid).or_insert_with(new);
+        let mut told: Vec<(Task, u64, Allocation)> = Vec::new();
+        if let Some(allocation) = thread.tracker.push(time_ns, event) {
+            told.extend(thread.trouble(allocation));
+        }
+        (thread.task, thread.time_ns) = (Some(task), time_ns);
+        if matches!(event, EventKind::AllocationFailed { .. }) {
+            // A failure is the end of it: nothing to wait for.
+            told.extend(thread.finish());
+        }
+        ended.extend(told.into_iter().map(|trouble| self.outside_story(trouble)));
+        ended
+    }
+
+    fn outside_story(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {
+        let mut incident = self.incident(time_ns, task);
+        incident.allocation = Some(allocation);
+        Correlated::Incident(Box::new(incident))
+    }
+}
+
+impl Outside {
+    fn finish(&mut self) -> Option<(Task, u64, Allocation)> {
+        let allocation = self.tracker.finish()?;
+        self.trouble(allocation)
+    }
+
+    /// Only what failed or stalled at an order above 0 is worth telling.
+    fn trouble(&self, allocation: Allocation) -> Option<(Task, u64, Allocation)> {
+        let failed =
+            matches!(allocation.outcome, AllocationOutcome::Failed | AllocationOutcome::FellBack);
+        let trouble = failed || allocation.stall_ns > STALL_NS;
+        if allocation.order == 0 || !trouble {
+            return None;
+        }
+        Some((self.task.clone()?, self.time_ns, allocation))
+    }
+}

@@ -1,0 +1,76 @@
+//! From evidence to a verdict: pure functions, one file per cause. A wrong cause is worse than
+//! `undetermined`.
+//!
+//! Causes are looked for in the order in which one makes the others beside the point: a limit
+//! refuses whatever memory there is, a charge to a memory cgroup fails after the pages were got, and
+//! zones say something only about an allocation that came back NULL. The first that fits would have
+//! failed the creation alone; others that fit are named beside it.
+//!
+//! Half a story has no cause: where events of a creation were lost, or its beginning was not seen, what
+//! the rest fits is named and the verdict is `undetermined`.
+mod atomic_pressure;
+mod case;
+mod exhaustion;
+mod fragmentation;
+mod kmem_leak;
+mod memcg_ids;
+mod memcg_limit;
+mod memcg_slots;
+mod namespace_limit;
+mod not_memory;
+mod oom_fragmentation;
+mod pids_limit;
+mod undetermined;
+mod vmalloc_exhaustion;
+mod zones;
+
+use crate::model::verdict::Verdict;
+
+pub use case::Evidence;
+
+type Rule = fn(&Evidence, u64) -> Option<Verdict>;
+
+/// The rules, in the order in which they are looked at.
+const RULES: &[Rule] = &[
+    not_memory::by_hand,
+    pids_limit::diagnose,
+    namespace_limit::diagnose,
+    memcg_ids::diagnose,
+    kmem_leak::diagnose,
+    memcg_limit::diagnose,
+    vmalloc_exhaustion::diagnose,
+    oom_fragmentation::diagnose,
+    fragmentation::diagnose,
+    atomic_pressure::diagnose,
+    exhaustion::diagnose,
+    not_memory::diagnose,
+];
+
+/// The verdict on a case; `page_size` in bytes.
+pub fn diagnose(case: &Evidence, page_size: u64) -> Verdict {
+    let mut verdicts = RULES.iter().filter_map(|rule| rule(case, page_size));
+    let Some(mut verdict) = verdicts.next() else {
+        let mut verdict = undetermined::diagnose(case, page_size);
+        verdict.not_seen.extend(case.beside());
+        return verdict;
+    };
+    let mut others: Vec<&str> = verdicts.map(|other| other.cause.name()).collect();
+    others.retain(|other| *other != verdict.cause.name());
+    if case.is_half_a_story() {
+        others.insert(0, verdict.cause.name());
+        verdict = undetermined::diagnose(case, page_size);
+        verdict.because.push(format!(
+            "what was seen fits {}; what is missing could refute it",
+            others.join(" and ")
+        ));
+    } else if !others.is_empty() {
+        verdict.because.push(format!("what was seen fits {} as well", others.join(" and ")));
+    }
+    verdict.not_seen.extend(case.beside());
+    verdict
+}
+
+#[cfg(test)]
+mod step_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! Atomic pressure: an allocation that may not wait (no `__GFP_DIRECT_RECLAIM`, before 4.4 no
+//! `__GFP_WAIT`: interrupts, network reception) found no memory at once. Nobody reclaims or compacts
+//! for it; such failures mostly cost a packet, not a container.
+//!
+//! Rule: it came back NULL, and either it was of order 0 or no zone in its reach had enough pages for
+//! it, with what it may take of the reserves (mm/page_alloc.c `__zone_watermark_ok`). Confidence is
+//! high if every zone stood below its `min` watermark, medium if zones were not seen whole. A zone
+//! above its `high` watermark speaks against it, and so do zones that are smaller than the block.
+use crate::{
+    diagnose::{
+        Evidence,
+        zones::{self, Reading},
+    },
+    model::{
+        verdict::{Cause, Confidence, Remedy, Verdict},
+        zone::{Offer, Zone},
+    },
+};
+
+const REMEDIES: &[Remedy] = &[Remedy {
+    title: "keep more memory free for those that can't wait",
+    command: "sysctl -w vm.min_free_kbytes=$(( $(cat /proc/sys/vm/min_free_kbytes) * 2 ))",
+    risk: "the memory is gone for everything else; too high a value makes the OOM killer run; put it \
+           under /etc/sysctl.d to keep it",
+    durable: true,
+}];
+
+/// The verdict, if the rule holds.
+pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
+    let allocation = case.decisive()?;
+    if case.errno.is_some_and(|errno| errno != libc::ENOMEM)
+        || allocation.gfp.traits?.direct_reclaim
+    {
+        return None;
+    }
+    let failure = allocation.failure.as_ref()?;
+    let order = allocation.order;
+    let exhausted =
+        matches!(zones::read(case, allocation), Reading::Exhausted) && failure.zones_complete;
+    if order > 0 && !exhausted {
+        return None;
+    }
+    if failure.zones.iter().any(Zone::has_plenty) {
+        return None;
+    }
+    if zones::too_small(allocation) {
+        return None;
+    }
+    let below_min = failure.zones_complete
+        && failure.zones.iter().all(|zone| zone.offer(0) == Offer::Exhausted);
+    let mut doubts = case.gaps();
+    if !below_min {
+        doubts.push("that every zone stood below its watermark at the failure".to_owned());
+    }
+    let mut because = vec![
+        format!("the order-{order} allocation ({}) came back NULL", zones::block(order, page_size)),
+        "its mask says that it may not wait for memory to be made free".to_owned(),
+    ];
+    because.extend(failure.zones.iter().map(|zone| zones::exhausted(zone, page_size)));
+    Some(Verdict {
+        cause: Cause::AtomicPressure,
+        confidence: Confidence::without(&doubts),
+        because,
+        not_seen: doubts,
+        remedies: REMEDIES.to_vec(),
+        no_help: vec!["starting the container again: it waits for its own allocations"],
+    })
+}

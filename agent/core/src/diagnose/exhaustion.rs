@@ -1,0 +1,176 @@
+//! Exhaustion: there was no free memory for it in any zone that it could use.
+//!
+//! Rules, each enough by itself:
+//! - An allocation that may wait came back NULL, and no zone in its reach had enough pages above
+//!   its watermark (`__zone_watermark_ok`).
+//!   It holds too for one that may not wait if these zones are smaller than the block altogether.
+//! - It was of order 0, which no block can be lacking for, and what was read of the zones does not
+//!   speak against it. Confidence is medium then.
+//! - The OOM killer was called for the node at order 0. It is called after an attempt that is held
+//!   to the `high` watermark failed too (`__alloc_pages_may_oom`), so confidence is high if every
+//!   zone in reach was below it, medium if zones were not seen, and low if the order was not seen
+//!   either. If a zone stood above it the report speaks against itself, and there is no verdict.
+//! - The OOM killer was called for the node at an order above 0 and no zone had enough pages.
+use crate::{
+    diagnose::{
+        Evidence,
+        zones::{self, Reading},
+    },
+    model::{
+        allocation::Allocation,
+        event::OomScope,
+        log_incident::NodeMemory,
+        verdict::{Cause, Confidence, Remedy, Verdict},
+        zone::Zone,
+    },
+    units,
+};
+
+const REMEDIES: &[Remedy] = &[
+    Remedy {
+        title: "see what holds the memory, and end or move what the node can do without",
+        command: "ps -eo pid,rss,cgroup:60,comm --sort=-rss | head -20; grep -E 'Slab|SUnreclaim|AnonPages|Shmem|HugePages_Total' /proc/meminfo",
+        risk: "none to look; what is ended is gone",
+        durable: false,
+    },
+    Remedy {
+        title: "give containers limits that add up to less than the node has, and reserve memory for the system",
+        command: "kubelet: --system-reserved=memory=… --kube-reserved=memory=… --eviction-hard=memory.available<5%",
+        risk: "fewer containers fit on the node",
+        durable: true,
+    },
+];
+
+/// The verdict, if one of the rules holds.
+pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
+    failed(case, page_size).or_else(|| killed(case, page_size))
+}
+
+fn failed(case: &Evidence, page_size: u64) -> Option<Verdict> {
+    let allocation = case.decisive()?;
+    if case.errno.is_some_and(|errno| errno != libc::ENOMEM) {
+        return None;
+    }
+    let too_small = zones::too_small(allocation);
+    if !allocation.gfp.traits?.direct_reclaim && !too_small {
+        return None;
+    }
+    let failure = allocation.failure.as_ref()?;
+    let order = allocation.order;
+    let mut doubts = case.gaps();
+    let mut because = vec![format!(
+        "the order-{order} allocation ({}) came back NULL",
+        zones::block(order, page_size)
+    )];
+    match zones::read(case, allocation) {
+        Reading::Exhausted if failure.zones_complete => {
+            because.extend(no_zone_had_pages(allocation, page_size));
+            if too_small {
+                because.push(
+                    "all of these zones are smaller than the block, whatever is free".to_owned(),
+                );
+            }
+            doubts.extend(zones::doubt_about_nodes(allocation));
+        }
+        _ if order > 0 => return None,
+        // Zones of which some are missing can say nothing against it, but those that are there can.
+        _ if failure.zones.iter().any(Zone::has_plenty) => {
+            return None;
+        }
+        _ => {
+            because.push("at order 0 it can't have lacked a larger block".to_owned());
+            doubts.push(
+                "the zones that it could use, whole and as they were at the failure".to_owned(),
+            );
+        }
+    }
+    Some(verdict(case, because, doubts, None))
+}
+
+fn killed(case: &Evidence, page_size: u64) -> Option<Verdict> {
+    let oom = case.oom().filter(|oom| *oom.scope == OomScope::Node)?;
+    let allocation = case.asked_for_kill();
+    let mut doubts = case.gaps();
+    let whose = if oom.bounded {
+        "the memory that a cpuset or memory policy allows"
+    } else {
+        "the node's memory"
+    };
+    let mut because = vec![format!("the OOM killer was called because {whose} ran out")];
+    if oom.bounded {
+        doubts.push("which nodes that were".to_owned());
+    }
+    let zones = allocation.and_then(|a| a.failure.as_ref());
+    let zones = zones.filter(|failure| !failure.zones.is_empty());
+    match oom.order {
+        Some(..0) => return None,
+        Some(1..) => {
+            let allocation =
+                allocation.filter(|_| zones.is_some_and(|failure| failure.zones_complete))?;
+            let Reading::Exhausted = zones::read(case, allocation) else { return None };
+            because.push(format!("it was called for order {}", allocation.order));
+            because.extend(no_zone_had_pages(allocation, page_size));
+            return Some(verdict(case, because, doubts, None));
+        }
+        Some(0) => {
+            because.push("it was called at order 0, which no block can be lacking for".to_owned());
+        }
+        None => doubts.push(
+            "the order that it was called for: above 0, fragmentation would do as well".to_owned(),
+        ),
+    }
+    let Some(failure) = zones else {
+        doubts.push("the zones, whole and as they were then".to_owned());
+        let most = if oom.order.is_none() { Confidence::Low } else { Confidence::Medium };
+        // A page fault's call may have come of a memory cgroup's kernel memory.
+        return (!oom.page_fault).then(|| verdict(case, because, doubts, Some(most)));
+    };
+    if failure.zones.iter().any(Zone::has_plenty) {
+        return None;
+    }
+    because.extend(failure.zones.iter().map(|zone| zones::exhausted(zone, page_size)));
+    if !failure.zones_complete {
+        doubts.push("all zones that it could use".to_owned());
+    }
+    if failure.zones.iter().any(|zone| zone.incomplete || zone.high_watermark.is_none()) {
+        doubts.push("every zone's watermarks".to_owned());
+    }
+    Some(verdict(case, because, doubts, None))
+}
+
+fn no_zone_had_pages(allocation: &Allocation, page_size: u64) -> Vec<String> {
+    let zones = allocation.failure.iter().flat_map(|failure| &failure.zones);
+    let mut told =
+        vec!["no zone that it could use had enough pages above its watermark".to_owned()];
+    told.extend(zones.map(|zone| zones::exhausted(zone, page_size)));
+    told
+}
+
+fn verdict(
+    case: &Evidence,
+    mut because: Vec<String>,
+    doubts: Vec<String>,
+    most: Option<Confidence>,
+) -> Verdict {
+    because.extend(case.log.and_then(|log| log.memory).and_then(|memory| swap(&memory)));
+    let confidence = Confidence::without(&doubts);
+    Verdict {
+        cause: Cause::Exhaustion,
+        confidence: most.map_or(confidence, |most| most.min(confidence)),
+        because,
+        not_seen: doubts,
+        remedies: REMEDIES.to_vec(),
+        no_help: vec!["compaction: it makes blocks larger and no page free"],
+    }
+}
+
+/// What swap had left, where there was little of it.
+fn swap(memory: &NodeMemory) -> Option<String> {
+    match (memory.free_swap?, memory.total_swap?) {
+        (_, 0) => Some("there is no swap".to_owned()),
+        (free, total) if free < total / 50 => {
+            Some(format!("{} of {} swap were free", units::bytes(free), units::bytes(total)))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,185 @@
+//! Fragmentation: an allocation of an order above 0 came back NULL though a zone that it could
+//! use had enough free pages for it above its watermark, because none of them lay in a block
+//! that large.
+//!
+//! Rule: look at every zone in reach, as it was when the allocation failed. One that could not be
+//! read whole, or that held a block that would have served, makes the reading inconclusive: blocks
+//! come and go while no lock is held. Otherwise one zone with enough pages and no block is enough.
+//! Source: `__zone_watermark_ok` and `__fragmentation_index`, the same from 5.10 to 7.2; before 4.4
+//! half of the watermark had to lie in blocks above order 0, half of that above order 1, and so on,
+//! so that the few large blocks there were could be refused.
+//!
+//! An error other than ENOMEM was not made by the allocation, whatever the zones were like. Nor is
+//! there a verdict for movable pages where there is CMA, in which they may lie.
+//!
+//! Confidence is high if nothing is missing from the story, the index of the zone leans towards
+//! fragmentation (above half of what single pages alone give) with no block held back in a reserve, the mask does not say that the
+//! caller expects a failure (`__GFP_NOWARN`) where the creation failed, and all zones are of one
+//! node or no cpuset bounds the allocation (`__GFP_HARDWALL`); else medium. Medium too for a mask
+//! that may go below the watermark (`__GFP_HIGH`) or may not wait, for which nobody made room, and
+//! where a log shows pages in plenty but has lost the line with the blocks.
+use crate::{
+    diagnose::{
+        Evidence, memcg_slots,
+        zones::{self, Reading},
+    },
+    model::{
+        allocation::{Allocation, Outcome},
+        verdict::{Cause, Confidence, Remedy, Verdict},
+        zone::{Offer, Zone, even_index},
+    },
+    units,
+};
+
+/// What helps against fragmentation.
+pub(super) const REMEDIES: &[Remedy] = &[
+    Remedy {
+        title: "compact the node's memory now, then start the container again",
+        command: "echo 1 > /proc/sys/vm/compact_memory",
+        risk: "stalls allocations on the node while it runs, some seconds on a large one; pages \
+               that can't be moved stay where they are",
+        durable: false,
+    },
+    Remedy {
+        title: "make the kernel keep larger blocks free in the background",
+        command: "sysctl -w vm.compaction_proactiveness=60",
+        risk: "some CPU time in kcompactd; kernels before 5.9 don't have it; put it under \
+               /etc/sysctl.d to keep it",
+        durable: true,
+    },
+    Remedy {
+        title: "keep more memory free, so that large blocks last longer",
+        command: "sysctl -w vm.min_free_kbytes=$(( $(cat /proc/sys/vm/min_free_kbytes) * 2 ))",
+        risk: "the memory is gone for everything else; too high a value makes the OOM killer run; \
+               put it under /etc/sysctl.d to keep it",
+        durable: true,
+    },
+];
+
+/// The verdict, if the rule holds.
+pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
+    let allocation = case.decisive()?;
+    let failure = allocation.failure.as_ref()?;
+    let traits = allocation.gfp.traits;
+    let order = allocation.order;
+    if order == 0 || case.errno.is_some_and(|errno| errno != libc::ENOMEM) {
+        return None;
+    }
+    // Watched live, the mask is always known where the rest is.
+    if traits.is_none() && case.log.is_none() {
+        return None;
+    }
+    let movable = traits.is_none_or(|traits| traits.movable);
+    if movable && failure.zones.iter().any(|zone| zone.free_cma != 0) {
+        return None;
+    }
+    let (zone, blocks_seen) = match zones::read(case, allocation) {
+        Reading::Fragmented(zone) if failure.zones_complete => (zone, true),
+        // A zone whose line of blocks is lost; where whole lines are missing, zones may be too.
+        Reading::Plenty(zone) => (zone, false),
+        _ => return None,
+    };
+    let mut doubts = case.gaps();
+    if !blocks_seen {
+        doubts.push(format!("the free blocks of {}: the line is cut or missing", zone.label()));
+    }
+    match traits {
+        None => doubts.push("what its gfp mask says: the kernel is not known".to_owned()),
+        Some(traits) => {
+            if traits.nowarn && case.errno.is_some() {
+                doubts
+                    .push("whether its caller had a fallback, as __GFP_NOWARN suggests".to_owned());
+            }
+            if !traits.direct_reclaim {
+                doubts.push(
+                    "what reclaim and compaction would have made free: it may not wait for them"
+                        .to_owned(),
+                );
+            } else if traits.high {
+                doubts.push(
+                    "how far below the watermark __GFP_HIGH let it go in this kernel".to_owned(),
+                );
+            }
+        }
+    }
+    doubts.extend(zones::doubt_about_nodes(allocation));
+    let reserved = zone.offer(order) == Offer::Reserved;
+    let index = zone.fragmentation_index(order);
+    let refused_by_marks = zone.per_order_marks && index.is_none();
+    let sure =
+        !reserved && (index.is_some_and(|index| index > even_index(order)) || refused_by_marks);
+    let mut because = because(case, allocation, zone, page_size, blocks_seen);
+    let mut remedies = REMEDIES.to_vec();
+    if let Some(behind) = memcg_slots::behind(case, allocation) {
+        because.push(behind);
+        remedies.extend(memcg_slots::REMEDIES);
+    }
+    Some(Verdict {
+        cause: Cause::Fragmentation,
+        confidence: if sure { Confidence::without(&doubts) } else { Confidence::Medium },
+        because,
+        not_seen: doubts,
+        remedies,
+        no_help: vec!["more memory for the container: no limit of it was hit"],
+    })
+}
+
+fn because(
+    case: &Evidence,
+    allocation: &Allocation,
+    zone: &Zone,
+    page_size: u64,
+    blocks_seen: bool,
+) -> Vec<String> {
+    let order = allocation.order;
+    let block = zones::block(order, page_size);
+    let outcome = match (case.errno, allocation.outcome) {
+        (Some(_), _) => "came back NULL, and the creation with ENOMEM",
+        (None, Outcome::FellBack) => "came back NULL; its caller went on without",
+        (None, _) => "came back NULL",
+    };
+    let mut because = vec![format!("the order-{order} allocation ({block}) {outcome}")];
+    because.push(lack(zone, order, page_size, blocks_seen));
+    if let Some(index) = zone.fragmentation_index(order) {
+        because.push(self::index(index, order));
+    }
+    if !allocation.compactions.is_empty() {
+        let results: Vec<String> = allocation.compactions.iter().map(|r| r.describe()).collect();
+        because.push(format!("direct compaction did not help: {}", results.join(", ")));
+    }
+    because
+}
+
+/// What an index of this order means. The most that an order can have is told where it is far from 1.
+pub(super) fn index(index: f64, order: u32) -> String {
+    let most = if order > 3 {
+        "1".to_owned()
+    } else {
+        format!("{:.3}, the most at order {order},", even_index(order) * 2.0)
+    };
+    format!("fragmentation index {index:.3}, where 0 means lack of memory and {most} fragmentation")
+}
+
+/// What a fragmented zone had and lacked.
+pub(super) fn lack(zone: &Zone, order: u32, page_size: u64, blocks_seen: bool) -> String {
+    let block = zones::block(order, page_size);
+    let (name, free) = (zone.label(), zones::free(zone, page_size));
+    if !blocks_seen {
+        return format!(
+            "{name} had {free} free, far above its watermark, so that only a block of {block} can have been lacking"
+        );
+    }
+    let enough = format!("{name} had {free} free, enough above its watermark");
+    match zone.offer(order) {
+        Offer::Reserved => format!(
+            "{enough}, but free blocks of {block} only in reserves that this allocation may not use"
+        ),
+        _ if zone.largest_order().is_some_and(|largest| largest >= order) => {
+            let large = units::bytes(zone.pages_in_blocks_from(order).saturating_mul(page_size));
+            format!(
+                "{enough}, but only {large} of it in blocks of {block} and larger: before 4.4 the kernel refuses these when too little of the free memory lies in blocks above each smaller order"
+            )
+        }
+        _ => format!("{enough}, but no free block of {block}"),
+    }
+}

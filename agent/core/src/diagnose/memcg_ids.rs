@@ -1,0 +1,145 @@
+//! Memory cgroup ids: there are 65,535, and without one no memory cgroup can be made. Up to 4.7 one is
+//! held until the last page charged to its cgroup is gone, from 4.8 on until the cgroup is removed and
+//! nothing of it is left in swap (mm/memcontrol.c `mem_cgroup_id_put`).
+//!
+//! Rule, watched live: the memory controller's part of making a cgroup (`mem_cgroup_css_alloc`) returned
+//! ENOSPC or EBUSY, which of its steps only the one for the id does: confidence high.
+//!
+//! Rule, in a log: `mkdir` of a memory cgroup failed with the errno that the kernel gives then (mm/memcontrol.c
+//! `mem_cgroup_alloc`): before 5.8 ENOMEM, or ENOSPC where another kind of id (3.15 to 4.6, ids of kernel
+//! memory accounting) is used up first; ENOSPC from 5.8 on; EBUSY from 6.12 on; and no
+//! allocation is known to have failed. Confidence is medium, as errno alone says little: only the
+//! count of cgroups decides, and low if the kernel is not known and the errno is EBUSY.
+use crate::{
+    diagnose::Evidence,
+    model::{
+        errno,
+        log_incident::StartError,
+        verdict::{Cause, Confidence, Remedy, Verdict},
+    },
+};
+
+const REMEDIES: &[Remedy] = &[
+    Remedy {
+        title: "count the memory cgroups: near 65,535 confirms it; many more than directories are dead ones, which before 4.8 hold their ids",
+        command: "grep memory /proc/cgroups; find /sys/fs/cgroup/memory /sys/fs/cgroup -type d 2>/dev/null | wc -l; grep nr_dying_descendants /sys/fs/cgroup/cgroup.stat; ls /sys/kernel/slab | wc -l",
+        risk: "takes a while where there are many",
+        durable: false,
+    },
+    Remedy {
+        title: "remove cgroups that are empty and nobody's any more, and find out who leaves them behind",
+        command: "find /sys/fs/cgroup -name cgroup.events -exec grep -l 'populated 0' {} + | xargs -n1 dirname | head",
+        risk: "none to look; an empty cgroup may belong to a service that is about to use it",
+        durable: true,
+    },
+    Remedy {
+        title: "before 4.8, have the page cache of dead cgroups dropped, which gives their ids back; later kernels give them back by themselves, unless memory of theirs lies in swap",
+        command: "echo 3 > /proc/sys/vm/drop_caches",
+        risk: "stalls the node and empties its caches; on 3.10 ids that leaked with kernel memory stay until a reboot",
+        durable: false,
+    },
+    Remedy {
+        title: "update the kernel; on 3.10 turn kernel memory accounting off until then",
+        command: "grubby --update-kernel=ALL --args=cgroup.memory=nokmem",
+        risk: "needs a reboot; without the accounting no limit on kernel memory holds",
+        durable: true,
+    },
+];
+
+/// Controllers with hierarchies of their own in cgroup v1; their directories have no memory cgroup.
+const OTHERS: &[&str] = &[
+    "cpuset",
+    "cpu",
+    "cpuacct",
+    "cpu,cpuacct",
+    "blkio",
+    "devices",
+    "freezer",
+    "net_cls",
+    "net_prio",
+    "net_cls,net_prio",
+    "perf_event",
+    "hugetlb",
+    "pids",
+    "rdma",
+    "misc",
+    "systemd",
+];
+
+/// What mkdir can return on this kernel when ids are used up; `None` if the kernel isn't known.
+fn expected_errnos(kernel: &str) -> Option<&'static [i32]> {
+    let mut numbers = kernel.split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
+    match (numbers.next()?, numbers.next()?) {
+        (..=4, _) | (5, ..=7) => Some(&[libc::ENOMEM, libc::ENOSPC]),
+        (5, _) | (6, ..=6) => Some(&[libc::ENOSPC]),
+        (6, 12..) | (7.., _) => Some(&[libc::EBUSY]),
+        _ => None,
+    }
+}
+
+/// The verdict, if one of the rules holds.
+pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
+    seen(case).or_else(|| told(case))
+}
+
+fn seen(case: &Evidence) -> Option<Verdict> {
+    let setup = case.cgroup_setup?;
+    let number = setup.memory_errno.filter(|n| [libc::ENOSPC, libc::EBUSY].contains(n))?;
+    let because = vec![format!(
+        "the memory controller refused the cgroup {} with {}, as it does when no id is left",
+        setup.path().display(),
+        errno::name(number)
+    )];
+    let not_seen = case.gaps();
+    Some(verdict(Confidence::without(&not_seen), because, not_seen))
+}
+
+fn told(case: &Evidence) -> Option<Verdict> {
+    let (path, number) = case.containers().iter().find_map(|failure| match &failure.error {
+        StartError::CgroupMkdir(path) => Some((path, failure.errno?)),
+        _ => None,
+    })?;
+    // systemd names the cgroup itself, without the hierarchy.
+    let hierarchy = path.strip_prefix("/sys/fs/cgroup/").unwrap_or_default();
+    let hierarchy = hierarchy.split('/').next().unwrap_or_default();
+    if OTHERS.contains(&hierarchy) || case.decisive().is_some() {
+        return None;
+    }
+    let expected = case.kernel().and_then(expected_errnos);
+    if expected.is_some_and(|expected| !expected.contains(&number)) {
+        return None;
+    }
+    if expected.is_none() && ![libc::ENOMEM, libc::ENOSPC, libc::EBUSY].contains(&number) {
+        return None;
+    }
+    let mut because = vec![format!("mkdir {path} failed with {}", errno::name(number))];
+    because.push(match expected {
+        Some(_) => "this kernel answers so when all memory cgroup ids are used up".to_owned(),
+        None => "kernels answer so when all memory cgroup ids are used up: ENOMEM or ENOSPC before 5.8, ENOSPC from 5.8 on, EBUSY from 6.12 on".to_owned(),
+    });
+    because.push("no allocation was logged to have failed".to_owned());
+    let mut not_seen = case.gaps();
+    let count = "how many memory cgroups there were";
+    not_seen.push(match case.memory_cgroups_beside() {
+        Some(later) => format!(
+            "{count} at that moment; {later}: near 65,535 speaks for it, few speaks against it"
+        ),
+        None => format!(
+            "{count}: `grep memory /proc/cgroups` near 65,535 would confirm it, few would refute it"
+        ),
+    });
+    let low = expected.is_none() && number == libc::EBUSY;
+    let confidence = if low { Confidence::Low } else { Confidence::Medium };
+    Some(verdict(confidence, because, not_seen))
+}
+
+fn verdict(confidence: Confidence, because: Vec<String>, not_seen: Vec<String>) -> Verdict {
+    Verdict {
+        cause: Cause::MemcgIds,
+        confidence,
+        because,
+        not_seen,
+        remedies: REMEDIES.to_vec(),
+        no_help: vec!["compaction, or more memory: ids are numbers, not pages"],
+    }
+}

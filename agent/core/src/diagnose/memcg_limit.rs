@@ -1,0 +1,147 @@
+//! A memory cgroup's limit: the pages were there, and the cgroup that they would have been charged
+//! to was full.
+//!
+//! Rules, each enough by itself:
+//! - A charge failed while the container was created (mm/memcontrol.c `try_charge`).
+//! - The OOM killer was called for a memory cgroup.
+//! - The OOM killer was called for a page fault that got no memory, and a zone that it could use had
+//!   plenty: something else refused it, most likely a charge. Confidence is low.
+//! - A slab cache that belongs to a memory cgroup, as its name says (`dentry(158:<cgroup>)`, kernels
+//!   before 5.9), got no page, and the page allocator reported no failure: then the charge failed.
+//!   Confidence is medium, as usage and limit are not printed.
+//!
+//! Confidence is high where the kernel says whose memory ran out, and medium if an allocation of
+//! the same creation came back NULL as well.
+use crate::{
+    diagnose::Evidence,
+    model::{
+        errno,
+        event::{ChargeFailed, OomScope},
+        log_incident::{LogIncident, MemcgState},
+        verdict::{Cause, Confidence, Remedy, Verdict},
+    },
+    units,
+};
+
+const REMEDIES: &[Remedy] = &[
+    Remedy {
+        title: "see what fills the cgroup",
+        command: "cat /sys/fs/cgroup/<path>/memory.{current,max,stat} (v1: /sys/fs/cgroup/memory/<path>/memory.{usage_in_bytes,limit_in_bytes,stat,kmem.usage_in_bytes})",
+        risk: "none",
+        durable: false,
+    },
+    Remedy {
+        title: "raise the limit of the container, pod or slice that is full, or make it use less",
+        command: "kubectl set resources … --limits=memory=…; docker update --memory … --memory-swap …",
+        risk: "what it gets is gone for others on the node",
+        durable: true,
+    },
+];
+
+const NO_HELP: &[&str] =
+    &["compaction or drop_caches: this is a limit, however much memory the node has free"];
+
+/// The verdict, if one of the rules holds.
+pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
+    charged(case)
+        .or_else(|| killed(case))
+        .or_else(|| case.log.and_then(|log| refused(case, log)))
+        .or_else(|| faulted(case))
+}
+
+fn charged(case: &Evidence) -> Option<Verdict> {
+    let charge = case.charges.last()?;
+    let mut doubts = case.gaps();
+    if case.decisive().is_some() {
+        doubts.push("which of the two failed it: an allocation came back NULL as well".to_owned());
+    }
+    Some(verdict(vec![describe(charge)], doubts))
+}
+
+/// A charge that failed, in a sentence.
+fn describe(charge: &ChargeFailed) -> String {
+    let amount = charge.bytes.map_or_else(|| "kernel memory".to_owned(), units::bytes);
+    let memcg = charge.memcg.as_deref().unwrap_or("a memory cgroup");
+    let full = match (charge.usage, charge.limit) {
+        (Some(usage), Some(limit)) => {
+            format!(", which used {} of {}", units::bytes(usage), units::bytes(limit))
+        }
+        _ => String::new(),
+    };
+    format!("a charge of {amount} to {memcg}{full} failed with {}", errno::name(charge.errno))
+}
+
+fn killed(case: &Evidence) -> Option<Verdict> {
+    let oom = case.oom()?;
+    let OomScope::Memcg(path) = oom.scope else { return None };
+    let whose = path.as_deref().unwrap_or("a memory cgroup that is not named");
+    let mut because = vec![format!("the OOM killer was called because {whose} was at its limit")];
+    because.extend(case.log.and_then(|log| log.memcg.as_ref()).and_then(usage));
+    Some(verdict(because, case.gaps()))
+}
+
+/// What the cgroup used, in a sentence.
+pub(super) fn usage(memcg: &MemcgState) -> Option<String> {
+    let usage = memcg.usage?;
+    let limit = memcg.limit.map_or_else(|| "no limit".to_owned(), units::bytes);
+    let kernel = memcg
+        .kmem_usage
+        .map(|kmem| format!(", {} of that by the kernel for it", units::bytes(kmem)));
+    Some(format!("it used {} of {limit}{}", units::bytes(usage), kernel.unwrap_or_default()))
+}
+
+/// Slab caches of a memory cgroup that got no page.
+fn refused(case: &Evidence, log: &LogIncident) -> Option<Verdict> {
+    let slab = log.slab_failures.iter().find(|slab| slab.memcg().is_some())?;
+    if case.decisive().is_some() {
+        return None;
+    }
+    let (cache, memcg) = (slab.cache.as_deref()?, slab.memcg()?);
+    let times: u64 = log.slab_failures.iter().map(|slab| slab.times).sum();
+    let mut because = vec![
+        format!(
+            "slab cache {cache} got no page, though order {} would do, and no page allocation failed: the charge to its memory cgroup did",
+            slab.min_order.unwrap_or(0)
+        ),
+        format!(
+            "the cache belongs to the cgroup {memcg}; failures of its caches that were logged: {times}"
+        ),
+    ];
+    if case.oom().is_some_and(|oom| oom.page_fault) {
+        because.push("the OOM kill that followed came of a page fault that got no memory (pagefault_out_of_memory), which a full cgroup causes as well as a full node".to_owned());
+    }
+    if let Some(free) = log.memory.and_then(|memory| memory.free) {
+        because.push(format!("the node had {} free", units::bytes(free)));
+    }
+    let mut doubts = case.gaps();
+    doubts.push("the cgroup's usage and limits, of kernel memory too; if nothing alive holds that memory, the kernel leaks it (kmem-leak), as 3.10 is known to".to_owned());
+    Some(verdict(because, doubts))
+}
+
+/// A page fault that got no memory though there was plenty.
+fn faulted(case: &Evidence) -> Option<Verdict> {
+    let oom = case.oom().filter(|oom| oom.page_fault && *oom.scope == OomScope::Node)?;
+    let failure = case.asked_for_kill()?.failure.as_ref()?;
+    failure.zones.iter().find(|zone| zone.has_plenty())?;
+    let because = vec![
+        "the OOM killer was called for a page fault that got no memory (pagefault_out_of_memory)"
+            .to_owned(),
+        "the node had plenty: something else refused it, most likely the charge to a memory cgroup"
+            .to_owned(),
+    ];
+    let mut doubts = case.gaps();
+    doubts.push("what refused it: the mask and the order that are printed are not its".to_owned());
+    let order = oom.order.unwrap_or(0);
+    (order == 0).then(|| Verdict { confidence: Confidence::Low, ..verdict(because, doubts) })
+}
+
+fn verdict(because: Vec<String>, doubts: Vec<String>) -> Verdict {
+    Verdict {
+        cause: Cause::MemcgLimit,
+        confidence: Confidence::without(&doubts),
+        because,
+        not_seen: doubts,
+        remedies: REMEDIES.to_vec(),
+        no_help: NO_HELP.to_vec(),
+    }
+}

@@ -1,0 +1,122 @@
+//! Not memory: somebody asked for a kill by hand, a program says why the container didn't start and it
+//! is something else, or the error is one that lack of memory doesn't make.
+//!
+//! Rules: the OOM killer was called with order −1, which sysrq does (drivers/tty/sysrq.c
+//! `moom_callback`). Or a program names an error that no lack of memory makes, and the kernel reports
+//! no failure that joins it. ENOMEM and EAGAIN are never taken for it, nor an end without a reason.
+//!
+//! Watched live, where no subsystem's initialisation returned the error:
+//! - making namespaces returned EINTR: a signal that ends the process came while it waited
+//!   (net/core/net_namespace.c `copy_net_ns`), and it was not the OOM killer's;
+//! - it returned EPERM or EINVAL, which checks do before anything is made: medium, by errno alone;
+//! - making a cgroup returned EAGAIN (cgroup.max.descendants or cgroup.max.depth), ENODEV (its parent was
+//!   being removed) or EINVAL (its name), and the memory controller refused nothing
+//!   (kernel/cgroup/cgroup.c `cgroup_mkdir`).
+use crate::{
+    diagnose::Evidence,
+    model::{
+        errno,
+        log_incident::StartError,
+        verdict::{Cause, Confidence, Remedy, Verdict},
+    },
+};
+
+const REMEDIES: &[Remedy] = &[Remedy {
+    title: "look into what the message names",
+    command: "journalctl -b -u docker -u containerd -u kubelet; the runtime's own log",
+    risk: "none",
+    durable: false,
+}];
+
+/// The verdict on a kill that somebody asked for.
+pub(super) fn by_hand(case: &Evidence, _page_size: u64) -> Option<Verdict> {
+    let oom = case.oom()?;
+    let asked = oom.order.is_some_and(|order| order < 0);
+    asked.then(|| Verdict {
+        cause: Cause::NotMemory,
+        confidence: Confidence::High,
+        because: vec![
+            "the OOM killer was called with order -1: somebody asked for it (sysrq-f)".to_owned(),
+        ],
+        not_seen: Vec::new(),
+        remedies: Vec::new(),
+        no_help: vec!["anything done about memory: none was lacking"],
+    })
+}
+
+/// The verdict, if one of the other rules holds.
+pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
+    of_error(case).or_else(|| told(case))
+}
+
+/// An error that was seen.
+fn of_error(case: &Evidence) -> Option<Verdict> {
+    let number = case.errno.filter(|_| case.log.is_none())?;
+    if case.decisive().is_some() || case.oom().is_some() || case.pernet_init.is_some() {
+        return None;
+    }
+    let mut not_seen = case.gaps();
+    let because = if let Some(setup) = case.cgroup_setup {
+        if setup.memory_errno.is_some() {
+            return None;
+        }
+        match number {
+            libc::EAGAIN => {
+                "a cgroup above it has as many below it as its cgroup.max.descendants allows, or \
+                 lies as deep as cgroup.max.depth does"
+            }
+            libc::ENODEV => "the cgroup that it was to be made in was being removed",
+            libc::EINVAL => "the kernel does not take its name",
+            _ => return None,
+        }
+    } else {
+        match number {
+            libc::EINTR => {
+                "a signal that ended the process came while it waited for its turn to set up the \
+                 network namespace, and no kill of it by the OOM killer was seen"
+            }
+            libc::EPERM | libc::EINVAL => {
+                not_seen.push("which check refused it: this goes by the error alone".to_owned());
+                "the kernel refused the request itself, before anything was made"
+            }
+            _ => return None,
+        }
+    };
+    let because =
+        vec![format!("it failed with {}, not for memory", errno::name(number)), because.to_owned()];
+    Some(Verdict {
+        cause: Cause::NotMemory,
+        confidence: Confidence::without(&not_seen),
+        because,
+        not_seen,
+        remedies: Vec::new(),
+        no_help: vec!["compaction, or more memory"],
+    })
+}
+
+/// A container whose program names another reason.
+fn told(case: &Evidence) -> Option<Verdict> {
+    let (failure, reason) = case.containers().iter().find_map(|failure| match failure.error {
+        StartError::Other(reason) => Some((failure, reason)),
+        _ => None,
+    })?;
+    if case.decisive().is_some() || case.oom().is_some() {
+        return None;
+    }
+    let errno = failure.errno.map(|number| format!(" ({})", errno::name(number)));
+    let not_seen = case.gaps();
+    Some(Verdict {
+        cause: Cause::NotMemory,
+        confidence: Confidence::without(&not_seen),
+        because: vec![
+            format!(
+                "the container's own message names another reason: {reason}{}",
+                errno.unwrap_or_default()
+            ),
+            "no failure of memory was logged with it".to_owned(),
+        ],
+        not_seen,
+        remedies: REMEDIES.to_vec(),
+        no_help: vec!["compaction, or more memory"],
+    })
+}

@@ -1,0 +1,333 @@
+//! Cases with what is said of them, each beside the one that must not get the same verdict.
+use super::*;
+use crate::{
+    fixtures as stories,
+    fixtures::fragmented,
+    model::{
+        allocation::Outcome,
+        event::{ChargeFailed, LimitKind, OomKill, OomScope},
+        step::{CreationStep, MemcgReclaims},
+        verdict::{Cause, Confidence},
+    },
+};
+
+fn verdict(creation: &CreationStep) -> (Cause, Confidence) {
+    let verdict = diagnose(&Evidence::creation(creation, &[]), 4096);
+    (verdict.cause, verdict.confidence)
+}
+
+/// Changes the zone that the failed creation's allocation saw.
+fn with_zone(change: impl FnOnce(&mut crate::model::zone::Zone)) -> CreationStep {
+    let mut creation = stories::failed_creation();
+    let mut zone = fragmented();
+    change(&mut zone);
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        failure.zones = vec![zone];
+    }
+    creation
+}
+
+#[test]
+fn fragmentation_is_seen() {
+    let creation = stories::failed_creation();
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
+    let creation = stories::degraded_creation();
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
+}
+
+#[test]
+fn a_zone_without_free_memory_is_not_fragmented() {
+    let creation = with_zone(|zone| zone.min_watermark = zone.free);
+    assert_eq!(verdict(&creation).0, Cause::Exhaustion);
+}
+
+#[test]
+fn a_block_that_was_there_is_not_fragmentation() {
+    let creation = with_zone(|zone| {
+        zone.blocks[6] = 1;
+        zone.usable_orders = 1 << 6;
+    });
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+    // One zone that could have served is enough against it.
+    let mut creation = stories::failed_creation();
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        let mut served = fragmented();
+        served.blocks[9] = 3;
+        served.usable_orders = 1 << 9;
+        failure.zones = vec![fragmented(), served];
+    }
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn reserved_blocks_serve_nobody() {
+    let creation = with_zone(|zone| zone.blocks[6] = 1);
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::Medium));
+}
+
+#[test]
+fn an_exhausted_zone_beside_a_fragmented_one_changes_nothing() {
+    let mut creation = stories::failed_creation();
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        let mut empty = fragmented();
+        empty.min_watermark = empty.free;
+        failure.zones = vec![empty, fragmented()];
+    }
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
+}
+
+#[test]
+fn unread_zones_carry_no_cause() {
+    let mut creation = stories::failed_creation();
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        failure.zones_complete = false;
+    }
+    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    assert_eq!(verdict.cause, Cause::Undetermined);
+    assert!(!verdict.not_seen.is_empty());
+    let creation = with_zone(|zone| zone.incomplete = true);
+    assert_eq!(self::verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn order_0_is_never_fragmentation() {
+    let mut creation = stories::failed_creation();
+    creation.allocations[0].order = 0;
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn an_error_is_not_blamed_on_what_had_a_fallback() {
+    let mut creation = stories::failed_creation();
+    creation.allocations[0].outcome = Outcome::FellBack;
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn an_error_without_a_failed_allocation_is_undetermined() {
+    let mut creation = stories::failed_creation();
+    creation.allocations.clear();
+    assert_eq!(verdict(&creation), (Cause::Undetermined, Confidence::Low));
+}
+
+#[test]
+fn half_a_story_has_no_cause() {
+    let lost = |creation: &mut CreationStep| creation.events_lost = true;
+    let no_beginning = |creation: &mut CreationStep| creation.beginning_seen = false;
+    for (missing, word) in [(lost as fn(&mut CreationStep), "lost"), (no_beginning, "beginning")] {
+        let mut creation = stories::failed_creation();
+        missing(&mut creation);
+        let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
+        assert!(verdict.because.iter().any(|b| b.contains("fits fragmentation")), "{verdict:?}");
+        assert!(verdict.not_seen.iter().any(|n| n.contains(word)), "{verdict:?}");
+    }
+}
+
+#[test]
+fn gaps_lower_the_confidence() {
+    let unobservable = ["direct reclaim".to_owned()];
+    let creation = stories::failed_creation();
+    let verdict_of = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
+    assert_eq!(
+        (verdict_of.cause, verdict_of.confidence),
+        (Cause::Fragmentation, Confidence::Medium)
+    );
+    let mut creation = stories::failed_creation();
+    creation.errno = Some(libc::EINTR);
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn an_error_is_not_blamed_on_what_failed_outside_the_subsystem() {
+    let mut creation = stories::failed_creation();
+    if let Some(init) = &mut creation.pernet_init {
+        // It was entered after the allocation had failed.
+        init.began_ns = creation.allocations[0].failed_ns.map(|failed| failed + 1);
+    }
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+    let mut creation = stories::failed_creation();
+    // Taking back what was set up may fail too, after the error.
+    creation.allocations[0].failed_ns = creation.pernet_init.as_ref().map(|i| i.ended_ns + 1);
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn a_mask_that_is_not_known_carries_no_cause() {
+    let mut creation = stories::failed_creation();
+    (creation.allocations[0].gfp.flags, creation.allocations[0].gfp.traits) = (None, None);
+    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    assert_eq!(verdict.cause, Cause::Undetermined);
+    assert!(verdict.not_seen.iter().any(|n| n.contains("gfp")), "{verdict:?}");
+}
+
+/// The failed creation with another mask.
+fn with_mask(raw: u32) -> CreationStep {
+    let mut creation = stories::failed_creation();
+    creation.allocations[0].gfp = crate::fixtures::names_6_12().decode(raw);
+    creation
+}
+
+#[test]
+fn a_mask_with_other_watermarks_or_lists_lowers_the_confidence() {
+    let medium = (Cause::Fragmentation, Confidence::Medium);
+    // GFP_ATOMIC may go below the watermark, and nobody made room for it.
+    assert_eq!(verdict(&with_mask(0x820)), medium);
+    assert_eq!(verdict(&with_mask(0xc0)), medium);
+    assert_eq!(verdict(&with_mask(0x40cc0)).1, Confidence::High);
+    // It may take of the atomic reserve, which a block on a reserve's list may be in.
+    let mut creation = with_mask(0x820);
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        failure.zones[0].blocks[6] = 1;
+    }
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn what_lowers_the_confidence() {
+    // __GFP_NOWARN: its caller may have had a fallback.
+    let medium = (Cause::Fragmentation, Confidence::Medium);
+    assert_eq!(verdict(&with_mask(0x42cc0)), medium);
+    // __GFP_HARDWALL on two nodes: its cpuset may have allowed one of them alone.
+    let mut creation = with_mask(0x140cc0);
+    assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
+    if let Some(failure) = &mut creation.allocations[0].failure {
+        let other = crate::model::zone::Zone { node: Some(1), ..fragmented() };
+        failure.zones.push(other);
+    }
+    assert_eq!(verdict(&creation), medium);
+    // A hook that is missing.
+    let creation = stories::failed_creation();
+    let unobservable = ["which subsystem's initialisation failed".to_owned()];
+    let verdict = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
+    assert_eq!((verdict.cause, verdict.confidence), medium);
+    assert_eq!(verdict.not_seen, unobservable);
+}
+
+#[test]
+fn an_unseen_outcome_carries_no_cause() {
+    let creation = stories::tell_blindly(Some(libc::ENOMEM));
+    let unobservable = ["failed allocations".to_owned()];
+    let verdict = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
+    assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
+    assert!(verdict.because.iter().any(|b| b.contains("order-6")), "{verdict:?}");
+    assert!(verdict.because.iter().any(|b| b.contains("complete")), "{verdict:?}");
+    assert!(verdict.not_seen.iter().any(|n| n.contains("asked for ipc")), "{verdict:?}");
+    assert!(verdict.not_seen.contains(&unobservable[0]), "{verdict:?}");
+    assert!(!verdict.because.iter().any(|b| b.contains("memory cgroup")), "{verdict:?}");
+    // A hint, and no more.
+    let mut hinted = creation;
+    hinted.memcg_reclaims = Some(MemcgReclaims { count: 3, reclaimed: 0, stall_ns: 900 });
+    let verdict = diagnose(&Evidence::creation(&hinted, &unobservable), 4096);
+    assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
+    assert!(verdict.because.iter().any(|b| b.contains("make room 3 times")), "{verdict:?}");
+    // What went well needs no namespace to blame.
+    let creation = stories::tell_blindly(None);
+    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    assert!(verdict.not_seen.is_empty(), "{verdict:?}");
+}
+
+fn charge() -> ChargeFailed {
+    ChargeFailed {
+        memcg: Some("/kubepods/pod7".to_owned()),
+        limit_kind: Some(LimitKind::Memory),
+        gfp: None,
+        bytes: Some(4096),
+        usage: Some(262_144),
+        limit: Some(262_144),
+        refusals: Some(19),
+        errno: libc::ENOMEM,
+    }
+}
+
+#[test]
+fn a_charge_that_failed_is_a_limit() {
+    let mut creation = stories::failed_creation();
+    creation.allocations.clear();
+    creation.charges.push(charge());
+    assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::High));
+    // errno alone lies: the same limit may come out as another error.
+    creation.errno = Some(libc::ENODEV);
+    assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::High));
+}
+
+#[test]
+fn two_causes_that_fit_are_both_named() {
+    let mut creation = stories::failed_creation();
+    creation.charges.push(charge());
+    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    assert_eq!((verdict.cause, verdict.confidence), (Cause::MemcgLimit, Confidence::Medium));
+    assert!(verdict.because.iter().any(|b| b.contains("fits fragmentation")), "{verdict:?}");
+}
+
+fn killed(order: i32, scope: OomScope) -> CreationStep {
+    let mut creation = stories::failed_creation();
+    creation.allocations.clear();
+    creation.oom_kills.push(OomKill {
+        pid: Some(7),
+        comm: "x".to_owned(),
+        order: Some(order),
+        gfp: None,
+        scope,
+        cgroup_id: None,
+        failure: None,
+    });
+    creation
+}
+
+#[test]
+fn a_kill_says_whose_memory_ran_out() {
+    let of_cgroup = OomScope::Memcg(Some("/a".to_owned()));
+    assert_eq!(verdict(&killed(0, of_cgroup)), (Cause::MemcgLimit, Confidence::High));
+    assert_eq!(verdict(&killed(0, OomScope::Node)), (Cause::Exhaustion, Confidence::Medium));
+    assert_eq!(verdict(&killed(-1, OomScope::Node)), (Cause::NotMemory, Confidence::High));
+    // Above order 0 only the zones can tell exhaustion from fragmentation.
+    assert_eq!(verdict(&killed(1, OomScope::Node)).0, Cause::Undetermined);
+    assert_eq!(verdict(&killed(0, OomScope::Unknown)).0, Cause::Undetermined);
+}
+
+#[test]
+fn no_zone_with_pages_is_exhaustion() {
+    let creation = with_zone(|zone| zone.min_watermark = zone.free);
+    assert_eq!(verdict(&creation), (Cause::Exhaustion, Confidence::High));
+}
+
+#[test]
+fn enospc_of_no_subsystem_is_a_limit_on_namespaces() {
+    let mut creation = stories::failed_creation();
+    creation.allocations.clear();
+    (creation.errno, creation.pernet_init) = (Some(libc::ENOSPC), None);
+    assert_eq!(verdict(&creation), (Cause::NamespaceLimit, Confidence::High));
+    let mut creation = stories::failed_creation();
+    creation.allocations.clear();
+    creation.errno = Some(libc::ENOSPC);
+    assert_eq!(verdict(&creation).0, Cause::Undetermined);
+}
+
+#[test]
+fn the_nodes_facts_change_no_verdict() {
+    let mut creation = stories::failed_creation();
+    let mut undetermined = creation.clone();
+    undetermined.allocations.clear();
+    creation.pernet_init = None;
+    for creation in [&creation, &undetermined, &stories::degraded_creation()] {
+        let without = diagnose(&Evidence::creation(creation, &[]), 4096);
+        for facts in [crate::model::node::NodeFacts::default(), crate::fixtures::facts(0)] {
+            let reading = crate::model::node::Reading { facts: &facts, of_ns: creation.ended_ns };
+            let case = Evidence::creation(creation, &[]).with_node(Some(reading));
+            assert_eq!(diagnose(&case, 4096), without);
+        }
+    }
+}
+
+#[test]
+fn facts_beside_a_case_are_told_with_their_time() {
+    let facts = crate::fixtures::facts(12_000_000);
+    let reading = crate::model::node::Reading { facts: &facts, of_ns: 0 };
+    let case = Evidence::default().with_node(Some(reading));
+    let cgroups = "1,204 of 65,535 memory cgroups (87 dying), 12.0 ms later";
+    assert_eq!(case.memory_cgroups_beside().as_deref(), Some(cgroups));
+    let slab = "21 MiB of slab that can't be reclaimed in 235 caches, 12.0 ms later";
+    assert_eq!(case.slab_beside().as_deref(), Some(slab));
+    assert_eq!(Evidence::default().slab_beside(), None);
+}

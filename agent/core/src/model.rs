@@ -1,0 +1,21 @@
+//! What the data looks like. Types only, with what follows from one value alone.
+pub mod allocation;
+pub mod call_site;
+pub mod container;
+pub mod creation;
+pub mod entry;
+pub mod errno;
+pub mod event;
+pub mod frame;
+pub mod gfp;
+pub mod hook;
+pub mod identity;
+pub mod incident;
+pub mod log_incident;
+pub mod log_stats;
+pub mod log_time;
+pub mod loss;
+pub mod node;
+pub mod step;
+pub mod verdict;
+pub mod zone;

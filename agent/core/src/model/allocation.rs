@@ -1,0 +1,75 @@
+//! Following one thread's page allocations from the slow path to what became of them.
+use crate::model::{
+    event::{CompactResult, Failure, OomKill, OomScope},
+    gfp::Gfp,
+};
+
+/// What became of an allocation that got into trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It came back NULL, and its caller most likely had no fallback.
+    Failed,
+    /// It came back NULL, and its caller had a fallback: the mask says so, or all went well after.
+    FellBack,
+    /// It got its pages, after a stall.
+    Recovered,
+    /// It had the OOM killer called; what became of it then is not known.
+    CalledOomKiller,
+    /// It met trouble, and how it came back can't be seen on this kernel.
+    Unknown,
+}
+
+/// An allocation that failed or stalled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Allocation {
+    /// gfp mask.
+    pub gfp: Gfp,
+    /// Order.
+    pub order: u32,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How long the task was in direct compaction and reclaim for it, in nanoseconds.
+    pub stall_ns: u64,
+    /// What each direct compaction came to, in time order.
+    pub compactions: Vec<CompactResult>,
+    /// Pages that direct reclaim freed for it.
+    pub reclaimed: u64,
+    /// What was read when it came back NULL, or when it had the OOM killer called.
+    pub failure: Option<Failure>,
+    /// When it came back NULL, `CLOCK_MONOTONIC` in nanoseconds; `None` if it did not.
+    pub failed_ns: Option<u64>,
+}
+
+impl Allocation {
+    pub(crate) fn new(gfp: Gfp, order: u32) -> Self {
+        Self {
+            gfp,
+            order,
+            outcome: Outcome::Recovered,
+            stall_ns: 0,
+            compactions: Vec::new(),
+            reclaimed: 0,
+            failure: None,
+            failed_ns: None,
+        }
+    }
+
+    /// The one that had somebody killed, as far as the kill tells.
+    pub fn of_kill(kill: &OomKill) -> Option<Self> {
+        // A memory cgroup's limit is not the page allocator's trouble.
+        let (OomScope::Node, Some(gfp), Some(order)) = (&kill.scope, &kill.gfp, kill.order) else {
+            return None;
+        };
+        let order = u32::try_from(order).ok()?;
+        let (outcome, failure) = (Outcome::CalledOomKiller, kill.failure.clone());
+        Some(Self { outcome, failure, ..Self::new(gfp.clone(), order) })
+    }
+
+    pub(crate) fn is(&self, gfp: &Gfp, order: u32) -> bool {
+        self.gfp.raw == gfp.raw && self.order == order
+    }
+
+    pub(crate) fn in_trouble(&self) -> bool {
+        self.outcome != Outcome::Recovered || self.failed_ns.is_some() || self.stall_ns != 0
+    }
+}

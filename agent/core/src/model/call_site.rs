@@ -1,0 +1,154 @@
+//! Where an allocation was asked for: the first function on its stack that is not the allocator
+//! itself.
+use crate::model::frame::{Frame, TRAMPOLINES};
+
+/// The allocators' own functions, by the beginning of their names (5.10–7.2; mm/page_alloc.c,
+/// mm/slub.c, mm/slab_common.c, mm/vmalloc.c, mm/util.c, mm/mempolicy.c, mm/percpu.c), and for
+/// stacks that a log printed those of 2.6.32–5.9 (mm/slab.c, mm/slob.c), the OOM killer's, those of
+/// the charge to a memory cgroup, and those that print the stack.
+const ALLOCATOR: &[&str] = &[
+    "dump_stack",
+    "dump_backtrace",
+    "show_stack",
+    "unwind_backtrace",
+    "dump_header",
+    "oom_kill_process",
+    "out_of_memory",
+    "mem_cgroup_out_of_memory",
+    "mem_cgroup_oom",
+    "try_charge",
+    "charge_memcg",
+    "__mem_cgroup_",
+    "mem_cgroup_charge",
+    "kmem_getpages",
+    "cache_grow",
+    "cache_alloc_refill",
+    "____cache_alloc",
+    "fallback_alloc",
+    "slob_",
+    "kmem_cache_create",
+    "do_kmem_cache_create",
+    "__kmem_cache_create",
+    "create_cache",
+    "___ratelimit",
+    "warn_alloc",
+    "__alloc_pages",
+    "alloc_pages",
+    "__alloc_frozen_pages",
+    "alloc_frozen_pages",
+    "get_free_pages",
+    "__get_free_pages",
+    "get_zeroed_page",
+    "__folio_alloc",
+    "folio_alloc",
+    "alloc_contig",
+    "alloc_slab_page",
+    "allocate_slab",
+    "new_slab",
+    "___slab_alloc",
+    "__slab_alloc",
+    "slab_alloc",
+    "kmem_cache_alloc",
+    "__kmem_cache_alloc",
+    "kmalloc",
+    "__kmalloc",
+    "___kmalloc",
+    "krealloc",
+    "__krealloc",
+    "kvmalloc",
+    "__kvmalloc",
+    "kvcalloc",
+    "vmalloc",
+    "__vmalloc",
+    "vzalloc",
+    "vm_area_alloc_pages",
+    "alloc_large_system_hash",
+    "pcpu_",
+    "__alloc_percpu",
+];
+
+/// Functions that run on a task's stack for somebody else (x86-64; kernel/softirq.c,
+/// arch/x86/include/asm/idtentry.h).
+const INTERRUPT: &[&str] = &[
+    "handle_softirqs",
+    "__do_softirq",
+    "irq_exit_rcu",
+    "__irq_exit_rcu",
+    "asm_sysvec_",
+    "asm_common_interrupt",
+    "asm_exc_nmi",
+];
+
+/// The steps of a creation, which its allocations' stacks go through.
+const STEPS: &[&str] = &["copy_net_ns", "create_new_namespaces", "cgroup_mkdir"];
+
+fn begins_with_any(frame: &Frame, prefixes: &[&str]) -> bool {
+    frame.function.as_deref().is_some_and(|name| prefixes.iter().any(|p| name.starts_with(p)))
+}
+
+/// The part of a stack (innermost first) that is worth telling: from the function that asked for
+/// the memory to the creation's step, such as `copy_net_ns`, or to the end where none is on it.
+pub fn callers(stack: &[Frame]) -> &[Frame] {
+    let first = stack.iter().position(|f| !begins_with_any(f, ALLOCATOR)).unwrap_or(stack.len());
+    let callers = &stack[first..];
+    let last = callers.iter().position(|f| is_any(f, STEPS));
+    last.map_or(callers, |at| &callers[..=at])
+}
+
+fn is_any(frame: &Frame, names: &[&str]) -> bool {
+    frame.function.as_deref().is_some_and(|name| names.contains(&name))
+}
+
+/// Whether an allocation with this stack was made by the creation under way in its thread, as far
+/// as names tell: not by an interrupt that borrowed the thread. A stack without names proves
+/// nothing either way and counts as the creation's, and so does one that a kretprobe cut off.
+pub fn is_creations_own(stack: &[Frame]) -> bool {
+    let named = stack.iter().any(|f| f.function.is_some());
+    let inside = stack.iter().any(|f| is_any(f, STEPS) || is_any(f, TRAMPOLINES));
+    !named || inside && !stack.iter().any(|f| begins_with_any(f, INTERRUPT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::frame;
+
+    fn names(frames: &[Frame]) -> Vec<&str> {
+        frames.iter().filter_map(|f| f.function.as_deref()).collect()
+    }
+
+    #[test]
+    fn skips_the_allocator_and_stops_at_the_creation() {
+        let stack = [
+            "warn_alloc",
+            "__alloc_pages_slowpath.constprop.0",
+            "__alloc_pages_noprof",
+            "___kmalloc_large_node",
+            "__kmalloc_large_noprof",
+            "fw_pernet_init",
+            "ops_init",
+            "copy_net_ns",
+            "create_new_namespaces",
+        ]
+        .map(|f| frame(f, None));
+        assert_eq!(names(callers(&stack)), ["fw_pernet_init", "ops_init", "copy_net_ns"]);
+        assert_eq!(names(callers(&stack[..6])), ["fw_pernet_init"]);
+        assert!(callers(&stack[..5]).is_empty());
+        assert!(callers(&[]).is_empty());
+    }
+
+    #[test]
+    fn an_interrupts_stack_is_not_the_creations() {
+        let [alloc, softirq, create] =
+            ["warn_alloc", "handle_softirqs", "copy_net_ns"].map(|f| frame(f, None));
+        assert!(is_creations_own(&[alloc.clone(), create.clone()]));
+        assert!(!is_creations_own(&[alloc.clone(), softirq, create]));
+        let cut = frame("kretprobe_trampoline", None);
+        assert!(is_creations_own(&[alloc.clone(), cut]));
+        // So deep that the creation itself did not fit.
+        assert!(!is_creations_own(std::slice::from_ref(&alloc)));
+        assert!(is_creations_own(&[]));
+        let unnamed = Frame { function: None, ..alloc };
+        assert!(is_creations_own(&[unnamed]));
+    }
+}

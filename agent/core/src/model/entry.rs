@@ -1,0 +1,97 @@
+//! Captures: what a trace saw, in a file, so that it can be told again without its kernel.
+//!
+//! A capture is JSON, one object a line: a header, then entries in the order in which the trace
+//! took them. What is kept is what came out of the kernel, already with names; reports and verdicts
+//! are made anew from it. A field that does not apply is left out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    event::{CgroupPath, Event},
+    hook::HookStatus,
+    identity::Reply,
+    loss::{Loss, OutsideCounts},
+    node::NodeFacts,
+};
+
+/// What a capture's header calls its format.
+pub const FORMAT: &str = "fragwatch-capture";
+
+/// The format's number. It grows when another fragwatch could not make sense of what is written.
+pub const FORMAT_VERSION: u32 = 3;
+
+/// The first line: on what the trace ran, and what it could see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`FORMAT`].
+    pub format: String,
+    /// [`FORMAT_VERSION`] of whoever wrote it.
+    pub format_version: u32,
+    /// The fragwatch that wrote it.
+    pub version: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The kernel's page size in bytes.
+    pub page_size: u64,
+    /// All was told, also creations without trouble.
+    pub all: bool,
+    /// Every hook.
+    pub hooks: Vec<HookStatus>,
+    /// What else is not seen, in sentences.
+    pub not_seen: Vec<String>,
+    /// What no verdict can rest on there, in sentences.
+    pub unobservable: Vec<String>,
+    /// An allocation that comes back NULL is seen.
+    pub sees_failures: bool,
+    /// How far the time of day was ahead of `CLOCK_MONOTONIC`, in nanoseconds.
+    pub realtime_offset_ns: i64,
+}
+
+/// What comes after the header.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Entry {
+    /// Something was seen.
+    Event(Event),
+    /// The time of day was set.
+    Clock {
+        /// See [`Header::realtime_offset_ns`].
+        realtime_offset_ns: i64,
+    },
+    /// Quiet stories outside creations ended here.
+    Tick {
+        /// When, `CLOCK_MONOTONIC` in nanoseconds.
+        time_ns: u64,
+    },
+    /// The node's facts were read, for what ended with the entry before.
+    Node(NodeFacts),
+    /// A cgroup was there when watching began.
+    Cgroup {
+        /// Its id.
+        id: u64,
+        /// Its path.
+        path: CgroupPath,
+    },
+    /// Somebody told a container's names: in time for what ended with the entry before, or `late`.
+    Reply {
+        /// It came when that had been told.
+        late: bool,
+        /// What was told.
+        reply: Reply,
+    },
+    /// Events had been lost: how many in all so far.
+    Loss(Loss),
+    /// The trace ended as it should.
+    End {
+        /// What the kernel side had counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outside: Option<OutsideCounts>,
+    },
+}
+
+impl Entry {
+    /// It stands after what ended with the entries before it, and is told with that.
+    pub fn is_beside(&self) -> bool {
+        matches!(self, Self::Node(_) | Self::Reply { late: false, .. })
+    }
+}

@@ -1,0 +1,242 @@
+//! A step of a container's start, as it was put together from events.
+use super::{
+    allocation::{Allocation, Outcome as AllocationOutcome},
+    container::{Candidate, Container},
+    creation::Creation,
+    event::{
+        CgroupPath, CgroupSetup, ChargeFailed, Failure, ForkRefused, NamespaceKind, OomKill, Task,
+    },
+    frame::Frame,
+};
+
+/// A creation stalled if direct compaction and reclaim took longer than this in all.
+pub const STALL_NS: u64 = 1_000_000;
+
+/// Allocations and slab caches kept for one creation.
+pub(crate) const MAX_DETAILS: usize = 32;
+
+/// How a creation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Nothing was wrong.
+    Ok,
+    /// It waited for memory for more than a millisecond.
+    Stalled,
+    /// An allocation failed and the kernel went on without it, or processes were killed for one.
+    Degraded,
+    /// It returned an error.
+    Failed,
+}
+
+/// A slab cache that a creation asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlabCache {
+    /// Its name, from outside.
+    pub name: String,
+    /// Object size in bytes.
+    pub size: u32,
+    /// It could not be created.
+    pub failed: bool,
+}
+
+/// The subsystem whose per-netns initialisation failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PernetInit {
+    /// When it was entered, `CLOCK_MONOTONIC` in nanoseconds; `None` if that was not seen.
+    pub began_ns: Option<u64>,
+    /// When it returned.
+    pub ended_ns: u64,
+    /// Its function.
+    pub init: Option<Frame>,
+    /// The error as a positive errno.
+    pub errno: i32,
+}
+
+/// What a creation's charges to a memory cgroup waited for: a hint at a limit, not a proof of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemcgReclaims {
+    /// How often the cgroup's memory was reclaimed.
+    pub count: u64,
+    /// Pages freed in all.
+    pub reclaimed: u64,
+    /// How long that took in all, in nanoseconds; part of the creation's stall.
+    pub stall_ns: u64,
+}
+
+/// `CLONE_NEW*` flags of the namespaces that one call can make, with their names
+/// (include/uapi/linux/sched.h).
+pub const NAMESPACES: &[(u64, &str)] = &[
+    (0x4000_0000, "net"),
+    (0x2000_0000, "pid"),
+    (0x0002_0000, "mnt"),
+    (0x0400_0000, "uts"),
+    (0x0800_0000, "ipc"),
+    (0x0200_0000, "cgroup"),
+    (0x80, "time"),
+];
+
+/// Which step of a container's start was seen to begin and end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Step {
+    /// Its namespaces were made, a network's or a pid namespace among them.
+    #[default]
+    Namespaces,
+    /// Its cgroup was made.
+    Cgroup,
+    /// A process of it was forked.
+    Fork,
+    /// A process of it was killed, or had others killed, before its own program ran.
+    OomKill,
+}
+
+impl Step {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::Cgroup => "cgroup",
+            Self::Fork => "fork",
+            Self::OomKill => "oom-kill",
+        }
+    }
+}
+
+/// A step of a container's start. Whether it is a container's is known by its cgroup only; a network
+/// namespace may be anybody's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreationStep {
+    /// Counts from 1 in the order of their ends.
+    pub id: u64,
+    /// What it is.
+    pub step: Step,
+    /// Who.
+    pub task: Task,
+    /// Its cgroup when it began, or the cgroup that was to be made; `None` if that was not seen.
+    pub cgroup: Option<CgroupPath>,
+    /// The container that it is for, if that is certain.
+    pub container: Option<Container>,
+    /// Those that it may be for, if that is not certain, the likeliest first.
+    pub candidates: Vec<Candidate>,
+    /// Flags of the system call, where this is the whole call and not the namespace's setup alone.
+    pub call_flags: Option<u64>,
+    /// The namespaces that it makes, as `CLONE_NEW*` flags, as far as they are seen.
+    pub namespaces: u64,
+    /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
+    pub began_ns: u64,
+    /// When it ended.
+    pub ended_ns: u64,
+    /// The error as a positive errno.
+    pub errno: Option<i32>,
+    /// Inode of the new namespace.
+    pub netns: Option<u32>,
+    /// Allocations in trouble, in time order.
+    pub allocations: Vec<Allocation>,
+    /// More such allocations, not kept.
+    pub allocations_omitted: u64,
+    /// How long it waited in direct compaction and reclaim in all, in nanoseconds.
+    pub stall_ns: u64,
+    /// Reclaim of a memory cgroup's memory for its charges; `None` if there was none.
+    pub memcg_reclaims: Option<MemcgReclaims>,
+    /// Slab caches asked for, in time order.
+    pub slab_caches: Vec<SlabCache>,
+    /// The subsystem that failed.
+    pub pernet_init: Option<PernetInit>,
+    /// Charges to a memory cgroup that failed, in time order.
+    pub charges: Vec<ChargeFailed>,
+    /// Processes that were killed for its allocations, in time order.
+    pub oom_kills: Vec<OomKill>,
+    /// It is itself what was killed: the pid of its task is among those of `oom_kills`.
+    pub killed: bool,
+    /// Limits on namespaces that refused one.
+    pub namespaces_refused: Vec<NamespaceKind>,
+    /// The cgroup that could not be made, or was made with trouble.
+    pub cgroup_setup: Option<CgroupSetup>,
+    /// The fork that was refused.
+    pub fork_refused: Option<ForkRefused>,
+    /// The one that this is a part of, if it is a further kill for the same process.
+    pub continues: Option<u64>,
+    /// What else was seen of the same container's start.
+    pub start: Option<Creation>,
+    /// Its beginning was seen, or it is of one moment.
+    pub beginning_seen: bool,
+    /// Events were lost while it was under way: something may be missing.
+    pub events_lost: bool,
+}
+
+impl CreationStep {
+    /// One of which nothing is known but who and when.
+    pub(crate) fn new(task: Task, time_ns: u64) -> Self {
+        Self {
+            id: 0,
+            step: Step::default(),
+            task,
+            cgroup: None,
+            container: None,
+            candidates: Vec::new(),
+            call_flags: None,
+            namespaces: 0,
+            began_ns: time_ns,
+            ended_ns: time_ns,
+            errno: None,
+            netns: None,
+            allocations: Vec::new(),
+            allocations_omitted: 0,
+            stall_ns: 0,
+            memcg_reclaims: None,
+            slab_caches: Vec::new(),
+            pernet_init: None,
+            charges: Vec::new(),
+            oom_kills: Vec::new(),
+            killed: false,
+            namespaces_refused: Vec::new(),
+            cgroup_setup: None,
+            fork_refused: None,
+            continues: None,
+            start: None,
+            beginning_seen: false,
+            events_lost: false,
+        }
+    }
+
+    /// How it ended.
+    pub fn outcome(&self) -> Outcome {
+        let failure = |a: &Allocation| {
+            matches!(a.outcome, AllocationOutcome::Failed | AllocationOutcome::FellBack)
+        };
+        if self.errno.is_some() || self.killed {
+            Outcome::Failed
+        } else if self.allocations.iter().any(failure) || !self.oom_kills.is_empty() {
+            Outcome::Degraded
+        } else if self.stall_ns > STALL_NS {
+            Outcome::Stalled
+        } else {
+            Outcome::Ok
+        }
+    }
+
+    pub(crate) fn keep(&mut self, allocation: Allocation) {
+        self.stall_ns = self.stall_ns.saturating_add(allocation.stall_ns);
+        // The kernel side records the first of many failures with a fallback in detail, the others
+        // for their count.
+        let fell_back = |a: &Allocation| a.outcome == AllocationOutcome::FellBack;
+        let bare = |f: &Failure| f.stack.is_empty() && f.zones.is_empty();
+        if fell_back(&allocation)
+            && allocation.failure.as_ref().is_some_and(bare)
+            && self.allocations.iter().any(fell_back)
+        {
+            self.allocations_omitted += 1;
+            return;
+        }
+        if self.allocations.len() == MAX_DETAILS {
+            // The last failures decide: what went well goes first, then what came first.
+            let spare = |outcome| self.allocations.iter().position(|a| a.outcome == outcome);
+            let at = spare(AllocationOutcome::Recovered)
+                .or_else(|| spare(AllocationOutcome::FellBack))
+                .or_else(|| spare(AllocationOutcome::Unknown))
+                .unwrap_or(0);
+            self.allocations.remove(at);
+            self.allocations_omitted += 1;
+        }
+        self.allocations.push(allocation);
+    }
+}

@@ -1,0 +1,208 @@
+//! From what was seen to the report: the same way whether it is seen now or was kept in a capture.
+
+use std::io;
+
+use crate::{
+    attribution::late::Attributions,
+    clock,
+    correlate::{Correlated, Correlator},
+    diagnose::{Evidence, diagnose},
+    model::{
+        entry::{Entry, Header},
+        identity::Query,
+        incident::Incident,
+        loss::Loss,
+        node::{NodeFacts, Reading},
+        step::{CreationStep, Outcome},
+    },
+    report::{Ready, Report, Reported, Summary},
+};
+
+/// Incidents outside creations that are told from one tick to the next. More would take the time
+/// that creations need, and nobody could read them.
+const MAX_INCIDENTS: u32 = 20;
+
+/// Puts entries together and reports what came of them.
+pub struct Pipeline {
+    report: Box<dyn Report>,
+    ready: Ready,
+    correlator: Correlator,
+    /// How many may be told until the next tick.
+    incidents_left: u32,
+    summary: Summary,
+    /// What no verdict can rest on there, in sentences.
+    unobservable: Vec<String>,
+    all: bool,
+    page_size: u64,
+    realtime_offset_ns: i64,
+    /// What was read of the node last.
+    node: Option<NodeFacts>,
+    names: Attributions,
+    /// It is told as it happens, so that being late means something.
+    /// Reads `CLOCK_MONOTONIC` in nanoseconds.
+    live: Option<fn() -> u64>,
+}
+
+impl Pipeline {
+    /// Tells to `report` what is seen on the machine of this header.
+    pub fn new(header: Header, report: Box<dyn Report>) -> Self {
+        Self {
+            report,
+            correlator: Correlator::new(!header.sees_failures, header.all),
+            ready: Ready { kernel: header.kernel, hooks: header.hooks, not_seen: header.not_seen },
+            incidents_left: MAX_INCIDENTS,
+            summary: Summary::default(),
+            unobservable: header.unobservable,
+            all: header.all,
+            page_size: header.page_size,
+            realtime_offset_ns: header.realtime_offset_ns,
+            node: None,
+            names: Attributions::default(),
+            live: None,
+        }
+    }
+
+    /// It is reported as it happens: the summary says how late reports were. `now_ns` reads
+    /// `CLOCK_MONOTONIC` in nanoseconds.
+    #[must_use]
+    pub fn live(self, now_ns: fn() -> u64) -> Self {
+        Self { live: Some(now_ns), ..self }
+    }
+
+    /// Tells what is watched.
+    pub fn ready(&mut self) -> io::Result<()> {
+        self.report.ready(&self.ready)
+    }
+
+    /// Takes an entry; returns the stories that end with it, for [`Pipeline::tell`].
+    pub fn apply(&mut self, entry: Entry) -> io::Result<Vec<Correlated>> {
+        match entry {
+            Entry::Event(event) => return Ok(self.correlator.push(event)),
+            Entry::Clock { realtime_offset_ns } => self.realtime_offset_ns = realtime_offset_ns,
+            Entry::Node(facts) => self.node = Some(facts),
+            Entry::Cgroup { id, path } => self.correlator.cgroups().insert(id, &path, None),
+            Entry::Reply { reply, .. } => {
+                for owner in self.names.reply(reply) {
+                    let ended = clock::time_of_day(owner.ended_ns, self.realtime_offset_ns);
+                    self.report.owner(ended, &owner)?;
+                }
+            }
+            Entry::Tick { time_ns } => {
+                self.incidents_left = MAX_INCIDENTS;
+                return Ok(self.correlator.flush_outside(Some(time_ns)));
+            }
+            Entry::Loss(loss) => {
+                self.summary.loss = loss;
+                self.report.loss(&loss)?;
+            }
+            Entry::End { outside } => {
+                self.summary.outside = outside;
+                return Ok(self.correlator.flush_outside(None));
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Reports stories.
+    pub fn tell(&mut self, stories: Vec<Correlated>) -> io::Result<()> {
+        for story in stories {
+            match story {
+                Correlated::CreationStep(creation) => self.tell_creation(*creation)?,
+                // Kills and refused forks outside creations come unasked.
+                Correlated::Incident(incident) if self.all => self.tell_incident(&incident)?,
+                Correlated::Incident(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports the totals, after all else.
+    pub fn summary(&mut self) -> io::Result<()> {
+        self.summary.unfinished = self.correlator.unfinished();
+        self.report.summary(&self.summary)
+    }
+
+    /// Whether the node's facts are wanted beside one of these.
+    pub fn wants_node(&self, stories: &[Correlated]) -> bool {
+        stories.iter().any(|story| match story {
+            Correlated::CreationStep(creation) => creation.outcome() != Outcome::Ok,
+            Correlated::Incident(_) => self.all && self.incidents_left != 0,
+        })
+    }
+
+    /// What is to be asked about the containers of these.
+    pub fn queries(&self, stories: &[Correlated]) -> Vec<Query> {
+        let of = |story: &Correlated| match story {
+            Correlated::CreationStep(creation) if self.is_told(creation) => {
+                self.names.queries(creation, self.realtime_offset_ns)
+            }
+            Correlated::CreationStep(_) | Correlated::Incident(_) => Vec::new(),
+        };
+        stories.iter().flat_map(of).collect()
+    }
+
+    /// Whether anybody wants to hear of it.
+    fn is_told(&self, creation: &CreationStep) -> bool {
+        self.all || creation.outcome() != Outcome::Ok
+    }
+
+    /// What was lost, as it was told last.
+    pub fn loss(&self) -> Loss {
+        self.summary.loss
+    }
+
+    /// How far the time of day is taken to be ahead of `CLOCK_MONOTONIC`, in nanoseconds.
+    pub fn realtime_offset_ns(&self) -> i64 {
+        self.realtime_offset_ns
+    }
+
+    /// Whether a tick would change anything.
+    pub fn needs_tick(&self) -> bool {
+        self.incidents_left != MAX_INCIDENTS || self.correlator.follows_outside()
+    }
+
+    /// An entry is missing that may have been about any creation under way.
+    pub fn lose(&mut self) {
+        self.correlator.lose();
+    }
+
+    fn tell_creation(&mut self, mut creation: CreationStep) -> io::Result<()> {
+        if self.is_told(&creation) {
+            self.names.name(&mut creation, self.realtime_offset_ns);
+        }
+        let creation = &creation;
+        let outcome = creation.outcome();
+        let trouble = outcome != Outcome::Ok;
+        let node = self.node.as_ref().filter(|_| trouble);
+        let node = node.and_then(|facts| Reading::of(facts, creation.ended_ns));
+        let case = || Evidence::creation(creation, &self.unobservable).with_node(node);
+        let verdict = trouble.then(|| diagnose(&case(), self.page_size));
+        if creation.continues.is_none() {
+            self.summary.count(outcome, verdict.as_ref());
+        }
+        if !self.is_told(creation) {
+            return Ok(());
+        }
+        let time = clock::time_of_day(creation.ended_ns, self.realtime_offset_ns);
+        self.report.creation(Reported { time, what: creation, verdict: verdict.as_ref(), node })?;
+        if let Some(now_ns) = self.live {
+            let late_us = now_ns().saturating_sub(creation.ended_ns) / 1000;
+            self.summary.slowest_report_us = self.summary.slowest_report_us.max(Some(late_us));
+        }
+        Ok(())
+    }
+
+    fn tell_incident(&mut self, incident: &Incident) -> io::Result<()> {
+        if self.incidents_left == 0 {
+            self.summary.incidents_omitted += 1;
+            return Ok(());
+        }
+        self.incidents_left -= 1;
+        self.summary.incidents += 1;
+        let node = self.node.as_ref().and_then(|facts| Reading::of(facts, incident.time_ns));
+        let case = Evidence::incident(incident, &self.unobservable).with_node(node);
+        let verdict = diagnose(&case, self.page_size);
+        let time = clock::time_of_day(incident.time_ns, self.realtime_offset_ns);
+        self.report.incident(Reported { time, what: incident, verdict: Some(&verdict), node })
+    }
+}

@@ -1,0 +1,312 @@
+//! From lines to incidents: which of a log's lines are about the same failure.
+//!
+//! Reports of several CPUs and tasks can lie line by line in each other. printk's caller ids tell
+//! them apart where the kernel prints them. Elsewhere a line goes to the report under way, and what
+//! names its owner to that owner's: the line with a task's name, a stack that begins with the page
+//! allocator's warning or with the OOM killer. What has no beginning in the log is left out.
+//!
+//! A container's failure that a program tells of joins a report of the kernel's that names the
+//! container, or that was made by a runtime or while namespaces were made, if they are close.
+mod finish;
+mod incident_builder;
+mod log_position;
+mod masks;
+mod memory;
+mod oom;
+mod reports;
+mod runtime;
+mod stack;
+mod traces;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use fragwatch_core::model::log_incident::{Buddyinfo, ContainerFailure, ForkRefused, LogIncident};
+
+use crate::{
+    assemble::{
+        incident_builder::IncidentBuilder, log_position::LogPosition, masks::Known, stack::Stack,
+    },
+    line::{Caller, LogLine},
+    parse::{self, Message, trace::Trace},
+};
+
+/// Reports under way at a time; the oldest is told when there are more.
+const MAX_OPEN: usize = 64;
+/// Container failures that may still join a report.
+const MAX_CONTAINERS: usize = 64;
+/// Callers and hosts remembered.
+const MAX_KEYS: usize = 256;
+/// Zones of /proc/buddyinfo kept.
+const MAX_BUDDYINFO: usize = 256;
+/// Lines of one report are not further apart than this: a slow serial console takes seconds for one.
+const REPORT_GAP: (Duration, u64) = (Duration::from_secs(10), 400);
+/// A container's failure is told at most this long before or after the kernel's report.
+const JOIN_GAP: (Duration, u64) = (Duration::from_secs(5), 400);
+/// Failures of one cache or forks refused in one cgroup are one incident over this time.
+const REPEAT_GAP: (Duration, u64) = (Duration::from_mins(1), 400);
+
+/// To whom the next lines without an owner belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    IncidentBuilder(u64),
+    /// To something that isn't told.
+    Nobody,
+}
+
+/// Puts lines together into incidents. Its memory is bounded whatever the log.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    /// The kernel's release where the log doesn't say it.
+    given_kernel: Option<String>,
+    /// The release that lines of a host said last.
+    seen_kernel: HashMap<Option<String>, String>,
+    open: Vec<IncidentBuilder>,
+    owner: HashMap<Option<Caller>, Owner>,
+    stacks: HashMap<Option<Caller>, Stack>,
+    containers: VecDeque<(LogPosition, ContainerFailure)>,
+    buddyinfo: Vec<Buddyinfo>,
+    masks: Known,
+    suppressed: u64,
+    made: u64,
+    without_beginning: u64,
+}
+
+impl Assembler {
+    /// For a log of a kernel with this release, if it is known from elsewhere; `buddyinfo` is what
+    /// was given along.
+    pub fn new(kernel: Option<String>, buddyinfo: Vec<Buddyinfo>) -> Self {
+        Self { given_kernel: kernel, buddyinfo, ..Self::default() }
+    }
+
+    /// Takes a line; returns the incidents that have ended.
+    pub fn push(&mut self, line: &LogLine) -> Vec<LogIncident> {
+        let at = LogPosition::of(line);
+        let ended = self.close(|draft| !draft.gap_allows(&at), |told| !near(&at, told, REPORT_GAP));
+        if let Some(message) = parse::parse(line) {
+            self.take(message, &at);
+        }
+        let mut ended = ended;
+        while self.open.len() > MAX_OPEN {
+            let oldest = self.open[0].id;
+            ended.extend(self.close(|draft| draft.id == oldest, |_| false));
+        }
+        ended
+    }
+
+    /// Ends everything under way: the log has ended, or has been quiet for long enough.
+    pub fn flush(&mut self) -> Vec<LogIncident> {
+        let callers: Vec<Option<Caller>> = self.stacks.keys().copied().collect();
+        for caller in callers {
+            self.end_stack(caller);
+        }
+        self.close(|_| true, |_| true)
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.containers.is_empty()
+    }
+
+    /// Reports of which the beginning is not in the log; they are left out.
+    pub fn without_beginning(&self) -> u64 {
+        self.without_beginning
+    }
+
+    fn take(&mut self, message: Message, at: &LogPosition) {
+        if !matches!(
+            message,
+            Message::Trace(Trace::Frame(_) | Trace::Task { .. }) | Message::Container(_)
+        ) {
+            self.end_stack(at.caller);
+        }
+        match message {
+            Message::Allocation(header) => {
+                let warning_of_vmalloc = self.owned(at).filter(|draft| {
+                    !draft.vmalloc.is_empty() && draft.header.is_none() && header.order == Some(0)
+                });
+                let id = warning_of_vmalloc.map(|draft| draft.id);
+                // People quote a heading above the report that they paste.
+                let quote = self.open.iter().position(|draft| draft.is_quote_of(&header));
+                let quote =
+                    quote.filter(|_| at.time.is_some()).map(|index| self.open.remove(index));
+                let draft = self.draft_or_new(id, at);
+                if let Some(quote) = quote {
+                    draft.begin.first = draft.begin.first.min(quote.begin.first);
+                }
+                draft.comm = Some(header.comm.clone());
+                draft.header = Some(header);
+            }
+            Message::Cpuset { cpuset, mems_allowed } => {
+                if let Some(draft) = self.owned(at) {
+                    draft.cpuset.get_or_insert((cpuset, mems_allowed));
+                    draft.touch(at);
+                }
+            }
+            Message::Suppressed(count) => self.suppressed += count,
+            Message::Vmalloc(vmalloc) => self.take_vmalloc(vmalloc, at),
+            Message::Slab(slab) => self.take_slab(slab, at),
+            Message::Oom(oom) => self.take_oom(oom, at),
+            Message::Memory(memory) => self.take_memory(memory, at),
+            Message::Trace(trace) => self.take_trace(trace, at),
+            Message::Version(kernel) => self.saw_kernel(kernel, at),
+            Message::ForkRefused(cgroup) => self.take_fork(cgroup, at),
+            Message::Buddyinfo(zone, blocks) => {
+                if self.buddyinfo.len() < MAX_BUDDYINFO {
+                    self.buddyinfo.push(Buddyinfo { node: zone.node, name: zone.name, blocks });
+                }
+            }
+            Message::Container(failure) => self.take_container(failure, at),
+        }
+    }
+
+    /// The draft that the next lines of this caller belong to.
+    fn owned(&mut self, at: &LogPosition) -> Option<&mut IncidentBuilder> {
+        match self.owner.get(&at.caller) {
+            Some(&Owner::IncidentBuilder(id)) => self.draft(id),
+            _ => None,
+        }
+    }
+
+    fn draft(&mut self, id: u64) -> Option<&mut IncidentBuilder> {
+        self.open.iter_mut().find(|draft| draft.id == id)
+    }
+
+    /// That draft or a new one, which the next lines of this caller belong to then.
+    fn draft_or_new(&mut self, id: Option<u64>, at: &LogPosition) -> &mut IncidentBuilder {
+        let index = id.and_then(|id| self.open.iter().position(|draft| draft.id == id));
+        let index = index.unwrap_or_else(|| {
+            self.made += 1;
+            let mut draft = IncidentBuilder::new(self.made, at);
+            draft.suppressed = std::mem::take(&mut self.suppressed);
+            self.open.push(draft);
+            self.open.len() - 1
+        });
+        let id = self.open[index].id;
+        self.set_owner(at.caller, Owner::IncidentBuilder(id));
+        let draft = &mut self.open[index];
+        draft.touch(at);
+        draft
+    }
+
+    fn set_owner(&mut self, caller: Option<Caller>, owner: Owner) {
+        if self.owner.len() >= MAX_KEYS && !self.owner.contains_key(&caller) {
+            self.owner.clear();
+        }
+        self.owner.insert(caller, owner);
+    }
+
+    /// The youngest draft of the same caller (where ids are printed) for which this holds.
+    fn youngest(&self, at: &LogPosition, holds: impl Fn(&IncidentBuilder) -> bool) -> Option<u64> {
+        let same =
+            |draft: &&IncidentBuilder| draft.end.caller == at.caller && draft.end.same_host(at);
+        self.open.iter().rev().filter(same).find(|draft| holds(draft)).map(|draft| draft.id)
+    }
+
+    fn saw_kernel(&mut self, kernel: String, at: &LogPosition) {
+        if self.seen_kernel.len() < MAX_KEYS || self.seen_kernel.contains_key(&at.host) {
+            self.seen_kernel.insert(at.host.clone(), kernel);
+        }
+    }
+
+    fn take_fork(&mut self, cgroup: String, at: &LogPosition) {
+        let same = |draft: &IncidentBuilder| {
+            draft.fork_refused.as_ref().is_some_and(|refused| refused.cgroup == cgroup)
+        };
+        let known = self.youngest(at, same);
+        let draft = self.draft_or_new(known, at);
+        draft.fork_refused.get_or_insert(ForkRefused { cgroup, times: 0 }).times += 1;
+    }
+
+    fn take_container(&mut self, failure: ContainerFailure, at: &LogPosition) {
+        if let Some((told_at, told)) = self.containers.iter_mut().find(|(told_at, told)| {
+            near(told_at, at, JOIN_GAP) && told_at.same_host(at) && runtime::same(told, &failure)
+        }) {
+            runtime::merge(told, failure);
+            told_at.last = told_at.last.max(at.last);
+            return;
+        }
+        if self.containers.len() == MAX_CONTAINERS {
+            self.containers.pop_front();
+        }
+        self.containers.push_back((at.clone(), failure));
+    }
+
+    /// Ends those drafts, and tells of those container failures that joined none of them and none
+    /// that is under way.
+    fn close(
+        &mut self,
+        over: impl Fn(&IncidentBuilder) -> bool,
+        told_over: impl Fn(&LogPosition) -> bool,
+    ) -> Vec<LogIncident> {
+        if self.open.is_empty() && self.containers.is_empty() {
+            return Vec::new();
+        }
+        let (mut ended, open): (Vec<IncidentBuilder>, Vec<IncidentBuilder>) =
+            self.open.drain(..).partition(|draft| over(draft));
+        self.open = open;
+        for draft in &mut ended {
+            let mut rest = VecDeque::new();
+            for (at, failure) in self.containers.drain(..) {
+                if near(&draft.begin, &at, JOIN_GAP)
+                    && draft.begin.same_host(&at)
+                    && runtime::joins(draft, &failure)
+                {
+                    draft.touch(&at);
+                    draft.containers.push(failure);
+                } else {
+                    rest.push_back((at, failure));
+                }
+            }
+            self.containers = rest;
+        }
+        // What may still join a report under way waits for it.
+        let waits = |at: &LogPosition, failure: &ContainerFailure, open: &[IncidentBuilder]| {
+            open.iter()
+                .any(|draft| near(&draft.begin, at, JOIN_GAP) && runtime::joins(draft, failure))
+        };
+        let mut rest = VecDeque::new();
+        for (at, failure) in self.containers.drain(..) {
+            if told_over(&at) && !waits(&at, &failure, &self.open) {
+                self.made += 1;
+                let mut draft = IncidentBuilder::new(self.made, &at);
+                draft.containers.push(failure);
+                ended.push(draft);
+            } else {
+                rest.push_back((at, failure));
+            }
+        }
+        self.containers = rest;
+        ended.sort_by_key(|draft| draft.begin.first);
+        ended.into_iter().map(|draft| self.finish(draft)).collect()
+    }
+
+    fn finish(&self, draft: IncidentBuilder) -> LogIncident {
+        let seen =
+            || self.seen_kernel.get(&draft.begin.host).or_else(|| self.seen_kernel.get(&None));
+        let kernel =
+            draft.kernel.clone().or_else(|| seen().cloned()).or_else(|| self.given_kernel.clone());
+        finish::finish(draft, kernel, self.buddyinfo.clone(), &self.masks)
+    }
+}
+
+fn near(one: &LogPosition, other: &LogPosition, (time, lines): (Duration, u64)) -> bool {
+    one.near(other, time, lines)
+}
+
+impl IncidentBuilder {
+    /// Whether a line at that moment can still be of it.
+    fn gap_allows(&self, at: &LogPosition) -> bool {
+        let gap = if self.slab.is_empty() && self.fork_refused.is_none() {
+            REPORT_GAP
+        } else {
+            REPEAT_GAP
+        };
+        near(&self.end, at, gap)
+    }
+}
+
+#[cfg(test)]
+mod tests;

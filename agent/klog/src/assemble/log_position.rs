@@ -1,0 +1,108 @@
+//! Where in a log, and when: how far two lines are from each other.
+use std::time::Duration;
+
+use fragwatch_core::model::log_time::{LogTime, Wall};
+use jiff::civil;
+
+use crate::line::{Caller, LogLine};
+
+/// Where and when a line stands in its log.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LogPosition {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) time: Option<LogTime>,
+    pub(super) caller: Option<Caller>,
+    pub(super) host: Option<String>,
+}
+
+impl LogPosition {
+    pub(super) fn of(line: &LogLine) -> Self {
+        Self {
+            first: line.first,
+            last: line.last,
+            time: line.time,
+            caller: line.caller,
+            host: line.host.clone(),
+        }
+    }
+
+    /// Whether what stands here and there is at most so far apart: in time where both have one that
+    /// can be compared, else in lines.
+    pub(super) fn near(&self, other: &Self, time: Duration, lines: u64) -> bool {
+        match apart(self.time.as_ref(), other.time.as_ref()) {
+            Some(apart) => apart <= time,
+            None => self.first.abs_diff(other.last).min(other.first.abs_diff(self.last)) <= lines,
+        }
+    }
+
+    /// Whether they can be of one host.
+    pub(super) fn same_host(&self, other: &Self) -> bool {
+        match (&self.host, &other.host) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        }
+    }
+}
+
+fn apart(one: Option<&LogTime>, other: Option<&LogTime>) -> Option<Duration> {
+    let (one, other) = (one?, other?);
+    if let (Some(one), Some(other)) = (one.boot, other.boot) {
+        return Some(one.abs_diff(other));
+    }
+    let seconds = match (one.wall?, other.wall?) {
+        (Wall::Timestamp(one), Wall::Timestamp(other)) => {
+            return Some(one.duration_since(other).unsigned_abs());
+        }
+        (Wall::Timestamp(_), _) | (_, Wall::Timestamp(_)) => return None,
+        (one, other) => in_year(one)?.abs_diff(in_year(other)?),
+    };
+    Some(Duration::from_secs(seconds))
+}
+
+/// Seconds since the beginning of the year; a year has 366 days here, so that dates without a year
+/// can be compared with those that have one.
+fn in_year(wall: Wall) -> Option<u64> {
+    let (month, day, time) = match wall {
+        Wall::Timestamp(_) => return None,
+        Wall::Civil(at) => (at.month(), at.day(), at.time()),
+        Wall::Yearless { month, day, time } => (month, day, time),
+    };
+    let date = civil::Date::new(2000, month, day).ok()?;
+    let days = u64::try_from(date.day_of_year()).ok()?;
+    let seconds =
+        i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second());
+    Some(days * 86_400 + u64::try_from(seconds).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(line: u64, time: Option<LogTime>) -> LogPosition {
+        LogPosition { first: line, last: line, time, caller: None, host: None }
+    }
+
+    #[test]
+    fn time_counts_before_lines() {
+        let boot = |secs| Some(LogTime { boot: Some(Duration::from_secs(secs)), wall: None });
+        let near =
+            |one: &LogPosition, other: &LogPosition| one.near(other, Duration::from_secs(5), 10);
+        assert!(near(&at(1, boot(10)), &at(900, boot(15))));
+        assert!(!near(&at(1, boot(10)), &at(2, boot(16))));
+        assert!(near(&at(1, boot(10)), &at(11, None)));
+        assert!(!near(&at(1, None), &at(12, None)));
+    }
+
+    #[test]
+    fn dates_with_and_without_a_year() {
+        let time = civil::time(15, 15, 41, 0);
+        let yearless =
+            LogTime { boot: None, wall: Some(Wall::Yearless { month: 11, day: 12, time }) };
+        let civil = LogTime {
+            boot: None,
+            wall: Some(Wall::Civil(civil::datetime(2017, 11, 12, 15, 15, 44, 0))),
+        };
+        assert_eq!(apart(Some(&yearless), Some(&civil)), Some(Duration::from_secs(3)));
+    }
+}

@@ -1,0 +1,87 @@
+//! Which failures of containers, and which of them and the kernel's reports, are the same.
+use fragwatch_core::model::log_incident::{ContainerFailure, StartError};
+
+use crate::assemble::incident_builder::IncidentBuilder;
+
+/// Beginnings of the names of tasks that start containers (`exe`: runc, dockerd and containerd when
+/// they start themselves again).
+const RUNTIMES: &[&str] = &[
+    "runc",
+    "exe",
+    "crun",
+    "youki",
+    "dockerd",
+    "docker",
+    "containerd",
+    "conmon",
+    "pinns",
+    "podman",
+    "crio",
+    "kubelet",
+    "lxc",
+    "lxd",
+    "incus",
+    "unshare",
+];
+
+/// Functions that make namespaces and processes, and set up what a network namespace has.
+const CREATORS: &[&str] = &[
+    "copy_net_ns",
+    "create_new_namespaces",
+    "copy_namespaces",
+    "unshare_nsproxy_namespaces",
+    "veth_newlink",
+];
+
+/// Whether two failures that were told at about the same time are one: nothing that both name
+/// differs.
+pub(super) fn same(one: &ContainerFailure, other: &ContainerFailure) -> bool {
+    let agree = |one: &Option<String>, other: &Option<String>| match (one, other) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    let paths = |failure: &ContainerFailure| match &failure.error {
+        StartError::CgroupMkdir(path) => Some(path.clone()),
+        _ => None,
+    };
+    agree(&one.container, &other.container)
+        && agree(&one.pod, &other.pod)
+        && agree(&one.pod_uid, &other.pod_uid)
+        && agree(&paths(one), &paths(other))
+}
+
+/// Adds what another line says of the same failure.
+pub(super) fn merge(told: &mut ContainerFailure, other: ContainerFailure) {
+    told.container = told.container.take().or(other.container);
+    told.pod = told.pod.take().or(other.pod);
+    told.namespace = told.namespace.take().or(other.namespace);
+    told.pod_uid = told.pod_uid.take().or(other.pod_uid);
+    told.errno = told.errno.or(other.errno);
+    if told.error == StartError::Unsaid {
+        told.error = other.error;
+    }
+}
+
+/// Whether a container can have failed of what a report tells, given that they are close.
+pub(super) fn joins(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool {
+    // A program that says why has said it.
+    if matches!(failure.error, StartError::Other(_)) {
+        return false;
+    }
+    if let Some(id) = &failure.container
+        && draft.names(id)
+    {
+        return true;
+    }
+    if let Some(uid) = &failure.pod_uid
+        && (draft.names(uid) || draft.names(&uid.replace('-', "_")))
+    {
+        return true;
+    }
+    let runtime = draft
+        .comm
+        .as_deref()
+        .is_some_and(|comm| RUNTIMES.iter().any(|name| comm.starts_with(name)));
+    let creates = draft.frames.iter().any(|frame| CREATORS.contains(&frame.function.as_str()));
+    runtime || creates
+}

@@ -1,0 +1,100 @@
+//! Logs with a JSON object in each line: journalctl -o json, Docker's json-file, and what other
+//! collectors make of them.
+use std::time::Duration;
+
+use fragwatch_core::model::log_time::{LogTime, Wall};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::{
+    line::Origin,
+    transport::{date, prefix::Prefix},
+};
+
+/// A message that was in a JSON object: what the object says about it, and its text, which may have
+/// prefixes of its own.
+pub(crate) struct Message {
+    pub(crate) prefix: Prefix,
+    pub(crate) text: String,
+    /// Whether the text may have prefixes that say more.
+    pub(crate) raw: bool,
+}
+
+/// Takes a message out of a line; `None` if the line is no such object.
+pub(crate) fn message(line: &str) -> Option<Message> {
+    let line = line.trim().trim_end_matches(',');
+    if let Some(object) = line.strip_prefix('{').and_then(|_| serde_json::from_str(line).ok()) {
+        return of_object(&object);
+    }
+    // journalctl -o json-pretty: a field in each line.
+    let field = line.strip_prefix("\"MESSAGE\"")?;
+    let value = serde_json::from_str(field.trim_start().strip_prefix(':')?.trim()).ok()?;
+    Some(Message { prefix: Prefix::none(), text: text(&value)?, raw: true })
+}
+
+fn of_object(object: &Map<String, Value>) -> Option<Message> {
+    let get = |keys: &[&str]| keys.iter().find_map(|key| text(object.get(*key)?));
+    let mut prefix = Prefix::none();
+    prefix.any = true;
+    if let Some(message) = get(&["MESSAGE"]) {
+        journal(&mut prefix, &get);
+        return Some(Message { prefix, text: message, raw: false });
+    }
+    let mut message = get(&["log", "message", "msg", "MSG", "@message"])?;
+    // Docker's, which cuts what is longer than 16 KiB.
+    prefix.partial = object.contains_key("stream") && !message.ends_with('\n');
+    if let Some(error) = get(&["error", "err"]) {
+        message = format!("{} error={error}", message.trim_end());
+    }
+    let time = get(&["time", "@timestamp", "timestamp", "ts"]);
+    prefix.time.wall = time.and_then(|time| date::iso(&mut time.as_str()).ok());
+    prefix.host = get(&["host", "hostname", "_HOSTNAME"]);
+    if let Some(name) = get(&["SYSLOG_IDENTIFIER", "ident", "program", "programname", "appname"]) {
+        prefix.origin = origin(&name, get(&["pid", "procid"]));
+    }
+    Some(Message { prefix, text: message, raw: true })
+}
+
+/// The fields that journald gives a message.
+pub(crate) fn journal(prefix: &mut Prefix, get: &dyn Fn(&[&str]) -> Option<String>) {
+    prefix.any = true;
+    let micros = |keys: &[&str]| get(keys)?.parse::<u64>().ok();
+    // Not `__MONOTONIC_TIMESTAMP`, which is when it was received.
+    prefix.time.boot = micros(&["_SOURCE_MONOTONIC_TIMESTAMP"]).map(Duration::from_micros);
+    let wall = micros(&["_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP"]);
+    let stamp = wall
+        .and_then(|micros| i64::try_from(micros).ok())
+        .and_then(|micros| Timestamp::from_microsecond(micros).ok());
+    prefix.time = LogTime { wall: stamp.map(Wall::Timestamp), ..prefix.time };
+    prefix.host = get(&["_HOSTNAME"]);
+    let name = get(&["SYSLOG_IDENTIFIER", "_COMM"]);
+    prefix.origin = match (get(&["_TRANSPORT"]).as_deref(), name) {
+        (Some("kernel"), _) => Origin::Kernel,
+        (_, Some(name)) => origin(&name, get(&["SYSLOG_PID", "_PID"])),
+        (_, None) => Origin::Unknown,
+    };
+}
+
+fn origin(name: &str, pid: Option<String>) -> Origin {
+    match name {
+        "kernel" => Origin::Kernel,
+        _ => Origin::Program { name: name.to_owned(), pid: pid.and_then(|pid| pid.parse().ok()) },
+    }
+}
+
+/// A value as text. journald prints what isn't UTF-8 as an array of bytes, and a field that was
+/// given several times as an array of values.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Array(values) => {
+            let byte = |value: &Value| value.as_u64().and_then(|n| u8::try_from(n).ok());
+            match values.iter().map(byte).collect::<Option<Vec<u8>>>() {
+                Some(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+                None => text(values.first()?),
+            }
+        }
+        _ => None,
+    }
+}

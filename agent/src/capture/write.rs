@@ -1,0 +1,96 @@
+//! Writing a capture while the trace goes on.
+use std::{
+    fs::OpenOptions,
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use fragwatch_core::{
+    model::entry::{Entry, Header},
+    report::escape,
+};
+use serde::Serialize;
+
+/// Bytes that are kept before they are written, at most until the next [`Recorder::flush`].
+const BUFFER: usize = 64 << 10;
+
+/// Why a capture can't be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// There is such a file.
+    #[error("could not create {0} for the capture: there is such a file, which is left as it is")]
+    Exists(String),
+    /// The kernel refused.
+    #[error("could not create {0} for the capture: {1}")]
+    Refused(String, io::Error),
+}
+
+/// Writes a capture. An error is told once; then nothing more is written, and the trace goes on.
+pub struct Recorder {
+    /// `None` after an error.
+    out: Option<Box<dyn Write>>,
+    name: String,
+}
+
+impl Recorder {
+    /// Creates the file, for its owner alone: it holds names and addresses of the kernel's.
+    pub fn create(path: &Path, header: &Header) -> Result<Self, CreateError> {
+        let name = path.display().to_string();
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        match opened {
+            Ok(file) => Ok(Self::new(Box::new(file), name, header)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(CreateError::Exists(name))
+            }
+            Err(error) => Err(CreateError::Refused(name, error)),
+        }
+    }
+
+    /// Writes to `out`, which is told of as `name`.
+    pub fn new(out: Box<dyn Write>, name: String, header: &Header) -> Self {
+        let out: Box<dyn Write> = Box::new(BufWriter::with_capacity(BUFFER, out));
+        let mut recorder = Self { out: Some(out), name };
+        recorder.line(header);
+        // So that even a trace that is killed at once leaves a capture.
+        recorder.flush();
+        recorder
+    }
+
+    /// Adds an entry.
+    pub fn write(&mut self, entry: &Entry) {
+        self.line(entry);
+    }
+
+    /// Hands over to the kernel what was added so far. Nothing waits for a disk.
+    pub fn flush(&mut self) {
+        if let Some(out) = &mut self.out {
+            let flushed = out.flush();
+            self.check(flushed);
+        }
+    }
+
+    fn line(&mut self, what: &impl Serialize) {
+        let Some(out) = &mut self.out else { return };
+        let written = match serde_json::to_string(what) {
+            Ok(line) => {
+                let mut line = escape(&line);
+                line.push('\n');
+                out.write_all(line.as_bytes())
+            }
+            Err(error) => Err(error.into()),
+        };
+        self.check(written);
+    }
+
+    fn check(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.out = None;
+            anstream::eprintln!(
+                "fragwatch: could not write the capture {}: {error}; it ends here, and the trace \
+                 goes on without it",
+                self.name
+            );
+        }
+    }
+}

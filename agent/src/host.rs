@@ -1,0 +1,8 @@
+//! The machine and this process on it: clocks, capabilities, cgroups, and the node's facts.
+pub mod clock;
+pub mod exit_watchdog;
+pub mod hierarchy;
+pub mod node;
+pub mod oom_protection;
+pub mod orders;
+pub mod privileges;

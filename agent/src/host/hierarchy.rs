@@ -1,0 +1,136 @@
+//! The cgroups that are there when watching begins.
+use std::{
+    collections::VecDeque,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use fragwatch_core::{attribution::cgroups::MAX_LIVING, model::event::CgroupPath};
+
+use crate::kernel::environment;
+
+/// The hierarchy's root has this inode (fs/kernfs: ids begin with 1).
+const ROOT: u64 = 1;
+
+/// Levels that are walked: containers in containers have some ten.
+const MAX_DEPTH: usize = 24;
+
+/// The hierarchy of cgroups that tasks are told by: the memory controller's where that has one of
+/// its own (v1), else v2's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Its number in the kernel, 0 for v2's.
+    pub id: u32,
+    /// Where it is mounted.
+    mount: Option<PathBuf>,
+}
+
+impl Hierarchy {
+    /// Of the machine whose root directory this is.
+    pub fn read(root: &Path) -> Self {
+        let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+        // The memory controller's line: name, hierarchy, …
+        let id = text("proc/cgroups").lines().find_map(|line| {
+            let mut fields = line.strip_prefix("memory\t")?.split('\t');
+            fields.next()?.parse().ok()
+        });
+        let id = id.unwrap_or(0);
+        let mounts = text("proc/self/mounts");
+        let mount = if id == 0 {
+            environment::mounted(&mounts, "cgroup2")
+        } else {
+            environment::v1_memory(&mounts)
+        };
+        let mount = mount.and_then(|at| Some(root.join(at.strip_prefix("/").ok()?)));
+        Self { id, mount }
+    }
+
+    /// Its cgroups with their ids, parents first; of more than we keep only the upper ones. Inside a
+    /// cgroup namespace only those below the namespace's root are seen, and what is above them is
+    /// not known.
+    pub fn walk(&self) -> Vec<(u64, CgroupPath)> {
+        let mut found = Vec::new();
+        let Some(top) = &self.mount else { return found };
+        let truncated = inode(top).is_some_and(|inode| inode != ROOT);
+        let mut left = VecDeque::from([(top.clone(), CgroupPath { names: Vec::new(), truncated })]);
+        while let Some((directory, path)) = left.pop_front() {
+            let Some(id) = inode(&directory) else { continue };
+            found.push((id, path.clone()));
+            if path.names.len() == MAX_DEPTH {
+                continue;
+            }
+            // What vanishes meanwhile is not there any more.
+            let Ok(entries) = fs::read_dir(&directory) else { continue };
+            for entry in entries.flatten() {
+                if found.len() + left.len() >= MAX_LIVING {
+                    break;
+                }
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    let mut path = path.clone();
+                    path.names.push(entry.file_name().to_string_lossy().into_owned());
+                    left.push_back((entry.path(), path));
+                }
+            }
+        }
+        found
+    }
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|found| found.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine with these mounts and this `/proc/cgroups`, and a few cgroups at `mount`.
+    fn machine(name: &str, mounts: &str, cgroups: &str, mount: &str) -> PathBuf {
+        let root = std::env::temp_dir().join(format!("fragwatch-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(root.join("proc/self")).expect("a directory of our own");
+        fs::write(root.join("proc/self/mounts"), mounts).expect("a file of our own");
+        fs::write(root.join("proc/cgroups"), cgroups).expect("a file of our own");
+        fs::create_dir_all(root.join(mount).join("a/b")).expect("a directory of our own");
+        fs::write(root.join(mount).join("a/tasks"), "").expect("a file of our own");
+        root
+    }
+
+    #[test]
+    fn v2_is_walked_with_inodes_as_ids() {
+        let mounts = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+        let cgroups = "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t0\t3\t1\n";
+        let root = machine("walk-v2", mounts, cgroups, "sys/fs/cgroup");
+        let hierarchy = Hierarchy::read(&root);
+        let found = hierarchy.walk();
+        let b = fs::metadata(root.join("sys/fs/cgroup/a/b")).expect("it is there").ino();
+        fs::remove_dir_all(&root).expect("it was made");
+        assert_eq!(hierarchy.id, 0);
+        let paths: Vec<String> = found.iter().map(|(_, path)| path.display()).collect();
+        // Not the root's inode, so it is taken for a cgroup namespace.
+        assert_eq!(paths, ["/…/", "/…/a", "/…/a/b"]);
+        assert_eq!(found[2].0, b);
+    }
+
+    #[test]
+    fn v1_s_memory_hierarchy_comes_first() {
+        let mounts = "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n\
+                      cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n\
+                      cgroup /sys/fs/cgroup/memory cgroup rw,nosuid,memory 0 0\n";
+        let cgroups =
+            "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t3\t1\t1\nmemory\t9\t3\t1\n";
+        let root = machine("walk-v1", mounts, cgroups, "sys/fs/cgroup/memory");
+        let hierarchy = Hierarchy::read(&root);
+        let found = hierarchy.walk();
+        fs::remove_dir_all(&root).expect("it was made");
+        assert_eq!((hierarchy.id, found.len()), (9, 3));
+    }
+
+    #[test]
+    fn where_nothing_is_mounted_there_is_nothing() {
+        let hierarchy = Hierarchy::read(Path::new("/nowhere"));
+        assert_eq!(hierarchy, Hierarchy::default());
+        assert_eq!(hierarchy.walk(), []);
+    }
+}

@@ -1,0 +1,53 @@
+//! The node's own facts: what the kernel tells everybody about its memory. They are read after a
+//! failure, so they are no proof of what was there when it happened: no cause rests on them.
+mod cache;
+mod cgroups;
+mod meminfo;
+mod slab;
+mod thread;
+mod zones;
+
+use std::{fs, path::Path};
+
+use fragwatch_core::model::node::NodeFacts;
+
+use crate::host::clock;
+
+pub use crate::host::node::{
+    cache::{Cache, Reads},
+    thread::ReadingThread,
+};
+
+/// Reads those of the system whose root directory is `root`. Nothing in it needs a right.
+pub fn read(root: &Path) -> NodeFacts {
+    let began = clock::monotonic_ns();
+    let number = |path: &str| text(root, path)?.trim().parse().ok();
+    let mut facts = NodeFacts {
+        kernel: text(root, "proc/sys/kernel/osrelease").map(|text| text.trim().to_owned()),
+        memory: text(root, "proc/meminfo").and_then(|text| meminfo::parse(&text)),
+        zones: zones::read(root),
+        memory_cgroups: cgroups::read(root),
+        slab_caches: slab::count(root),
+        zone_reclaim_mode: number("proc/sys/vm/zone_reclaim_mode"),
+        time_ns: 0,
+        took_ns: 0,
+    };
+    facts.time_ns = clock::monotonic_ns();
+    facts.took_ns = facts.time_ns.saturating_sub(began);
+    facts
+}
+
+/// The content of a file of the kernel's.
+fn text(root: &Path, path: &str) -> Option<String> {
+    let path = root.join(path);
+    match fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            log::debug!("could not read {}: {error}; it is left out", path.display());
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
