@@ -1,50 +1,35 @@
-//! Containers that are made step by step, in one of two pods: what is made in one fails, what is made
-//! in the other, its twin, doesn't. The host is told each outcome, with the cgroup, as one JSON object on
-//! the stream `outcome`: so a report can be judged.
+//! Containers that are made step by step, in one of two pods: those of one pod meet a fault, those of
+//! the other, the controls, don't. Each outcome goes to the host with the cgroup, as one JSON object
+//! on the stream `outcome`: it is what a report is compared with.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
-use serde_json::json;
 
 use crate::channel::Channel;
 use crate::container;
 use crate::creator::{Creator, Outcome, Step};
-use crate::node::{self, Cgroups};
+use harness::job::Cgroups;
+use harness::judge::cause;
+pub(crate) use harness::judge::cause::Side;
+
+use crate::node;
 use crate::scenario::Node;
 
-/// Which of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// It meets the trouble that the scenario is about.
-    Positive,
-    /// All is as for the other, but for the trouble.
-    Twin,
-}
-
-impl Side {
-    /// As the host knows it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Positive => "positive",
-            Self::Twin => "twin",
-        }
-    }
-
-    fn pod_uid(self) -> &'static str {
-        match self {
-            Self::Positive => "0bad0bad-6f1d-4c57-9a3e-1f0c2d7b8a01",
-            Self::Twin => "900d900d-6f1d-4c57-9a3e-1f0c2d7b8a02",
-        }
+/// The pod for containers of this side.
+fn pod_uid(side: Side) -> &'static str {
+    match side {
+        Side::Faulty => "0bad0bad-6f1d-4c57-9a3e-1f0c2d7b8a01",
+        Side::Control => "900d900d-6f1d-4c57-9a3e-1f0c2d7b8a02",
     }
 }
 
 /// A container that is being made.
 pub(crate) struct Attempt {
     side: Side,
-    /// Which of a scenario's troubles it is about.
-    part: &'static str,
+    /// The name of the fault.
+    fault: &'static str,
     pod: String,
     id: String,
     cgroups: Cgroups,
@@ -53,11 +38,11 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// Makes the pod's cgroup, and starts the process that will make the container.
-    pub(crate) fn prepare(node: &Node, side: Side, part: &'static str) -> Result<Self> {
-        let pod = format!("/kubepods/burstable/pod{}", side.pod_uid());
+    pub(crate) fn prepare(node: &Node, side: Side, fault: &'static str) -> Result<Self> {
+        let pod = format!("/kubepods/burstable/pod{}", pod_uid(side));
         make_pod(node.cgroups, &pod)?;
         let (id, creator) = (next_id(), Creator::start()?);
-        Ok(Self { side, part, pod, id, cgroups: node.cgroups, creator })
+        Ok(Self { side, fault, pod, id, cgroups: node.cgroups, creator })
     }
 
     /// Makes the container's cgroup, which its maker enters.
@@ -100,10 +85,10 @@ impl Attempt {
         format!("{}{}/{file}", node::cgroup_root(self.cgroups, controller), self.pod)
     }
 
-    /// Takes a step and tells the host what came of it.
+    /// Takes a step and sends its outcome to the host.
     pub(crate) fn take(&mut self, node: &Node, step: &Step) -> Result<Outcome> {
         let outcome = self.quietly(step)?;
-        self.tell(node, outcome);
+        self.report(node, outcome);
         Ok(outcome)
     }
 
@@ -112,25 +97,25 @@ impl Attempt {
         self.creator.take(step)
     }
 
-    /// Has the memory cgroup made, and tells the host what came of it.
+    /// Has the memory cgroup made, and sends the outcome to the host.
     pub(crate) fn make_cgroup(&mut self, node: &Node) -> Result<Outcome> {
         self.id = next_id();
         let directory = self.directories().swap_remove(0);
         self.take(node, &Step::MakeCgroup(&directory))
     }
 
-    /// Tells the host what came of it.
-    pub(crate) fn tell(&self, node: &Node, outcome: Outcome) {
+    /// Sends the outcome of a step to the host.
+    pub(crate) fn report(&self, node: &Node, outcome: Outcome) {
         let errno = outcome.err().map(|errno| format!("{errno:?}"));
-        tell(node.channel, self.side, self.part, &self.cgroup(), errno.as_deref());
+        report(node.channel, self.side, self.fault, &self.cgroup(), errno.as_deref());
     }
 
-    /// Who makes it.
+    /// The process that makes it.
     pub(crate) fn creator(&mut self) -> &mut Creator {
         &mut self.creator
     }
 
-    /// Who makes it, where nothing is to be made any more.
+    /// The process that makes it, when nothing more is to be made.
     pub(crate) fn into_creator(self) -> Creator {
         self.creator
     }
@@ -146,13 +131,21 @@ impl Attempt {
     }
 }
 
-/// Tells the host what came of a container: `errno` is how it failed, none if it was made.
-pub(crate) fn tell(channel: &Channel, side: Side, part: &str, cgroup: &str, errno: Option<&str>) {
-    let side = side.name();
-    let object = json!({"side": side, "part": part, "cgroup": cgroup, "errno": errno});
-    channel.send("outcome", &object.to_string());
+/// Sends the outcome of a creation to the host: `errno` is how it failed, none if it succeeded.
+pub(crate) fn report(
+    channel: &Channel,
+    side: Side,
+    fault: &str,
+    cgroup: &str,
+    errno: Option<&str>,
+) {
+    let (fault, cgroup) = (fault.to_owned(), cgroup.to_owned());
     let end = errno.map_or_else(|| "made".to_owned(), |errno| format!("failed with {errno}"));
-    channel.node(format!("{side} {part}: {end}"));
+    channel.node(format!("{} {fault}: {end}", side.name()));
+    channel.send_json(
+        "outcome",
+        &cause::Outcome { side, fault, cgroup, errno: errno.map(str::to_owned) },
+    );
 }
 
 /// One that no other container of this machine has.

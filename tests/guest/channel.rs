@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Result, anyhow};
 use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
 use nix::time::{ClockId, clock_gettime};
+use serde::Serialize;
 
 /// The sending end. It can be cloned, and it never blocks: a thread of its own does the writing,
 /// so that a slow serial line can't slow fragwatch down.
@@ -45,9 +46,17 @@ impl Channel {
         let _ = self.queue.send(Some(format!("{} {stream} {text}\n", now_ms())));
     }
 
-    /// Says what the node itself does.
+    /// Sends a line about what the node itself does.
     pub(crate) fn node(&self, text: impl AsRef<str>) {
         self.send("node", text.as_ref());
+    }
+
+    /// Queues an object as JSON.
+    pub(crate) fn send_json(&self, stream: &str, object: &impl Serialize) {
+        match serde_json::to_string(object) {
+            Ok(text) => self.send(stream, &text),
+            Err(error) => self.send("error", &format!("can't send {stream} as JSON: {error}")),
+        }
     }
 
     /// Sends the last line and waits until all of them are out.

@@ -16,7 +16,7 @@ const OUTPUT: &str = "/run/runc.out";
 /// Every container of a scenario belongs to this pod.
 const POD_UID: &str = "7c0f5a52-3d0f-4b8e-9a41-6a1f6f0f2b11";
 
-/// How a start ended.
+/// The outcome of a start.
 pub(crate) struct Start {
     /// Whether the container runs now.
     pub(crate) running: bool,
@@ -42,14 +42,14 @@ pub(crate) fn prepare() -> Result<()> {
         .with_context(|| format!("can't make {busybox} executable"))
 }
 
-/// Makes the directory for a pod's logs, as a kubelet does before it starts the pod: its name tells whose
-/// they are.
+/// Makes the directory for a pod's logs, as a kubelet does before it starts the pod. Its name identifies
+/// the pod.
 pub(crate) fn name_pod(namespace: &str, pod: &str, uid: &str) -> Result<()> {
     let logs = format!("/var/log/pods/{namespace}_{pod}_{uid}");
     fs::create_dir_all(&logs).with_context(|| format!("can't create {logs}"))
 }
 
-/// Starts container number `number`, which then sleeps, and tells the host how it went.
+/// Starts container number `number`, which then sleeps, and sends the outcome to the host.
 pub(crate) fn start(channel: &Channel, number: u64) -> Result<Start> {
     let id = container_id(number);
     configure(&cgroup(&id))?;
@@ -127,7 +127,7 @@ mod tests {
     use super::container_id;
 
     #[test]
-    fn ids_look_like_a_runtime_made_them() {
+    fn ids_have_64_hex_digits_and_differ() {
         let (first, second) = (container_id(1), container_id(2));
         assert_ne!(first, second);
         for id in [first, second] {

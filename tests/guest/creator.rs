@@ -1,6 +1,6 @@
 //! Processes that make what a container is made of, step by step, as a runtime does. They are started
-//! while the node is well, hold all they need, and can't be killed for memory: so only what they are
-//! told to do later fails.
+//! while the node is well, hold all they need, and can't be killed for memory: so only the steps
+//! that they take later can fail.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -56,7 +56,7 @@ pub(crate) enum Trial {
     Fork,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 pub(crate) type Outcome = std::result::Result<(), Errno>;
 
 /// A process that makes containers.
@@ -78,7 +78,7 @@ impl Creator {
         let steps = child.stdin.take().context("the creator has no stdin")?;
         let outcomes = child.stdout.take().context("the creator has no stdout")?;
         let mut creator = Self { child, steps, outcomes: BufReader::new(outcomes) };
-        // It says so once when it is prepared.
+        // It sends one outcome when it is prepared.
         creator.finish()?.context("the creator could not prepare itself")?;
         Ok(creator)
     }
@@ -91,7 +91,7 @@ impl Creator {
 
     /// Has it begin with a step, without waiting for the outcome.
     pub(crate) fn begin(&mut self, step: &Step) -> Result<()> {
-        writeln!(self.steps, "{}", step.line()).context("can't speak to the creator")
+        writeln!(self.steps, "{}", step.line()).context("can't write to the creator")
     }
 
     /// Waits for the outcome of a step.
@@ -102,12 +102,12 @@ impl Creator {
     /// Waits for the outcome of a step, with how long it took, in microseconds.
     pub(crate) fn finish_timed(&mut self) -> Result<(Outcome, u64)> {
         let mut line = String::new();
-        self.outcomes.read_line(&mut line).context("can't hear the creator")?;
+        self.outcomes.read_line(&mut line).context("can't read from the creator")?;
         let mut words = line.split_whitespace();
         let (Some(Ok(number)), Some(Ok(took_us))) =
             (words.next().map(str::parse::<i32>), words.next().map(str::parse::<u64>))
         else {
-            bail!("the creator ended, {}; the console has its words", self.child.wait()?);
+            bail!("the creator ended, {}; its error is on the console", self.child.wait()?);
         };
         Ok((if number == 0 { Ok(()) } else { Err(Errno::from_raw(number)) }, took_us))
     }
@@ -150,9 +150,9 @@ pub(crate) fn run_child(comm: &str) -> Result<()> {
     let mut line = String::with_capacity(4096);
     loop {
         println!("{outcome} {}", took.as_micros());
-        std::io::stdout().flush().context("can't tell the outcome")?;
+        std::io::stdout().flush().context("can't print the outcome")?;
         line.clear();
-        if input.read_line(&mut line).context("can't hear what to do")? == 0 {
+        if input.read_line(&mut line).context("can't read the next step")? == 0 {
             return Ok(());
         }
         let began = Instant::now();

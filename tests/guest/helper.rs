@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
-/// What a helper says when it has all it should take.
+/// The line of a helper that holds all it should take.
 const DONE: &str = "done";
 
 /// Starts this program again, with other arguments, and waits until it holds what it should.
@@ -21,15 +21,15 @@ pub(crate) fn start(args: &[&str]) -> Result<()> {
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).context("can't read from the helper")?;
     if line.trim() != DONE {
-        bail!("the helper {args:?} ended early, {}; the console has its words", child.wait()?);
+        bail!("the helper {args:?} ended early, {}; its error is on the console", child.wait()?);
     }
     Ok(())
 }
 
-/// The end of each helper: says that all is done, and holds it.
+/// The end of each helper: prints [`DONE`], and holds what it took.
 pub(crate) fn stay() -> Result<()> {
     println!("{DONE}");
-    std::io::stdout().flush().context("can't tell that all is done")?;
+    std::io::stdout().flush().context("can't print that all is done")?;
     loop {
         thread::park();
     }

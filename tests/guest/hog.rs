@@ -1,4 +1,4 @@
-//! Processes that hold memory, as somebody else's containers would.
+//! Processes that hold memory, as other containers would.
 
 use std::fs;
 use std::num::NonZeroUsize;

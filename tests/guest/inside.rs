@@ -37,7 +37,7 @@ pub(crate) fn run_child(program: &str, args: &[String]) -> Result<()> {
     enter(LEAF)?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
-        .context("can't have mounts for itself")?;
+        .context("can't make its mounts private")?;
     umount2(MOUNT, MntFlags::MNT_DETACH).with_context(|| format!("can't unmount {MOUNT}"))?;
     mount(Some("cgroup2"), MOUNT, Some("cgroup2"), MsFlags::empty(), None::<&str>)
         .with_context(|| format!("can't mount cgroup2 on {MOUNT}"))?;

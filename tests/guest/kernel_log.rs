@@ -55,7 +55,7 @@ mod tests {
     use super::line;
 
     #[test]
-    fn a_record_becomes_a_line() {
+    fn record_is_formatted_as_dmesg_does() {
         let record = "4,512,61004512,-;runc:[1:CHILD]: page allocation failure: order:6\n KEY=v\n";
         assert_eq!(
             line(record).as_deref(),

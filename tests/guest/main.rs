@@ -1,5 +1,5 @@
 //! Process 1 of the virtual machine: prepares the node, starts fragwatch, runs one scenario
-//! beside it, and sends everything that was said to the host.
+//! beside it, and sends all output to the host.
 
 mod attempt;
 mod channel;
@@ -22,30 +22,15 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use harness::job::{self, Job};
 use nix::sys::reboot::{RebootMode, reboot};
-use serde::Deserialize;
 
 use channel::Channel;
 use kernel_log::KernelLog;
-use watcher::{AsWhom, Watcher};
+use watcher::{User, Watcher};
 
-/// What `trace --record` wrote, if it was asked to: the host keeps it.
+/// The file of `trace --record`, if the host asked for one.
 const CAPTURE: &str = "/capture.jsonl";
-
-/// What the host wants done; `xtask` writes it into the initramfs.
-#[derive(Deserialize)]
-struct Job {
-    scenario: String,
-    args: Vec<String>,
-    colour: bool,
-    cgroups: node::Cgroups,
-    /// fragwatch runs as an unprivileged user with these capabilities alone; as root if not set.
-    capabilities: Option<String>,
-    /// Whether the root shall be the disk.
-    disk: bool,
-    /// How many containers each runtime starts, in the scenario of runtimes.
-    containers: u32,
-}
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -69,7 +54,7 @@ fn main() {
         }
         return;
     }
-    // What goes wrong here can be told to nobody but the console.
+    // The console is the only way to report an error from here.
     if let Err(error) = run_node() {
         eprintln!("guest: {error:#}");
     }
@@ -93,8 +78,9 @@ fn run_node() -> Result<()> {
 }
 
 fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
-    let job = fs::read_to_string("/job.json").context("can't read /job.json")?;
-    let job: Job = serde_json::from_str(&job).context("can't understand /job.json")?;
+    let job = fs::read_to_string(job::PATH).with_context(|| format!("can't read {}", job::PATH))?;
+    let job: Job =
+        serde_json::from_str(&job).with_context(|| format!("can't parse {}", job::PATH))?;
     if job.disk {
         root::change()?;
     }
@@ -109,13 +95,13 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
         // Debian's 3 would ask for CAP_SYS_ADMIN.
         node::set("kernel/perf_event_paranoid", "2")?;
     }
-    let as_whom = match &job.capabilities {
-        Some(capabilities) => AsWhom::Unprivileged(capabilities),
-        None if scenario::prepare(&job.scenario, job.cgroups)? => AsWhom::InCgroupNamespace,
-        None => AsWhom::Root,
+    let user = match &job.capabilities {
+        Some(capabilities) => User::Unprivileged(capabilities),
+        None if scenario::prepare(&job.scenario, job.cgroups)? => User::InCgroupNamespace,
+        None => User::Root,
     };
-    let mut watcher = Watcher::start(channel, &job.args, job.colour, &as_whom)?;
-    // Only these two watch; every other command says what it has to say and ends.
+    let mut watcher = Watcher::start(channel, &job.args, job.colour, &user)?;
+    // Every other command ends by itself.
     let stays = matches!(job.args.first().map(String::as_str), Some("trace" | "serve"));
     if !stays {
         return watcher.finish();

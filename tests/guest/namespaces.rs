@@ -1,4 +1,4 @@
-//! Network namespaces that somebody else's containers would have.
+//! Network namespaces, as other containers would have.
 
 use std::fs::File;
 

@@ -4,9 +4,9 @@ use std::ffi::CStr;
 use std::fs;
 
 use anyhow::{Context, Result};
+use harness::job::Cgroups;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
-use serde::Deserialize;
 
 use crate::channel::Channel;
 
@@ -28,19 +28,9 @@ pub(crate) fn mount_all() -> Result<()> {
     MOUNTS.iter().try_for_each(|(kind, target)| mount_one(kind, target, None))
 }
 
-/// Where they are mounted, but for those on others.
+/// Where they are mounted, except for those on top of another one.
 pub(crate) fn top_mounts() -> impl Iterator<Item = &'static str> {
     MOUNTS.iter().map(|(_, target)| *target).filter(|target| target.matches('/').count() == 1)
-}
-
-/// How the node's cgroups are mounted.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Cgroups {
-    /// One hierarchy.
-    V2,
-    /// One for each controller that runc asks for, v2's beside them.
-    V1,
 }
 
 /// Mounts the cgroups.
@@ -170,7 +160,7 @@ mod tests {
     use super::sum_blocks;
 
     #[test]
-    fn blocks_are_summed_over_zones_but_not_the_devices_one() {
+    fn blocks_of_all_zones_but_dma_are_summed() {
         let text = "Node 0, zone      DMA      0      0      1\n\
                     Node 0, zone    DMA32  63055     67     58\n\
                     Node 0, zone   Normal      5      0      2\n";

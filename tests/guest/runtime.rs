@@ -13,20 +13,17 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use harness::disk::{IMAGE, IMAGE_ARCHIVE as ARCHIVE};
 use nix::mount::{MsFlags, mount};
 use serde::Serialize;
 
-/// The image that they start: busybox, which sleeps.
-const IMAGE: &str = "localhost/busybox:1";
-/// Where it lies on the disk, as `docker save` writes it.
-const ARCHIVE: &str = "/images/busybox.tar";
 /// Where runtimes look for programs.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// Whom a start was for, as far as its starter knows.
+/// The container of a start, as far as the runtime's client knows it.
 #[derive(Default, Serialize)]
-pub(crate) struct Whom {
+pub(crate) struct Identity {
     /// The container's id, or the pod sandbox's.
     pub(crate) id: Option<String>,
     /// The pod's uid.
@@ -39,17 +36,17 @@ pub(crate) struct Whom {
     pub(crate) name: Option<String>,
 }
 
-/// How a start ended.
+/// The outcome of a start.
 pub(crate) struct Start {
     /// Whether the container runs now.
     pub(crate) running: bool,
-    /// Whom it was for.
-    pub(crate) whom: Whom,
-    /// What the runtime said.
+    /// Its container.
+    pub(crate) identity: Identity,
+    /// What the runtime printed.
     pub(crate) output: String,
 }
 
-/// Something that starts containers.
+/// A container runtime.
 pub(crate) trait Runtime {
     /// Its name, as reports have it.
     fn name(&self) -> &'static str;
@@ -95,13 +92,11 @@ fn configure(path: &str, content: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ARCHIVE, IMAGE, all};
-    use xtask::setup::disk::image;
-    use xtask::vm::runtimes::RUNTIMES;
+    use super::all;
+    use harness::judge::runtimes::RUNTIMES;
 
     #[test]
-    fn host_and_guest_mean_the_same_image_and_runtimes() {
-        assert_eq!((IMAGE, ARCHIVE), (image::NAME, image::ARCHIVE));
+    fn guest_has_all_runtimes() {
         assert_eq!(all().map(|runtime| runtime.name()), RUNTIMES);
     }
 }

@@ -25,17 +25,18 @@ mod runtimes;
 
 use anyhow::{Result, bail};
 
+use harness::job::Cgroups;
+
 use crate::channel::Channel;
 use crate::creator;
 use crate::kernel_log::KernelLog;
-use crate::node::Cgroups;
 use crate::watcher::Watcher;
 
 /// What a scenario works with.
 pub(crate) struct Node<'a> {
-    /// The way to the host.
+    /// The channel to the host.
     pub(crate) channel: &'a Channel,
-    /// What the kernel says.
+    /// The kernel's log.
     pub(crate) log: &'a KernelLog,
     /// fragwatch, which runs beside the scenario.
     pub(crate) watcher: &'a mut Watcher,
@@ -46,7 +47,7 @@ pub(crate) struct Node<'a> {
 }
 
 impl Node<'_> {
-    /// Whether it makes sense to go on: a scenario that nobody watches any more ends.
+    /// Whether it makes sense to go on: without fragwatch a scenario ends.
     fn watched(&mut self) -> Result<bool> {
         let ended = self.watcher.ended()?;
         if ended {
@@ -55,7 +56,7 @@ impl Node<'_> {
         Ok(!ended)
     }
 
-    /// Whether the OOM killer was called by somebody who makes containers.
+    /// Whether the OOM killer was called by a creator.
     fn called_oom_killer(&self) -> Result<bool> {
         let words = format!("] {} invoked oom-killer", creator::COMM);
         Ok(self.log.lines()?.iter().any(|line| line.contains(&words)))
@@ -64,7 +65,7 @@ impl Node<'_> {
 
 type Scenario = fn(&mut Node) -> Result<()>;
 
-/// All scenarios, by the names that `xtask` knows them by.
+/// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
 const SCENARIOS: [(&str, Scenario); 22] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
@@ -104,16 +105,16 @@ pub(crate) fn prepare(name: &str, cgroups: Cgroups) -> Result<bool> {
 pub(crate) fn run(name: &str, node: &mut Node) -> Result<()> {
     match SCENARIOS.iter().find(|(known, _)| *known == name) {
         Some((_, scenario)) => scenario(node),
-        None => bail!("this machine knows no scenario {name}"),
+        None => bail!("this guest has no scenario {name}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn host_and_guest_know_the_same_scenarios() {
+    fn guest_has_all_scenarios() {
         let guest = super::SCENARIOS.map(|(name, _)| name);
-        let host = xtask::vm::scenario::SCENARIOS.map(|scenario| scenario.name);
+        let host = harness::scenario::SCENARIOS.map(|scenario| scenario.name);
         assert_eq!(guest, host);
     }
 }

@@ -28,13 +28,13 @@ pub(crate) struct Watcher {
     channel: Channel,
 }
 
-/// As whom fragwatch runs.
-pub(crate) enum AsWhom<'a> {
-    /// As root, who may do all.
+/// The user that fragwatch runs as.
+pub(crate) enum User<'a> {
+    /// Root, with all capabilities.
     Root,
-    /// As an unprivileged user who has these capabilities alone.
+    /// An unprivileged user with these capabilities alone.
     Unprivileged(&'a str),
-    /// As root of a cgroup namespace.
+    /// Root, in a cgroup namespace of its own.
     InCgroupNamespace,
 }
 
@@ -44,13 +44,13 @@ impl Watcher {
         channel: &Channel,
         args: &[String],
         colour: bool,
-        as_whom: &AsWhom,
+        user: &User,
     ) -> Result<Self> {
         const PROGRAM: &str = "/bin/fragwatch";
-        let mut command = match as_whom {
-            AsWhom::Root => Command::new(PROGRAM),
-            AsWhom::Unprivileged(capabilities) => unprivileged::command(capabilities, PROGRAM),
-            AsWhom::InCgroupNamespace => inside::command(PROGRAM),
+        let mut command = match user {
+            User::Root => Command::new(PROGRAM),
+            User::Unprivileged(capabilities) => unprivileged::command(capabilities, PROGRAM),
+            User::InCgroupNamespace => inside::command(PROGRAM),
         };
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if colour {
@@ -94,12 +94,12 @@ impl Watcher {
         if let Ok(measure) = self.measure(wall_ms as u64) {
             self.channel.send("measure", &measure);
         }
-        self.tell_capabilities();
+        self.send_capabilities();
         Ok(true)
     }
 
-    /// Tells the host what it uses now; what it did until it was ready was told then.
-    pub(crate) fn tell_use(&self) -> Result<()> {
+    /// Sends its memory and CPU time until now to the host, as [`Self::wait_until_ready`] does once.
+    pub(crate) fn send_usage(&self) -> Result<()> {
         let wall_ms = self.started.elapsed().as_millis();
         self.channel.send("measure-later", &self.measure(wall_ms as u64)?);
         Ok(())
@@ -107,17 +107,17 @@ impl Watcher {
 
     /// Whether fragwatch ended by itself.
     pub(crate) fn ended(&mut self) -> Result<bool> {
-        Ok(self.child.try_wait().context("can't ask after fragwatch")?.is_some())
+        Ok(self.child.try_wait().context("can't get the state of fragwatch")?.is_some())
     }
 
-    /// Waits for a fragwatch that ends by itself, and tells the host its exit code.
+    /// Waits for a fragwatch that ends by itself, and sends its exit code to the host.
     pub(crate) fn finish(mut self) -> Result<()> {
         let status = self.child.wait().context("can't wait for fragwatch")?;
         self.report(status);
         Ok(())
     }
 
-    /// Asks fragwatch to end, as Ctrl-C would, and tells the host its exit code.
+    /// Asks fragwatch to end, as Ctrl-C would, and sends its exit code to the host.
     pub(crate) fn stop(mut self) -> Result<()> {
         if !self.ended()? {
             let pid = Pid::from_raw(self.child.id().cast_signed());
@@ -142,7 +142,7 @@ impl Watcher {
         Ok(())
     }
 
-    /// What the main thread waits for.
+    /// The kernel stack of the main thread.
     fn kernel_stack(&self) -> String {
         let stack = fs::read_to_string(format!("/proc/{}/stack", self.child.id()));
         stack.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
@@ -157,14 +157,14 @@ impl Watcher {
         self.channel.send("exit", &code.unwrap_or(1).to_string());
     }
 
-    /// Tells the host what each of its threads is allowed to do now that it watches.
-    fn tell_capabilities(&self) {
+    /// Sends the capabilities of each of its threads to the host.
+    fn send_capabilities(&self) {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
         // One that ended right after its line has no threads any more.
         for task in tasks.into_iter().flatten().flatten() {
             let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
-            let told = |line: &&str| line.starts_with("Cap") || line.starts_with("Name:");
-            let sets = status.lines().filter(told);
+            let wanted = |line: &&str| line.starts_with("Cap") || line.starts_with("Name:");
+            let sets = status.lines().filter(wanted);
             let sets: Vec<String> = sets.map(|line| line.replace(":\t", ":")).collect();
             self.channel.send("capabilities", &sets.join(" "));
         }
@@ -209,7 +209,7 @@ fn pump(
             channel.send(stream, &String::from_utf8_lossy(&line));
             line.clear();
             if let Some(first) = &first {
-                // Nobody listens any more after the first one.
+                // After the first one the receiver may be gone.
                 let _ = first.send(());
             }
         }

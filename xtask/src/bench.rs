@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use self::measure::Contestant;
 use crate::setup::apt;
-use crate::{build, paths};
+use harness::{build, paths};
 
 /// What `cargo xtask bench` takes.
 #[derive(clap::Args)]
@@ -76,6 +76,6 @@ fn contestants(log: &Path) -> [Contestant; 3] {
     [
         new("rg -c", Path::new("rg"), &["-c", PHRASE]),
         new("grep -c", Path::new("grep"), &["-c", PHRASE]),
-        new("fragwatch explain", &paths::target().join("release/fragwatch"), &["explain"]),
+        new("fragwatch explain", &build::fragwatch_path(), &["explain"]),
     ]
 }

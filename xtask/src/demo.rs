@@ -6,10 +6,11 @@ use std::time::Instant;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
 
-use crate::setup::{self, kernel};
-use crate::step;
-use crate::vm::protocol::Line;
-use crate::vm::{self, Event, Request};
+use crate::setup;
+use harness::kernel;
+use harness::step;
+use harness::vm::protocol::Line;
+use harness::vm::{self, Event, Request};
 
 const NODE: Style = AnsiColor::Cyan.on_default();
 const RUNC: Style = AnsiColor::Yellow.on_default();

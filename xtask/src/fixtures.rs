@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::paths;
-use crate::setup::kernel;
+use harness::kernel;
+use harness::paths;
 
 /// What `cargo xtask fixtures` takes.
 #[derive(clap::Args)]

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Usage, bench, build, demo, fixtures, kernels, setup, test, truth, vm};
+use harness::Usage;
+use xtask::{bench, build, demo, fixtures, kernels, setup, test, truth, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Sets up, builds, runs and tests fragwatch")]
@@ -26,12 +27,12 @@ enum Command {
     Test(test::Args),
     /// Run a scenario on every kernel and show what fragwatch saw there; fails unless all was seen
     Kernels(kernels::Args),
-    /// Compare the causes that fragwatch tells with the true ones, in scenarios on every kernel or in
-    /// labelled kernel logs; fails where the aims are missed
+    /// Compare the causes that fragwatch reports with the true ones, in scenarios on every kernel or
+    /// in labelled kernel logs; fails where the aims are missed
     Truth(truth::Args),
     /// Run a scenario in a virtual machine beside fragwatch; exits as fragwatch does
     Vm(vm::Args),
-    /// Make the tests' extracts of real kernels and of what was recorded on them anew
+    /// Make the tests' extracts of real kernels and of what was recorded on them again
     Fixtures(fixtures::Args),
 }
 

@@ -2,7 +2,7 @@
 
 pub mod apt;
 pub mod disk;
-pub(crate) mod headers;
+mod headers;
 pub mod kernel;
 pub mod suite;
 pub mod toolchain;
@@ -10,6 +10,7 @@ pub mod toolchain;
 use std::fs;
 
 use anyhow::{Context, Result, bail};
+use harness::kernel::{DEFAULT, SERIES, Series, series};
 
 /// What building and booting need, whatever else is there.
 const PACKAGES: [&str; 12] = [
@@ -35,12 +36,12 @@ const PACKAGES: [&str; 12] = [
 /// nothing is.
 pub fn run() -> Result<()> {
     tools()?;
-    kernel::SERIES.iter().try_for_each(kernel::fetch)?;
-    disk::make(kernel::series(kernel::DEFAULT)?)
+    SERIES.iter().try_for_each(kernel::fetch)?;
+    disk::make(series(DEFAULT)?)
 }
 
 /// Installs what one kernel needs that is missing.
-pub fn with_kernel(series: &'static kernel::Series) -> Result<()> {
+pub fn with_kernel(series: &'static Series) -> Result<()> {
     tools()?;
     kernel::fetch(series)
 }

@@ -4,10 +4,11 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::setup;
 use crate::setup::toolchain;
-use crate::{build, paths, setup, step};
+use harness::{build, paths, step};
 
-/// What `cargo xtask test` takes.
+/// Arguments of the command.
 #[derive(clap::Args)]
 pub struct Args {
     /// Run every scenario on every kernel
@@ -28,7 +29,7 @@ pub fn run(args: &Args) -> Result<()> {
     // Built here, where its progress can be seen; the tests find it done.
     build::fragwatch(true)?;
     build::guest()?;
-    // What it prints says what was skipped.
+    // It prints what it skips.
     step::run_to_stdout(
         "run the tests on this machine's kernel",
         step::cargo().args(["test", "--package", "fragwatch-tests", "--test", "native"]).args([
@@ -38,13 +39,10 @@ pub fn run(args: &Args) -> Result<()> {
             "--nocapture",
         ]),
     )?;
-    // One machine at a time: a second would take the processor from what is timed.
     let mut machines = step::cargo();
-    machines.args(["test", "--package", "fragwatch-tests", "--test", "vm"]);
-    machines.args(["--", "--ignored", "--test-threads=1"]);
+    machines.args(["test", "--package", "fragwatch-tests", "--test", "vm", "--", "--ignored"]);
     if !args.slow {
-        // Modules of that name repeat on another kernel what was tested on one.
-        machines.args(["--skip", "::slow::"]);
+        machines.args(["--skip", "slow::"]);
     }
     step::run_to_stdout("run the tests in virtual machines", &mut machines)
 }

@@ -1,22 +1,21 @@
-//! `cargo xtask truth`: whether fragwatch tells the true cause.
-
-pub mod judge;
-mod logs;
-mod scenarios;
+//! `cargo xtask truth`: whether fragwatch reports the true cause.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use harness::kernel;
+use harness::matrix::{labelled_logs, truth};
+
+use crate::setup;
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Compare what it says of the labelled logs in this folder, which has an index.tsv, and run no
-    /// scenario
+    /// Run no scenario, but `explain` on the labelled logs in this folder, which has an index.tsv
     #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
-    /// The fragwatch to try on the logs; without it the release build is made
+    /// The fragwatch to run on the logs; without it the release build is made
     #[arg(long, value_name = "FILE", requires = "logs")]
     fragwatch: Option<PathBuf>,
     /// Run the scenarios that take many minutes too
@@ -35,8 +34,14 @@ pub struct Args {
 
 /// Compares, prints a table, and fails if the aims are missed.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    match &args.logs {
-        Some(logs) => logs::run(logs, args.fragwatch.as_deref()).map(|()| ExitCode::SUCCESS),
-        None => scenarios::run(args),
+    if let Some(logs) = &args.logs {
+        labelled_logs::run(logs, args.fragwatch.as_deref())?;
+        return Ok(ExitCode::SUCCESS);
     }
+    // A wrong name fails before anything is installed or built.
+    let kernels = kernel::several(&args.kernel)?;
+    let wanted = truth::wanted(&args.scenario, args.slow)?;
+    setup::run()?;
+    let good = truth::run(&wanted, &kernels, args.times)?;
+    Ok(ExitCode::from(u8::from(!good)))
 }

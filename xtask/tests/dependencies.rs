@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
+use harness::paths;
 use serde::Deserialize;
 use spdx::{Expression, ParseMode};
-use xtask::paths;
 
 #[derive(Deserialize)]
 struct Rules {

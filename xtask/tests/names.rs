@@ -1,16 +1,16 @@
-//! Wrong names on the command line are told in a sentence that lists the right ones.
+//! A wrong name on the command line ends in a sentence that lists the right ones.
 
 use std::process::{Command, Output};
 
-use xtask::setup::kernel::SERIES;
-use xtask::vm::scenario::SCENARIOS;
+use harness::kernel::SERIES;
+use harness::scenario::SCENARIOS;
 
 fn xtask(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_xtask")).args(args).output().expect("cargo has built xtask")
 }
 
 #[test]
-fn an_unknown_scenario_lists_those_there_are() {
+fn unknown_scenario_lists_the_known_ones() {
     let output = xtask(&["vm", "--scenario", "nope"]);
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");
@@ -19,7 +19,7 @@ fn an_unknown_scenario_lists_those_there_are() {
 }
 
 #[test]
-fn an_unknown_kernel_lists_those_there_are() {
+fn unknown_kernel_lists_the_known_ones() {
     let output = xtask(&["vm", "--kernel", "2.6", "--scenario", "order6"]);
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");

@@ -1,4 +1,4 @@
-//! Commands of runtimes, and what they say.
+//! Commands of runtimes, and their output.
 
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 const OUTPUT: &str = "/run/runtime.out";
 
-/// Runs a command to its end: whether it went well, and what it said.
+/// Runs a command to its end: whether it succeeded, and its output.
 pub(super) fn run(command: &mut Command) -> Result<(bool, String)> {
     let program = command.get_program().to_string_lossy().into_owned();
     // A file, not a pipe: the container inherits it and would keep a pipe open.

@@ -71,8 +71,12 @@ impl Runtime for Containerd {
             linux: Some(LinuxPodSandboxConfig { cgroup_parent: pod.cgroup() }),
         };
         Ok(match cri::run_pod_sandbox(SOCKET, config)? {
-            Ok(id) => Start { running: true, whom: pod.whom(Some(id)), output: String::new() },
-            Err(output) => Start { running: false, whom: pod.whom(sandbox_id(&output)), output },
+            Ok(id) => {
+                Start { running: true, identity: pod.identity(Some(id)), output: String::new() }
+            }
+            Err(output) => {
+                Start { running: false, identity: pod.identity(sandbox_id(&output)), output }
+            }
         })
     }
 }
@@ -101,7 +105,7 @@ mod tests {
     use super::sandbox_id;
 
     #[test]
-    fn the_id_of_a_failed_sandbox_is_read_from_the_error() {
+    fn id_of_a_failed_sandbox_is_taken_from_the_error() {
         let id = "84eb4454a792922a134f7096918175ce07dc930b302278a812c015a97019e937";
         let error = format!("failed to create network namespace for sandbox \"{id}\": no memory");
         assert_eq!(sandbox_id(&error).as_deref(), Some(id));

@@ -60,7 +60,7 @@ struct RunPodSandboxResponse {
 #[derive(Clone, PartialEq, Message)]
 struct Empty {}
 
-/// Starts a pod's sandbox: its id, or what the runtime said against it.
+/// Starts a pod's sandbox: its id, or the runtime's error.
 pub(super) fn run_pod_sandbox(
     socket: &str,
     config: PodSandboxConfig,
@@ -70,7 +70,7 @@ pub(super) fn run_pod_sandbox(
     Ok(response.map(|response| response.pod_sandbox_id).map_err(|error| error.message().to_owned()))
 }
 
-/// Whether the runtime takes requests yet; what it said if not.
+/// Whether the runtime accepts requests yet; its error if not.
 pub(super) fn status(socket: &str) -> Result<std::result::Result<(), String>> {
     let response = call::<_, Empty>(socket, "Status", Empty {})?;
     Ok(response.map(drop).map_err(|error| error.message().to_owned()))

@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::node::{self, Cgroups};
+use harness::job::Cgroups;
+
+use crate::node;
 
 /// An emulated processor takes its time.
 const DEADLINE: Duration = Duration::from_mins(3);
 /// How much of its log an error shows, in bytes.
 const TAIL: usize = 2000;
-/// Enters the cgroup and becomes the daemon, whom the OOM killer spares.
+/// Enters the cgroup and becomes the daemon, which the OOM killer spares.
 const ENTER: &str =
     "echo $$ > \"$0/cgroup.procs\" && echo -999 > /proc/self/oom_score_adj && exec \"$@\"";
 
@@ -48,9 +50,9 @@ impl Daemon {
             .with_context(|| format!("can't start {}", self.name))?;
         let started = Instant::now();
         while UnixStream::connect(self.socket).is_err() {
-            let said = || tail(&fs::read_to_string(&path).unwrap_or_default());
-            if let Some(status) = child.try_wait().context("can't ask after a daemon")? {
-                bail!("{} ended, {status}: {}", self.name, said());
+            let log_tail = || tail(&fs::read_to_string(&path).unwrap_or_default());
+            if let Some(status) = child.try_wait().context("can't get the state of a daemon")? {
+                bail!("{} ended, {status}: {}", self.name, log_tail());
             }
             if started.elapsed() > DEADLINE {
                 bail!(
@@ -58,7 +60,7 @@ impl Daemon {
                     self.name,
                     self.socket,
                     DEADLINE.as_secs(),
-                    said()
+                    log_tail()
                 );
             }
             thread::sleep(Duration::from_millis(50));

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::daemon::Daemon;
-use super::{ARCHIVE, IMAGE, Runtime, Start, Whom, command, containerd};
+use super::{ARCHIVE, IMAGE, Identity, Runtime, Start, command, containerd};
 
 const CLIENT: &str = "/usr/bin/docker";
 const DAEMON: Daemon = Daemon {
@@ -33,7 +33,8 @@ impl Runtime for Docker {
         let mut run = Command::new(CLIENT);
         run.args(["run", "--detach", "--name", &name, "--cidfile", &id, IMAGE]);
         let (running, output) = command::run(&mut run)?;
-        let whom = Whom { id: command::id_in(&id), name: Some(name), ..Whom::default() };
-        Ok(Start { running, whom, output })
+        let identity =
+            Identity { id: command::id_in(&id), name: Some(name), ..Identity::default() };
+        Ok(Start { running, identity, output })
     }
 }

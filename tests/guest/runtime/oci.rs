@@ -37,6 +37,6 @@ impl Runtime for Oci {
         let mut run = Command::new(self.program);
         run.args(["run", "--detach", "--bundle", container::BUNDLE, &id]);
         let (running, output) = command::run(&mut run)?;
-        Ok(Start { running, whom: pod.whom(Some(id)), output })
+        Ok(Start { running, identity: pod.identity(Some(id)), output })
     }
 }

@@ -4,8 +4,10 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use super::Whom;
-use crate::node::{self, Cgroups};
+use super::Identity;
+use harness::job::Cgroups;
+
+use crate::node;
 
 /// The Kubernetes namespace of all.
 pub(super) const NAMESPACE: &str = "shop";
@@ -40,9 +42,9 @@ impl Pod {
         format!("/var/log/pods/{NAMESPACE}_{}_{}", self.name, self.uid)
     }
 
-    /// Whom a start in this pod is for.
-    pub(super) fn whom(&self, id: Option<String>) -> Whom {
-        Whom {
+    /// The identity of a container in this pod.
+    pub(super) fn identity(&self, id: Option<String>) -> Identity {
+        Identity {
             id,
             pod_uid: Some(self.uid.clone()),
             pod: Some(self.name.clone()),

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{ARCHIVE, IMAGE, Runtime, Start, Whom, command, configure};
+use super::{ARCHIVE, IMAGE, Identity, Runtime, Start, command, configure};
 
 /// There is no systemd and no journal here.
 const CONFIGURATION: &str = r#"
@@ -34,7 +34,8 @@ impl Runtime for Podman {
         let mut run = Command::new("/usr/bin/podman");
         run.args(["run", "--detach", "--name", &name, "--cidfile", &id, IMAGE]);
         let (running, output) = command::run(&mut run)?;
-        let whom = Whom { id: command::id_in(&id), name: Some(name), ..Whom::default() };
-        Ok(Start { running, whom, output })
+        let identity =
+            Identity { id: command::id_in(&id), name: Some(name), ..Identity::default() };
+        Ok(Start { running, identity, output })
     }
 }

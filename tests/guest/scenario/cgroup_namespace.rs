@@ -10,16 +10,18 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use serde_json::json;
 
+use harness::job::Cgroups;
+
 use super::Node;
 use crate::creator::{Creator, Step};
 use crate::{container, inside, node};
 
-/// One refusal in a cgroup is told in a second.
+/// One refusal per cgroup and second is reported.
 const APART: Duration = Duration::from_millis(1100);
 
 /// What is there before fragwatch is started: the cgroup that it gets for its root, with one for itself
 /// and a pod with a container in it.
-pub(crate) fn prepare(cgroups: node::Cgroups) -> Result<()> {
+pub(crate) fn prepare(cgroups: Cgroups) -> Result<()> {
     let root = node::cgroup_root(cgroups, "pids");
     [format!("{root}{}", inside::LEAF), directory(cgroups, 1)]
         .iter()
@@ -43,7 +45,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
 }
 
 /// Lets a container have one process.
-fn limit(cgroups: node::Cgroups, number: u64) -> Result<()> {
+fn limit(cgroups: Cgroups, number: u64) -> Result<()> {
     let mut above = node::cgroup_root(cgroups, "pids");
     for name in path(number).split('/').skip(1) {
         let file = format!("{above}/cgroup.subtree_control");
@@ -65,12 +67,12 @@ fn refuse(node: &Node, creator: &mut Creator, what: &str, number: u64) -> Result
         bail!("at the limit the kernel answers EAGAIN, and here it was {outcome:?}");
     }
     let id = container::container_id(3_000_000 + number);
-    let told = json!({"what": what, "path": path(number), "id": id});
-    node.channel.send("outcome", &told.to_string());
+    let outcome = json!({"what": what, "path": path(number), "id": id});
+    node.channel.send("outcome", &outcome.to_string());
     Ok(())
 }
 
-fn directory(cgroups: node::Cgroups, number: u64) -> String {
+fn directory(cgroups: Cgroups, number: u64) -> String {
     format!("{}{}", node::cgroup_root(cgroups, "pids"), path(number))
 }
 

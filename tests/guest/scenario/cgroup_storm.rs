@@ -48,10 +48,11 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         );
         failed
     })?;
-    node.watcher.tell_use()
+    node.watcher.send_usage()
 }
 
-/// Makes and removes cgroups until it is told to end and enough have been made; says how long that took.
+/// Makes and removes cgroups until `ends` is set and [`STORM`] have been made; returns how long that
+/// took.
 fn storm(root: &str, ends: &AtomicBool, made: &AtomicU64) -> Result<Duration> {
     let began = Instant::now();
     while !ends.load(Ordering::Relaxed) || made.load(Ordering::Relaxed) < STORM {
@@ -83,8 +84,9 @@ fn fail(node: &Node, creator: &mut Creator, pods: &str, number: u64) -> Result<(
         bail!("container {number} must fail with {errno:?}, and it was {outcome:?}");
     }
     let errno = format!("{errno:?}");
-    let told = json!({"pod": pod, "id": id, "pod_uid": uid, "errno": errno, "lived_us": lived_us});
-    node.channel.send("outcome", &told.to_string());
+    let outcome =
+        json!({"pod": pod, "id": id, "pod_uid": uid, "errno": errno, "lived_us": lived_us});
+    node.channel.send("outcome", &outcome.to_string());
     thread::sleep(APART);
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! `fragwatch check` on a node with memory in plenty, and on the same node once it is fragmented.
-//! Each run is told to the host as `NAME exited CODE` and `NAME printed: LINE`.
+//! Each run is reported to the host as `NAME exited CODE` and `NAME printed: LINE`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -47,14 +47,14 @@ fn namespace() -> Result<Option<Child>> {
         .stdout(Stdio::piped())
         .spawn()
         .context("can't run busybox")?;
-    let mut said = String::new();
+    let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut said).context("can't hear busybox")?;
+        BufReader::new(stdout).read_line(&mut line).context("can't hear busybox")?;
     }
-    Ok((said.trim() == "made").then_some(child))
+    Ok((line.trim() == "made").then_some(child))
 }
 
-/// Runs it to its end and tells the host how it went.
+/// Runs it to its end and sends the outcome to the host.
 fn check(node: &mut Node, name: &str, args: &[&str]) -> Result<()> {
     let output = Command::new("/bin/fragwatch")
         .arg("check")

@@ -1,5 +1,5 @@
 //! fragwatch's doctor on a node that lacks one thing after the other, and the capabilities that it
-//! can do without. Each run is told to the host as `NAME exited CODE: STDERR`, and what it printed
+//! can do without. Each run is reported to the host as `NAME exited CODE: STDERR`, and its output
 //! as `NAME printed: LINE`.
 
 use std::process::{Command, Stdio};
@@ -15,42 +15,42 @@ const FRAGWATCH: &str = "/bin/fragwatch";
 const SIGHT: [&str; 4] = ["CAP_BPF", "CAP_PERFMON", "CAP_SYSLOG", "CAP_DAC_READ_SEARCH"];
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    tell(node, "root", doctor(&mut Command::new(FRAGWATCH)))?;
-    tell(node, "kprobes", doctor(&mut Command::new(FRAGWATCH)).args(["--attach", "kprobe"]))?;
+    report(node, "root", doctor(&mut Command::new(FRAGWATCH)))?;
+    report(node, "kprobes", doctor(&mut Command::new(FRAGWATCH)).args(["--attach", "kprobe"]))?;
 
     node::set("kernel/kptr_restrict", "2")?;
-    tell(node, "hidden-symbols", doctor(&mut Command::new(FRAGWATCH)))?;
+    report(node, "hidden-symbols", doctor(&mut Command::new(FRAGWATCH)))?;
     node::set("kernel/kptr_restrict", "0")?;
 
     let tracefs = ["/sys/kernel/tracing", "/sys/kernel/debug"];
     for directory in tracefs {
-        // Lazily: the kernel mounts tracefs once more below debugfs when somebody looks.
+        // Lazily: the kernel mounts tracefs once more below debugfs when they are looked at.
         umount2(directory, MntFlags::MNT_DETACH)
             .with_context(|| format!("can't unmount {directory}"))?;
     }
-    tell(node, "no-tracefs", doctor(&mut Command::new(FRAGWATCH)))?;
+    report(node, "no-tracefs", doctor(&mut Command::new(FRAGWATCH)))?;
     for (directory, kind) in tracefs.into_iter().zip(["tracefs", "debugfs"]) {
         mount_at(kind, directory)?;
     }
 
     mount_at("tmpfs", "/sys/kernel/btf")?;
-    tell(node, "no-btf", doctor(&mut Command::new(FRAGWATCH)))?;
+    report(node, "no-btf", doctor(&mut Command::new(FRAGWATCH)))?;
     umount2("/sys/kernel/btf", MntFlags::empty()).context("can't unmount /sys/kernel/btf")?;
 
-    tell(node, "no-capabilities", doctor(&mut unprivileged::command("", FRAGWATCH)))?;
+    report(node, "no-capabilities", doctor(&mut unprivileged::command("", FRAGWATCH)))?;
     let sight = SIGHT.join(",");
     // Debian's own setting, and the one that CAP_PERFMON is made for.
     node::set("kernel/perf_event_paranoid", "3")?;
-    tell(node, "paranoid", doctor(&mut unprivileged::command(&sight, FRAGWATCH)))?;
+    report(node, "paranoid", doctor(&mut unprivileged::command(&sight, FRAGWATCH)))?;
     node::set("kernel/perf_event_paranoid", "2")?;
-    tell(node, "sight", doctor(&mut unprivileged::command(&sight, FRAGWATCH)))?;
+    report(node, "sight", doctor(&mut unprivileged::command(&sight, FRAGWATCH)))?;
     for without in SIGHT {
         let rest: Vec<&str> = SIGHT.into_iter().filter(|name| *name != without).collect();
         let mut command = unprivileged::command(&rest.join(","), FRAGWATCH);
-        tell(node, &format!("without-{without}"), doctor(&mut command))?;
+        report(node, &format!("without-{without}"), doctor(&mut command))?;
     }
     let mut trace = unprivileged::command("CAP_BPF,CAP_SYSLOG", FRAGWATCH);
-    tell(node, "trace-without-CAP_PERFMON", trace.arg("trace"))
+    report(node, "trace-without-CAP_PERFMON", trace.arg("trace"))
 }
 
 fn doctor(command: &mut Command) -> &mut Command {
@@ -62,14 +62,14 @@ fn mount_at(kind: &str, directory: &str) -> Result<()> {
         .with_context(|| format!("can't mount {kind} on {directory}"))
 }
 
-/// Runs it to its end and tells the host how it went.
-fn tell(node: &mut Node, name: &str, command: &mut Command) -> Result<()> {
+/// Runs it to its end and sends the outcome to the host.
+fn report(node: &mut Node, name: &str, command: &mut Command) -> Result<()> {
     let output = command.stdin(Stdio::null()).output().context("can't start /bin/fragwatch")?;
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         node.channel.node(format!("{name} printed: {line}"));
     }
     let code = output.status.code().map_or_else(|| "by a signal".to_owned(), |c| c.to_string());
-    let said = String::from_utf8_lossy(&output.stderr);
-    node.channel.node(format!("{name} exited {code}: {}", said.trim().replace('\n', "; ")));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    node.channel.node(format!("{name} exited {code}: {}", stderr.trim().replace('\n', "; ")));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! All the ways in which fragwatch ends, each told to the host as `NAME exited CODE: STDERR`, and
+//! All the ways in which fragwatch ends, each reported to the host as `NAME exited CODE: STDERR`, and
 //! whether anything is left attached behind it.
 
 use std::fs::{self, File};
@@ -37,14 +37,14 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     let mut child = spawn(trace(&[]).stdout(Stdio::piped()))?;
     // Reads what is there and goes.
     drop(first_line(&mut child)?);
-    tell(node, "reader-gone", child)?;
+    report(node, "reader-gone", child)?;
 
     let mut child = spawn(trace(&[]).stdout(Stdio::piped()))?;
     let mut rest = first_line(&mut child)?;
     signal(&child, Signal::SIGTERM)?;
     let last = rest.by_ref().map_while(Result::ok).last().unwrap_or_default();
     node.channel.node(format!("sigterm printed last: {last}"));
-    tell(node, "sigterm", child)?;
+    report(node, "sigterm", child)?;
 
     let mut child =
         spawn(trace(&["--duration", "5s"]).env("RUST_LOG", "debug").stdout(Stdio::piped()))?;
@@ -53,7 +53,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     if !made.context("can't run busybox")?.success() {
         bail!("busybox could not make a network namespace");
     }
-    tell(node, "debug-log", child)?;
+    report(node, "debug-log", child)?;
     drop(rest);
 
     // More creations than its ring holds while it can't read.
@@ -66,13 +66,13 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     for line in rest.map_while(Result::ok) {
         node.channel.node(format!("overrun printed: {line}"));
     }
-    tell(node, "overrun", child)?;
+    report(node, "overrun", child)?;
 
     let (reader, full) = full_pipe()?;
     let child = spawn(trace(&[]).stdout(full))?;
     wait_until_attached(before)?;
     signal(&child, Signal::SIGTERM)?;
-    tell(node, "stuck-reader", child)?;
+    report(node, "stuck-reader", child)?;
     drop(reader);
 
     node::set("kernel/kptr_restrict", "2")?;
@@ -80,14 +80,14 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     for line in lines_of(&mut child)?.map_while(Result::ok) {
         node.channel.node(format!("hidden-symbols printed: {line}"));
     }
-    tell(node, "hidden-symbols", child)?;
+    report(node, "hidden-symbols", child)?;
     node::set("kernel/kptr_restrict", "0")?;
 
     let mut child = spawn(trace(&[]).stdout(Stdio::piped()))?;
     let rest = first_line(&mut child)?;
     let during = attached()?;
     signal(&child, Signal::SIGKILL)?;
-    tell(node, "sigkill", child)?;
+    report(node, "sigkill", child)?;
     drop(rest);
 
     node.channel.node(format!("attached before {before}, during {during}, after {}", settled()?));
@@ -110,11 +110,11 @@ fn spawn(command: &mut Command) -> Result<Child> {
 
 fn ended(node: &mut Node, name: &str, command: &mut Command) -> Result<()> {
     let child = spawn(command)?;
-    tell(node, name, child)
+    report(node, name, child)
 }
 
-/// Waits until it has ended and tells the host how.
-fn tell(node: &mut Node, name: &str, mut child: Child) -> Result<()> {
+/// Waits until it has ended and sends its exit code to the host.
+fn report(node: &mut Node, name: &str, mut child: Child) -> Result<()> {
     let deadline = Instant::now() + DEADLINE;
     while child.try_wait().context("can't wait for fragwatch")?.is_none() {
         if Instant::now() > deadline {
@@ -125,8 +125,8 @@ fn tell(node: &mut Node, name: &str, mut child: Child) -> Result<()> {
     }
     let output = child.wait_with_output().context("can't read fragwatch's stderr")?;
     let code = output.status.code().map_or_else(|| "by a signal".to_owned(), |c| c.to_string());
-    let said = String::from_utf8_lossy(&output.stderr);
-    node.channel.node(format!("{name} exited {code}: {}", said.trim().replace('\n', "; ")));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    node.channel.node(format!("{name} exited {code}: {}", stderr.trim().replace('\n', "; ")));
     Ok(())
 }
 
@@ -137,7 +137,7 @@ fn lines_of(child: &mut Child) -> Result<Lines> {
     Ok(BufReader::new(stdout).lines())
 }
 
-/// Waits for the first line, which says that it is ready; returns what comes after it.
+/// Waits for the first line, which means that it is ready; returns the lines after it.
 fn first_line(child: &mut Child) -> Result<Lines> {
     let mut lines = lines_of(child)?;
     lines.next().context("fragwatch printed nothing")?.context("can't read from fragwatch")?;

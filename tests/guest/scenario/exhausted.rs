@@ -1,5 +1,5 @@
 //! A container's network wants more single pages than the node has. It gives up at once, or it must
-//! not even wait for them. The twins want few.
+//! not even wait for them. The controls want few.
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -15,28 +15,28 @@ const LEFT: u64 = 48;
 const MORE: u32 = 256;
 const LITTLE: u32 = 1;
 
-/// What is told apart, and how much the module insists on its pages.
-const PARTS: [(&str, u32); 2] = [("gives-up", 1), ("atomic", 0)];
+/// The faults, and how much the module insists on its pages.
+const FAULTS: [(&str, u32); 2] = [("gives-up", 1), ("atomic", 0)];
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     node::load_module("fragwatch_pernet", c"order=0")?;
-    let prepare = |side| PARTS.map(|(part, _)| Attempt::prepare(node, side, part));
-    let attempts = prepare(Side::Twin).into_iter().zip(prepare(Side::Positive)).zip(PARTS);
-    // Whoever needs memory while there is none has them killed.
+    let prepare = |side| FAULTS.map(|(fault, _)| Attempt::prepare(node, side, fault));
+    let attempts = prepare(Side::Control).into_iter().zip(prepare(Side::Faulty)).zip(FAULTS);
+    // Victims for the OOM killer, which other processes may trigger while there is no memory.
     for _ in 0..4 {
         hog::bystander(4)?;
     }
     hog::leave(LEFT, -1000)?;
-    for ((twin, positive), (_, insist)) in attempts {
-        let (mut twin, mut positive) = (twin?, positive?);
+    for ((control, faulty), (_, insist)) in attempts {
+        let (mut control, mut faulty) = (control?, faulty?);
         node::set_pernet("insist", insist)?;
-        twin.enter()?;
-        positive.enter()?;
+        control.enter()?;
+        faulty.enter()?;
         node::set_pernet("take_mib", LITTLE)?;
-        let outcome = twin.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
+        let outcome = control.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
         outcome.context("with memory a network namespace must be made")?;
         node::set_pernet("take_mib", MORE)?;
-        let outcome = positive.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
+        let outcome = faulty.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
         if outcome != Err(Errno::ENOMEM) {
             bail!("without memory the kernel answers ENOMEM, not {outcome:?}");
         }

@@ -32,7 +32,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
             bail!("network namespace {number} must be created, and wasn't: unshare, {status}");
         }
         node.channel.node(format!("network namespace {number} created"));
-        attempt::tell(node.channel, Side::Twin, "fallback", "/", None);
+        attempt::report(node.channel, Side::Control, "fallback", "/", None);
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Thousands of high-order allocations fail where nobody minds, in creations and beside them; then
-//! one creation minds.
+//! Thousands of high-order allocations with a fallback fail, in creations and beside them; then one
+//! without a fallback fails, in a creation.
 
 use std::fs;
 use std::process::{Command, ExitStatus};

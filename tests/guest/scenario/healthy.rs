@@ -19,7 +19,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         if !start.running {
             bail!("container {number} must start on a healthy node, and didn't");
         }
-        attempt::tell(node.channel, Side::Twin, "healthy", &start.cgroup, None);
+        attempt::report(node.channel, Side::Control, "healthy", &start.cgroup, None);
     }
     node.channel.node(format!("all {CONTAINERS} containers run"));
     Ok(())

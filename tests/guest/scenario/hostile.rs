@@ -1,4 +1,4 @@
-//! Names that are made to harm whoever prints them: of processes, cgroups and slab caches.
+//! Names of processes, cgroups and slab caches with control characters and other hostile content.
 
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
@@ -77,7 +77,7 @@ fn unshare_as(name: &[u8], cgroup: &Path) -> Result<std::result::Result<(), Errn
         ForkResult::Parent { child } => match waitpid(child, None).context("can't wait")? {
             WaitStatus::Exited(_, 0) => Ok(Ok(())),
             WaitStatus::Exited(_, number) => Ok(Err(Errno::from_raw(number))),
-            status => bail!("the process of a hostile name ended so: {status:?}"),
+            status => bail!("the process of a hostile name ended with {status:?}"),
         },
     }
 }

@@ -1,9 +1,11 @@
-//! All ids of memory cgroups are in use, and a container's cgroup can't be made. The twin comes when
+//! All ids of memory cgroups are in use, and a container's cgroup can't be made. The control comes when
 //! nearly all are.
 
 use std::fs;
 
 use anyhow::{Context, Result, bail};
+
+use harness::job::Cgroups;
 
 use super::Node;
 use crate::attempt::{Attempt, Side};
@@ -11,15 +13,15 @@ use crate::node;
 
 /// There are never more ids than that (mm/memcontrol.c `MEM_CGROUP_ID_MAX`).
 const IDS: u32 = 65_535;
-/// Cgroups of others when the twin comes.
+/// How many there are when the control is made.
 const NEARLY_ALL: u32 = 65_400;
 const ATTEMPTS: u32 = 3;
-/// Cgroups between two signs of life.
+/// So many between two lines of progress.
 const MANY: u32 = 4096;
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    let mut positive = Attempt::prepare(node, Side::Positive, "mkdir")?;
-    let mut twin = Attempt::prepare(node, Side::Twin, "mkdir")?;
+    let mut faulty = Attempt::prepare(node, Side::Faulty, "mkdir")?;
+    let mut control = Attempt::prepare(node, Side::Control, "mkdir")?;
     let others = Others::prepare(node)?;
     for number in 0..NEARLY_ALL {
         if !node.watched()? {
@@ -32,20 +34,20 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         others.make(number)?;
     }
     for _ in 0..ATTEMPTS {
-        twin.make_cgroup(node)?.context("with ids left the cgroup must be made")?;
+        control.make_cgroup(node)?.context("with ids left the cgroup must be made")?;
     }
     let last = (NEARLY_ALL..IDS).find_map(|number| others.make(number).err());
     let last = last.context("more memory cgroups were made than there are ids")?;
     node.channel.node(format!("no more memory cgroups: {last:#}"));
     for _ in 0..ATTEMPTS {
-        if positive.make_cgroup(node)?.is_ok() {
+        if faulty.make_cgroup(node)?.is_ok() {
             bail!("a memory cgroup was made though no id is left");
         }
     }
     Ok(())
 }
 
-/// Memory cgroups of somebody else.
+/// Memory cgroups of other workloads.
 struct Others {
     directory: String,
 }
@@ -54,7 +56,7 @@ impl Others {
     fn prepare(node: &Node) -> Result<Self> {
         let directory = format!("{}/others", node::cgroup_root(node.cgroups, "memory"));
         fs::create_dir(&directory).with_context(|| format!("can't make {directory}"))?;
-        if node.cgroups == node::Cgroups::V2 {
+        if node.cgroups == Cgroups::V2 {
             let file = format!("{directory}/cgroup.subtree_control");
             fs::write(&file, "+memory").with_context(|| format!("can't write to {file}"))?;
         }

@@ -1,5 +1,5 @@
 //! A pod's limit on kernel memory alone (cgroup v1, before 6.1) is reached, and network namespaces
-//! can't be made in it. The twin's pod has the same limit with room.
+//! can't be made in it. The control's pod has the same limit with room.
 
 use anyhow::Result;
 

@@ -1,5 +1,5 @@
 //! A pod is at its memory limit, and network namespaces can't be made in it, though the node has
-//! memory in plenty; then the same on a node that is fragmented too. Their twin's pod has room.
+//! memory in plenty; then the same on a node that is fragmented too. The controls' pod has room.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ const FAILURES: usize = 3;
 pub(super) struct Limit {
     /// The file that sets it.
     pub(super) most: &'static str,
-    /// The file that tells how much of it is used.
+    /// The file with its usage.
     pub(super) usage: &'static str,
     /// The file that, set to 0 and back, has what CPUs hold in advance given back.
     pub(super) drain: Option<&'static str>,
@@ -40,13 +40,13 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     // ENODEV is what a subsystem makes of it (lib/kobject_uevent.c `uevent_net_init`).
     reach(node, "memory", &MEMORY, &[Errno::ENOMEM, Errno::ENODEV])?;
     // Prepared while there is memory.
-    let fragmented = [Side::Twin, Side::Positive].map(|side| Attempt::prepare(node, side, "both"));
+    let fragmented = [Side::Control, Side::Faulty].map(|side| Attempt::prepare(node, side, "both"));
     fragmenter::fragment(node.channel)?;
-    let [twin, positive] = fragmented;
-    fail(node, [twin?, positive?], &MEMORY, &[])
+    let [control, faulty] = fragmented;
+    fail(node, [control?, faulty?], &MEMORY, &[])
 }
 
-/// Has the twin's namespaces made with room, and the other's fail at the limit, with each of the
+/// Has the control's namespaces made with room, and the other's fail at the limit, with each of the
 /// errnos that are wanted if that can be had.
 pub(super) fn reach(
     node: &mut Node,
@@ -54,26 +54,26 @@ pub(super) fn reach(
     limit: &Limit,
     wanted: &[Errno],
 ) -> Result<()> {
-    let attempts = [Side::Twin, Side::Positive].map(|side| Attempt::prepare(node, side, part));
-    let [twin, positive] = attempts;
-    fail(node, [twin?, positive?], limit, wanted)
+    let attempts = [Side::Control, Side::Faulty].map(|side| Attempt::prepare(node, side, part));
+    let [control, faulty] = attempts;
+    fail(node, [control?, faulty?], limit, wanted)
 }
 
 fn fail(
     node: &mut Node,
-    [mut twin, mut positive]: [Attempt; 2],
+    [mut control, mut faulty]: [Attempt; 2],
     limit: &Limit,
     wanted: &[Errno],
 ) -> Result<()> {
     let step = Step::Unshare(CloneFlags::CLONE_NEWNET);
-    twin.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
-    twin.enter()?;
+    control.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
+    control.enter()?;
     for _ in 0..FAILURES {
-        twin.take(node, &step)?.context("with room a network namespace must be made")?;
+        control.take(node, &step)?.context("with room a network namespace must be made")?;
     }
     // On v1 a limit on kernel memory counts only what comes after it was first set.
-    positive.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
-    positive.enter()?;
+    faulty.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
+    faulty.enter()?;
     let (mut failures, mut seen) = (0, BTreeSet::new());
     for (round, room) in rounds() {
         if failures >= FAILURES && wanted.iter().all(|errno| seen.contains(&(*errno as i32))) {
@@ -84,22 +84,22 @@ fn fail(
         }
         if round > 0 {
             // Something small that is kept, so that pages end within other objects than before.
-            positive.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
-            positive.quietly(&Step::OpenFile)?.context("can't open a file")?;
+            faulty.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
+            faulty.quietly(&Step::OpenFile)?.context("can't open a file")?;
         }
         if let Some(file) = limit.drain {
-            positive.limit("memory", file, "0")?;
-            positive.limit("memory", file, "max")?;
+            faulty.limit("memory", file, "0")?;
+            faulty.limit("memory", file, "max")?;
         }
-        let bytes = positive.usage("memory", limit.usage)? + room * 1024;
-        positive.limit("memory", limit.most, &bytes.to_string())?;
-        let Err(errno) = positive.quietly(&step)? else { continue };
-        positive.tell(node, Err(errno));
+        let bytes = faulty.usage("memory", limit.usage)? + room * 1024;
+        faulty.limit("memory", limit.most, &bytes.to_string())?;
+        let Err(errno) = faulty.quietly(&step)? else { continue };
+        faulty.report(node, Err(errno));
         failures += 1;
         seen.insert(errno as i32);
     }
     if failures < FAILURES {
-        bail!("{failures} network namespaces failed, whatever the limit");
+        bail!("{failures} network namespaces failed, at any limit");
     }
     node.channel.node(format!("errnos seen at all limits: {seen:?}, wanted {wanted:?}"));
     Ok(())

@@ -1,5 +1,5 @@
 //! A limit on namespaces is reached: on network namespaces, and, for a container that has the host's
-//! network, on pid namespaces. The twins come when there is one left.
+//! network, on pid namespaces. The controls come when there is one left.
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -15,15 +15,15 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     reach(node, "pid", "max_pid_namespaces", creator::NAMESPACES)
 }
 
-/// Leaves one namespace, which the twin takes: the machine's first of each doesn't count.
+/// Leaves one namespace, which the control takes: the machine's first of each doesn't count.
 fn reach(node: &Node, part: &'static str, limit: &str, flags: CloneFlags) -> Result<()> {
-    let mut positive = Attempt::prepare(node, Side::Positive, part)?;
-    let mut twin = Attempt::prepare(node, Side::Twin, part)?;
+    let mut faulty = Attempt::prepare(node, Side::Faulty, part)?;
+    let mut control = Attempt::prepare(node, Side::Control, part)?;
     node::set(&format!("user/{limit}"), "1")?;
-    twin.enter()?;
-    twin.take(node, &Step::Unshare(flags))?.context("one below the limit it must be made")?;
-    positive.enter()?;
-    let outcome = positive.take(node, &Step::Unshare(flags))?;
+    control.enter()?;
+    control.take(node, &Step::Unshare(flags))?.context("one below the limit it must be made")?;
+    faulty.enter()?;
+    let outcome = faulty.take(node, &Step::Unshare(flags))?;
     if outcome != Err(Errno::ENOSPC) {
         bail!("at the limit the kernel answers ENOSPC, and here it was {outcome:?}");
     }

@@ -1,5 +1,5 @@
 //! Memory is free, but in single pages: a container's start, which must have two in one piece for a
-//! process, has the OOM killer called. Before that the twin, on the same node with memory in one
+//! process, has the OOM killer called. Before that the control, on the same node with memory in one
 //! piece.
 
 use anyhow::{Context, Result, bail};
@@ -13,24 +13,25 @@ use crate::{fragmenter, hog};
 const PROCESSES: u32 = 4000;
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    let mut twin = Attempt::prepare(node, Side::Twin, "fork")?;
-    let mut positive = Attempt::prepare(node, Side::Positive, "fork")?;
-    twin.enter()?;
-    twin.take(node, &Step::ForkAndStay)?.context("on a healthy node a process must be made")?;
+    let mut control = Attempt::prepare(node, Side::Control, "fork")?;
+    let mut faulty = Attempt::prepare(node, Side::Faulty, "fork")?;
+    control.enter()?;
+    control.take(node, &Step::ForkAndStay)?.context("on a healthy node a process must be made")?;
     // The fragmenter can't be killed, or memory would be whole again.
     for _ in 0..6 {
         hog::bystander(8)?;
     }
     fragmenter::fragment(node.channel)?;
-    positive.enter()?;
+    faulty.enter()?;
     for number in 1..=PROCESSES {
         if !node.watched()? {
             return Ok(());
         }
-        positive.quietly(&Step::ForkAndStay)?.context("a victim's memory is enough for it")?;
+        faulty.quietly(&Step::ForkAndStay)?.context("a victim's memory is enough for it")?;
         if number % 5 == 0 && node.called_oom_killer()? {
-            node.channel.node(format!("process {number} or one of the last had somebody killed"));
-            attempt::tell(node.channel, Side::Positive, "fork", &positive.cgroup(), Some("oom"));
+            node.channel
+                .node(format!("process {number} or one of the last triggered the OOM killer"));
+            attempt::report(node.channel, Side::Faulty, "fork", &faulty.cgroup(), Some("oom"));
             return Ok(());
         }
     }

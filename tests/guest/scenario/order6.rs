@@ -28,7 +28,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         number += 1;
         let start = container::start(node.channel, number)?;
         if start.running {
-            attempt::tell(node.channel, Side::Twin, "order6", &start.cgroup, None);
+            attempt::report(node.channel, Side::Control, "order6", &start.cgroup, None);
             continue;
         }
         // A node this short of blocks has other mishaps too; this scenario is about one of them.
@@ -36,7 +36,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
             node.channel.node("that was another failure than the one meant: going on");
             continue;
         }
-        attempt::tell(node.channel, Side::Positive, "order6", &start.cgroup, Some("ENOMEM"));
+        attempt::report(node.channel, Side::Faulty, "order6", &start.cgroup, Some("ENOMEM"));
         node::send_file(node.channel, "extfrag_index", "/sys/kernel/debug/extfrag/extfrag_index")?;
         node::send_file(node.channel, "buddyinfo", "/proc/buddyinfo")?;
         return Ok(());

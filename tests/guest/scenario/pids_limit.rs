@@ -1,4 +1,4 @@
-//! A pod is at its limit of processes when a container's start wants one more. The twin's pod has
+//! A pod is at its limit of processes when a container's start wants one more. The control's pod has
 //! room.
 
 use anyhow::{Context, Result, bail};
@@ -9,15 +9,15 @@ use crate::attempt::{Attempt, Side};
 use crate::creator::Step;
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    for (side, limit) in [(Side::Twin, "8"), (Side::Positive, "1")] {
+    for (side, limit) in [(Side::Control, "8"), (Side::Faulty, "1")] {
         let mut attempt = Attempt::prepare(node, side, "fork")?;
         attempt.limit("pids", "pids.max", limit)?;
         attempt.enter()?;
         let outcome = attempt.take(node, &Step::Fork)?;
         match side {
-            Side::Twin => outcome.context("with room a process must be made")?,
-            Side::Positive if outcome == Err(Errno::EAGAIN) => {}
-            Side::Positive => bail!("at the limit the kernel answers EAGAIN, not {outcome:?}"),
+            Side::Control => outcome.context("with room a process must be made")?,
+            Side::Faulty if outcome == Err(Errno::EAGAIN) => {}
+            Side::Faulty => bail!("at the limit the kernel answers EAGAIN, not {outcome:?}"),
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use crate::attempt::{Attempt, Side};
 use crate::creator::Step;
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    let mut attempt = Attempt::prepare(node, Side::Positive, "fork")?;
+    let mut attempt = Attempt::prepare(node, Side::Faulty, "fork")?;
     attempt.limit("pids", "pids.max", "1")?;
     attempt.enter()?;
     attempt.rename()?;

@@ -1,5 +1,5 @@
-//! Real container runtimes, while the node is well and when its memory is fragmented. The host is
-//! told each start and whom it was for, as one JSON object on the stream `truth`.
+//! Real container runtimes, while the node is healthy and when its memory is fragmented. Each start
+//! goes to the host with its container's identity, as one JSON object on the stream `truth`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::Node;
-use crate::runtime::{self, Runtime, Start, Whom};
+use crate::runtime::{self, Identity, Runtime, Start};
 use crate::{fragmenter, namespaces, node};
 
 /// How often a runtime is given the chance to fail.
@@ -21,7 +21,7 @@ struct Truth<'a> {
     began_ms: u64,
     ended_ms: u64,
     #[serde(flatten)]
-    whom: &'a Whom,
+    identity: &'a Identity,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,10 +29,10 @@ struct Truth<'a> {
 enum Phase {
     /// The container runs.
     Success,
-    /// It doesn't, for its network namespace was refused.
+    /// Its network namespace was refused.
     Failure,
-    /// It doesn't, for another reason.
-    Mishap,
+    /// It failed for another reason.
+    Other,
 }
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
@@ -67,28 +67,28 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     Ok(())
 }
 
-/// Starts one container and tells the host.
+/// Starts one container and sends the outcome to the host.
 fn start(node: &Node, runtime: &dyn Runtime, number: &mut u64) -> Result<Phase> {
     *number += 1;
     let refused = node::pernet_refused()?;
     let began_ms = now_ms();
-    let Start { running, whom, output } = runtime.start(*number)?;
+    let Start { running, identity, output } = runtime.start(*number)?;
     let ended_ms = now_ms();
     output.lines().for_each(|line| node.channel.send("runtime", line));
     let phase = match (running, node::pernet_refused()? > refused) {
         (true, _) => Phase::Success,
         (false, true) => Phase::Failure,
-        (false, false) => Phase::Mishap,
+        (false, false) => Phase::Other,
     };
     let how = match phase {
         Phase::Success => "runs",
         Phase::Failure => "failed: its network namespace was refused",
-        Phase::Mishap => "failed of something else than what is meant",
+        Phase::Other => "failed for another reason",
     };
     let name = runtime.name();
     node.channel.node(format!("{name}'s container {number} {how}, {} ms", ended_ms - began_ms));
-    let truth = Truth { runtime: name, phase, began_ms, ended_ms, whom: &whom };
-    node.channel.send("truth", &serde_json::to_string(&truth).context("can't tell the truth")?);
+    let truth = Truth { runtime: name, phase, began_ms, ended_ms, identity: &identity };
+    node.channel.send_json("truth", &truth);
     Ok(phase)
 }
 

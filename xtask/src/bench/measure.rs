@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::paths;
+use harness::paths;
 
 /// A program to measure.
 pub(super) struct Contestant {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 
-use crate::step;
+use harness::step;
 
 /// Installs those of the packages that are missing.
 pub fn install(packages: &[&str]) -> Result<()> {

@@ -2,20 +2,21 @@
 //! kernel's modules, in one ext4 image per kernel under target/disks.
 
 mod ext4;
-pub mod image;
+mod image;
 mod packages;
 mod tree;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::apt;
-use super::kernel::{self, Series};
-use crate::{paths, step};
+use harness::disk::path;
+use harness::kernel::{self, Series};
+use harness::step;
 
-/// What a change of how the disk is made must change, so that it is made again.
+/// A change of how the disk is made must increase this, so that it is made again.
 const RECIPE: u32 = 1;
 /// There is room for what runtimes write.
 const SIZE: &str = "2G";
@@ -36,15 +37,6 @@ const RUNTIMES: [&str; 10] = [
 ];
 /// What making it needs on this machine: `mke2fs`, and `depmod`.
 const TOOLS: [&str; 2] = ["e2fsprogs", "kmod"];
-
-/// The disk that goes with a kernel.
-pub fn made(series: &'static Series) -> Result<PathBuf> {
-    let disk = path(series);
-    if disk.is_file() {
-        return Ok(disk);
-    }
-    Err(anyhow::anyhow!("{} isn't there: run `cargo xtask setup`", disk.display()))
-}
 
 /// Makes the disk that goes with a kernel, unless it is there with all packages at their newest
 /// version that this machine's package lists know of.
@@ -68,7 +60,7 @@ fn make_once(series: &'static Series) -> Result<()> {
         return Ok(());
     }
     let partial = disk.with_extension("partial");
-    // What an interrupted run left, and a disk that is no longer wanted.
+    // Remains of an interrupted run, and an outdated disk.
     let _ = fs::remove_dir_all(&partial);
     let _ = fs::remove_file(&key);
     let (debs, root) = (partial.join("packages"), partial.join("root"));
@@ -92,17 +84,8 @@ fn make_once(series: &'static Series) -> Result<()> {
     ext4::write(&root, &made, SIZE)?;
     fs::rename(&made, &disk).with_context(|| format!("can't put a disk at {}", disk.display()))?;
     fs::remove_dir_all(&partial).with_context(|| format!("can't remove {}", partial.display()))?;
-    // Last: without it the disk counts for nothing.
+    // Last: without it the disk is made again.
     fs::write(&key, contents).with_context(|| format!("can't write {}", key.display()))
-}
-
-fn path(series: &Series) -> PathBuf {
-    paths::target().join("disks").join(format!("runtimes-{}.ext4", dashed(series.name)))
-}
-
-/// A dot would begin the extension.
-fn dashed(series: &str) -> String {
-    series.replace('.', "-")
 }
 
 /// Writes a file and the directories it lies in.

@@ -10,7 +10,6 @@ use anyhow::{Context, Result};
 
 use super::kernel;
 use super::suite::Suite;
-use crate::step;
 
 /// A C library that the headers' own tools ask for, beside the headers.
 const LIBC: &str = "libc";
@@ -21,38 +20,20 @@ pub(super) fn make_usable(directory: &Path, release: &str, suite: &Suite) -> Res
     relocate(&directory.join(format!("usr/src/linux-headers-{release}/Makefile")))?;
     let mut tools = Vec::new();
     find_programs(&directory.join("usr/lib"), &mut tools)?;
-    let mut wanting = Vec::new();
+    let mut outdated = Vec::new();
     for tool in tools {
         if !runs_here(&tool)? {
-            wanting.push(tool);
+            outdated.push(tool);
         }
     }
-    if wanting.is_empty() {
+    if outdated.is_empty() {
         return Ok(());
     }
     let libc = directory.join(LIBC);
     fs::create_dir_all(&libc).with_context(|| format!("can't create {}", libc.display()))?;
     suite.download(&["libc6".to_owned()], &libc)?;
     kernel::unpack_all(&libc)?;
-    wanting.iter().try_for_each(|tool| give_libc(tool, directory))
-}
-
-/// Runs `make modules` for the sources in a directory.
-///
-/// The compiler is this Debian's, whichever built the kernel. What it lacks of newer ones doesn't
-/// matter to a module: an option with another name, and attributes that only help to find bugs.
-/// Type information of modules is left out: the kernel takes none that isn't exactly its own.
-pub(crate) fn make_modules(headers: &Path, sources: &Path) -> Result<()> {
-    step::run(
-        "build the test modules",
-        Command::new("make")
-            .args(["--silent", "CC=gcc-12", "KCFLAGS=-Wno-attributes"])
-            .args(["CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=", "CONFIG_DEBUG_INFO_BTF_MODULES="])
-            .arg("-C")
-            .arg(headers)
-            .arg(format!("M={}", sources.display()))
-            .arg("modules"),
-    )
+    outdated.iter().try_for_each(|tool| give_libc(tool, directory))
 }
 
 /// The headers' Makefile names itself and the common one by their places in an installed system.
@@ -131,7 +112,7 @@ mod tests {
     use super::relocated;
 
     #[test]
-    fn headers_find_their_neighbours_wherever_they_lie() {
+    fn makefile_uses_relative_paths() {
         let text = "KBUILD_OUTPUT=/usr/src/linux-headers-7.2.13-amd64\n\
                     include /usr/src/linux-headers-7.2.13-common/Makefile\n";
         let relocated = relocated(text);

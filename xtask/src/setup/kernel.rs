@@ -1,72 +1,23 @@
-//! The kernels that virtual machines boot: Debian packages, unpacked under target/kernels.
+//! Downloads the kernels that virtual machines boot, and unpacks them under target/kernels.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use harness::kernel::{self, Series, numbers};
+use harness::step;
 
 use super::headers;
 use super::suite::Suite;
-use crate::{Usage, paths, step};
-
-/// A line of kernels, of which the newest one is taken.
-pub struct Series {
-    /// What `--kernel` calls it: how its versions begin.
-    pub name: &'static str,
-    /// The suite that has it.
-    suite: &'static str,
-    /// What its image packages are called, with `*` for the rest of the version.
-    image: &'static str,
-}
-
-/// All kernels that can be booted.
-pub const SERIES: &[Series] = &[
-    Series { name: "5.10", suite: "bullseye", image: "linux-image-5.10.0-*-cloud-amd64" },
-    Series { name: "6.1", suite: "bookworm", image: "linux-image-6.1.0-*-cloud-amd64" },
-    Series { name: "6.12", suite: "bookworm", image: "linux-image-6.12.*+deb12-cloud-amd64" },
-    // Once that suite has moved on, its next kernel serves as well as any.
-    Series { name: "7.2", suite: "sid", image: "linux-binary-7.*+deb14-cloud-amd64" },
-];
-
-/// The series that serves where one does.
-pub const DEFAULT: &str = "6.12";
-
-/// A kernel that lies there unpacked.
-pub struct Kernel {
-    /// What `--kernel` calls it.
-    pub series: &'static str,
-    /// What `uname -r` says.
-    pub release: String,
-    /// The image to boot.
-    pub image: PathBuf,
-    /// The directory to build modules in.
-    pub headers: PathBuf,
-    /// The directory of its own modules.
-    pub modules: PathBuf,
-}
-
-/// The series of that name.
-pub fn series(name: &str) -> Result<&'static Series> {
-    SERIES.iter().find(|series| series.name == name).ok_or_else(|| {
-        let names: Vec<&str> = SERIES.iter().map(|series| series.name).collect();
-        Usage::new(format!("there is no kernel {name}; there is {}", names.join(", "))).into()
-    })
-}
-
-/// The unpacked kernel of a series.
-pub fn unpacked(series: &'static Series) -> Result<Kernel> {
-    find(series)?
-        .with_context(|| format!("kernel {} isn't there: run `cargo xtask setup`", series.name))
-}
 
 /// Downloads and unpacks the newest kernel of a series, unless one is there.
 pub fn fetch(series: &'static Series) -> Result<()> {
-    if find(series)?.is_some() {
+    if kernel::find(series)?.is_some() {
         return Ok(());
     }
     let suite = Suite::open(series.suite)?;
-    let directory = directory(series);
+    let directory = series.directory();
     let partial = directory.with_extension("partial");
     if let Err(error) = fetch_to(&partial, series, &suite) {
         eprintln!("    {error:#}; perhaps the package lists are old");
@@ -98,40 +49,6 @@ fn fetch_to(directory: &Path, series: &Series, suite: &Suite) -> Result<()> {
     headers::make_usable(directory, &release, suite)
 }
 
-fn directory(series: &Series) -> PathBuf {
-    paths::target().join("kernels").join(series.name)
-}
-
-fn find(series: &'static Series) -> Result<Option<Kernel>> {
-    let directory = directory(series);
-    let sources = directory.join("usr/src");
-    let Ok(entries) = fs::read_dir(&sources) else {
-        return Ok(None);
-    };
-    for entry in entries {
-        let headers = entry.with_context(|| format!("can't list {}", sources.display()))?.path();
-        let name = headers.file_name().unwrap_or_default().to_string_lossy();
-        let Some(release) = name.strip_prefix("linux-headers-") else { continue };
-        // Beside the modules since 7.1, in /boot before.
-        let image = [
-            directory.join(format!("boot/vmlinuz-{release}")),
-            directory.join(format!("usr/lib/modules/{release}/vmlinuz")),
-        ]
-        .into_iter()
-        .find(|image| image.is_file());
-        // The same holds for modules.
-        let modules = ["lib/modules", "usr/lib/modules"]
-            .map(|modules| directory.join(modules).join(release))
-            .into_iter()
-            .find(|modules| modules.is_dir());
-        if let Some((image, modules)) = image.zip(modules) {
-            let release = release.to_owned();
-            return Ok(Some(Kernel { series: series.name, release, image, headers, modules }));
-        }
-    }
-    Ok(None)
-}
-
 /// The release of the newest image for which there are headers; of those, one that begins with the
 /// series' name if there is one.
 fn newest(series: &Series, suite: &Suite) -> Result<Option<String>> {
@@ -156,11 +73,6 @@ fn release<'a>(package: &'a str, pattern: &str) -> Option<&'a str> {
     let plain = !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let release = package.splitn(3, '-').nth(2)?;
     plain.then_some(release)
-}
-
-/// The numbers that a release begins with; those of its packaging come last: `5.10.0-46` has four.
-fn numbers(release: &str) -> Vec<u64> {
-    release.split(['.', '-', '+']).map_while(|number| number.parse().ok()).collect()
 }
 
 fn belongs(release: &str, series: &str) -> bool {
@@ -206,10 +118,10 @@ pub(super) fn unpack_all(directory: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{belongs, numbers, release};
+    use super::{belongs, release};
 
     #[test]
-    fn image_packages_have_a_release_and_others_none() {
+    fn release_is_taken_from_the_name_of_an_image_package() {
         let pattern = "linux-image-5.10.0-*-cloud-amd64";
         let find = |package| release(package, pattern);
         assert_eq!(find("linux-image-5.10.0-46-cloud-amd64"), Some("5.10.0-46-cloud-amd64"));
@@ -223,9 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_are_ordered_by_number() {
-        assert!(numbers("5.10.0-9-cloud-amd64") < numbers("5.10.0-46-cloud-amd64"));
-        assert!(numbers("7.2.9+deb14-cloud-amd64") < numbers("7.2.13+deb14-cloud-amd64"));
+    fn release_belongs_to_its_series() {
         assert!(belongs("7.2.13+deb14-cloud-amd64", "7.2"));
         assert!(!belongs("7.20.1+deb14-cloud-amd64", "7.2"));
     }

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::apt;
-use crate::{paths, step};
+use harness::{paths, step};
 
 /// The suite of the machine itself, whose packages its own sources have.
 pub const OWN: &str = "bookworm";

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::apt;
-use crate::{paths, step};
+use harness::{paths, step};
 
 /// The rustup name of Debian's compiler.
 const LINKED: &str = "fragwatch-ebpf";

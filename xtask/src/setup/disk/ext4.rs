@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::step;
+use harness::step;
 
 const UUID: &str = "5f6c1b0e-92f4-4f0a-8d3e-0b7a52c6d901";
 const HASH_SEED: &str = "5f6c1b0e-92f4-4f0a-8d3e-0b7a52c6d902";

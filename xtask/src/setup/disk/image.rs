@@ -8,12 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use crate::step;
+use harness::disk::{IMAGE, IMAGE_ARCHIVE};
+use harness::step;
 
-/// What the image is called, with a registry that nobody would ask.
-pub const NAME: &str = "localhost/busybox:1";
-/// Where it lies on the disk.
-pub const ARCHIVE: &str = "/images/busybox.tar";
 /// Where it is put together.
 const WORK: &str = "images";
 
@@ -42,10 +39,10 @@ pub(super) fn write(root: &Path) -> Result<()> {
         "config": {"Cmd": ["/bin/busybox", "sleep", "1000000"], "Env": ["PATH=/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", sha256(&layer)?)]},
     });
-    let manifest = json!([{"Config": "config.json", "RepoTags": [NAME], "Layers": ["layer.tar"]}]);
+    let manifest = json!([{"Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"]}]);
     super::write(&parts, "config.json", config.to_string())?;
     super::write(&parts, "manifest.json", manifest.to_string())?;
-    archive(&parts, &root.join(ARCHIVE.trim_start_matches('/')))?;
+    archive(&parts, &root.join(IMAGE_ARCHIVE.trim_start_matches('/')))?;
     for directory in [&rootfs, &parts] {
         fs::remove_dir_all(directory)
             .with_context(|| format!("can't remove {}", directory.display()))?;
@@ -53,7 +50,7 @@ pub(super) fn write(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The same files give the same archive, whenever and by whomever it is made.
+/// The same files give the same archive, whatever the time and the user.
 fn archive(directory: &Path, to: &Path) -> Result<()> {
     step::run(
         &format!("archive {}", directory.display()),

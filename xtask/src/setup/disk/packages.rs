@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::step;
+use harness::step;
 
 /// The packages and all that they depend on, each as apt's `name=version`, sorted.
 pub(super) fn with_dependencies(packages: &[&str]) -> Result<Vec<String>> {

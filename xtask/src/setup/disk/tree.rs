@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::setup::kernel::Kernel;
-use crate::step;
+use harness::kernel::Kernel;
+use harness::step;
 
 /// Nobody reads these there.
 const UNUSED: [&str; 6] = [

@@ -1,0 +1,135 @@
+//! The scenarios: the one list of them. The guest has a file for each.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::Usage;
+use crate::job::Cgroups;
+use crate::kernel::Series;
+
+/// A scenario, as the host sees it.
+pub struct Scenario {
+    /// Its name on the command line and in the guest.
+    pub name: &'static str,
+    /// The machine's memory.
+    pub memory_mib: u32,
+    /// Whether its root is the disk with container runtimes.
+    pub disk: bool,
+    /// What it needs on the kernel's command line.
+    pub append: &'static str,
+    /// How its cgroups are mounted.
+    pub cgroups: Cgroups,
+    /// The first version, major and minor, on which it can't happen any more.
+    pub until: Option<(u64, u64)>,
+    /// The machine is killed after this time.
+    pub deadline: Duration,
+    /// What fragwatch must report of it, if it is about causes.
+    pub truth: Option<Truth>,
+}
+
+/// The faults of a scenario and their causes. Every scenario has controls too: creations without a
+/// fault, which fragwatch must not report as failed.
+#[derive(Clone, Copy)]
+pub struct Truth {
+    /// Each fault that containers meet, by its name in the guest, and its cause.
+    pub faults: &'static [(&'static str, &'static str)],
+    /// It takes many minutes.
+    pub slow: bool,
+}
+
+const MEMORY_MIB: u32 = 768;
+/// For most scenarios. A machine needs a minute; the rest is for a busy host.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(8);
+/// From this version on Debian's kernels have no v1 memory controller.
+const NO_V1: Option<(u64, u64)> = Some((6, 12));
+
+/// The scenario of real container runtimes, whose outcome is a table.
+pub const RUNTIMES: &str = "runtimes";
+
+/// All scenarios.
+pub const SCENARIOS: [Scenario; 22] = [
+    with("healthy", truth(&[])),
+    with("order6", truth(&[("order6", "fragmentation")])),
+    with("fallback", truth(&[])),
+    plain("endings"),
+    plain("burst"),
+    plain("flood"),
+    plain("doctor"),
+    Scenario {
+        // Page tables then begin with two pages in one piece. Kernels from 6.14 on ask the processor
+        // first whether it needs that, and an emulated one doesn't.
+        append: "pti=on",
+        ..with("oom-order1", truth(&[("fork", "oom-fragmentation")]))
+    },
+    with("oom-real", truth(&[("single", "exhaustion")])),
+    with("exhausted", truth(&[("gives-up", "exhaustion"), ("atomic", "atomic-pressure")])),
+    with("memcg-limit", truth(&[("memory", "memcg-limit"), ("both", "memcg-limit")])),
+    Scenario {
+        cgroups: Cgroups::V1,
+        // Later kernels ignore that limit (since 5.16, mm/memcontrol.c).
+        until: Some((5, 16)),
+        ..with("memcg-kmem-v1", truth(&[("kmem", "memcg-limit")]))
+    },
+    Scenario {
+        memory_mib: 4096,
+        deadline: Duration::from_mins(30),
+        ..with("memcg-ids", Truth { slow: true, ..truth(&[("mkdir", "memcg-ids")]) })
+    },
+    with("netns-limit", truth(&[("net", "namespace-limit"), ("pid", "namespace-limit")])),
+    with("pids-limit", truth(&[("fork", "pids-limit")])),
+    with("killed", truth(&[("wait", "not-memory")])),
+    plain("check"),
+    plain("cgroup-storm"),
+    plain("hostile"),
+    Scenario { cgroups: Cgroups::V1, until: NO_V1, ..plain("cgroup-renamed") },
+    plain("cgroup-namespace"),
+    Scenario {
+        // Their daemons take as much as a small node has.
+        memory_mib: 2048,
+        disk: true,
+        deadline: Duration::from_mins(25),
+        ..plain(RUNTIMES)
+    },
+];
+
+/// A scenario that is about no cause.
+const fn plain(name: &'static str) -> Scenario {
+    Scenario {
+        name,
+        memory_mib: MEMORY_MIB,
+        disk: false,
+        append: "",
+        cgroups: Cgroups::V2,
+        until: None,
+        deadline: DEADLINE,
+        truth: None,
+    }
+}
+
+const fn with(name: &'static str, truth: Truth) -> Scenario {
+    Scenario { truth: Some(truth), ..plain(name) }
+}
+
+const fn truth(faults: &'static [(&'static str, &'static str)]) -> Truth {
+    Truth { faults, slow: false }
+}
+
+impl Scenario {
+    /// Whether it can happen on a kernel with cgroups mounted so.
+    #[must_use]
+    pub fn can_run(&self, series: &Series, cgroups: Cgroups) -> bool {
+        let before = |limit: Option<(u64, u64)>| {
+            limit.is_none_or(|(major, minor)| series.is_before(major, minor))
+        };
+        before(self.until) && (cgroups == Cgroups::V2 || before(NO_V1))
+    }
+}
+
+/// The scenario of that name; [`Usage`] if there is none.
+pub fn find(name: &str) -> Result<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name).ok_or_else(|| {
+        let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+        Usage::new(format!("there is no scenario {name}; there are {}", names.join(", "))).into()
+    })
+}

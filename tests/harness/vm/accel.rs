@@ -1,0 +1,109 @@
+//! Whether KVM works here, found out by trying and remembered until the host reboots.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::Event;
+use super::qemu::{Boot, Machine, Next};
+use crate::kernel::Kernel;
+use crate::paths;
+
+/// A kernel that KVM runs prints its first line well within this time.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How QEMU runs the guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accel {
+    /// The processor runs them.
+    Kvm,
+    /// QEMU translates them.
+    Tcg,
+}
+
+impl Accel {
+    /// QEMU's own options for it.
+    #[must_use]
+    pub fn options(self) -> [&'static str; 4] {
+        match self {
+            Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
+            // With several threads, QEMU 7.2 now and then dies when the kernel patches itself.
+            Self::Tcg => ["-accel", "tcg,thread=single", "-cpu", "max"],
+        }
+    }
+
+    /// Its name in messages to the user.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Kvm => "KVM",
+            Self::Tcg => "emulated, because KVM doesn't work here",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
+
+/// KVM where it really works, otherwise emulation.
+pub fn choose(kernel: &Kernel, observe: &mut dyn FnMut(Event)) -> Result<Accel> {
+    if !Path::new("/dev/kvm").exists() {
+        return Ok(Accel::Tcg);
+    }
+    let directory = paths::target().join("vm");
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("can't create {}", directory.display()))?;
+    let answer = directory.join("accel");
+    // One process tries it; others wait for the result.
+    let lock = directory.join("accel.lock");
+    let _lock = File::create(&lock)
+        .and_then(|file| file.lock().map(|()| file))
+        .with_context(|| format!("can't lock {}", lock.display()))?;
+    // What was true before the host's last boot says nothing.
+    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .context("can't read the host's boot id")?;
+    let known = fs::read_to_string(&answer).unwrap_or_default();
+    for accel in [Accel::Kvm, Accel::Tcg] {
+        if known == format!("{} {}\n", boot_id.trim(), accel.name()) {
+            return Ok(accel);
+        }
+    }
+    observe(Event::Progress("try whether KVM works here (a few seconds)"));
+    let accel = if kvm_boots(kernel, &directory)? { Accel::Kvm } else { Accel::Tcg };
+    fs::write(&answer, format!("{} {}\n", boot_id.trim(), accel.name()))
+        .with_context(|| format!("can't write {}", answer.display()))?;
+    Ok(accel)
+}
+
+/// /dev/kvm may exist and hang, so a kernel must print something.
+fn kvm_boots(kernel: &Kernel, directory: &Path) -> Result<bool> {
+    let directory = directory.join("probe");
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("can't create {}", directory.display()))?;
+    let boot = Boot {
+        image: kernel.image.clone(),
+        initramfs: None,
+        disk: None,
+        memory_mib: 256,
+        append: String::new(),
+        accel: Accel::Kvm,
+        directory,
+    };
+    let started = Instant::now();
+    let mut machine = Machine::boot(&boot)?;
+    while started.elapsed() < DEADLINE {
+        if machine.console().contains("Linux version") {
+            return Ok(true);
+        }
+        if matches!(machine.next(Duration::from_millis(50))?, Next::Ended(_)) {
+            break;
+        }
+    }
+    Ok(machine.console().contains("Linux version"))
+}

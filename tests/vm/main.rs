@@ -1,0 +1,118 @@
+//! Boots each scenario beside the real fragwatch, and judges its report by what the kernel and runc
+//! of the same machine say.
+//!
+//! Each fact of each run is a test: `PLAN::KERNEL::FACT`, with `slow::` in front if only
+//! `cargo xtask test --slow` runs it. A machine boots once for all of its facts. Two run at once;
+//! `--test-threads` sets another number.
+
+mod burst;
+mod causes;
+mod cgroup_paths;
+mod cgroup_storm;
+mod check;
+mod doctor;
+mod endings;
+mod exhausted;
+mod explained;
+mod fallback;
+mod flood;
+mod healthy;
+mod hostile;
+mod killed;
+mod machine_failures;
+mod machines;
+mod memcg_ids;
+mod memcg_kmem_v1;
+mod memcg_limit;
+mod netns_limit;
+mod observed;
+mod oom_order1;
+mod oom_real;
+mod order6;
+mod panics;
+mod pids_limit;
+mod plan;
+mod recorded;
+mod runtimes;
+mod tracepoints;
+
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::{Arguments, Trial};
+
+use machines::Machines;
+use observed::Observed;
+use plan::{Boot, Plan, Suite};
+
+/// An emulated machine takes one processor.
+const MACHINES: usize = 2;
+
+fn main() -> ExitCode {
+    let mut args = Arguments::from_args();
+    let machines = Arc::new(Machines::new(args.test_threads.unwrap_or(MACHINES).max(1)));
+    let boots: Vec<Boot> = plans().iter().flat_map(Plan::boots).collect();
+    let mut trials = machine_failures::trials(&machines, boots.len());
+    for (turn, boot) in boots.into_iter().enumerate() {
+        trials.extend(trials_of(boot, turn, &machines));
+    }
+    // A test mostly waits: for its machine's turn, or for the end of its run.
+    args.test_threads = Some(trials.len());
+    panics::keep();
+    libtest_mimic::run(&args, trials).exit_code()
+}
+
+/// All plans, those that take longest first, so that none of them is left to run alone.
+fn plans() -> Vec<Plan> {
+    [
+        runtimes::plans(),
+        memcg_ids::plans(),
+        endings::plans(),
+        order6::plans(),
+        doctor::plans(),
+        tracepoints::plans(),
+        recorded::plans(),
+        flood::plans(),
+        check::plans(),
+        memcg_limit::plans(),
+        fallback::plans(),
+        oom_order1::plans(),
+        healthy::plans(),
+        burst::plans(),
+        cgroup_storm::plans(),
+        cgroup_paths::plans(),
+        exhausted::plans(),
+        hostile::plans(),
+        killed::plans(),
+        memcg_kmem_v1::plans(),
+        netns_limit::plans(),
+        oom_real::plans(),
+        pids_limit::plans(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A test for each fact. The first that starts boots the machine.
+fn trials_of(boot: Boot, turn: usize, machines: &Arc<Machines>) -> Vec<Trial> {
+    let Boot { suite, name, request, facts } = boot;
+    let run: Arc<OnceLock<Result<Observed, String>>> = Arc::default();
+    let request = Arc::new(request);
+    let trial = |(fact, holds): plan::Fact| {
+        // A path's last part is the function.
+        let fact = fact.rsplit("::").next().unwrap_or(fact);
+        let (run, request, machines) = (Arc::clone(&run), Arc::clone(&request), machines.clone());
+        let judge = move || {
+            let observe = || Observed::run(&request).map_err(|error| format!("{error:#}"));
+            let observed = run.get_or_init(|| machines.run(turn, observe));
+            // Each test of a machine that did not run to its end fails with the same words.
+            let observed = observed.as_ref()?;
+            panics::caught(|| holds(observed)).map_err(Into::into)
+        };
+        let prefix = if suite == Suite::Slow { "slow::" } else { "" };
+        // Ignored unless asked for: it boots a machine.
+        Trial::test(format!("{prefix}{name}::{fact}"), judge).with_ignored_flag(true)
+    };
+    facts.into_iter().map(trial).collect()
+}
