@@ -40,8 +40,8 @@ pub(crate) static UNREAD_CALLS: LruHashMap<u32, u64> = LruHashMap::with_max_entr
 #[map]
 pub(crate) static COUNTED_NAMESPACES: LruHashMap<u32, u32> = LruHashMap::with_max_entries(256, 0);
 
-/// When a fork was last refused, by the `struct pids_cgroup` of whoever forked: what keeps trying is
-/// told once a second.
+/// When a refused fork was last reported, by the `struct pids_cgroup` of the parent: repeated refusals
+/// are reported once a second.
 #[map]
 pub(crate) static REFUSED_FORKS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(256, 0);
 

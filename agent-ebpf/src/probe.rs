@@ -1,6 +1,6 @@
-//! One file per logical hook. Each has a body and the wrappers by which it can be attached: as a
-//! kprobe and kretprobe, as fentry and fexit where the kernel's BTF and ftrace allow it, at a
-//! breakpoint, or at a tracepoint.
+//! One file per hook of the [table](fragwatch_ebpf::table), where the prototypes stand. Each has a body
+//! and the programs by which it can be attached: as a kprobe and kretprobe, as fentry and fexit where
+//! the kernel's BTF and ftrace allow it, at a breakpoint, or at a tracepoint.
 mod allocation_failed;
 mod cgroup_made;
 mod cgroup_setup;

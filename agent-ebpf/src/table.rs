@@ -94,8 +94,6 @@ numbered! {
 
 /// `ERR_PTR` on failure.
 const COPY_NET_NS: Function = Function::new(
-    "copy_net_ns",
-    3,
     "struct net *copy_net_ns(unsigned long flags, struct user_namespace *user_ns, \
                 struct net *old_net)",
     "5.10-6.12, with u64 flags 7.2; net/core/net_namespace.c",
@@ -104,8 +102,6 @@ const COPY_NET_NS: Function = Function::new(
 /// Makes all namespaces of one `clone` or `unshare` but the user namespace, the network's second to
 /// last. `ERR_PTR` on failure.
 const CREATE_NEW_NAMESPACES: Function = Function::new(
-    "create_new_namespaces",
-    4,
     "struct nsproxy *create_new_namespaces(unsigned long flags, struct task_struct *tsk, \
                 struct user_namespace *user_ns, struct fs_struct *new_fs)",
     "5.10-6.12, with u64 flags 7.2; kernel/nsproxy.c",
@@ -113,8 +109,6 @@ const CREATE_NEW_NAMESPACES: Function = Function::new(
 
 /// Probed on its entry, where the kernel allows that.
 const ALLOC_PAGES_SLOWPATH: Function = Function::new(
-    "__alloc_pages_slowpath",
-    3,
     "struct page *__alloc_pages_slowpath(gfp_t gfp_mask, unsigned int order, \
                 struct alloc_context *ac)",
     "5.10-7.2; mm/page_alloc.c",
@@ -122,8 +116,6 @@ const ALLOC_PAGES_SLOWPATH: Function = Function::new(
 
 /// The slow path calls it on entry and on every retry if the mask has `__GFP_KSWAPD_RECLAIM`.
 const WAKE_ALL_KSWAPDS: Function = Function::new(
-    "wake_all_kswapds",
-    3,
     "void wake_all_kswapds(unsigned int order, gfp_t gfp_mask, \
                 const struct alloc_context *ac)",
     "5.10-6.12, inlined on 7.2; mm/page_alloc.c",
@@ -131,16 +123,12 @@ const WAKE_ALL_KSWAPDS: Function = Function::new(
 
 /// The slow path calls it whenever it returns NULL, before it looks at `__GFP_NOWARN`.
 const WARN_ALLOC: Function = Function::new(
-    "warn_alloc",
-    4,
     "void warn_alloc(gfp_t gfp_mask, nodemask_t *nodemask, const char *fmt, ...)",
     "5.10-7.2; mm/page_alloc.c",
 );
 
 /// Direct compaction.
 const TRY_TO_COMPACT_PAGES: Function = Function::new(
-    "try_to_compact_pages",
-    6,
     "enum compact_result try_to_compact_pages(gfp_t gfp_mask, unsigned int order, \
                 unsigned int alloc_flags, const struct alloc_context *ac, \
                 enum compact_priority prio, struct page **capture)",
@@ -149,8 +137,6 @@ const TRY_TO_COMPACT_PAGES: Function = Function::new(
 
 /// Direct reclaim; returns the pages that it freed.
 const TRY_TO_FREE_PAGES: Function = Function::new(
-    "try_to_free_pages",
-    4,
     "unsigned long try_to_free_pages(struct zonelist *zonelist, int order, \
                 gfp_t gfp_mask, nodemask_t *nodemask)",
     "5.10-7.2; mm/vmscan.c",
@@ -158,8 +144,6 @@ const TRY_TO_FREE_PAGES: Function = Function::new(
 
 /// NULL on failure, as the two that follow.
 const KMEM_CACHE_CREATE_ARGS: Function = Function::new(
-    "__kmem_cache_create_args",
-    4,
     "struct kmem_cache *__kmem_cache_create_args(const char *name, \
                 unsigned int object_size, struct kmem_cache_args *args, slab_flags_t flags)",
     "6.12-7.2; mm/slab_common.c",
@@ -167,8 +151,6 @@ const KMEM_CACHE_CREATE_ARGS: Function = Function::new(
 
 /// What `kmem_cache_create` calls.
 const KMEM_CACHE_CREATE_USERCOPY: Function = Function::new(
-    "kmem_cache_create_usercopy",
-    7,
     "struct kmem_cache *kmem_cache_create_usercopy(const char *name, \
                 unsigned int size, unsigned int align, slab_flags_t flags, \
                 unsigned int useroffset, unsigned int usersize, void (*ctor)(void *))",
@@ -177,8 +159,6 @@ const KMEM_CACHE_CREATE_USERCOPY: Function = Function::new(
 
 /// A macro where `__kmem_cache_create_args` is a function.
 const KMEM_CACHE_CREATE: Function = Function::new(
-    "kmem_cache_create",
-    5,
     "struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, \
                 unsigned int align, slab_flags_t flags, void (*ctor)(void *))",
     "5.10-6.1; mm/slab_common.c",
@@ -186,16 +166,12 @@ const KMEM_CACHE_CREATE: Function = Function::new(
 
 /// Runs one subsystem's init for a new network namespace.
 const OPS_INIT: Function = Function::new(
-    "ops_init",
-    2,
     "int ops_init(const struct pernet_operations *ops, struct net *net)",
     "5.10-7.2; net/core/net_namespace.c",
 );
 
 /// False if a limit has no room, which `*fail` then is.
 const PAGE_COUNTER_TRY_CHARGE: Function = Function::new(
-    "page_counter_try_charge",
-    3,
     "bool page_counter_try_charge(struct page_counter *counter, \
                 unsigned long nr_pages, struct page_counter **fail)",
     "5.10-7.2; mm/page_counter.c",
@@ -203,24 +179,18 @@ const PAGE_COUNTER_TRY_CHARGE: Function = Function::new(
 
 /// For the node's memory and for memory cgroups' alike.
 const OOM_KILL_PROCESS: Function = Function::new(
-    "oom_kill_process",
-    2,
     "void oom_kill_process(struct oom_control *oc, const char *message)",
     "5.10-7.2; mm/oom_kill.c",
 );
 
 /// Creates a cgroup.
 const CGROUP_MKDIR: Function = Function::new(
-    "cgroup_mkdir",
-    3,
     "int cgroup_mkdir(struct kernfs_node *parent_kn, const char *name, umode_t mode)",
     "5.10-7.2; kernel/cgroup/cgroup.c",
 );
 
 /// The memory controller's part of it; `ERR_PTR` on failure.
 const MEM_CGROUP_CSS_ALLOC: Function = Function::new(
-    "mem_cgroup_css_alloc",
-    1,
     "struct cgroup_subsys_state *mem_cgroup_css_alloc(\
                 struct cgroup_subsys_state *parent_css)",
     "5.10-7.2; mm/memcontrol.c",
@@ -228,8 +198,6 @@ const MEM_CGROUP_CSS_ALLOC: Function = Function::new(
 
 /// NULL if a limit `user.max_*_namespaces` refuses, or without memory for the count.
 const INC_UCOUNT: Function = Function::new(
-    "inc_ucount",
-    3,
     "struct ucounts *inc_ucount(struct user_namespace *ns, kuid_t uid, \
                 enum ucount_type type)",
     "5.10-7.2; kernel/ucount.c",
@@ -237,8 +205,6 @@ const INC_UCOUNT: Function = Function::new(
 
 /// `-EAGAIN` if a cgroup has as many processes as its `pids.max` allows.
 const PIDS_CAN_FORK: Function = Function::new(
-    "pids_can_fork",
-    2,
     "int pids_can_fork(struct task_struct *task, struct css_set *cset)",
     "5.10-7.2; kernel/cgroup/pids.c",
 );

@@ -92,13 +92,13 @@ pub struct Options {
     pub all: bool,
     /// How to attach.
     pub preference: Preference,
-    /// The hierarchy of cgroups that tasks are told by; see [`Hierarchy::id`].
+    /// The hierarchy of cgroups that tasks are identified by; see [`Hierarchy::id`].
     ///
     /// [`Hierarchy::id`]: crate::host::hierarchy::Hierarchy::id
     pub hierarchy: u32,
 }
 
-/// What the running kernel tells, from now on.
+/// The events of the running kernel, from now on.
 pub struct Live {
     /// What became of each hook.
     pub hooks: Vec<HookStatus>,
@@ -283,7 +283,7 @@ impl Live {
         })
     }
 
-    /// Asks the kernel how often it skipped a program so far; [`Live::loss`] tells.
+    /// Asks the kernel how often it skipped a program so far, for [`Live::loss`].
     pub fn refresh_missed_runs(&mut self) {
         self.missed_runs = self.programs.count();
     }
@@ -393,7 +393,7 @@ fn put_zone_walk(ebpf: &mut Ebpf) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The programs' own log, if anybody wants it.
+/// The programs' own log, if the log level asks for it.
 fn logger(
     ebpf: &mut Ebpf,
 ) -> Result<Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>, StartError> {

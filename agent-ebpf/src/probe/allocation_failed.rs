@@ -1,6 +1,5 @@
-//! `void warn_alloc(gfp_t gfp, nodemask_t *, const char *fmt, ...)` (5.10–7.2; mm/page_alloc.c).
-//! The slow path calls it whenever it returns NULL, before anybody looks at `__GFP_NOWARN`, with
-//! the order as the first variadic argument. Variadic: a kprobe only.
+//! An allocation failed: the slow path calls `warn_alloc` whenever it returns NULL, with the order as
+//! the first variadic argument.
 use aya_ebpf::{
     EbpfContext, helpers::generated::bpf_get_stack, macros::kprobe, programs::ProbeContext,
 };
@@ -98,7 +97,7 @@ pub(super) fn walk(ctx: &ProbeContext) {
     unsafe { ZONE_WALK.tail_call(ctx, 0) };
 }
 
-/// Tells of the failure that the thread's walk was for, with its stack or without.
+/// Reports the failure that the thread's walk was for, with its stack or without.
 #[inline(always)]
 fn report<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, complete: bool) {
     let (creation, walk) = (thread.creation_ns, thread.walk);

@@ -1,6 +1,6 @@
 //! The tracepoints `cgroup:cgroup_mkdir`, `cgroup:cgroup_rename` (v1 only) and `cgroup:cgroup_rmdir`
-//! (5.10–7.2; include/trace/events/cgroup.h, all of the class `cgroup`): a cgroup was made, renamed or
-//! removed, in whichever hierarchy.
+//! (5.10–7.2; include/trace/events/cgroup.h, all of the class `cgroup`): a cgroup was created, renamed
+//! or removed, in any hierarchy.
 use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
 use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, CgroupRenamed, Record};
 
@@ -9,7 +9,7 @@ use crate::{
     kernel::{self, CGROUP_EVENT_ID, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT, read_str},
 };
 
-/// Tells where a cgroup is from now on.
+/// Reports the path of a cgroup from now on.
 #[inline(always)]
 fn report<R: Record>(ctx: &TracePointContext) {
     let event = ctx.as_ptr() as u64;

@@ -1,9 +1,6 @@
-//! A cgroup is made: `int cgroup_mkdir(struct kernfs_node *parent, const char *name, umode_t mode)`
-//! (5.10–7.2; kernel/cgroup/cgroup.c). Only what failed or met trouble is recorded.
+//! A cgroup is created. Only what failed, or had failures or stalls inside, is recorded.
 //!
-//! The memory controller's part of it is `static struct cgroup_subsys_state *mem_cgroup_css_alloc(
-//! struct cgroup_subsys_state *parent)` (5.10–7.2; mm/memcontrol.c), `ERR_PTR` on failure. It alone
-//! can say that memory cgroups' ids are used up: of its steps only that for the id fails with
+//! The memory controller's part of it, `mem_cgroup_css_alloc`, alone can say that memory cgroups' ids are used up: of its steps only that for the id fails with
 //! another error than `ENOMEM`.
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
@@ -20,7 +17,7 @@ use crate::{
     thread::{self, Opener},
 };
 
-/// It is there already: no failure, whoever makes a path tries every part of it.
+/// It is there already: no failure, since creating a path means trying every part of it.
 const EEXIST: i32 = -17;
 
 #[inline(always)]

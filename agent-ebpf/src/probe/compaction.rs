@@ -1,7 +1,5 @@
 //! Direct compaction, from either of:
-//! - `enum compact_result try_to_compact_pages(gfp_t, unsigned int order, unsigned int alloc_flags,
-//!   const struct alloc_context *, enum compact_priority, struct page **)`
-//!   (5.10–7.2; mm/compaction.c);
+//! - `try_to_compact_pages`;
 //! - tracepoints inside it (5.10–7.2; include/trace/events/compaction.h):
 //!   `compaction:mm_compaction_try_to_compact_pages` says for which allocation, and then one of
 //!   `mm_compaction_deferred` and `mm_compaction_begin` with `mm_compaction_end` comes for each

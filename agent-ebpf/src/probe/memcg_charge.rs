@@ -1,11 +1,9 @@
-//! `bool page_counter_try_charge(struct page_counter *, unsigned long nr_pages,
-//! struct page_counter **fail)` (5.10–7.2; mm/page_counter.c): false if a limit has no room, which
-//! `*fail` then is.
+//! Charges to a memory cgroup, at `page_counter_try_charge`.
 //!
 //! A memory cgroup's charges end up here, but only some: a CPU takes 64 pages in advance. What every
 //! charge goes through (`obj_cgroup_charge`) would cost the node 11 % of a pipe's making; here the
 //! same loop pays nothing that can be measured. A refusal is not yet a failure, for the kernel makes
-//! room and tries again. So it is told when a step of a creation has failed, and the last charge
+//! room and tries again. So it is reported when a step of a creation has failed, and the last charge
 //! before that was refused.
 use aya_ebpf::{
     macros::{fexit, kprobe, kretprobe},
@@ -49,7 +47,7 @@ fn is_own(counter: u64) -> bool {
             || is(MEMCG_MEMSW.load()) && cgroup::memory_is_on_v1())
 }
 
-/// A step of the thread's creation has failed: tells of its last charge, if that was refused.
+/// A step of the thread's creation has failed: reports its last charge, if that was refused.
 #[inline(always)]
 pub(super) fn report_refusal(thread: &mut Thread) {
     let refusal = thread.refusal;
@@ -73,7 +71,7 @@ pub(super) fn report_refusal(thread: &mut Thread) {
     });
 }
 
-/// Whose counter it is, among the current task's memory cgroup and those above it.
+/// The owner of a counter, among the current task's memory cgroup and those above it.
 #[inline(always)]
 fn owner(counter: u64) -> (Limit, u64) {
     let is = |memcg: u64, offset: u32| offset != ABSENT && memcg + u64::from(offset) == counter;

@@ -1,5 +1,4 @@
-//! `struct net *copy_net_ns(unsigned long flags, struct user_namespace *, struct net *old)`
-//! (5.10–6.12; `u64 flags` on 7.2; net/core/net_namespace.c). `ERR_PTR` on failure.
+//! A network namespace is created, at `copy_net_ns`.
 use aya_ebpf::{
     EbpfContext,
     macros::{fentry, fexit, kprobe, kretprobe},

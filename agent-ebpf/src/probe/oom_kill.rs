@@ -1,9 +1,8 @@
 //! The OOM killer has chosen, for an allocation of the current task:
-//! - `static void oom_kill_process(struct oom_control *oc, const char *message)`
-//!   (5.10–7.2; mm/oom_kill.c), for the node's memory and for memory cgroups' alike;
-//! - the tracepoint `oom:mark_victim`, which knows no more than the victim.
+//! - `oom_kill_process`, for the node's memory and for memory cgroups' alike;
+//! - the tracepoint `oom:mark_victim`, which knows the victim only.
 //!
-//! It is rare, and told wherever it happens: a container's first process may be the victim, or the
+//! It is rare, and recorded wherever it happens: a container's first process may be the victim, or the
 //! one that asks, outside every creation's own steps.
 use aya_ebpf::{
     EbpfContext,
@@ -56,7 +55,7 @@ fn oom_kill_kprobe(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Tells of the call that the thread's walk was for.
+/// Reports the call that the thread's walk was for.
 #[inline(always)]
 pub(super) fn report(ctx: &ProbeContext, thread: &Thread, complete: bool) {
     let (creation, walk) = (thread.creation_ns, thread.walk);

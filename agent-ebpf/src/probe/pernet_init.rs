@@ -1,6 +1,4 @@
-//! `static int ops_init(const struct pernet_operations *ops, struct net *net)`
-//! (5.10–7.2; net/core/net_namespace.c): runs one subsystem's init for a new namespace. Only
-//! failures are recorded.
+//! One subsystem's init for a new network namespace, at `ops_init`. Only failures are recorded.
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},

@@ -1,6 +1,5 @@
 //! Direct reclaim, from either of:
-//! - `unsigned long try_to_free_pages(struct zonelist *, int order, gfp_t, nodemask_t *)`
-//!   (5.10–7.2; mm/vmscan.c), which returns the pages it freed;
+//! - `try_to_free_pages`, which returns the pages it freed;
 //! - the tracepoints `vmscan:mm_vmscan_direct_reclaim_begin` and `_end` inside it, behind where it
 //!   holds allocations back (`throttle_direct_reclaim`).
 use aya_ebpf::{

@@ -1,9 +1,5 @@
-//! A slab cache is created, in whichever of these the kernel has; all return NULL on failure, and
-//! all take the name and the object's size first:
-//! - `__kmem_cache_create_args(const char *name, unsigned int size, struct kmem_cache_args *,
-//!   slab_flags_t)` (6.12–7.2; mm/slab_common.c);
-//! - `kmem_cache_create_usercopy(const char *name, unsigned int size, …)` (5.10–6.1), which
-//!   `kmem_cache_create` calls.
+//! A slab cache is created. All candidates return NULL on failure, and all take the name and the
+//! object's size first.
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
