@@ -49,7 +49,7 @@ impl Decoder {
             kind: record.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word)),
             len: record.len(),
         })?;
-        Ok(self.event(any).map(|(head, kind)| Event {
+        Ok(self.event(&any).map(|(head, kind)| Event {
             time_ns: head.time_ns,
             creation: (head.creation_ns != 0)
                 .then_some(CreationKey { began_ns: head.creation_ns, tid: head.tid }),
@@ -64,7 +64,7 @@ impl Decoder {
     }
 
     /// What a record says, by its kind; `None` as in [`Decoder::decode`].
-    fn event(&mut self, record: AnyRecord) -> Option<(Head, EventKind)> {
+    fn event(&mut self, record: &AnyRecord) -> Option<(Head, EventKind)> {
         Some(match record {
             AnyRecord::NetnsSetupBegan(r) => {
                 // Of a hierarchy of its own, the cgroup's id is another one too.
@@ -83,12 +83,12 @@ impl Decoder {
                 (r.head, EventKind::SlowPathEntered { gfp: self.gfp.decode(r.gfp), order: r.order })
             }
             AnyRecord::ZoneRead(r) => {
-                self.keep_zone(&r);
+                self.keep_zone(r);
                 return None;
             }
             AnyRecord::AllocationFailed(r) => {
                 let (gfp, order) = (self.gfp.decode(r.gfp), r.order);
-                (r.head, EventKind::AllocationFailed { gfp, order, failure: self.failure(&r) })
+                (r.head, EventKind::AllocationFailed { gfp, order, failure: self.failure(r) })
             }
             AnyRecord::CompactionEnded(r) => {
                 let (gfp, order, stall_ns) = (self.gfp.decode(r.gfp), r.order, r.stall_ns);
@@ -115,16 +115,16 @@ impl Decoder {
                 let errno = r.errno.saturating_neg();
                 (r.head, EventKind::PernetInitFailed { began_ns, init, errno })
             }
-            AnyRecord::ChargeFailed(r) => (r.head, limit::charge_failed(&r)),
-            AnyRecord::ForkRefused(r) => (r.head, limit::fork_refused(&r)),
+            AnyRecord::ChargeFailed(r) => (r.head, limit::charge_failed(r)),
+            AnyRecord::ForkRefused(r) => (r.head, limit::fork_refused(r)),
             AnyRecord::NamespaceRefused(r) => {
                 (r.head, EventKind::NamespaceRefused(NamespaceKind::from_number(r.kind)))
             }
-            AnyRecord::OomKilled(r) => (r.head, EventKind::OomKill(self.oom_kill(&r))),
-            AnyRecord::CgroupSetupEnded(r) => (r.head, cgroup_event::setup_ended(&r)),
-            AnyRecord::CgroupMade(r) => (r.head, cgroup_event::made(&r, self.hierarchy)?),
-            AnyRecord::CgroupRenamed(r) => (r.0.head, cgroup_event::renamed(&r, self.hierarchy)?),
-            AnyRecord::CgroupRemoved(r) => (r.head, cgroup_event::removed(&r, self.hierarchy)?),
+            AnyRecord::OomKilled(r) => (r.head, EventKind::OomKill(self.oom_kill(r))),
+            AnyRecord::CgroupSetupEnded(r) => (r.head, cgroup_event::setup_ended(r)),
+            AnyRecord::CgroupMade(r) => (r.head, cgroup_event::made(r, self.hierarchy)?),
+            AnyRecord::CgroupRenamed(r) => (r.0.head, cgroup_event::renamed(r, self.hierarchy)?),
+            AnyRecord::CgroupRemoved(r) => (r.head, cgroup_event::removed(r, self.hierarchy)?),
         })
     }
 
