@@ -50,7 +50,7 @@ impl Decoder {
         });
         OomKill {
             pid: (r.victim != 0).then_some(r.victim),
-            comm: text(&r.victim_comm),
+            comm: Some(text(&r.victim_comm)),
             order: known.then_some(r.order),
             gfp: known.then(|| self.gfp.decode(r.gfp)),
             scope: match fragwatch_ebpf::OomScope::from_number(r.scope) {
@@ -62,6 +62,9 @@ impl Decoder {
             },
             cgroup_id: (r.victim_cgroup != 0).then_some(r.victim_cgroup),
             failure: known.then_some(failure),
+            // Not seen by the hook.
+            page_fault: false,
+            bounded: false,
         }
     }
 

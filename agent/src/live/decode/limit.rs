@@ -34,5 +34,6 @@ pub(super) fn fork_refused(r: &fragwatch_ebpf::ForkRefused) -> EventKind {
         cgroup: known.then(|| cgroup_path(&r.cgroup).display()),
         processes: known.then_some(r.processes),
         limit: known.then_some(r.limit),
+        times: None,
     })
 }
