@@ -112,6 +112,11 @@ impl Creator {
         Ok((if number == 0 { Ok(()) } else { Err(Errno::from_raw(number)) }, took_us))
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
     /// Kills it, and waits until it is gone.
     pub(crate) fn kill(mut self) -> Result<()> {
         self.child.kill().context("can't kill the creator")?;

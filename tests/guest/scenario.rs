@@ -24,7 +24,6 @@ mod renamed;
 mod runtimes;
 
 use anyhow::{Result, bail};
-
 use harness::job::Cgroups;
 
 use crate::channel::Channel;

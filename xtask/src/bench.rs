@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use harness::{build, paths};
 
 use self::measure::Contestant;
 use crate::setup::apt;
-use harness::{build, paths};
 
 /// What `cargo xtask bench` takes.
 #[derive(clap::Args)]

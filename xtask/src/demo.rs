@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
-
-use crate::setup;
-use harness::kernel;
-use harness::step;
 use harness::vm::protocol::Line;
 use harness::vm::{self, Event, Request};
+use harness::{kernel, step};
+
+use crate::setup;
 
 const NODE: Style = AnsiColor::Cyan.on_default();
 const RUNC: Style = AnsiColor::Yellow.on_default();

@@ -9,9 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-
-use harness::kernel;
-use harness::paths;
+use harness::{kernel, paths};
 
 /// What `cargo xtask fixtures` takes.
 #[derive(clap::Args)]

@@ -3,10 +3,9 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-
-use super::Identity;
 use harness::job::Cgroups;
 
+use super::Identity;
 use crate::node;
 
 /// The Kubernetes namespace of all.

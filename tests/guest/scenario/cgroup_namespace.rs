@@ -6,11 +6,10 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use harness::job::Cgroups;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use serde_json::json;
-
-use harness::job::Cgroups;
 
 use super::Node;
 use crate::creator::{Creator, Step};

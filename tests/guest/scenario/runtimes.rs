@@ -1,12 +1,11 @@
 //! Real container runtimes, while the node is healthy and when its memory is fragmented. Each start
 //! goes to the host with its container's identity, as one JSON object on the stream `truth`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::Node;
+use crate::channel::realtime_ms;
 use crate::runtime::{self, Identity, Runtime, Start};
 use crate::{fragmenter, namespaces, node};
 
@@ -71,9 +70,9 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
 fn start(node: &Node, runtime: &dyn Runtime, number: &mut u64) -> Result<Phase> {
     *number += 1;
     let refused = node::pernet_refused()?;
-    let began_ms = now_ms();
+    let began_ms = realtime_ms();
     let Start { running, identity, output } = runtime.start(*number)?;
-    let ended_ms = now_ms();
+    let ended_ms = realtime_ms();
     output.lines().for_each(|line| node.channel.send("runtime", line));
     let phase = match (running, node::pernet_refused()? > refused) {
         (true, _) => Phase::Success,
@@ -90,9 +89,4 @@ fn start(node: &Node, runtime: &dyn Runtime, number: &mut u64) -> Result<Phase> 
     let truth = Truth { runtime: name, phase, began_ms, ended_ms, identity: &identity };
     node.channel.send_json("truth", &truth);
     Ok(phase)
-}
-
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.as_secs() * 1000 + u64::from(now.subsec_millis())
 }

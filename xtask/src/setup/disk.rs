@@ -10,11 +10,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-
-use super::apt;
 use harness::disk::path;
 use harness::kernel::{self, Series};
 use harness::step;
+
+use super::apt;
 
 /// A change of how the disk is made must increase this, so that it is made again.
 const RECIPE: u32 = 1;

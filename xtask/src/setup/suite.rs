@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use harness::{paths, step};
 
 use super::apt;
-use harness::{paths, step};
 
 /// The suite of the machine itself, whose packages its own sources have.
 pub const OWN: &str = "bookworm";

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-
 use harness::step;
 
 const UUID: &str = "5f6c1b0e-92f4-4f0a-8d3e-0b7a52c6d901";

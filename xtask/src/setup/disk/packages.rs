@@ -1,7 +1,6 @@
 //! Which packages a system with nothing else needs for some programs.
 
 use anyhow::{Result, bail};
-
 use harness::step;
 
 /// The packages and all that they depend on, each as apt's `name=version`, sorted.

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-
 use harness::kernel::Kernel;
 use harness::step;
 
