@@ -183,7 +183,7 @@ fn take(line: &str) -> Result<Outcome> {
         "fork-and-stay" => make_process(true),
         "brief-unshare" => brief(what, Trial::Unshare),
         "brief-fork" => brief(what, Trial::Fork),
-        _ => bail!("the creator knows no step {step}"),
+        _ => bail!("the creator has no step {step}"),
     })
 }
 

@@ -21,7 +21,7 @@ use serde::Serialize;
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// The container of a start, as far as the runtime's client knows it.
+/// The container of a start, as far as the runtime's client learns it.
 #[derive(Default, Serialize)]
 pub(crate) struct Identity {
     /// The container's id, or the pod sandbox's.
@@ -83,7 +83,7 @@ pub(crate) fn prepare_node() -> Result<()> {
     crate::container::prepare()
 }
 
-/// Writes a file of a runtime's configuration, and the directories it lies in.
+/// Writes a file of a runtime's configuration, and creates its directory.
 fn configure(path: &str, content: &str) -> Result<()> {
     let parent = path.rsplit_once('/').map_or("/", |(parent, _)| parent);
     fs::create_dir_all(parent).with_context(|| format!("can't create {parent}"))?;

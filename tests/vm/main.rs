@@ -1,5 +1,5 @@
-//! Boots each scenario beside the real fragwatch, and judges its report by what the kernel and runc
-//! of the same machine say.
+//! Boots each scenario beside the real fragwatch, and judges its report by the kernel log and
+//! the outcomes of the same machine.
 //!
 //! Each fact of each run is a test: `PLAN::KERNEL::FACT`, with `slow::` in front if only
 //! `cargo xtask test --slow` runs it. A machine boots once for all of its facts. Two run at once;
@@ -106,12 +106,12 @@ fn trials_of(boot: Boot, turn: usize, machines: &Arc<Machines>) -> Vec<Trial> {
         let judge = move || {
             let observe = || Observed::run(&request).map_err(|error| format!("{error:#}"));
             let observed = run.get_or_init(|| machines.run(turn, observe));
-            // Each test of a machine that did not run to its end fails with the same words.
+            // Each test of a machine that did not run to its end fails with the same error.
             let observed = observed.as_ref()?;
             panics::caught(|| holds(observed)).map_err(Into::into)
         };
         let prefix = if suite == Suite::Slow { "slow::" } else { "" };
-        // Ignored unless asked for: it boots a machine.
+        // Ignored by default: it boots a machine.
         Trial::test(format!("{prefix}{name}::{fact}"), judge).with_ignored_flag(true)
     };
     facts.into_iter().map(trial).collect()

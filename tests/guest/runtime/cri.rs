@@ -95,7 +95,7 @@ where
             .with_context(|| format!("{method} is no method's name"))?;
         let mut grpc = Grpc::new(channel);
         grpc.ready().await.with_context(|| format!("{socket} takes no request"))?;
-        let answer = grpc.unary(Request::new(request), path, ProstCodec::default()).await;
-        Ok(answer.map(tonic::Response::into_inner))
+        let response = grpc.unary(Request::new(request), path, ProstCodec::default()).await;
+        Ok(response.map(tonic::Response::into_inner))
     })
 }

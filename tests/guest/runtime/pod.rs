@@ -1,4 +1,4 @@
-//! Pods, with what a kubelet makes for each before it asks a runtime for anything.
+//! Pods, with the cgroup and the directory that a kubelet makes for each before it calls the runtime.
 
 use std::fs;
 

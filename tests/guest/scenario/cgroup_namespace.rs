@@ -63,7 +63,7 @@ fn enter(node: &Node, creator: &mut Creator, number: u64) -> Result<()> {
 fn refuse(node: &Node, creator: &mut Creator, what: &str, number: u64) -> Result<()> {
     let outcome = creator.take(&Step::Fork)?;
     if outcome != Err(Errno::EAGAIN) {
-        bail!("at the limit the kernel answers EAGAIN, and here it was {outcome:?}");
+        bail!("at the limit the errno must be EAGAIN, and it is {outcome:?}");
     }
     let id = container::container_id(3_000_000 + number);
     let outcome = json!({"what": what, "path": path(number), "id": id});

@@ -54,7 +54,7 @@ fn wait_until_seen() -> Result<()> {
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("check knows of no order that was seen: {report}");
+            bail!("check lists no order that was seen: {report}");
         }
         thread::sleep(Duration::from_millis(500));
     }
@@ -70,7 +70,7 @@ fn namespace() -> Result<Option<Child>> {
         .context("can't run busybox")?;
     let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line).context("can't hear busybox")?;
+        BufReader::new(stdout).read_line(&mut line).context("can't read from busybox")?;
     }
     Ok((line.trim() == "made").then_some(child))
 }

@@ -62,7 +62,7 @@ fn available(package: &str) -> Result<bool> {
     }))
 }
 
-/// `apt-get`, which asks nothing.
+/// `apt-get` without questions.
 pub(super) fn get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive").args([
