@@ -75,9 +75,9 @@ pub(crate) fn now_ms() -> i64 {
 }
 
 /// Milliseconds since 1970.
-pub(crate) fn realtime_ms() -> u64 {
+pub(crate) fn realtime_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.as_secs() * 1000 + u64::from(now.subsec_millis())
+    now.as_secs().cast_signed() * 1000 + i64::from(now.subsec_millis())
 }
 
 fn write_all(mut port: File, lines: &Receiver<Option<String>>) {

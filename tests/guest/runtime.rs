@@ -14,27 +14,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use harness::disk::{IMAGE, IMAGE_ARCHIVE as ARCHIVE};
+use harness::judge::runtimes::Identity;
 use nix::mount::{MsFlags, mount};
-use serde::Serialize;
 
 /// Where runtimes look for programs.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const SHARED_MEMORY: &str = "/dev/shm";
-
-/// The container of a start, as far as the runtime's client learns it.
-#[derive(Default, Serialize)]
-pub(crate) struct Identity {
-    /// The container's id, or the pod sandbox's.
-    pub(crate) id: Option<String>,
-    /// The pod's uid.
-    pub(crate) pod_uid: Option<String>,
-    /// The pod's name.
-    pub(crate) pod: Option<String>,
-    /// The pod's Kubernetes namespace.
-    pub(crate) namespace: Option<String>,
-    /// The name that the container was given.
-    pub(crate) name: Option<String>,
-}
 
 /// The outcome of a start.
 pub(crate) struct Start {

@@ -2,37 +2,15 @@
 //! goes to the host with its container's identity, as one JSON object on the stream `truth`.
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use harness::judge::runtimes::{Phase, Truth};
 
 use super::Node;
 use crate::channel::realtime_ms;
-use crate::runtime::{self, Identity, Runtime, Start};
+use crate::runtime::{self, Runtime, Start};
 use crate::{fragmenter, namespaces, node};
 
 /// How often a runtime is given the chance to fail.
 const TRIES: u32 = 12;
-
-/// One start. Times are in milliseconds since 1970; nothing else is started between them.
-#[derive(Serialize)]
-struct Truth<'a> {
-    runtime: &'static str,
-    phase: Phase,
-    began_ms: u64,
-    ended_ms: u64,
-    #[serde(flatten)]
-    identity: &'a Identity,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Phase {
-    /// The container runs.
-    Success,
-    /// Its network namespace was refused.
-    Failure,
-    /// It failed for another reason.
-    Other,
-}
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     node::load_pernet_module(node.channel)?;
@@ -86,7 +64,8 @@ fn start(node: &Node, runtime: &dyn Runtime, number: &mut u64) -> Result<Phase> 
     };
     let name = runtime.name();
     node.channel.node(format!("{name}'s container {number} {how}, {} ms", ended_ms - began_ms));
-    let truth = Truth { runtime: name, phase, began_ms, ended_ms, identity: &identity };
+    let runtime = name.to_owned();
+    let truth = Truth { runtime, phase, began_ms, ended_ms, identity };
     node.channel.send_json("truth", &truth);
     Ok(phase)
 }
