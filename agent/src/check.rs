@@ -1,5 +1,5 @@
-//! `fragwatch check`: could the next container start now? From what the kernel tells everybody, so
-//! that it needs no rights and no hook.
+//! `fragwatch check`: could the next container start now? It reads only files that every user may
+//! read, and attaches nothing.
 mod assess;
 mod json;
 mod needs;
@@ -13,26 +13,26 @@ use crate::{
 };
 
 pub use crate::check::{
-    assess::{Check, IdCheck, OrderCheck, Standing, ZoneCheck, assess},
+    assess::{Check, CheckStatus, IdCheck, OrderCheck, ZoneCheck, assess},
     needs::{Need, Source, needs},
 };
 
-/// The exit code that means "unknown" to monitoring.
+/// The exit code for UNKNOWN of the monitoring plug-in conventions.
 pub const UNKNOWN: u8 = 3;
 
-/// Why there is no report.
+/// Why `check` has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// The page size can't be asked for.
+    /// The page size is not available.
     #[error(transparent)]
     PageSize(#[from] crate::kernel::PageSizeError),
-    /// It could not be written.
+    /// Standard output could not be written.
     #[error("could not write the report to standard output: {0}")]
     Report(#[from] io::Error),
 }
 
-/// Looks, and reports.
-pub fn run(args: &CheckArgs) -> Result<Standing, CheckError> {
+/// Reads the node's facts, judges them and writes the report to standard output.
+pub fn run(args: &CheckArgs) -> Result<CheckStatus, CheckError> {
     let root = Path::new("/");
     let needs = needs(&args.orders, orders::read(root));
     let check = assess(node::read(root), needs, crate::kernel::page_size()?);
@@ -40,7 +40,7 @@ pub fn run(args: &CheckArgs) -> Result<Standing, CheckError> {
         Format::Text => text::write(&check, &mut anstream::stdout())?,
         Format::Json => json::write(&check, &mut io::stdout())?,
     }
-    Ok(check.standing())
+    Ok(check.status())
 }
 
 #[cfg(test)]

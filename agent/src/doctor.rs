@@ -1,5 +1,5 @@
-//! `fragwatch doctor`: what this kernel lets fragwatch see, found out by trying, and what is lost
-//! without the rest.
+//! `fragwatch doctor`: tries to load and attach every hook, and reports what this kernel supports and
+//! what `trace` can't observe on it.
 mod advice;
 mod json;
 mod text;
@@ -23,60 +23,60 @@ use crate::{
     live::{BTF_PATH, Live, Options, StartError},
 };
 
-/// All that was found.
+/// The result of all checks.
 #[derive(Clone, Debug)]
 pub struct Checkup {
     /// The kernel's release.
     pub kernel: String,
-    /// What it describes of itself, or why it can't be used, in a sentence.
+    /// The kernel's BTF, or a sentence that says why it can't be used.
     pub btf: Result<BtfFound, String>,
-    /// Whose names and addresses `/proc/kallsyms` shows.
+    /// What this process may read in `/proc/kallsyms`.
     pub kallsyms: Kallsyms,
     /// The kernel's settings.
     pub environment: Environment,
-    /// Each capability that fragwatch has a use for, and whether it is in force.
+    /// Each capability that fragwatch uses, and whether it is effective.
     pub capabilities: Vec<(privileges::Use, bool)>,
-    /// Every hook; none if the kernel could not be asked about them.
+    /// Every hook; empty if the kernel's BTF could not be read.
     pub hooks: Vec<HookStatus>,
-    /// What else is not seen, in sentences.
+    /// What can't be observed for other reasons than a missing hook, in sentences.
     pub not_seen: Vec<String>,
-    /// Why tracing can't begin, in a sentence; `None` if it did.
+    /// Why tracing can't start, in a sentence; `None` if it did.
     pub obstacle: Option<String>,
 }
 
-/// The kernel's type information.
+/// The kernel's BTF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BtfFound {
-    /// In bytes.
+    /// Size of the BTF file in bytes.
     pub size: u64,
-    /// What the programs read and it does not describe, by the names of their globals.
+    /// Fields that the programs read and BTF does not describe, by the names of their globals.
     pub missing: Vec<&'static str>,
 }
 
-/// What `/proc/kallsyms` shows.
+/// What this process may read in `/proc/kallsyms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kallsyms {
-    /// Attributions and addresses.
-    Whole,
-    /// Attributions; every address reads as zero.
-    Attributions,
-    /// Nothing; why, in a sentence.
-    Nothing(String),
+    /// Names and addresses.
+    Complete,
+    /// Names; every address reads as zero.
+    NamesOnly,
+    /// Nothing; the sentence says why.
+    Unreadable(String),
 }
 
 /// How much `fragwatch trace` sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// All that it looks for.
+pub enum DoctorStatus {
+    /// Everything that `trace` can report.
     Full,
-    /// It runs, and does not see all of it.
+    /// `trace` runs, but something can't be observed.
     Degraded,
-    /// It can't run.
+    /// `trace` can't start.
     CannotRun,
 }
 
-impl Standing {
-    /// Its name in reports.
+impl DoctorStatus {
+    /// The status as reports write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -85,7 +85,7 @@ impl Standing {
         }
     }
 
-    /// What the process answers.
+    /// The exit code of `fragwatch doctor`.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Full => 0,
@@ -96,18 +96,18 @@ impl Standing {
 }
 
 impl Checkup {
-    /// The sum of it.
-    pub fn standing(&self) -> Standing {
+    /// The overall status.
+    pub fn status(&self) -> DoctorStatus {
         if self.obstacle.is_some() {
-            Standing::CannotRun
+            DoctorStatus::CannotRun
         } else if self.lost().is_empty() {
-            Standing::Full
+            DoctorStatus::Full
         } else {
-            Standing::Degraded
+            DoctorStatus::Degraded
         }
     }
 
-    /// All that is known not to be seen, in words.
+    /// Everything that can't be observed, in sentences.
     pub fn lost(&self) -> Vec<&str> {
         let tried = self.hooks.iter().filter(|hook| was_tried(hook));
         let hooks = tried.filter_map(|hook| hook.not_seen.as_deref());
@@ -115,35 +115,38 @@ impl Checkup {
     }
 }
 
-/// Whether the kernel was asked about it, or no candidate was left to ask about.
+/// Whether attaching was attempted, or no candidate was left to attempt.
 fn was_tried(hook: &HookStatus) -> bool {
     hook.attempts.iter().all(|attempt| attempt.refusal.as_deref() != Some(NOT_TRIED))
 }
 
-/// Looks, tries, and tells.
-pub fn run(args: &DoctorArgs) -> anyhow::Result<Standing> {
+/// Runs all checks and writes the report to standard output.
+///
+/// # Errors
+/// If the kernel's release can't be read or the report can't be written.
+pub fn run(args: &DoctorArgs) -> anyhow::Result<DoctorStatus> {
     let checkup = examine(args.attach)?;
-    let told = match args.format {
+    let written = match args.format {
         Format::Text => text::write(&checkup, &mut anstream::stdout()),
         Format::Json => json::write(&checkup, &mut io::stdout()),
     };
-    match told {
-        // Nobody reads it: the exit code says the same.
+    match written {
+        // stdout was closed; the exit code still holds the result.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         other => other.context("could not write the report to standard output")?,
     }
-    Ok(checkup.standing())
+    Ok(checkup.status())
 }
 
 fn examine(preference: Preference) -> anyhow::Result<Checkup> {
     let symbols = Symbols::load();
     let kallsyms = match symbols.as_ref().map(Symbols::check_addresses) {
-        Ok(Ok(())) => Kallsyms::Whole,
+        Ok(Ok(())) => Kallsyms::Complete,
         Ok(Err(SymbolError::Hidden)) if !symbols.as_ref().is_ok_and(Symbols::is_empty) => {
-            Kallsyms::Attributions
+            Kallsyms::NamesOnly
         }
-        Ok(Err(error)) => Kallsyms::Nothing(error.to_string()),
-        Err(error) => Kallsyms::Nothing(error.to_string()),
+        Ok(Err(error)) => Kallsyms::Unreadable(error.to_string()),
+        Err(error) => Kallsyms::Unreadable(error.to_string()),
     };
     let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf);
     let types = bytes
@@ -154,8 +157,8 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
         size: bytes.as_ref().map_or(0, Vec::len) as u64,
         missing: offsets::resolve(types).missing,
     });
-    let tried = try_hooks(preference);
-    let hooks = tried.hooks.unwrap_or_else(|| {
+    let trial = try_hooks(preference);
+    let hooks = trial.hooks.unwrap_or_else(|| {
         let symbols = symbols.unwrap_or_default();
         types.as_ref().map_or_else(
             |_| Vec::new(),
@@ -172,28 +175,26 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
         environment: Environment::read(Path::new("/")),
         capabilities: privileges::USES.map(|u| (u, privileges::held(u.capability))).to_vec(),
         hooks,
-        not_seen: tried.not_seen,
-        obstacle: tried.obstacle,
+        not_seen: trial.not_seen,
+        obstacle: trial.obstacle,
     })
 }
 
-/// What came of trying.
-struct Tried {
-    /// Every hook, if it came to that.
+/// The result of loading and attaching once.
+struct Trial {
+    /// Every hook; `None` if the programs could not be loaded.
     hooks: Option<Vec<HookStatus>>,
-    /// What else is not seen.
     not_seen: Vec<String>,
-    /// Why tracing can't begin.
     obstacle: Option<String>,
 }
 
-/// Loads, attaches, and detaches, as `trace` would.
-fn try_hooks(preference: Preference) -> Tried {
+/// Loads and attaches every program as `trace` does, and detaches again.
+fn try_hooks(preference: Preference) -> Trial {
     if let Err(error) = privileges::check() {
-        return Tried { hooks: None, not_seen: Vec::new(), obstacle: Some(error.to_string()) };
+        return Trial { hooks: None, not_seen: Vec::new(), obstacle: Some(error.to_string()) };
     }
     match Live::start(Options { all: false, preference, hierarchy: 0 }) {
-        Ok(live) => Tried {
+        Ok(live) => Trial {
             hooks: Some(live.hooks.clone()),
             not_seen: live.not_seen.clone(),
             obstacle: None,
@@ -201,7 +202,7 @@ fn try_hooks(preference: Preference) -> Tried {
         Err(error) => {
             let obstacle = Some(error.to_string());
             let hooks = if let StartError::NoHook(hooks) = error { Some(hooks) } else { None };
-            Tried { hooks, not_seen: Vec::new(), obstacle }
+            Trial { hooks, not_seen: Vec::new(), obstacle }
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use fragwatch_core::{
-    model::log_incident::Buddyinfo,
+    model::node::Buddyinfo,
     report::log::{LogJson, LogReport, LogSummary, LogText},
 };
 use fragwatch_klog::{

@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
     match cli.command {
         Command::Trace(args) => exit_code(trace::run(&args).await),
         Command::Doctor(args) => match doctor::run(&args) {
-            Ok(standing) => ExitCode::from(standing.exit_code()),
+            Ok(status) => ExitCode::from(status.exit_code()),
             Err(error) => {
                 anstream::eprintln!("fragwatch: {error:#}");
                 ExitCode::from(CANNOT_BEGIN)
@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
             }
         },
         Command::Check(args) => ExitCode::from(match check::run(&args) {
-            Ok(standing) => standing.exit_code(),
+            Ok(status) => status.exit_code(),
             Err(error) => {
                 anstream::eprintln!("fragwatch: {error}");
                 check::UNKNOWN

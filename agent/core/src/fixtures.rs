@@ -130,15 +130,21 @@ pub fn every_event() -> Vec<EventKind> {
         }),
         EventKind::OomKill(OomKill {
             pid: Some(679),
-            comm: "runc:[2:INIT]".to_owned(),
+            comm: Some("runc:[2:INIT]".to_owned()),
             order: Some(1),
             gfp: Some(gfp()),
             scope: OomScope::Memcg(memcg()),
             cgroup_id: Some(4711),
             failure: Some(Failure::default()),
+            ..OomKill::default()
         }),
         EventKind::NamespaceRefused(NamespaceKind::Net),
-        EventKind::ForkRefused(ForkRefused { cgroup: memcg(), processes: Some(3), limit: Some(3) }),
+        EventKind::ForkRefused(ForkRefused {
+            cgroup: memcg(),
+            processes: Some(3),
+            limit: Some(3),
+            times: None,
+        }),
         EventKind::CgroupMade { id: 4711, path: CgroupPath::parse("/a/b") },
         EventKind::CgroupRenamed { id: 4711, path: CgroupPath::parse("/a/c") },
         EventKind::CgroupRemoved { id: 4711 },
@@ -287,7 +293,7 @@ pub fn facts(time_ns: u64) -> NodeFacts {
 /// Tells a story as it is seen without the hook on failed allocations.
 /// The one step that events make where failed allocations can't be seen.
 pub fn tell_blindly(errno: Option<i32>) -> CreationStep {
-    let mut correlator = Correlator::new(true, false);
+    let mut correlator = Correlator::new(true, false, 4096);
     let EventKind::NetnsSetupBegan { cgroup, .. } = began() else { unreachable!("`began` begins") };
     // CLONE_NEWNET and CLONE_NEWIPC
     let began = EventKind::NetnsSetupBegan {

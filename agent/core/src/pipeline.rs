@@ -10,7 +10,7 @@ use crate::{
     model::{
         entry::{Entry, Header},
         identity::Query,
-        incident::Incident,
+        incident::{Incident, Source},
         loss::Loss,
         node::{NodeFacts, Reading},
         step::{CreationStep, Outcome},
@@ -48,7 +48,7 @@ impl Pipeline {
     pub fn new(header: Header, report: Box<dyn Report>) -> Self {
         Self {
             report,
-            correlator: Correlator::new(!header.sees_failures, header.all),
+            correlator: Correlator::new(!header.sees_failures, header.all, header.page_size),
             ready: Ready { kernel: header.kernel, hooks: header.hooks, not_seen: header.not_seen },
             incidents_left: MAX_INCIDENTS,
             summary: Summary::default(),
@@ -175,9 +175,10 @@ impl Pipeline {
         let trouble = outcome != Outcome::Ok;
         let node = self.node.as_ref().filter(|_| trouble);
         let node = node.and_then(|facts| Reading::of(facts, creation.ended_ns));
-        let case = || Evidence::creation(creation, &self.unobservable).with_node(node);
-        let verdict = trouble.then(|| diagnose(&case(), self.page_size));
-        if creation.continues.is_none() {
+        let evidence =
+            || Evidence::step(creation, self.page_size, &self.unobservable).with_node(node);
+        let verdict = trouble.then(|| diagnose(&evidence()));
+        if creation.continues().is_none() {
             self.summary.count(outcome, verdict.as_ref());
         }
         if !self.is_told(creation) {
@@ -199,10 +200,11 @@ impl Pipeline {
         }
         self.incidents_left -= 1;
         self.summary.incidents += 1;
-        let node = self.node.as_ref().and_then(|facts| Reading::of(facts, incident.time_ns));
-        let case = Evidence::incident(incident, &self.unobservable).with_node(node);
-        let verdict = diagnose(&case, self.page_size);
-        let time = clock::time_of_day(incident.time_ns, self.realtime_offset_ns);
+        let Source::Live { time_ns } = incident.source else { return Ok(()) };
+        let node = self.node.as_ref().and_then(|facts| Reading::of(facts, time_ns));
+        let evidence = Evidence::incident(incident, &self.unobservable).with_node(node);
+        let verdict = diagnose(&evidence);
+        let time = clock::time_of_day(time_ns, self.realtime_offset_ns);
         self.report.incident(Reported { time, what: incident, verdict: Some(&verdict), node })
     }
 }

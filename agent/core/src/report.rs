@@ -118,6 +118,10 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::model::{
+        incident::Source,
+        step::{Namespaces, StepKind},
+    };
     use crate::{
         diagnose::{Evidence, diagnose},
         fixtures as node, fixtures as stories,
@@ -186,7 +190,8 @@ mod tests {
         hostile.allocations.clear();
         hostile.slab_caches[0].failed = true;
         hostile.slab_caches[0].name = "a\x1b]0;\"b".to_owned();
-        hostile.pernet_init = None;
+        hostile.kind =
+            StepKind::Namespaces(Namespaces { flags: 0x4000_0000, ..Namespaces::default() });
         hostile.events_lost = true;
         let mut named = stories::failed_creation();
         named.container.iter_mut().for_each(|container| assert!(container.learn(&known("web-0"))));
@@ -205,7 +210,7 @@ mod tests {
         for (i, creation) in creations.iter_mut().enumerate() {
             creation.id = i as u64 + 1;
             let verdict = (creation.outcome() != Outcome::Ok)
-                .then(|| diagnose(&Evidence::creation(creation, &[]), 4096));
+                .then(|| diagnose(&Evidence::step(creation, 4096, &[])));
             summary.count(creation.outcome(), verdict.as_ref());
             // As it is told: read later, read before, not read.
             let facts = node::facts(creation.ended_ns + 12_000_000 - 400_000_000 * (i as u64 % 2));
@@ -224,9 +229,10 @@ mod tests {
         report.owner(time, &owner(&creations[2]))?;
         report.owner(time, &owner(&creations[5]))?;
         let incident = stories::incident();
-        let verdict = diagnose(&Evidence::incident(&incident, &[]), 4096);
-        let facts = node::facts(incident.time_ns + 900_000);
-        let reading = Reading::of(&facts, incident.time_ns);
+        let verdict = diagnose(&Evidence::incident(&incident, &[]));
+        let Source::Live { time_ns } = incident.source else { unreachable!("it was seen live") };
+        let facts = node::facts(time_ns + 900_000);
+        let reading = Reading::of(&facts, time_ns);
         report.incident(Reported {
             time,
             what: &incident,

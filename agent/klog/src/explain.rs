@@ -10,7 +10,7 @@ use std::{
 
 use fragwatch_core::{
     diagnose::{Evidence, diagnose},
-    model::log_incident::{Buddyinfo, LogIncident},
+    model::{incident::Incident, kernel_version::KernelVersion, node::Buddyinfo},
     report::log::{LogReport, LogSummary, ReportedLog},
 };
 
@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub struct Explainer<'a> {
     report: &'a mut dyn LogReport,
     stop: Arc<AtomicBool>,
-    kernel: Option<String>,
+    kernel: Option<KernelVersion>,
     buddyinfo: Vec<Buddyinfo>,
     summary: LogSummary,
 }
@@ -40,7 +40,7 @@ impl<'a> Explainer<'a> {
     pub fn new(
         report: &'a mut dyn LogReport,
         stop: Arc<AtomicBool>,
-        kernel: Option<String>,
+        kernel: Option<KernelVersion>,
         buddyinfo: Vec<Buddyinfo>,
     ) -> Self {
         Self { report, stop, kernel, buddyinfo, summary: LogSummary::default() }
@@ -96,9 +96,9 @@ impl<'a> Explainer<'a> {
         Ok(self.summary)
     }
 
-    fn report(&mut self, file: &str, incidents: &[LogIncident]) -> io::Result<()> {
+    fn report(&mut self, file: &str, incidents: &[Incident]) -> io::Result<()> {
         for incident in incidents {
-            let verdict = diagnose(&Evidence::log(incident), incident.page_size);
+            let verdict = diagnose(&Evidence::incident(incident, &[]));
             self.summary.count(verdict.cause);
             self.report.incident(ReportedLog { file, what: incident, verdict: &verdict })?;
         }

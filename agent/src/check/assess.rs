@@ -1,4 +1,4 @@
-//! The judgement: pure, from the node's facts and what is needed.
+//! The verdict of `check`: a pure function of the node's facts and the orders that are needed.
 use fragwatch_core::{
     model::{
         node::{MAX_MEMORY_CGROUPS, MemoryCgroups, NodeFacts},
@@ -9,33 +9,33 @@ use fragwatch_core::{
 
 use crate::check::needs::Need;
 
-/// Fewer blocks than this are tight. The start of a container makes some ten processes, each of which
-/// takes a block of order 1 on x86-64, and two or three may start at once.
+/// With fewer blocks than this the order is tight. Starting a container creates about ten processes,
+/// each of which takes an order-1 block on x86-64, and two or three containers may start at once.
 pub(super) const TIGHT_BLOCKS: u64 = 32;
 
-/// Fewer ids for memory cgroups than this are tight: 5 %. A node's pods come and go by the hundred,
-/// and what leaks ids does so for days.
+/// With fewer memory cgroup ids than this (5 %) they are tight. A node may replace hundreds of pods,
+/// and an id leak takes days.
 pub(super) const TIGHT_IDS: u64 = MAX_MEMORY_CGROUPS / 20;
 
-/// Above this order the kernel returns NULL; up to it, it calls the OOM killer
+/// Above this order an allocation fails; up to it, the kernel invokes the OOM killer
 /// (include/linux/mmzone.h `PAGE_ALLOC_COSTLY_ORDER`).
 const COSTLY_ORDER: u32 = 3;
 
-/// How something stands, the worse the later.
+/// The result for an order or for ids, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    /// It can be had.
+pub enum CheckStatus {
+    /// Enough is left.
     Ok,
-    /// It can be had, and not for long.
+    /// Little is left.
     Tight,
-    /// That could not be found out.
+    /// The files that would show it could not be read.
     Unknown,
-    /// As things are it can't be had.
+    /// Nothing is left: the next request would fail.
     WouldFail,
 }
 
-impl Standing {
-    /// Its name in reports.
+impl CheckStatus {
+    /// The status as reports write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -45,8 +45,8 @@ impl Standing {
         }
     }
 
-    /// What monitoring calls it.
-    pub fn word(self) -> &'static str {
+    /// The word of the monitoring plug-in conventions.
+    pub fn plugin_word(self) -> &'static str {
         match self {
             Self::Ok => "OK",
             Self::Tight => "WARNING",
@@ -55,7 +55,7 @@ impl Standing {
         }
     }
 
-    /// The exit code that monitoring expects.
+    /// The exit code of the monitoring plug-in conventions.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Ok => 0,
@@ -66,76 +66,77 @@ impl Standing {
     }
 }
 
-/// All that was found.
+/// The result of `check`.
 #[derive(Clone, Debug)]
 pub struct Check {
-    /// What it was found from.
+    /// The facts that it is based on.
     pub facts: NodeFacts,
     /// The kernel's page size in bytes.
     pub page_size: u64,
-    /// Each order that is needed, the lowest first.
+    /// One result per needed order, the lowest order first.
     pub orders: Vec<OrderCheck>,
-    /// Ids for memory cgroups; `None` if their number is not known.
+    /// Memory cgroup ids; `None` if the number of memory cgroups is not known.
     pub ids: Option<IdCheck>,
 }
 
-/// Whether a block of an order can be had.
+/// Whether a block of an order could be allocated.
 #[derive(Clone, Debug)]
 pub struct OrderCheck {
-    /// Which, and who needs it.
+    /// The order, and why it is needed.
     pub need: Need,
-    /// How it stands.
-    pub standing: Standing,
-    /// Why, in a sentence's part.
+    /// The result for this order.
+    pub status: CheckStatus,
+    /// The reason for the status, as part of a sentence.
     pub reason: String,
-    /// Blocks that could be had, larger ones split.
+    /// Blocks that could be allocated, including those from splitting larger blocks.
     pub blocks: u64,
-    /// Every zone that it could come from.
+    /// All zones that are not for movable pages only.
     pub zones: Vec<ZoneCheck>,
 }
 
-/// What a zone has for an order.
+/// What a zone has free for an order.
 #[derive(Clone, Debug)]
 pub struct ZoneCheck {
-    /// The zone.
+    /// The zone as read.
     pub zone: Zone,
-    /// What it offers.
+    /// Whether it could serve the order, else why not.
     pub offer: Offer,
-    /// Free blocks of that order, larger ones split, as far as the pages above the watermark go.
+    /// Free blocks of the order, including those from splitting larger blocks, limited by the pages
+    /// above the watermark.
     pub blocks: u64,
-    /// Pages that would be left above the `min` watermark and the zone's reserve.
+    /// Pages above the `min` watermark and the zone's reserve after one such allocation.
     pub margin: i64,
-    /// The kernel's fragmentation index, where that says something.
+    /// The kernel's fragmentation index; `None` where the order can be served.
     pub index: Option<f64>,
 }
 
-/// Whether an id for another memory cgroup can be had.
+/// Whether a new memory cgroup would get an id.
 #[derive(Clone, Copy, Debug)]
 pub struct IdCheck {
-    /// How it stands.
-    pub standing: Standing,
-    /// How many there are.
+    /// The result for ids.
+    pub status: CheckStatus,
+    /// The number of memory cgroups.
     pub cgroups: MemoryCgroups,
-    /// Ids that are left for certain: all that are counted may hold one.
+    /// Lower bound of free ids: every counted cgroup is assumed to hold one.
     pub left: u64,
 }
 
 impl Check {
-    /// How all of it stands together: as the worst of it.
-    pub fn standing(&self) -> Standing {
-        let orders = self.orders.iter().map(|order| order.standing);
-        orders.chain(self.ids.map(|ids| ids.standing)).max().unwrap_or(Standing::Unknown)
+    /// The overall status: the worst of all results.
+    pub fn status(&self) -> CheckStatus {
+        let orders = self.orders.iter().map(|order| order.status);
+        orders.chain(self.ids.map(|ids| ids.status)).max().unwrap_or(CheckStatus::Unknown)
     }
 
-    /// What the answer does not count in, in sentences.
+    /// What the result does not take into account, in sentences.
     pub fn not_seen(&self) -> Vec<String> {
         let mut not_seen = vec![
-            "what reclaim and compaction could make free: the kernel tries both before it gives up"
+            "memory that reclaim and compaction could free: the kernel tries both before it fails"
                 .to_owned(),
-            "free blocks held back for high-order atomic allocations, in CMA or isolated: they are \
-             counted as if anybody could have them"
+            "free blocks reserved for high-order atomic allocations, in CMA or isolated: they are \
+             counted as if every allocation could use them"
                 .to_owned(),
-            "limits of cgroups, and nodes that a cpuset allows".to_owned(),
+            "limits of cgroups, and NUMA nodes that a cpuset allows".to_owned(),
         ];
         if self.ids.is_none() {
             not_seen.push("how many memory cgroups there are".to_owned());
@@ -144,7 +145,7 @@ impl Check {
     }
 }
 
-/// Judges.
+/// Judges whether the needed orders and a memory cgroup id could be allocated now.
 pub fn assess(facts: NodeFacts, needs: Vec<Need>, page_size: u64) -> Check {
     let old = facts.kernel.as_deref().is_some_and(|release| is_before(release, (4, 4)));
     let zones: Vec<Zone> = facts.zones.iter().filter_map(|zone| zone.for_kernel(old)).collect();
@@ -159,7 +160,7 @@ pub fn assess(facts: NodeFacts, needs: Vec<Need>, page_size: u64) -> Check {
     Check { facts, page_size, orders, ids }
 }
 
-/// One order; `low` has the zones' `low` watermarks.
+/// The result for one order. `low` holds the zones' `low` watermarks in pages, in the order of `zones`.
 fn order(need: Need, zones: &[Zone], low: &[u64], page_size: u64) -> OrderCheck {
     let order = need.order;
     let zones: Vec<ZoneCheck> = zones.iter().map(|zone| zone_check(zone, order)).collect();
@@ -172,18 +173,18 @@ fn order(need: Need, zones: &[Zone], low: &[u64], page_size: u64) -> OrderCheck 
     let size = page_size.checked_shl(order).map_or_else(|| format!("order {order}"), bytes);
     let any = |offers: &[Offer]| zones.iter().any(|zone| offers.contains(&zone.offer));
     let plural = if blocks == 1 { "block" } else { "blocks" };
-    let (standing, reason) = if usable().next().is_some() {
+    let (status, reason) = if usable().next().is_some() {
         let count = format!("{} {plural} of {size}", grouped(blocks));
         if blocks < TIGHT_BLOCKS {
-            (Standing::Tight, format!("only {count}"))
+            (CheckStatus::Tight, format!("only {count}"))
         } else if relaxed {
-            (Standing::Ok, count)
+            (CheckStatus::Ok, count)
         } else {
             let reason = format!("{count}, but no zone has free pages above its low watermark");
-            (Standing::Tight, reason)
+            (CheckStatus::Tight, reason)
         }
     } else if zones.is_empty() || any(&[Offer::Unseen, Offer::Unknown]) {
-        (Standing::Unknown, "the zones could not be read".to_owned())
+        (CheckStatus::Unknown, "the zones could not be read".to_owned())
     } else {
         let pages = zones.iter().fold(0u64, |sum, zone| sum.saturating_add(zone.zone.free));
         let free = bytes(pages.saturating_mul(page_size));
@@ -192,10 +193,10 @@ fn order(need: Need, zones: &[Zone], low: &[u64], page_size: u64) -> OrderCheck 
         } else {
             format!("no zone has pages for {size} above its watermark, {free} free in all")
         };
-        let then = if order <= COSTLY_ORDER { "; it would have the OOM killer called" } else { "" };
-        (Standing::WouldFail, format!("{why}{then}"))
+        let then = if order <= COSTLY_ORDER { "; it would invoke the OOM killer" } else { "" };
+        (CheckStatus::WouldFail, format!("{why}{then}"))
     };
-    OrderCheck { need, standing, reason, blocks, zones }
+    OrderCheck { need, status, reason, blocks, zones }
 }
 
 fn zone_check(zone: &Zone, order: u32) -> ZoneCheck {
@@ -203,7 +204,7 @@ fn zone_check(zone: &Zone, order: u32) -> ZoneCheck {
     let taken = (1i128 << order.min(63)) - 1;
     let kept = i128::from(zone.free_cma) + i128::from(zone.min_watermark);
     let margin = i128::from(zone.free) - taken - kept - i128::from(zone.lowmem_reserve);
-    // The first one takes what is left out of the margin; each further one takes a block more.
+    // The margin already excludes the first block; each further one takes another block's pages.
     let above = u64::try_from(margin).unwrap_or(0).div_ceil(1 << order.min(63));
     ZoneCheck {
         offer: zone.offer(order),
@@ -214,9 +215,9 @@ fn zone_check(zone: &Zone, order: u32) -> ZoneCheck {
     }
 }
 
-/// A dying cgroup holds its id before 4.8; later only while memory of it lies in swap. Where dying
-/// ones or those without the controller can't be told apart, all of them are counted as holding one,
-/// and that all ids are gone is not claimed.
+/// Before 4.8 a dying cgroup holds its id; later only while some of its memory is in swap. Where the
+/// counts include dying cgroups or those without the memory controller, each is assumed to hold an
+/// id, and the status is never worse than tight.
 fn ids(cgroups: MemoryCgroups, kernel: Option<&str>) -> IdCheck {
     let dying_hold_ids = kernel.is_some_and(|release| is_before(release, (4, 8)));
     let certain = match cgroups.dying {
@@ -226,17 +227,17 @@ fn ids(cgroups: MemoryCgroups, kernel: Option<&str>) -> IdCheck {
         None => 0,
     };
     let left = MAX_MEMORY_CGROUPS.saturating_sub(cgroups.count);
-    let standing = if certain >= MAX_MEMORY_CGROUPS {
-        Standing::WouldFail
+    let status = if certain >= MAX_MEMORY_CGROUPS {
+        CheckStatus::WouldFail
     } else if left < TIGHT_IDS {
-        Standing::Tight
+        CheckStatus::Tight
     } else {
-        Standing::Ok
+        CheckStatus::Ok
     };
-    IdCheck { standing, cgroups, left }
+    IdCheck { status, cgroups, left }
 }
 
-/// Whether a release as `uname -r` prints it is older than `version`. One that can't be read is not.
+/// Whether a release, as `uname -r` prints it, is older than `version`. False if it can't be parsed.
 fn is_before(release: &str, version: (u32, u32)) -> bool {
     let mut numbers = release.split(['.', '-', '+']).map_while(|number| number.parse().ok());
     matches!((numbers.next(), numbers.next()), (Some(a), Some(b)) if (a, b) < version)

@@ -18,13 +18,13 @@ pub(super) fn write(check: &Check, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn value(check: &Check) -> Value {
-    let standing = check.standing();
+    let status = check.status();
     json!({
         "type": "check",
         "version": env!("CARGO_PKG_VERSION"),
         "kernel": check.facts.kernel,
-        "verdict": standing.name(),
-        "exit_code": standing.exit_code(),
+        "verdict": status.name(),
+        "exit_code": status.exit_code(),
         "orders": check.orders.iter().map(|o| order(o, check.page_size)).collect::<Vec<_>>(),
         "memory_cgroups": check.ids.map(ids),
         "not_seen": check.not_seen(),
@@ -41,7 +41,7 @@ fn order(order: &OrderCheck, page_size: u64) -> Value {
         "bytes": page_size.checked_shl(order.need.order),
         "from": order.need.source.name(),
         "seen": seen,
-        "verdict": order.standing.name(),
+        "verdict": order.status.name(),
         "reason": order.reason,
         "blocks": order.blocks,
         "zones": order.zones.iter().map(|z| zone(z, page_size)).collect::<Vec<_>>(),
@@ -78,7 +78,7 @@ pub(super) fn offer(offer: Offer) -> &'static str {
 
 fn ids(ids: IdCheck) -> Value {
     json!({
-        "verdict": ids.standing.name(),
+        "verdict": ids.status.name(),
         "count": ids.cgroups.count,
         "at_most": ids.cgroups.at_most,
         "dying": ids.cgroups.dying,

@@ -1,36 +1,35 @@
-//! Which orders a container's creation needs here.
+//! The orders that a container creation needs on this node.
 use crate::host::orders::{Orders, Seen};
 
-/// The least that the kernel itself needs in one piece, whatever runs: order 1, for `struct net`,
-/// which is larger than a page (net/core/net_namespace.c `net_cachep`, 5.10–7.2, so that its slab
-/// has two pages at least), and on x86-64 with page-table isolation for a process's page directory
-/// (arch/x86/mm/pgtable.c `_pgd_alloc`; from 6.14 on only where the processor needs the isolation).
-/// Kernel stacks need single pages where they are mapped (`CONFIG_VMAP_STACK`, the default since
-/// 4.9).
-const KERNELS_OWN: u32 = 1;
+/// The order that the kernel itself needs for every creation: 1, for `struct net`, which is larger
+/// than a page (net/core/net_namespace.c `net_cachep`, 5.10–7.2: its slab has at least two pages),
+/// and on x86-64 with page-table isolation for a process's page directory (arch/x86/mm/pgtable.c
+/// `_pgd_alloc`; from 6.14 only where the processor needs the isolation). Kernel stacks need only
+/// single pages with `CONFIG_VMAP_STACK`, the default since 4.9.
+const KERNEL_MINIMUM: u32 = 1;
 
-/// An order that is needed.
+/// An order that a creation needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// Which.
+    /// log2 of the number of contiguous pages.
     pub order: u32,
-    /// Who says so.
+    /// Why it is assumed to be needed.
     pub source: Source,
 }
 
-/// Who says that an order is needed.
+/// Why an order is assumed to be needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The command line.
+    /// Given by `--order`.
     Asked,
-    /// `fragwatch trace` saw creations on this node ask for it.
+    /// `fragwatch trace` saw creations on this node request it.
     Seen(Seen),
-    /// The kernel's own minimum.
+    /// The kernel needs it for every creation.
     Kernel,
 }
 
 impl Source {
-    /// Its name in reports.
+    /// The source as the JSON report writes it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Asked => "asked",
@@ -39,12 +38,12 @@ impl Source {
         }
     }
 
-    /// In words.
+    /// The source as the text report writes it.
     pub fn describe(&self) -> String {
         match self {
-            Self::Asked => "asked for".to_owned(),
+            Self::Asked => "given by --order".to_owned(),
             Self::Seen(seen) => format!(
-                "creations asked for it {} times, last at {:.0}",
+                "creations requested it {} times, last at {:.0}",
                 fragwatch_core::units::grouped(seen.count),
                 seen.last
             ),
@@ -53,7 +52,8 @@ impl Source {
     }
 }
 
-/// What the command line asks for; else what was seen, and always what the kernel itself needs.
+/// The orders of the command line, if there are any; else those seen by `trace` and the kernel's own.
+/// Sorted, without duplicates.
 pub fn needs(asked: &[u32], seen: Option<Orders>) -> Vec<Need> {
     let mut needs: Vec<Need> = if asked.is_empty() {
         let seen = seen.unwrap_or_default().orders;
@@ -61,8 +61,8 @@ pub fn needs(asked: &[u32], seen: Option<Orders>) -> Vec<Need> {
             .into_iter()
             .map(|(order, seen)| Need { order, source: Source::Seen(seen) })
             .collect();
-        if needs.iter().all(|need| need.order != KERNELS_OWN) {
-            needs.push(Need { order: KERNELS_OWN, source: Source::Kernel });
+        if needs.iter().all(|need| need.order != KERNEL_MINIMUM) {
+            needs.push(Need { order: KERNEL_MINIMUM, source: Source::Kernel });
         }
         needs
     } else {

@@ -1,4 +1,4 @@
-//! Nodes with what is said of them, each beside one that must not get the same answer.
+//! Node facts and the status each must get, next to facts just beyond the threshold.
 use fragwatch_core::model::node::{MemoryCgroups, NodeFacts};
 
 use super::*;
@@ -18,7 +18,7 @@ fn real(name: &str, needs: Vec<Need>) -> Check {
     assess(node::read(&nodes::root(name)), needs, 4096)
 }
 
-/// A node with one zone, changed.
+/// The facts of a node with one zone, after `change`.
 fn node(change: impl FnOnce(&mut NodeFacts)) -> NodeFacts {
     let mut facts = fragwatch_core::fixtures::facts(0);
     facts.memory_cgroups = Some(MemoryCgroups { count: 9, dying: Some(0), at_most: false });
@@ -26,8 +26,8 @@ fn node(change: impl FnOnce(&mut NodeFacts)) -> NodeFacts {
     facts
 }
 
-fn standing(facts: NodeFacts, order: u32) -> Standing {
-    assess(facts, asked(&[order]), 4096).standing()
+fn status(facts: NodeFacts, order: u32) -> CheckStatus {
+    assess(facts, asked(&[order]), 4096).status()
 }
 
 fn text(check: &Check) -> String {
@@ -44,126 +44,126 @@ fn json(check: &Check) -> String {
 }
 
 #[test]
-fn a_node_with_plenty() {
+fn a_node_with_enough_free_blocks_is_ok() {
     let check = real("6.18-v1", needs(&[], None));
-    assert_eq!(check.standing(), Standing::Ok);
+    assert_eq!(check.status(), CheckStatus::Ok);
     insta::assert_snapshot!("plenty-text", text(&check));
     insta::assert_snapshot!("plenty-json", json(&check));
 }
 
 #[test]
-fn a_fragmented_node() {
+fn a_fragmented_node_would_fail_order_6() {
     let check = real("6.12-fragmented", asked(&[1, 6]));
-    assert_eq!(check.standing(), Standing::WouldFail);
+    assert_eq!(check.status(), CheckStatus::WouldFail);
     insta::assert_snapshot!("fragmented-text", text(&check));
     insta::assert_snapshot!("fragmented-json", json(&check));
-    // What it needs at least it still gets.
-    assert_eq!(real("6.12-fragmented", asked(&[1])).standing(), Standing::Ok);
+    // The kernel's own minimum is still available.
+    assert_eq!(real("6.12-fragmented", asked(&[1])).status(), CheckStatus::Ok);
 }
 
 #[test]
-fn a_node_that_tells_nothing() {
+fn a_node_without_readable_files_is_unknown() {
     let check = real("no-such-node", asked(&[1]));
-    assert_eq!(check.standing(), Standing::Unknown);
-    assert_eq!(check.standing().exit_code(), 3);
+    assert_eq!(check.status(), CheckStatus::Unknown);
+    assert_eq!(check.status().exit_code(), 3);
     insta::assert_snapshot!("nothing-text", text(&check));
 }
 
 #[test]
-fn few_blocks_are_tight() {
+fn fewer_than_32_blocks_are_tight() {
     let with = |blocks: u64| node(|facts| facts.zones[0].blocks[6] = blocks);
-    assert_eq!(standing(with(32), 6), Standing::Ok);
-    assert_eq!(standing(with(31), 6), Standing::Tight);
-    assert_eq!(standing(with(1), 6), Standing::Tight);
-    assert_eq!(standing(with(0), 6), Standing::WouldFail);
-    // A larger one can be split.
-    assert_eq!(standing(node(|facts| facts.zones[0].blocks[10] = 2), 6), Standing::Ok);
+    assert_eq!(status(with(32), 6), CheckStatus::Ok);
+    assert_eq!(status(with(31), 6), CheckStatus::Tight);
+    assert_eq!(status(with(1), 6), CheckStatus::Tight);
+    assert_eq!(status(with(0), 6), CheckStatus::WouldFail);
+    // A larger block can be split.
+    assert_eq!(status(node(|facts| facts.zones[0].blocks[10] = 2), 6), CheckStatus::Ok);
 }
 
 #[test]
-fn blocks_below_the_watermark_are_nobodys() {
+fn blocks_below_the_watermark_are_not_counted() {
     let facts = node(|facts| {
         facts.zones[0].blocks[6] = 40;
         facts.zones[0].free = 700 + 63 + 129;
     });
     let check = assess(facts, asked(&[6]), 4096);
-    // Pages beyond the first block's: 129, so that two more can be taken and then a third.
-    assert_eq!((check.orders[0].blocks, check.standing()), (3, Standing::Tight));
+    // 129 pages are left after the first block: two further blocks fit above the watermark.
+    assert_eq!((check.orders[0].blocks, check.status()), (3, CheckStatus::Tight));
 }
 
 #[test]
-fn little_above_the_low_watermark_is_tight() {
-    // An order-1 block leaves one page less than are free.
+fn free_pages_below_the_low_watermark_are_tight() {
+    // The check of the watermark for order 1 discounts one page.
     let with = |free: u64| node(|facts| facts.zones[0].free = free);
-    assert_eq!(standing(with(877), 1), Standing::Ok);
-    assert_eq!(standing(with(876), 1), Standing::Tight);
-    assert_eq!(standing(with(702), 1), Standing::Tight);
-    assert_eq!(standing(with(701), 1), Standing::WouldFail);
+    assert_eq!(status(with(877), 1), CheckStatus::Ok);
+    assert_eq!(status(with(876), 1), CheckStatus::Tight);
+    assert_eq!(status(with(702), 1), CheckStatus::Tight);
+    assert_eq!(status(with(701), 1), CheckStatus::WouldFail);
 }
 
 #[test]
-fn a_zones_reserve_is_not_for_it() {
+fn a_zones_lowmem_reserve_is_not_counted() {
     let facts = node(|facts| {
         facts.zones[0].blocks[6] = 40;
         facts.zones[0].lowmem_reserve = Some(79_000);
     });
     let check = assess(facts, asked(&[6]), 4096);
-    assert_eq!(check.standing(), Standing::WouldFail);
+    assert_eq!(check.status(), CheckStatus::WouldFail);
     assert!(check.orders[0].zones[0].margin < 0);
-    // Nor is a zone for movable pages.
+    // A zone for movable pages only does not count either.
     let movable = node(|facts| {
         facts.zones[0].blocks[6] = 40;
         facts.zones[0].lowmem_reserve = None;
     });
-    assert_eq!(standing(movable, 6), Standing::Unknown);
+    assert_eq!(status(movable, 6), CheckStatus::Unknown);
 }
 
 #[test]
-fn one_zone_that_has_it_is_enough() {
+fn one_zone_with_enough_blocks_is_ok() {
     let facts = node(|facts| {
         let mut other = facts.zones[0].clone();
         other.node = 1;
         other.blocks[6] = 100;
         facts.zones.push(other);
     });
-    assert_eq!(standing(facts, 6), Standing::Ok);
+    assert_eq!(status(facts, 6), CheckStatus::Ok);
 }
 
 #[test]
-fn an_order_that_no_kernel_has() {
-    assert_eq!(standing(node(|_| {}), 20), Standing::WouldFail);
+fn an_order_above_the_kernels_maximum_would_fail() {
+    assert_eq!(status(node(|_| {}), 20), CheckStatus::WouldFail);
 }
 
 #[test]
-fn blocks_that_could_not_be_read() {
-    assert_eq!(standing(node(|facts| facts.zones[0].blocks.clear()), 1), Standing::Unknown);
+fn unreadable_block_counts_are_unknown() {
+    assert_eq!(status(node(|facts| facts.zones[0].blocks.clear()), 1), CheckStatus::Unknown);
 }
 
 #[test]
-fn ids_of_memory_cgroups() {
+fn memory_cgroup_ids_are_judged_by_count_and_kernel() {
     let with = |count, dying, at_most, kernel: &str| {
         let facts = node(|facts| {
             facts.memory_cgroups = Some(MemoryCgroups { count, dying, at_most });
             facts.kernel = Some(kernel.to_owned());
         });
-        standing(facts, 1)
+        status(facts, 1)
     };
-    assert_eq!(with(62_259, Some(0), false, "6.12.1"), Standing::Ok);
-    assert_eq!(with(62_260, Some(0), false, "6.12.1"), Standing::Tight);
-    assert_eq!(with(65_534, Some(0), false, "6.12.1"), Standing::Tight);
-    assert_eq!(with(65_535, Some(0), false, "6.12.1"), Standing::WouldFail);
-    // Dying ones hold theirs for certain only in old kernels.
-    assert_eq!(with(70_000, Some(9_000), false, "6.12.1"), Standing::Tight);
-    assert_eq!(with(65_535, None, false, "5.10.0-46-amd64"), Standing::Tight);
-    assert_eq!(with(65_535, None, false, "3.10.0-514.el7.x86_64"), Standing::WouldFail);
-    // Not all of these are memory cgroups.
-    assert_eq!(with(65_535, Some(0), true, "5.10.0-46-amd64"), Standing::Tight);
+    assert_eq!(with(62_259, Some(0), false, "6.12.1"), CheckStatus::Ok);
+    assert_eq!(with(62_260, Some(0), false, "6.12.1"), CheckStatus::Tight);
+    assert_eq!(with(65_534, Some(0), false, "6.12.1"), CheckStatus::Tight);
+    assert_eq!(with(65_535, Some(0), false, "6.12.1"), CheckStatus::WouldFail);
+    // Only on old kernels is it certain that dying cgroups hold their ids.
+    assert_eq!(with(70_000, Some(9_000), false, "6.12.1"), CheckStatus::Tight);
+    assert_eq!(with(65_535, None, false, "5.10.0-46-amd64"), CheckStatus::Tight);
+    assert_eq!(with(65_535, None, false, "3.10.0-514.el7.x86_64"), CheckStatus::WouldFail);
+    // With `at_most`, some of these may not be memory cgroups.
+    assert_eq!(with(65_535, Some(0), true, "5.10.0-46-amd64"), CheckStatus::Tight);
     let unknown = node(|facts| facts.memory_cgroups = None);
-    assert_eq!(standing(unknown, 1), Standing::Ok, "there may be no such controller");
+    assert_eq!(status(unknown, 1), CheckStatus::Ok, "the kernel may have no memory controller");
 }
 
 #[test]
-fn what_was_seen_is_needed() {
+fn orders_seen_by_trace_are_needed_unless_given() {
     let time = "2026-11-20T09:42:36Z".parse().expect("a valid time");
     let seen = Seen { count: 1_200, first: time, last: time };
     let orders = Orders { orders: [(6, seen.clone())].into() };
@@ -174,15 +174,15 @@ fn what_was_seen_is_needed() {
     );
     assert_eq!(
         found[1].source.describe(),
-        "creations asked for it 1,200 times, last at 2026-11-20T09:42:36Z"
+        "creations requested it 1,200 times, last at 2026-11-20T09:42:36Z"
     );
-    // The command line knows better.
+    // The command line replaces them.
     assert_eq!(needs(&[3, 2, 3], Some(orders)), asked(&[2, 3]));
     assert_eq!(asked(&[]), [Need { order: 1, source: Source::Kernel }]);
 }
 
 #[test]
-fn numbers_as_large_as_can_be_are_no_trouble() {
+fn maximal_numbers_do_not_overflow() {
     for order in [0, 1, 20] {
         let facts = node(|facts| {
             let zone = &mut facts.zones[0];

@@ -6,7 +6,7 @@ use fragwatch_core::{
     units::{bytes, grouped, printable},
 };
 
-use crate::check::{Check, OrderCheck, Standing, ZoneCheck, json::offer};
+use crate::check::{Check, CheckStatus, OrderCheck, ZoneCheck, json::offer};
 
 /// Writes it as one piece. Styles are written always; `out` strips them where they don't belong.
 pub(super) fn write(check: &Check, out: &mut impl Write) -> io::Result<()> {
@@ -19,14 +19,14 @@ pub(super) fn write(check: &Check, out: &mut impl Write) -> io::Result<()> {
 fn lines(check: &Check) -> Vec<String> {
     let mut lines = vec![headline(check)];
     for order in &check.orders {
-        let verdict = styled(order.standing, order.standing.name());
+        let verdict = styled(order.status, order.status.name());
         let label = format!("order {}", order.need.order);
         let who = order.need.source.describe();
         lines.push(labelled(&label, &format!("{verdict}: {}; {who}", order.reason)));
         lines.extend(order.zones.iter().map(|zone| labelled("", &zone_text(zone, check))));
     }
     if let Some(ids) = check.ids {
-        let verdict = styled(ids.standing, ids.standing.name());
+        let verdict = styled(ids.status, ids.status.name());
         let left = grouped(ids.left);
         let text = format!("{verdict}: {}, {left} ids left", ids.cgroups.describe());
         lines.push(labelled("cgroups", &text));
@@ -37,19 +37,19 @@ fn lines(check: &Check) -> Vec<String> {
 
 /// What is worst, or that all is well.
 fn headline(check: &Check) -> String {
-    let standing = check.standing();
+    let status = check.status();
     let of_order = |order: &OrderCheck| format!("order {}: {}", order.need.order, order.reason);
-    let orders = check.orders.iter().filter(|order| order.standing == standing).map(of_order);
-    let ids = check.ids.filter(|ids| ids.standing == standing);
+    let orders = check.orders.iter().filter(|order| order.status == status).map(of_order);
+    let ids = check.ids.filter(|ids| ids.status == status);
     let said: Vec<String> = orders.chain(ids.map(|ids| ids.cgroups.describe())).collect();
-    format!("{} - {}", styled(standing, standing.word()), said.join("; "))
+    format!("{} - {}", styled(status, status.plugin_word()), said.join("; "))
 }
 
-fn styled(standing: Standing, text: &str) -> String {
-    let style = match standing {
-        Standing::Ok => GREEN,
-        Standing::Tight | Standing::Unknown => YELLOW,
-        Standing::WouldFail => RED,
+fn styled(status: CheckStatus, text: &str) -> String {
+    let style = match status {
+        CheckStatus::Ok => GREEN,
+        CheckStatus::Tight | CheckStatus::Unknown => YELLOW,
+        CheckStatus::WouldFail => RED,
     };
     paint(style, text)
 }

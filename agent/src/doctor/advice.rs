@@ -1,4 +1,4 @@
-//! What would let fragwatch see more here, what is quickly done first.
+//! Steps that would let `trace` observe more on this machine, the quickest first.
 use caps::Capability;
 
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     kernel::environment::Lockdown,
 };
 
-/// Sentences that each tell one thing to do.
+/// One sentence per step.
 pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
     let mut advice = Vec::new();
     let environment = &checkup.environment;
@@ -33,7 +33,7 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
                 .to_owned(),
         );
     }
-    // Debian's kernels ask for CAP_SYS_ADMIN then, whatever CAP_PERFMON allows elsewhere.
+    // Above level 2 Debian's kernels require CAP_SYS_ADMIN, where other kernels accept CAP_PERFMON.
     let paranoid = environment.perf_event_paranoid.is_some_and(|level| level > 2)
         && !held(Capability::CAP_SYS_ADMIN);
     if paranoid && (refused(checkup, "kprobe") || refused(checkup, "tracepoint:")) {
@@ -46,7 +46,7 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
     if refused(checkup, "tracepoint:") {
         if environment.tracefs.is_none() {
             advice.push(
-                "mount tracefs, where tracepoints have their numbers: mount -t tracefs tracefs \
+                "mount tracefs, which holds the ids of tracepoints: mount -t tracefs tracefs \
                  /sys/kernel/tracing"
                     .to_owned(),
             );
@@ -54,18 +54,18 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
             advice.push("give it CAP_DAC_READ_SEARCH, for tracepoints".to_owned());
         }
     }
-    if checkup.kallsyms != Kallsyms::Whole {
+    if checkup.kallsyms != Kallsyms::Complete {
         if !held(Capability::CAP_SYSLOG) {
             advice.push("give it CAP_SYSLOG, for names of functions".to_owned());
         }
         if environment.kptr_restrict.is_some_and(|level| level >= 2) {
             advice.push(
-                "let addresses be seen, for names of functions: sysctl -w kernel.kptr_restrict=1"
+                "show kernel addresses, for names of functions: sysctl -w kernel.kptr_restrict=1"
                     .to_owned(),
             );
         }
     }
-    let tried = checkup.hooks.iter().all(was_tried) && checkup.kallsyms == Kallsyms::Whole;
+    let tried = checkup.hooks.iter().all(was_tried) && checkup.kallsyms == Kallsyms::Complete;
     if tried && !paranoid && refused(checkup, "breakpoint:") && !held(Capability::CAP_SYS_ADMIN) {
         advice.push("give it CAP_SYS_ADMIN, for the execution breakpoint".to_owned());
     }
@@ -74,8 +74,8 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
     }
     if environment.lockdown == Lockdown::Confidentiality {
         advice.push(
-            "boot without lockdown=confidentiality: it keeps kprobes, tracefs and the kernel's \
-             memory even from root"
+            "boot without lockdown=confidentiality: it forbids kprobes, tracefs and reading kernel \
+             memory even to root"
                 .to_owned(),
         );
     }
@@ -85,9 +85,8 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
     advice
 }
 
-/// Whether a candidate of this kind was refused, or could not be tried, for a hook that lost
-/// something by it.
+/// Whether a candidate of this kind was refused or not tried for a hook that misses events without it.
 fn refused(checkup: &Checkup, kind: &str) -> bool {
-    let poor = checkup.hooks.iter().filter(|hook| hook.not_seen.is_some());
-    poor.flat_map(|hook| &hook.attempts).any(|a| a.refusal.is_some() && a.via.starts_with(kind))
+    let degraded = checkup.hooks.iter().filter(|hook| hook.not_seen.is_some());
+    degraded.flat_map(|hook| &hook.attempts).any(|a| a.refusal.is_some() && a.via.starts_with(kind))
 }

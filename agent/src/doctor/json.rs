@@ -20,7 +20,7 @@ pub(super) fn write(checkup: &Checkup, out: &mut impl Write) -> io::Result<()> {
 }
 
 pub(super) fn value(checkup: &Checkup) -> Value {
-    let standing = checkup.standing();
+    let status = checkup.status();
     let (size, missing, error) = match &checkup.btf {
         Ok(found) => (Some(found.size), Some(&found.missing), None),
         Err(error) => (None, None, Some(error)),
@@ -29,8 +29,8 @@ pub(super) fn value(checkup: &Checkup) -> Value {
         "type": "doctor",
         "version": env!("CARGO_PKG_VERSION"),
         "kernel": checkup.kernel,
-        "standing": standing.name(),
-        "exit_code": standing.exit_code(),
+        "standing": status.name(),
+        "exit_code": status.exit_code(),
         "obstacle": checkup.obstacle,
         "lost": checkup.lost(),
         "advice": advice(checkup),
@@ -45,11 +45,11 @@ pub(super) fn value(checkup: &Checkup) -> Value {
 
 fn kallsyms(kallsyms: &Kallsyms) -> Value {
     json!({
-        "names": !matches!(kallsyms, Kallsyms::Nothing(_)),
-        "addresses": *kallsyms == Kallsyms::Whole,
+        "names": !matches!(kallsyms, Kallsyms::Unreadable(_)),
+        "addresses": *kallsyms == Kallsyms::Complete,
         "error": match kallsyms {
-            Kallsyms::Nothing(error) => Some(error),
-            Kallsyms::Whole | Kallsyms::Attributions => None,
+            Kallsyms::Unreadable(error) => Some(error),
+            Kallsyms::Complete | Kallsyms::NamesOnly => None,
         },
     })
 }

@@ -1,4 +1,4 @@
-//! The reports of kernels known from their extracts.
+//! `doctor` reports for kernels known by their BTF and kallsyms extracts.
 use caps::Capability;
 
 use super::*;
@@ -10,17 +10,17 @@ use crate::{
     },
 };
 
-/// A node of this kernel where all is as it should be, and fragwatch is run as root.
+/// A node with this kernel and default settings, fragwatch running as root.
 fn node(kernel: &Fixture, refuses: &'static [Refusal]) -> Checkup {
     let types = Btf::index(kernel.btf).expect("a kernel's own");
     Checkup {
         kernel: kernel.name.to_owned(),
         btf: Ok(BtfFound {
-            // Of the whole file, not of its extract.
+            // The size of the complete file, not of the extract.
             size: 5 << 20,
             missing: offsets::resolve(&types).missing,
         }),
-        kallsyms: Kallsyms::Whole,
+        kallsyms: Kallsyms::Complete,
         environment: Environment {
             lockdown: Lockdown::Off,
             kprobes: true,
@@ -38,7 +38,7 @@ fn node(kernel: &Fixture, refuses: &'static [Refusal]) -> Checkup {
     }
 }
 
-/// The kernel that has no kprobes, locked down to integrity, on cgroup v1.
+/// A kernel without kprobes, in lockdown integrity mode, on cgroup v1.
 fn without_kprobes() -> Checkup {
     let mut checkup = node(&fixtures::NO_KPROBES, NO_KPROBES);
     checkup.environment.kprobes = false;
@@ -47,7 +47,7 @@ fn without_kprobes() -> Checkup {
     checkup
 }
 
-/// Somebody without any capability looks at 6.12.
+/// `doctor` run without any capability on 6.12.
 fn unprivileged() -> Checkup {
     let kernel = &SERIES[2];
     let symbols = Symbols::parse(kernel.hidden_kallsyms().as_bytes()).expect("reads from memory");
@@ -61,7 +61,7 @@ fn unprivileged() -> Checkup {
     let missing = vec!["CAP_BPF".to_owned(), "CAP_PERFMON".to_owned()];
     let mut checkup = node(kernel, STOCK);
     checkup.capabilities.iter_mut().for_each(|(_, held)| *held = false);
-    checkup.kallsyms = Kallsyms::Attributions;
+    checkup.kallsyms = Kallsyms::NamesOnly;
     checkup.hooks = hook::foresee(&target);
     checkup.obstacle = Some(privileges::MissingCapabilities { missing }.to_string());
     checkup
@@ -84,57 +84,58 @@ fn json(checkup: &Checkup) -> String {
 }
 
 #[test]
-fn stock_kernels_are_seen_in_full() {
+fn stock_kernels_have_status_full() {
     for kernel in &SERIES {
         let checkup = node(kernel, STOCK);
-        assert_eq!(checkup.standing(), Standing::Full);
+        assert_eq!(checkup.status(), DoctorStatus::Full);
         insta::assert_snapshot!(format!("text-{}", kernel.name), text(&checkup));
         insta::assert_snapshot!(format!("json-{}", kernel.name), json(&checkup));
     }
 }
 
 #[test]
-fn without_kprobes_it_is_degraded() {
+fn a_kernel_without_kprobes_is_degraded() {
     let checkup = without_kprobes();
-    assert_eq!(checkup.standing(), Standing::Degraded);
+    assert_eq!(checkup.status(), DoctorStatus::Degraded);
     insta::assert_snapshot!("text-no-kprobes", text(&checkup));
     insta::assert_snapshot!("json-no-kprobes", json(&checkup));
 }
 
 #[test]
-fn without_capabilities_it_tells_what_could_be() {
+fn without_capabilities_the_report_lists_all_hooks() {
     let checkup = unprivileged();
-    assert_eq!(checkup.standing(), Standing::CannotRun);
+    assert_eq!(checkup.status(), DoctorStatus::CannotRun);
     insta::assert_snapshot!("text-unprivileged", text(&checkup));
     insta::assert_snapshot!("json-unprivileged", json(&checkup));
 }
 
 #[test]
-fn without_type_information_it_can_not_run() {
+fn a_kernel_without_btf_cannot_run() {
     let mut checkup = node(&SERIES[2], STOCK);
     let error = StartError::NoBtf(io::Error::from_raw_os_error(libc::ENOENT)).to_string();
     checkup.btf = Err(error.clone());
     checkup.hooks.clear();
     checkup.obstacle = Some(error);
-    assert_eq!(checkup.standing(), Standing::CannotRun);
+    assert_eq!(checkup.status(), DoctorStatus::CannotRun);
     insta::assert_snapshot!("text-no-btf", text(&checkup));
 }
 
 #[test]
-fn exit_codes_are_the_documented_ones() {
-    let codes = [Standing::Full, Standing::Degraded, Standing::CannotRun].map(Standing::exit_code);
+fn exit_codes_match_the_documentation() {
+    let codes = [DoctorStatus::Full, DoctorStatus::Degraded, DoctorStatus::CannotRun]
+        .map(DoctorStatus::exit_code);
     assert_eq!(codes, [0, 1, 2]);
 }
 
 #[test]
-fn what_is_lost_besides_hooks_degrades_too() {
+fn hidden_function_names_degrade_the_status() {
     let mut checkup = node(&SERIES[2], STOCK);
     checkup.not_seen.push("names of functions: they are hidden".to_owned());
-    assert_eq!(checkup.standing(), Standing::Degraded);
+    assert_eq!(checkup.status(), DoctorStatus::Degraded);
     assert_eq!(checkup.lost(), ["names of functions: they are hidden"]);
 }
 
-/// Advice for a node that lacks one thing.
+/// The advice after one change to a node that needs none.
 fn advice_without(change: impl FnOnce(&mut Checkup)) -> String {
     let mut checkup = node(&SERIES[2], STOCK);
     assert_eq!(advice::advice(&checkup), Vec::<String>::new());
@@ -149,7 +150,7 @@ fn drop_capability(checkup: &mut Checkup, capability: Capability) {
 }
 
 #[test]
-fn advice_names_what_is_missing() {
+fn advice_names_the_missing_prerequisite() {
     const NO_TRACEPOINTS: &[Refusal] = &[("a tracepoint", "*", "tracefs not found")];
     const PARANOID: &[Refusal] = &[
         ("a kprobe", "*", "Permission denied (os error 13)"),
@@ -173,12 +174,12 @@ fn advice_names_what_is_missing() {
     });
     assert_eq!(closed, "give it CAP_DAC_READ_SEARCH, for tracepoints");
     let hidden = advice_without(|checkup| {
-        checkup.kallsyms = Kallsyms::Attributions;
+        checkup.kallsyms = Kallsyms::NamesOnly;
         checkup.environment.kptr_restrict = Some(2);
     });
     assert!(hidden.contains("sysctl -w kernel.kptr_restrict=1"), "{hidden}");
     let no_syslog = advice_without(|checkup| {
-        checkup.kallsyms = Kallsyms::Attributions;
+        checkup.kallsyms = Kallsyms::NamesOnly;
         drop_capability(checkup, Capability::CAP_SYSLOG);
     });
     assert_eq!(no_syslog, "give it CAP_SYSLOG, for names of functions");
@@ -193,14 +194,14 @@ fn advice_names_what_is_missing() {
     assert_eq!(paranoid.lines().count(), 1);
     let locked = advice_without(|c| c.environment.lockdown = Lockdown::Confidentiality);
     assert!(locked.contains("without lockdown=confidentiality"), "{locked}");
-    // Nothing is lost without it here.
+    // These two are not needed on this node, so no advice is given.
     assert_eq!(advice_without(|c| c.environment.bpffs = None), "");
     assert_eq!(advice_without(|c| drop_capability(c, Capability::CAP_SYS_ADMIN)), "");
 }
 
 /// Before 5.11 maps count against RLIMIT_MEMLOCK.
 #[test]
-fn refused_maps_ask_for_their_limit() {
+fn a_refused_map_advises_to_raise_the_memlock_limit() {
     let mut checkup = unprivileged();
     checkup.capabilities.iter_mut().for_each(|(u, held)| *held = u.required);
     checkup.obstacle =
@@ -209,15 +210,15 @@ fn refused_maps_ask_for_their_limit() {
     assert!(advice[0].starts_with("give it CAP_SYS_RESOURCE, or"), "{advice:#?}");
 }
 
-/// 7.2 has inlined what could be probed instead.
+/// 7.2 inlines the function that a kprobe could use instead.
 #[test]
-fn a_refused_breakpoint_asks_for_its_capability() {
+fn a_refused_breakpoint_advises_its_capability() {
     const NO_BREAKPOINT: &[Refusal] = &[
         ("a kprobe", "__alloc_pages_slowpath.constprop.0", "Invalid argument (os error 22)"),
         ("an execution breakpoint", "*", "Operation not permitted (os error 1)"),
     ];
     let mut checkup = node(&SERIES[3], NO_BREAKPOINT);
     drop_capability(&mut checkup, Capability::CAP_SYS_ADMIN);
-    assert_eq!(checkup.standing(), Standing::Degraded);
+    assert_eq!(checkup.status(), DoctorStatus::Degraded);
     assert_eq!(advice::advice(&checkup), ["give it CAP_SYS_ADMIN, for the execution breakpoint"]);
 }

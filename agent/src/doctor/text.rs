@@ -8,7 +8,7 @@ use fragwatch_core::{
 };
 
 use crate::{
-    doctor::{BtfFound, Checkup, Kallsyms, Standing, advice::advice, was_tried},
+    doctor::{BtfFound, Checkup, DoctorStatus, Kallsyms, advice::advice, was_tried},
     host::privileges::Use,
     live::BTF_PATH,
 };
@@ -54,10 +54,10 @@ fn lines(checkup: &Checkup) -> Vec<String> {
 }
 
 fn headline(checkup: &Checkup) -> String {
-    let (style, word, text) = match checkup.standing() {
-        Standing::Full => (GREEN, "FULL", "trace sees all that it looks for"),
-        Standing::Degraded => (YELLOW, "DEGRADED", "trace runs, and does not see all of it"),
-        Standing::CannotRun => (RED, "CAN'T RUN", "trace can't run"),
+    let (style, word, text) = match checkup.status() {
+        DoctorStatus::Full => (GREEN, "FULL", "trace sees all that it looks for"),
+        DoctorStatus::Degraded => (YELLOW, "DEGRADED", "trace runs, and does not see all of it"),
+        DoctorStatus::CannotRun => (RED, "CAN'T RUN", "trace can't run"),
     };
     format!("{}: {text}", paint(style, word))
 }
@@ -74,9 +74,9 @@ fn kernel(checkup: &Checkup) -> Vec<String> {
         Err(error) => error.clone(),
     };
     let kallsyms = match &checkup.kallsyms {
-        Kallsyms::Whole => "names and addresses".to_owned(),
-        Kallsyms::Attributions => "names, but every address reads as zero".to_owned(),
-        Kallsyms::Nothing(error) => error.clone(),
+        Kallsyms::Complete => "names and addresses".to_owned(),
+        Kallsyms::NamesOnly => "names, but every address reads as zero".to_owned(),
+        Kallsyms::Unreadable(error) => error.clone(),
     };
     let mounted = |at: &Option<std::path::PathBuf>| match at {
         Some(path) => path.display().to_string(),

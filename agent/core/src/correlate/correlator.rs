@@ -16,7 +16,8 @@ use crate::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         call_site,
         event::{CreationKey, Event, EventKind, OomKill},
-        step::{CreationStep, MAX_DETAILS, Outcome, PernetInit, SlabCache, Step},
+        slab::SlabCache,
+        step::{CreationStep, MAX_DETAILS, Namespaces, Outcome, PernetInit, StepKind},
     },
 };
 
@@ -45,15 +46,17 @@ pub struct Correlator {
     pub(super) ended: u64,
     dropped: u64,
     pub(super) failures_unobservable: bool,
-    /// Creations without trouble are told too.
+    /// Creations without trouble are reported too.
     all: bool,
+    /// The kernel's page size in bytes.
+    pub(super) page_size: u64,
 }
 
 impl Correlator {
     /// For a kernel on which failed allocations can't be seen, if `failures_unobservable`; creations without
     /// trouble are told too, if `all`.
-    pub fn new(failures_unobservable: bool, all: bool) -> Self {
-        Self { failures_unobservable, all, ..Self::default() }
+    pub fn new(failures_unobservable: bool, all: bool, page_size: u64) -> Self {
+        Self { failures_unobservable, all, page_size, ..Self::default() }
     }
 
     /// Takes one piece of evidence; returns the stories that it ends.
@@ -112,8 +115,9 @@ impl Correlator {
         let creation = &mut open.creation;
         match kind {
             EventKind::NetnsSetupBegan { cgroup, call_flags, namespaces } => {
-                (creation.cgroup, creation.call_flags) = (Some(cgroup), call_flags);
-                creation.namespaces = namespaces;
+                creation.cgroup = Some(cgroup);
+                let made = Namespaces { flags: namespaces, call_flags, ..Namespaces::default() };
+                creation.kind = StepKind::Namespaces(made);
                 creation.beginning_seen = true;
             }
             EventKind::MemcgReclaimEnded { reclaimed, stall_ns, .. } => {
@@ -127,29 +131,35 @@ impl Correlator {
                 if creation.slab_caches.len() == MAX_DETAILS {
                     creation.slab_caches.remove(0);
                 }
-                creation.slab_caches.push(SlabCache { name, size, failed });
+                let size = Some(size);
+                creation.slab_caches.push(SlabCache { name, size, failed, errno: None });
             }
             EventKind::PernetInitFailed { began_ns, init, errno } => {
                 let ended_ns = time_ns;
-                creation.pernet_init = Some(PernetInit { began_ns, ended_ns, init, errno });
+                if let StepKind::Namespaces(made) = &mut creation.kind {
+                    made.pernet_init = Some(PernetInit { began_ns, ended_ns, init, errno });
+                }
             }
             EventKind::NetnsSetupEnded { errno, netns, lost } => {
-                creation.netns = netns;
+                if let StepKind::Namespaces(made) = &mut creation.kind {
+                    made.netns = netns;
+                }
                 creation.events_lost |= lost;
                 return self.end(key, time_ns, errno);
             }
             EventKind::CgroupSetupEnded(setup) => {
-                creation.step = Step::Cgroup;
                 creation.beginning_seen = true;
                 creation.cgroup = Some(setup.path());
                 creation.events_lost |= setup.lost;
                 let errno = setup.errno;
-                creation.cgroup_setup = Some(setup);
+                creation.kind = StepKind::Cgroup(setup);
                 return self.end(key, time_ns, errno);
             }
             EventKind::NamespaceRefused(kind) => {
-                if creation.namespaces_refused.len() < MAX_DETAILS {
-                    creation.namespaces_refused.push(kind);
+                if let StepKind::Namespaces(made) = &mut creation.kind
+                    && made.refused.len() < MAX_DETAILS
+                {
+                    made.refused.push(kind);
                 }
             }
             EventKind::SlowPathEntered { .. }
@@ -198,7 +208,9 @@ impl Correlator {
             self.blame_killer(&mut creation);
         }
         // Now that all is read that was there before its end.
-        if let Some(path) = creation.cgroup.take_if(|_| creation.cgroup_setup.is_none()) {
+        if creation.namespaces().is_some()
+            && let Some(path) = creation.cgroup.take()
+        {
             let cgroups = &mut self.starts.cgroups;
             cgroups.complete(creation.task.cgroup_id, &path);
             creation.cgroup = Some(cgroups.whole(creation.task.cgroup_id, path));
@@ -250,7 +262,9 @@ impl Correlator {
 
 impl Open {
     fn new(key: CreationKey, event: &Event, failures_unobservable: bool) -> Self {
-        let mut creation = CreationStep::new(event.task.clone(), event.time_ns);
+        // Until the event that says what it is.
+        let kind = StepKind::Namespaces(Namespaces::default());
+        let mut creation = CreationStep::new(kind, event.task.clone(), event.time_ns);
         creation.began_ns = key.began_ns;
         Self { creation, tracker: Tracker::new(failures_unobservable) }
     }

@@ -1,13 +1,13 @@
 //! What happens outside the steps of creations: allocations of any thread, and what may belong to the
 //! start of a container all the same: kills, refused forks and user namespaces.
 use crate::{
-    attribution::cgroups::Made,
+    attribution::{cgroup_path, cgroups::Made},
     correlate::{Correlated, Correlator, allocation_tracker::Tracker, correlator::MAX_OPEN},
     model::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         event::{Event, EventKind, ForkRefused, NamespaceKind, OomKill, Task},
-        incident::Incident,
-        step::{CreationStep, STALL_NS, Step},
+        incident::{Incident, Source},
+        step::{CreationStep, Namespaces, STALL_NS, StepKind},
     },
 };
 
@@ -75,10 +75,10 @@ impl Correlator {
 
     /// A user namespace, which is made before the others.
     fn namespace_refused(&mut self, time_ns: u64, task: Task, kind: NamespaceKind) -> Correlated {
-        let mut creation = self.of_start(time_ns, task, Step::Namespaces);
+        let refused = Namespaces { refused: vec![kind], ..Namespaces::default() };
+        let mut creation = self.of_start(time_ns, task, StepKind::Namespaces(refused));
         // What the kernel makes of it (kernel/user_namespace.c `create_user_ns`).
         creation.errno = Some(libc::ENOSPC);
-        creation.namespaces_refused.push(kind);
         self.story(creation)
     }
 
@@ -88,9 +88,8 @@ impl Correlator {
             incident.fork_refused = Some(refused);
             return Correlated::Incident(Box::new(incident));
         }
-        let mut creation = self.of_start(time_ns, task, Step::Fork);
+        let mut creation = self.of_start(time_ns, task, StepKind::Fork(refused));
         creation.errno = Some(libc::EAGAIN);
-        creation.fork_refused = Some(refused);
         self.story(creation)
     }
 
@@ -100,28 +99,32 @@ impl Correlator {
         let mut ended = self.allocation(time_ns, task.clone(), &EventKind::OomKill(kill.clone()));
         let asked = self.outside.remove(&task.tid).and_then(|mut o| o.tracker.finish());
         let pid = kill.pid.unwrap_or(0);
-        let victim =
-            Task { pid, tid: pid, comm: kill.comm.clone(), cgroup_id: kill.cgroup_id.unwrap_or(0) };
+        let victim = Task {
+            pid,
+            tid: pid,
+            comm: kill.comm.clone().unwrap_or_default(),
+            cgroup_id: kill.cgroup_id.unwrap_or(0),
+        };
         let killed = self.starts.of(time_ns, &victim).is_some();
         if !killed && self.starts.of(time_ns, &task).is_none() {
             let mut incident = self.incident(time_ns, task);
-            incident.allocation = asked;
+            incident.allocations.extend(asked);
             incident.oom_kills.push(kill);
             ended.push(Correlated::Incident(Box::new(incident)));
             return ended;
         }
         let starting = if killed { victim } else { task };
-        let mut creation = self.of_start(time_ns, starting, Step::OomKill);
+        let pid = starting.pid;
+        let before = self.last_kill.filter(|last| {
+            last.pid == pid && time_ns.saturating_sub(last.time_ns) < KILLS_APART_NS
+        });
+        let continues = before.map(|last| last.creation);
+        let mut creation = self.of_start(time_ns, starting, StepKind::OomKill { continues });
         creation.killed = killed;
         if let Some(asked) = asked {
             creation.keep(asked);
         }
         creation.oom_kills.push(kill);
-        let pid = creation.task.pid;
-        let before = self.last_kill.filter(|last| {
-            last.pid == pid && time_ns.saturating_sub(last.time_ns) < KILLS_APART_NS
-        });
-        creation.continues = before.map(|last| last.creation);
         let story = self.story(creation);
         let creation = before.map_or(self.ended, |last| last.creation);
         self.last_kill = Some(Kill { pid, creation, time_ns });
@@ -130,11 +133,10 @@ impl Correlator {
     }
 
     /// A creation of which one moment was seen.
-    fn of_start(&self, time_ns: u64, task: Task, step: Step) -> CreationStep {
+    fn of_start(&self, time_ns: u64, task: Task, kind: StepKind) -> CreationStep {
         let start = self.starts.of(time_ns, &task);
         let cgroup = self.starts.cgroups.path(task.cgroup_id);
-        let mut creation = CreationStep::new(task, time_ns);
-        creation.step = step;
+        let mut creation = CreationStep::new(kind, task, time_ns);
         creation.beginning_seen = true;
         creation.cgroup = cgroup;
         creation.start = start;
@@ -144,12 +146,15 @@ impl Correlator {
     fn incident(&self, time_ns: u64, task: Task) -> Incident {
         let cgroup = self.starts.cgroups.path(task.cgroup_id);
         Incident {
-            task,
+            source: Source::Live { time_ns },
+            page_size: self.page_size,
+            pid: Some(task.pid),
+            tid: Some(task.tid),
+            comm: Some(task.comm),
+            cgroup_id: Some(task.cgroup_id),
+            container: cgroup.as_ref().and_then(cgroup_path::find),
             cgroup,
-            time_ns,
-            allocation: None,
-            oom_kills: Vec::new(),
-            fork_refused: None,
+            ..Incident::default()
         }
     }
 
@@ -175,7 +180,7 @@ impl Correlator {
 
     fn outside_story(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {
         let mut incident = self.incident(time_ns, task);
-        incident.allocation = Some(allocation);
+        incident.allocations.push(allocation);
         Correlated::Incident(Box::new(incident))
     }
 }

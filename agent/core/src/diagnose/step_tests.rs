@@ -11,7 +11,7 @@ use crate::{
             CgroupPath, CgroupSetup, Event, EventKind, Failure, ForkRefused, NamespaceKind,
             OomKill, OomScope, Task,
         },
-        step::{CreationStep, Outcome, Step},
+        step::{CreationStep, Namespaces, Outcome, StepKind},
         verdict::{Cause, Confidence},
     },
 };
@@ -37,7 +37,7 @@ fn creation(mut stories: Vec<Correlated>) -> CreationStep {
 }
 
 fn of(creation: &CreationStep) -> (Cause, Confidence) {
-    let verdict = diagnose(&Evidence::creation(creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(creation, 4096, &[]));
     (verdict.cause, verdict.confidence)
 }
 
@@ -56,7 +56,7 @@ fn cgroup_setup(errno: i32, memory_errno: Option<i32>) -> CreationStep {
 fn ids_are_used_up_where_the_memory_controller_says_so() {
     for errno in [libc::ENOSPC, libc::EBUSY] {
         let refused = cgroup_setup(errno, Some(errno));
-        assert_eq!((refused.step, refused.outcome()), (Step::Cgroup, Outcome::Failed));
+        assert_eq!((refused.kind.name(), refused.outcome()), ("cgroup", Outcome::Failed));
         assert_eq!(refused.cgroup, Some(CgroupPath::parse("/kubepods/pod1")));
         assert_eq!(of(&refused), (Cause::MemcgIds, Confidence::High));
         // Another controller, or the hierarchy itself.
@@ -76,19 +76,19 @@ fn a_cgroups_own_limits_are_not_memory() {
 
 fn fork_refused(limit: Option<u64>) -> EventKind {
     let cgroup = limit.map(|_| POD.to_owned());
-    EventKind::ForkRefused(ForkRefused { cgroup, processes: limit, limit })
+    EventKind::ForkRefused(ForkRefused { cgroup, processes: limit, limit, times: None })
 }
 
 #[test]
 fn a_refused_fork_is_a_creations_only_where_it_starts_a_container() {
     let refused = creation(tell([by("runc:[2:INIT]", fork_refused(Some(3)))]));
-    assert_eq!((refused.step, refused.errno), (Step::Fork, Some(libc::EAGAIN)));
+    assert_eq!((refused.kind.name(), refused.errno), ("fork", Some(libc::EAGAIN)));
     assert_eq!(of(&refused), (Cause::PidsLimit, Confidence::High));
     let unseen = creation(tell([by("runc:[2:INIT]", fork_refused(None))]));
     assert_eq!(of(&unseen), (Cause::PidsLimit, Confidence::Medium));
     match tell([by("java", fork_refused(Some(3)))]).as_slice() {
         [Correlated::Incident(incident)] => {
-            let verdict = diagnose(&Evidence::incident(incident, &[]), 4096);
+            let verdict = diagnose(&Evidence::incident(incident, &[]));
             assert_eq!(verdict.cause, Cause::PidsLimit);
         }
         other => panic!("not one incident: {other:?}"),
@@ -109,8 +109,9 @@ fn a_guess_is_told_as_one() {
 fn the_refused_namespace_is_named() {
     let mut refused = stories::ok_creation();
     refused.errno = Some(libc::ENOSPC);
-    refused.namespaces_refused = vec![NamespaceKind::Pid];
-    let verdict = diagnose(&Evidence::creation(&refused, &[]), 4096);
+    let refusals = vec![NamespaceKind::Pid];
+    refused.kind = StepKind::Namespaces(Namespaces { refused: refusals, ..Namespaces::default() });
+    let verdict = diagnose(&Evidence::step(&refused, 4096, &[]));
     assert_eq!((verdict.cause, verdict.confidence), (Cause::NamespaceLimit, Confidence::High));
     assert!(verdict.because[0].contains("user.max_pid_namespaces"), "{verdict:?}");
     let user = creation(tell([by("podman", EventKind::NamespaceRefused(NamespaceKind::User))]));
@@ -124,12 +125,13 @@ fn kill(pid: u32, comm: &str, order: i32) -> OomKill {
     let zones = vec![zone];
     OomKill {
         pid: Some(pid),
-        comm: comm.to_owned(),
+        comm: Some(comm.to_owned()),
         order: Some(order),
         gfp: Some(names_6_12().decode(0x40cc0)),
         scope: OomScope::Node,
         cgroup_id: None,
         failure: Some(Failure { stack: Vec::new(), zones, zones_complete: true }),
+        ..OomKill::default()
     }
 }
 
@@ -137,7 +139,7 @@ fn kill(pid: u32, comm: &str, order: i32) -> OomKill {
 fn a_kill_is_a_creations_if_it_takes_part_in_it() {
     let victim = kill(679, "runc:[2:INIT]", 1);
     let killed = creation(tell([by("java", EventKind::OomKill(victim))]));
-    assert_eq!((killed.step, killed.outcome()), (Step::OomKill, Outcome::Failed));
+    assert_eq!((killed.kind.name(), killed.outcome()), ("oom-kill", Outcome::Failed));
     assert_eq!(killed.task.pid, 679, "the one that died of it");
     assert_eq!(of(&killed), (Cause::OomFragmentation, Confidence::High));
     let asked = creation(tell([by("runc:[2:INIT]", EventKind::OomKill(kill(1, "java", 1)))]));
@@ -148,7 +150,7 @@ fn a_kill_is_a_creations_if_it_takes_part_in_it() {
     let parts: Vec<Option<u64>> = twice
         .iter()
         .map(|story| match story {
-            Correlated::CreationStep(creation) => creation.continues,
+            Correlated::CreationStep(creation) => creation.continues(),
             Correlated::Incident(_) => panic!("an incident: {story:?}"),
         })
         .collect();

@@ -6,13 +6,21 @@ use crate::{
     model::{
         allocation::Outcome,
         event::{ChargeFailed, LimitKind, OomKill, OomScope},
-        step::{CreationStep, MemcgReclaims},
+        step::{CreationStep, MemcgReclaims, PernetInit, StepKind},
         verdict::{Cause, Confidence},
     },
 };
 
+/// The subsystem that failed in the making of namespaces.
+fn pernet_init(step: &mut CreationStep) -> &mut Option<PernetInit> {
+    match &mut step.kind {
+        StepKind::Namespaces(made) => &mut made.pernet_init,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn verdict(creation: &CreationStep) -> (Cause, Confidence) {
-    let verdict = diagnose(&Evidence::creation(creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(creation, 4096, &[]));
     (verdict.cause, verdict.confidence)
 }
 
@@ -82,7 +90,7 @@ fn unread_zones_carry_no_cause() {
     if let Some(failure) = &mut creation.allocations[0].failure {
         failure.zones_complete = false;
     }
-    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &[]));
     assert_eq!(verdict.cause, Cause::Undetermined);
     assert!(!verdict.not_seen.is_empty());
     let creation = with_zone(|zone| zone.incomplete = true);
@@ -117,7 +125,7 @@ fn half_a_story_has_no_cause() {
     for (missing, word) in [(lost as fn(&mut CreationStep), "lost"), (no_beginning, "beginning")] {
         let mut creation = stories::failed_creation();
         missing(&mut creation);
-        let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+        let verdict = diagnose(&Evidence::step(&creation, 4096, &[]));
         assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
         assert!(verdict.because.iter().any(|b| b.contains("fits fragmentation")), "{verdict:?}");
         assert!(verdict.not_seen.iter().any(|n| n.contains(word)), "{verdict:?}");
@@ -128,7 +136,7 @@ fn half_a_story_has_no_cause() {
 fn gaps_lower_the_confidence() {
     let unobservable = ["direct reclaim".to_owned()];
     let creation = stories::failed_creation();
-    let verdict_of = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
+    let verdict_of = diagnose(&Evidence::step(&creation, 4096, &unobservable));
     assert_eq!(
         (verdict_of.cause, verdict_of.confidence),
         (Cause::Fragmentation, Confidence::Medium)
@@ -141,14 +149,15 @@ fn gaps_lower_the_confidence() {
 #[test]
 fn an_error_is_not_blamed_on_what_failed_outside_the_subsystem() {
     let mut creation = stories::failed_creation();
-    if let Some(init) = &mut creation.pernet_init {
+    let failed_ns = creation.allocations[0].failed_ns;
+    if let Some(init) = pernet_init(&mut creation) {
         // It was entered after the allocation had failed.
-        init.began_ns = creation.allocations[0].failed_ns.map(|failed| failed + 1);
+        init.began_ns = failed_ns.map(|failed| failed + 1);
     }
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
     let mut creation = stories::failed_creation();
     // Taking back what was set up may fail too, after the error.
-    creation.allocations[0].failed_ns = creation.pernet_init.as_ref().map(|i| i.ended_ns + 1);
+    creation.allocations[0].failed_ns = creation.pernet_init().map(|i| i.ended_ns + 1);
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
 }
 
@@ -156,7 +165,7 @@ fn an_error_is_not_blamed_on_what_failed_outside_the_subsystem() {
 fn a_mask_that_is_not_known_carries_no_cause() {
     let mut creation = stories::failed_creation();
     (creation.allocations[0].gfp.flags, creation.allocations[0].gfp.traits) = (None, None);
-    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &[]));
     assert_eq!(verdict.cause, Cause::Undetermined);
     assert!(verdict.not_seen.iter().any(|n| n.contains("gfp")), "{verdict:?}");
 }
@@ -199,7 +208,7 @@ fn what_lowers_the_confidence() {
     // A hook that is missing.
     let creation = stories::failed_creation();
     let unobservable = ["which subsystem's initialisation failed".to_owned()];
-    let verdict = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &unobservable));
     assert_eq!((verdict.cause, verdict.confidence), medium);
     assert_eq!(verdict.not_seen, unobservable);
 }
@@ -208,7 +217,7 @@ fn what_lowers_the_confidence() {
 fn an_unseen_outcome_carries_no_cause() {
     let creation = stories::tell_blindly(Some(libc::ENOMEM));
     let unobservable = ["failed allocations".to_owned()];
-    let verdict = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &unobservable));
     assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
     assert!(verdict.because.iter().any(|b| b.contains("order-6")), "{verdict:?}");
     assert!(verdict.because.iter().any(|b| b.contains("complete")), "{verdict:?}");
@@ -218,12 +227,12 @@ fn an_unseen_outcome_carries_no_cause() {
     // A hint, and no more.
     let mut hinted = creation;
     hinted.memcg_reclaims = Some(MemcgReclaims { count: 3, reclaimed: 0, stall_ns: 900 });
-    let verdict = diagnose(&Evidence::creation(&hinted, &unobservable), 4096);
+    let verdict = diagnose(&Evidence::step(&hinted, 4096, &unobservable));
     assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
     assert!(verdict.because.iter().any(|b| b.contains("make room 3 times")), "{verdict:?}");
     // What went well needs no namespace to blame.
     let creation = stories::tell_blindly(None);
-    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &[]));
     assert!(verdict.not_seen.is_empty(), "{verdict:?}");
 }
 
@@ -255,7 +264,7 @@ fn a_charge_that_failed_is_a_limit() {
 fn two_causes_that_fit_are_both_named() {
     let mut creation = stories::failed_creation();
     creation.charges.push(charge());
-    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &[]));
     assert_eq!((verdict.cause, verdict.confidence), (Cause::MemcgLimit, Confidence::Medium));
     assert!(verdict.because.iter().any(|b| b.contains("fits fragmentation")), "{verdict:?}");
 }
@@ -265,12 +274,13 @@ fn killed(order: i32, scope: OomScope) -> CreationStep {
     creation.allocations.clear();
     creation.oom_kills.push(OomKill {
         pid: Some(7),
-        comm: "x".to_owned(),
+        comm: Some("x".to_owned()),
         order: Some(order),
         gfp: None,
         scope,
         cgroup_id: None,
         failure: None,
+        ..OomKill::default()
     });
     creation
 }
@@ -296,7 +306,8 @@ fn no_zone_with_pages_is_exhaustion() {
 fn enospc_of_no_subsystem_is_a_limit_on_namespaces() {
     let mut creation = stories::failed_creation();
     creation.allocations.clear();
-    (creation.errno, creation.pernet_init) = (Some(libc::ENOSPC), None);
+    creation.errno = Some(libc::ENOSPC);
+    pernet_init(&mut creation).take();
     assert_eq!(verdict(&creation), (Cause::NamespaceLimit, Confidence::High));
     let mut creation = stories::failed_creation();
     creation.allocations.clear();
@@ -309,13 +320,13 @@ fn the_nodes_facts_change_no_verdict() {
     let mut creation = stories::failed_creation();
     let mut undetermined = creation.clone();
     undetermined.allocations.clear();
-    creation.pernet_init = None;
+    pernet_init(&mut creation).take();
     for creation in [&creation, &undetermined, &stories::degraded_creation()] {
-        let without = diagnose(&Evidence::creation(creation, &[]), 4096);
+        let without = diagnose(&Evidence::step(creation, 4096, &[]));
         for facts in [crate::model::node::NodeFacts::default(), crate::fixtures::facts(0)] {
             let reading = crate::model::node::Reading { facts: &facts, of_ns: creation.ended_ns };
-            let case = Evidence::creation(creation, &[]).with_node(Some(reading));
-            assert_eq!(diagnose(&case, 4096), without);
+            let case = Evidence::step(creation, 4096, &[]).with_node(Some(reading));
+            assert_eq!(diagnose(&case), without);
         }
     }
 }

@@ -169,3 +169,31 @@ impl<'a> Reading<'a> {
         }
     }
 }
+
+/// The node's memory as a whole, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeMemory {
+    /// What the machine has.
+    pub ram: Option<u64>,
+    /// Free.
+    pub free: Option<u64>,
+    /// Slab that can be reclaimed.
+    pub slab_reclaimable: Option<u64>,
+    /// Slab that can't.
+    pub slab_unreclaimable: Option<u64>,
+    /// Swap.
+    pub total_swap: Option<u64>,
+    /// Free swap.
+    pub free_swap: Option<u64>,
+}
+
+/// A zone of /proc/buddyinfo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buddyinfo {
+    /// NUMA node.
+    pub node: Option<u32>,
+    /// The zone's name.
+    pub name: String,
+    /// Free blocks per order, from order 0.
+    pub blocks: Vec<u64>,
+}

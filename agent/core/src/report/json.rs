@@ -82,7 +82,7 @@ impl<W: Write> Report for Json<W> {
                 })
             })
             .collect();
-        let pernet_init = c.pernet_init.as_ref().map(|init| {
+        let pernet_init = c.pernet_init().map(|init| {
             json!({
                 "init": init.init.as_ref().map(function),
                 "module": init.init.as_ref().and_then(|f| f.module.as_deref()),
@@ -95,13 +95,13 @@ impl<W: Write> Report for Json<W> {
             "id": c.id,
             "outcome": outcome(c.outcome()),
             "errno": c.errno.map(errno::name),
-            "step": c.step.name(),
-            "namespaces": step::namespaces(c.namespaces),
+            "step": c.kind.name(),
+            "namespaces": step::namespaces(c.namespaces().map_or(0, |made| made.flags)),
             "duration_us": c.ended_ns.saturating_sub(c.began_ns) / 1000,
             "pid": c.task.pid,
             "tid": c.task.tid,
             "comm": c.task.comm,
-            "netns": c.netns,
+            "netns": c.namespaces().and_then(|made| made.netns),
             "cgroup": cgroup(&c.task, c.cgroup.as_ref()),
             "container": c.container.as_ref().map(attribution::container),
             "candidates": attribution::candidates(&c.candidates),
@@ -121,10 +121,10 @@ impl<W: Write> Report for Json<W> {
             "charges_failed": c.charges.iter().map(charge).collect::<Vec<_>>(),
             "pernet_init": pernet_init,
             "killed": c.killed,
-            "continues": c.continues,
-            "namespaces_refused": c.namespaces_refused.iter().map(|k| k.name()).collect::<Vec<_>>(),
-            "cgroup_refused": c.cgroup_setup.as_ref().and_then(step::cgroup_refused),
-            "fork_refused": c.fork_refused.as_ref().map(step::fork_refused_value),
+            "continues": c.continues(),
+            "namespaces_refused": c.namespaces().map(|made| made.refused.iter().map(|k| k.name()).collect::<Vec<_>>()).unwrap_or_default(),
+            "cgroup_refused": c.cgroup_setup().and_then(step::cgroup_refused),
+            "fork_refused": c.fork_refused().map(step::fork_refused_value),
             "start": c.start.as_ref().map(|start| step::parts_value(start, c.ended_ns)),
             "node": told.node.map(|reading| node::json(reading, self.page_size)),
             "verdict": told.verdict.map(verdict),
@@ -145,7 +145,7 @@ impl<W: Write> Report for Json<W> {
 
     fn incident(&mut self, told: Reported<Incident>) -> io::Result<()> {
         let i = told.what;
-        let outcome = match i.allocation.as_ref().map(|a| a.outcome) {
+        let outcome = match i.allocations.last().map(|a| a.outcome) {
             // Without an allocation it is a kill or a refused fork.
             None | Some(AllocationOutcome::Failed | AllocationOutcome::CalledOomKiller) => "failed",
             Some(AllocationOutcome::FellBack) => "degraded",
@@ -157,11 +157,11 @@ impl<W: Write> Report for Json<W> {
             "time": format!("{:.3}", told.time),
             "kernel": self.kernel,
             "outcome": outcome,
-            "pid": i.task.pid,
-            "tid": i.task.tid,
-            "comm": i.task.comm,
-            "cgroup": cgroup(&i.task, i.cgroup.as_ref()),
-            "allocations": self.allocations(i.allocation.as_slice()),
+            "pid": i.pid,
+            "tid": i.tid,
+            "comm": i.comm,
+            "cgroup": json!({"id": i.cgroup_id, "path": i.cgroup.as_ref().map(CgroupPath::display)}),
+            "allocations": self.allocations(&i.allocations),
             "oom_kills": self.sees_oom_kills.then(|| {
                 i.oom_kills.iter().map(oom_kill).collect::<Vec<_>>()
             }),
@@ -301,7 +301,7 @@ pub(super) fn allocation(a: &Allocation, page_size: u64) -> Value {
     let failure = a.failure.as_ref();
     let callers = failure.map(|f| call_site::callers(&f.stack)).unwrap_or_default();
     let zones = failure.map(|f| f.zones.as_slice()).unwrap_or_default();
-    let shown = zone::pipeline(zones, a.order);
+    let shown = zone::most_relevant(zones, a.order);
     json!({
         "order": a.order,
         "bytes": page_size.checked_shl(a.order),

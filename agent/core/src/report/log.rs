@@ -5,7 +5,7 @@ mod text;
 use std::io;
 
 use crate::model::{
-    log_incident::LogIncident,
+    incident::Incident,
     log_stats::Stats,
     log_time::{LogTime, Wall},
     verdict::{Cause, Verdict},
@@ -20,7 +20,7 @@ pub struct ReportedLog<'a> {
     /// The log's name; `-` is standard input.
     pub file: &'a str,
     /// What.
-    pub what: &'a LogIncident,
+    pub what: &'a Incident,
     /// Why.
     pub verdict: &'a Verdict,
 }
@@ -103,15 +103,15 @@ fn wall_for_people(time: &LogTime) -> Option<String> {
 }
 
 /// Whether the incident is a failure, or something that was survived or waited for.
-fn outcome(incident: &LogIncident) -> &'static str {
+fn outcome(incident: &Incident) -> &'static str {
     use crate::model::allocation::Outcome;
     let all = |outcome| {
         !incident.allocations.is_empty()
             && incident.allocations.iter().all(|a| a.outcome == outcome)
     };
-    if all(Outcome::Recovered) && incident.containers.is_empty() {
+    if all(Outcome::Recovered) && incident.messages.is_empty() {
         "stalled"
-    } else if all(Outcome::FellBack) && incident.containers.is_empty() {
+    } else if all(Outcome::FellBack) && incident.messages.is_empty() {
         "degraded"
     } else {
         "failed"

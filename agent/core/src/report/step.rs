@@ -6,7 +6,7 @@ use crate::{
         creation::{Certainty, Creation, StepPart},
         errno,
         event::{CgroupSetup, ForkRefused},
-        step::{CreationStep, NAMESPACES, Step},
+        step::{CreationStep, NAMESPACES, StepKind},
     },
     report::text::labelled,
     units::{duration, printable},
@@ -19,7 +19,8 @@ pub(super) fn fork_refused(refused: &ForkRefused) -> String {
         (Some(processes), Some(limit)) => format!(", which has {processes} of {limit}"),
         _ => String::new(),
     };
-    labelled("fork", &format!("refused by {whose}{full}"))
+    let times = refused.times.map(|times| format!(", {times} times")).unwrap_or_default();
+    labelled("fork", &format!("refused by {whose}{full}{times}"))
 }
 
 /// What else was seen of the same start, as a line of text.
@@ -41,21 +42,19 @@ pub(super) fn parts(start: &Creation, ended_ns: u64) -> String {
 
 /// What was being done, in a few words.
 pub(super) fn what(c: &CreationStep) -> String {
-    match c.step {
-        Step::Namespaces => {
-            let names =
-                |&(flag, name): &(u64, &'static str)| (c.namespaces & flag != 0).then_some(name);
-            let others: Vec<&str> = NAMESPACES.iter().filter_map(names).collect();
+    match &c.kind {
+        StepKind::Namespaces(made) => {
+            let others = namespaces(made.flags);
             if others.is_empty() || others.contains(&"net") {
                 "netns setup".to_owned()
             } else {
                 format!("setup of namespaces ({})", others.join(", "))
             }
         }
-        Step::Cgroup => "cgroup setup".to_owned(),
-        Step::Fork => "fork".to_owned(),
-        Step::OomKill if c.killed => "start".to_owned(),
-        Step::OomKill => "OOM kill for the start".to_owned(),
+        StepKind::Cgroup(_) => "cgroup setup".to_owned(),
+        StepKind::Fork(_) => "fork".to_owned(),
+        StepKind::OomKill { .. } if c.killed => "start".to_owned(),
+        StepKind::OomKill { .. } => "OOM kill for the start".to_owned(),
     }
 }
 
@@ -81,6 +80,7 @@ pub(super) fn fork_refused_value(refused: &ForkRefused) -> Value {
         "cgroup": refused.cgroup,
         "processes": refused.processes,
         "limit": refused.limit,
+        "times": refused.times,
     })
 }
 

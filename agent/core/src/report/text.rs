@@ -14,7 +14,7 @@ use crate::{
         hook::State,
         incident::Incident,
         loss::Loss,
-        step::{CreationStep, Outcome, Step},
+        step::{CreationStep, Outcome, StepKind},
         verdict::Verdict,
         zone::{self, Zone},
     },
@@ -91,7 +91,7 @@ pub(super) fn allocation_lines(a: &Allocation, page_size: u64, lines: &mut Vec<S
         let names: Vec<String> = callers.iter().map(place).collect();
         lines.push(labelled("asked by", &printable(&names.join(" < "))));
     }
-    if let Some(zone) = zone::pipeline(&failure.zones, a.order) {
+    if let Some(zone) = zone::most_relevant(&failure.zones, a.order) {
         lines.push(labelled("memory", &printable(&free(zone, a.order, page_size))));
         if !zone.blocks.is_empty() {
             lines.push(labelled("free blocks", &blocks(zone)));
@@ -176,7 +176,10 @@ pub(super) fn oom_kill(kill: &OomKill) -> String {
         OomScope::Memcg(None) => ", of a memory cgroup".to_owned(),
         OomScope::Unknown => String::new(),
     };
-    labelled("OOM kill", &format!("{}{pid}{order}{whose}", printable(&kill.comm)))
+    labelled(
+        "OOM kill",
+        &format!("{}{pid}{order}{whose}", printable(kill.comm.as_deref().unwrap_or("no process"))),
+    )
 }
 
 impl<W: Write> Report for Text<W> {
@@ -214,10 +217,10 @@ impl<W: Write> Report for Text<W> {
         let took = duration(c.ended_ns.saturating_sub(c.began_ns));
         let errno = c.errno.map(errno::name).unwrap_or_default();
         let (mark, what) = match c.outcome() {
-            Outcome::Degraded if c.step == Step::OomKill => {
+            Outcome::Degraded if matches!(c.kind, StepKind::OomKill { .. }) => {
                 (paint(YELLOW, "degraded"), String::new())
             }
-            Outcome::Failed if c.step == Step::Fork => {
+            Outcome::Failed if matches!(c.kind, StepKind::Fork(_)) => {
                 (paint(RED, "FAILED  "), format!(" with {errno}"))
             }
             Outcome::Ok => (paint(GREEN, "ok      "), format!(" in {took}")),
@@ -235,7 +238,7 @@ impl<W: Write> Report for Text<W> {
             c.task.pid
         )];
         let Some(verdict) = told.verdict else { return self.write(&lines) };
-        if c.continues.is_some() {
+        if c.continues().is_some() {
             // All else was told with the first one.
             lines.extend(c.oom_kills.iter().map(oom_kill));
             lines.push(labelled("why", &format!("{} again", verdict.cause.name())));
@@ -246,13 +249,14 @@ impl<W: Write> Report for Text<W> {
             Some(path) => lines.push(labelled("cgroup", &printable(&path.display()))),
             None => lines.push(labelled("cgroup", &format!("id {}", c.task.cgroup_id))),
         }
-        if let Some(failed) = &c.pernet_init {
+        if let Some(failed) = c.pernet_init() {
             let name = failed.init.as_ref().map_or_else(|| "unknown".to_owned(), place);
             let text = format!("{name} returned {}", errno::name(failed.errno));
             lines.push(labelled("subsystem", &text));
         }
         for cache in c.slab_caches.iter().filter(|cache| cache.failed) {
-            let text = format!("{} ({} bytes an object)", printable(&cache.name), cache.size);
+            let text =
+                format!("{} ({} bytes an object)", printable(&cache.name), cache.size.unwrap_or(0));
             lines.push(labelled("slab cache", &format!("not created: {text}")));
         }
         if c.allocations_omitted != 0 {
@@ -271,7 +275,7 @@ impl<W: Write> Report for Text<W> {
         }
         lines.extend(c.charges.iter().map(charge));
         lines.extend(c.oom_kills.iter().map(oom_kill));
-        lines.extend(c.fork_refused.as_ref().map(step::fork_refused));
+        lines.extend(c.fork_refused().map(step::fork_refused));
         lines.extend(c.start.as_ref().map(|start| step::parts(start, c.ended_ns)));
         if let Some(reading) = told.node {
             lines.extend(node::text(reading, self.page_size));
@@ -302,10 +306,10 @@ impl<W: Write> Report for Text<W> {
             "{} {} outside any creation, by {} (pid {})",
             self.clock(told.time),
             paint(DIM, "node    "),
-            printable(&i.task.comm),
-            i.task.pid
+            printable(i.comm.as_deref().unwrap_or("?")),
+            i.pid.unwrap_or(0)
         )];
-        if let Some(allocation) = &i.allocation {
+        for allocation in &i.allocations {
             allocation_lines(allocation, self.page_size, &mut lines);
         }
         lines.extend(i.oom_kills.iter().map(oom_kill));

@@ -5,12 +5,16 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use crate::{
-    diagnose::Evidence,
     model::{
         errno,
         event::{OomKill, OomScope},
         gfp::Gfp,
-        log_incident::{Lack, LogIncident, MemcgState, SlabFailed, StartError, VmallocFailed},
+        gfp::GfpReading,
+        incident::Incident,
+        memcg::MemcgState,
+        program_message::StartError,
+        slab::SlabFailed,
+        vmalloc::{Lack, VmallocFailed},
     },
     report::{
         json::{allocation, escape, verdict},
@@ -40,7 +44,8 @@ impl<W: Write> LogJson<W> {
 impl<W: Write> LogReport for LogJson<W> {
     fn incident(&mut self, told: ReportedLog) -> io::Result<()> {
         let i = told.what;
-        let boot = i.time.and_then(|time| time.boot).map(|boot| boot.as_secs_f64());
+        let log = i.log().cloned().unwrap_or_default();
+        let boot = log.time.and_then(|time| time.boot).map(|boot| boot.as_secs_f64());
         let allocations: Vec<Value> =
             i.allocations.iter().map(|a| allocation(a, i.page_size)).collect();
         let caches: Vec<Value> = i
@@ -53,25 +58,25 @@ impl<W: Write> LogReport for LogJson<W> {
             .collect();
         self.line(&json!({
             "type": "incident",
-            "time": i.time.as_ref().and_then(wall),
+            "time": log.time.as_ref().and_then(wall),
             "boot_s": boot,
             "file": told.file,
-            "lines": [i.lines.0, i.lines.1],
-            "host": i.host,
+            "lines": [log.lines.0, log.lines.1],
+            "host": log.host,
             "kernel": i.kernel,
             "outcome": outcome(i),
-            "errno": Evidence::log(i).errno.map(errno::name),
+            "errno": i.errno.map(errno::name),
             "pid": i.pid,
             "comm": i.comm,
-            "cgroup": i.cgroup.as_ref().map(|path| json!({"id": null, "path": path})),
+            "cgroup": i.cgroup.as_ref().map(|path| json!({"id": null, "path": path.display()})),
             "container": container(i),
             "allocations": allocations,
-            "gfp_readings": i.readings.iter().map(reading).collect::<Vec<_>>(),
+            "gfp_readings": log.readings.iter().map(reading).collect::<Vec<_>>(),
             "slab_caches": caches,
             "slab_failures": i.slab_failures.iter().map(slab_failed).collect::<Vec<_>>(),
             "vmalloc": i.vmalloc.iter().map(vmalloc).collect::<Vec<_>>(),
-            "oom_kills": i.oom_kills.iter().map(oom_kill).collect::<Vec<_>>(),
-            "oom": i.oom.as_ref().map(|oom| json!({
+            "oom_kills": i.oom_kills.iter().filter(|kill| kill.comm.is_some()).map(oom_kill).collect::<Vec<_>>(),
+            "oom": i.oom_kills.first().map(|oom| json!({
                 "order": oom.order,
                 "of": scope(&oom.scope),
                 "page_fault": oom.page_fault,
@@ -81,7 +86,7 @@ impl<W: Write> LogReport for LogJson<W> {
                 "cgroup": refused.cgroup,
                 "times": refused.times,
             })),
-            "messages": i.containers.iter().map(|failure| json!({
+            "messages": i.messages.iter().map(|failure| json!({
                 "program": failure.program,
                 "errno": failure.errno.map(errno::name),
                 "reason": reason(&failure.error),
@@ -117,8 +122,8 @@ impl<W: Write> LogReport for LogJson<W> {
     }
 }
 
-fn container(i: &LogIncident) -> Option<Value> {
-    let found = i.container()?;
+fn container(i: &Incident) -> Option<Value> {
+    let found = i.container.as_ref()?;
     Some(json!({
         "runtime": found.runtime,
         "id": found.id,
@@ -132,8 +137,8 @@ fn gfp(gfp: &Gfp) -> Value {
     json!({"raw": format!("{:#x}", gfp.raw), "flags": gfp.flags})
 }
 
-fn reading((releases, reading): &(String, Gfp)) -> Value {
-    json!({"kernels": releases, "flags": reading.flags})
+fn reading(reading: &GfpReading) -> Value {
+    json!({"kernels": reading.releases, "flags": reading.gfp.flags})
 }
 
 fn slab_failed(slab: &SlabFailed) -> Value {

@@ -9,7 +9,10 @@ use crate::{
         allocation::Outcome,
         errno,
         event::OomScope,
-        log_incident::{LogIncident, MemcgState, SlabFailed, VmallocFailed},
+        incident::{Incident, LogSource},
+        memcg::MemcgState,
+        slab::SlabFailed,
+        vmalloc::VmallocFailed,
     },
     report::{
         log::{LogReport, LogSummary, ReportedLog, outcome, wall_for_people},
@@ -64,9 +67,12 @@ impl<W: Write> LogReport for LogText<W> {
         }
         let mut lines = vec![headline(i)];
         lines.push(labelled("where", &place(told.file, i)));
-        lines.push(labelled("kernel", &printable(i.kernel.as_deref().unwrap_or("not said"))));
+        lines.push(labelled(
+            "kernel",
+            &printable(i.kernel.as_ref().map_or("not said", |kernel| kernel.as_str())),
+        ));
         container(i, &mut lines);
-        for failure in &i.containers {
+        for failure in &i.messages {
             let who = failure.program.as_deref().map(|name| format!("{}: ", printable(name)));
             lines.push(labelled(
                 "message",
@@ -76,8 +82,9 @@ impl<W: Write> LogReport for LogText<W> {
         for allocation in &i.allocations {
             allocation_lines(allocation, i.page_size, &mut lines);
         }
-        for (releases, gfp) in i.readings.iter().take(MAX_READINGS) {
-            let flags = gfp.flags.as_deref().unwrap_or("not known");
+        for reading in log(i).readings.iter().take(MAX_READINGS) {
+            let releases = &reading.releases;
+            let flags = reading.gfp.flags.as_deref().unwrap_or("not known");
             lines.push(labelled("gfp if", &format!("{flags} (Linux {releases})")));
         }
         lines.extend(i.vmalloc.iter().map(vmalloc));
@@ -88,13 +95,9 @@ impl<W: Write> LogReport for LogText<W> {
                 format!("not created: {}{}", printable(&cache.name), errno.unwrap_or_default());
             lines.push(labelled("slab cache", &text));
         }
-        lines.extend(i.oom_kills.iter().map(oom_kill));
+        lines.extend(i.oom_kills.iter().filter(|kill| kill.comm.is_some()).map(oom_kill));
         lines.extend(i.memcg.as_ref().and_then(memcg));
-        if let Some(refused) = &i.fork_refused {
-            let text =
-                format!("refused in {}, {} times", printable(&refused.cgroup), refused.times);
-            lines.push(labelled("forks", &text));
-        }
+        lines.extend(i.fork_refused.as_ref().map(crate::report::step::fork_refused));
         verdict_lines(told.verdict, &mut lines);
         remedy_lines(told.verdict, &mut lines);
         self.write(&lines)
@@ -152,13 +155,13 @@ fn kind(told: ReportedLog) -> Option<String> {
     let asked: Vec<_> = i.allocations.iter().map(|a| (a.order, a.gfp.raw, a.outcome)).collect();
     let slabs: Vec<_> = i.slab_failures.iter().map(|slab| slab.cache.as_deref()).collect();
     let caches: Vec<_> = i.slab_caches.iter().map(|cache| cache.name.as_str()).collect();
-    let killed: Vec<_> = i.oom_kills.iter().map(|kill| kill.comm.as_str()).collect();
+    let killed: Vec<_> = i.oom_kills.iter().map(|kill| kill.comm.as_deref()).collect();
     let vmalloc: Vec<_> = i.vmalloc.iter().map(|failed| failed.bytes).collect();
-    let refused = i.fork_refused.as_ref().map(|refused| refused.cgroup.as_str());
+    let refused = i.fork_refused.as_ref().map(|refused| refused.cgroup.as_deref());
     let memcg = i.memcg.as_ref().and_then(|memcg| memcg.path.as_deref());
-    let whose = (told.file, &i.host, &i.kernel, &i.comm, &i.cgroup, memcg);
+    let whose = (told.file, &log(i).host, &i.kernel, &i.comm, &i.cgroup, memcg);
     let verdict = (told.verdict.cause, told.verdict.confidence);
-    i.containers
+    i.messages
         .is_empty()
         .then(|| format!("{:?}", (whose, verdict, asked, slabs, caches, killed, vmalloc, refused)))
 }
@@ -176,7 +179,7 @@ fn again(told: ReportedLog, first: &str) -> String {
 }
 
 /// What happened, in a line.
-fn headline(i: &LogIncident) -> String {
+fn headline(i: &Incident) -> String {
     let mark = match outcome(i) {
         "failed" => paint(RED, "FAILED  "),
         other => paint(YELLOW, &format!("{other:<8}")),
@@ -184,18 +187,18 @@ fn headline(i: &LogIncident) -> String {
     format!("{mark} {}", subject(i))
 }
 
-fn subject(i: &LogIncident) -> String {
+fn subject(i: &Incident) -> String {
     let pid = i.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     let who =
         i.comm.as_deref().map(|comm| format!(" by {}{pid}", printable(comm))).unwrap_or_default();
-    if !i.containers.is_empty() {
-        let id = i.container().and_then(|found| found.id);
+    if !i.messages.is_empty() {
+        let id = i.container.as_ref().and_then(|found| found.id.clone());
         let id = id.map(|id| format!(" {}", id.get(..12).unwrap_or(&id))).unwrap_or_default();
         match i.allocations.last() {
             Some(a) => format!("container{id}: order-{} allocation{who}", a.order),
             None => format!("container{id} did not start"),
         }
-    } else if let Some(oom) = &i.oom {
+    } else if let Some(oom) = i.oom_kills.first() {
         let of = match &oom.scope {
             OomScope::Memcg(_) => " in a memory cgroup",
             OomScope::Node => " on the node",
@@ -217,22 +220,27 @@ fn subject(i: &LogIncident) -> String {
     }
 }
 
-fn line_numbers(i: &LogIncident) -> String {
-    if i.lines.0 == i.lines.1 {
-        format!("line {}", i.lines.0)
+/// Where it was found; a live incident is reported elsewhere.
+fn log(i: &Incident) -> LogSource {
+    i.log().cloned().unwrap_or_default()
+}
+
+fn line_numbers(i: &Incident) -> String {
+    if log(i).lines.0 == log(i).lines.1 {
+        format!("line {}", log(i).lines.0)
     } else {
-        format!("lines {} to {}", i.lines.0, i.lines.1)
+        format!("lines {} to {}", log(i).lines.0, log(i).lines.1)
     }
 }
 
-fn place(file: &str, i: &LogIncident) -> String {
+fn place(file: &str, i: &Incident) -> String {
     let file = if file == "-" { "standard input".to_owned() } else { printable(file) };
     let lines = line_numbers(i);
-    let time = i.time.as_ref().and_then(|time| {
+    let time = log(i).time.as_ref().and_then(|time| {
         wall_for_people(time)
             .or_else(|| time.boot.map(|boot| format!("{:.6} s after boot", boot.as_secs_f64())))
     });
-    let host = i.host.as_deref().map(|host| format!(", {}", printable(host)));
+    let host = log(i).host.as_deref().map(|host| format!(", {}", printable(host)));
     format!(
         "{file}, {lines}{}{}",
         time.map(|time| format!(", {time}")).unwrap_or_default(),
@@ -240,8 +248,8 @@ fn place(file: &str, i: &LogIncident) -> String {
     )
 }
 
-fn container(i: &LogIncident, lines: &mut Vec<String>) {
-    if let Some(found) = i.container() {
+fn container(i: &Incident, lines: &mut Vec<String>) {
+    if let Some(found) = i.container.clone() {
         let mut parts: Vec<String> = Vec::new();
         parts.extend(found.id.map(|id| printable(&id)));
         parts.extend(found.pod.map(|pod| format!("pod {}", printable(&pod))));
@@ -252,7 +260,7 @@ fn container(i: &LogIncident, lines: &mut Vec<String>) {
         lines.push(labelled("container", &parts.join(", ")));
     }
     if let Some(path) = &i.cgroup {
-        lines.push(labelled("cgroup", &printable(path)));
+        lines.push(labelled("cgroup", &printable(&path.display())));
     }
 }
 
