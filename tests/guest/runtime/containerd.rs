@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::cri::{self, LinuxPodSandboxConfig, PodSandboxConfig, PodSandboxMetadata};
+use fragwatch_cri::messages::{LinuxPodSandboxConfig, PodSandboxConfig, PodSandboxMetadata};
+
+use super::cri;
 use super::daemon::Daemon;
 use super::pod::{NAMESPACE, Pod};
 use super::{ARCHIVE, Runtime, Start, command, configure};

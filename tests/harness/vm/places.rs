@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Places for machines.
 pub struct Places {
-    places: usize,
+    limit: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -21,19 +21,19 @@ impl Places {
     /// So many machines may run at once.
     #[must_use]
     pub fn new(places: usize) -> Self {
-        Self { places, state: Mutex::default(), changed: Condvar::new() }
+        Self { limit: places, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Runs a machine as soon as there is a place for it, or when no other one runs if it is to be
     /// alone. Of those that wait, the one with the lowest turn goes first; no two may have the same.
     pub fn run<T>(&self, turn: usize, alone: bool, machine: impl FnOnce() -> T) -> T {
-        let places = if alone { self.places } else { 1 };
+        let places = if alone { self.limit } else { 1 };
         let mut state = self.lock();
         state.waiting.insert(turn);
         let mut state = self
             .changed
             .wait_while(state, |state| {
-                state.taken + places > self.places || state.waiting.first() != Some(&turn)
+                state.taken + places > self.limit || state.waiting.first() != Some(&turn)
             })
             .unwrap_or_else(PoisonError::into_inner);
         state.waiting.remove(&turn);
