@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use fragwatch_ebpf::table::{GLOBALS, HOOKS, Source};
-
-use harness::kernel;
-use harness::paths;
+use harness::{kernel, paths};
 
 /// What `cargo xtask fixtures` takes.
 #[derive(clap::Args)]
