@@ -3,11 +3,11 @@
 //!
 //! Causes are looked for in the order in which one makes the others beside the point: a limit
 //! refuses whatever memory there is, a charge to a memory cgroup fails after the pages were got, and
-//! zones say something only about an allocation that came back NULL. The first that fits would have
+//! zones say something only about an allocation that failed. The first that fits would have
 //! failed the creation alone; others that fit are named beside it.
 //!
-//! Half a story has no cause: where events of a creation were lost, or its beginning was not seen, what
-//! the rest fits is named and the verdict is `undetermined`.
+//! Incomplete evidence is undetermined: where events of a creation were lost, or its beginning was not
+//! seen, what the rest fits is named.
 mod atomic_pressure;
 mod evidence;
 mod exhaustion;

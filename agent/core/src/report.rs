@@ -1,4 +1,4 @@
-//! What is told, in one form or another.
+//! Reports, in one form or another.
 mod attribution;
 mod json;
 pub mod log;
@@ -27,7 +27,7 @@ pub use json::escape;
 pub use text::Text;
 pub use text::{GREEN, RED, YELLOW, labelled, paint};
 
-/// What is being watched, told first.
+/// What is being watched, reported first.
 #[derive(Clone, Debug)]
 pub struct Ready {
     /// The kernel's release.
@@ -51,7 +51,7 @@ pub struct Reported<'a, T> {
     pub node: Option<Reading<'a>>,
 }
 
-/// All that was seen, told last.
+/// All that was seen, reported last.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     /// Creations per outcome.
@@ -64,9 +64,9 @@ pub struct Summary {
     pub failed: u64,
     /// Creations that had not ended.
     pub unfinished: u64,
-    /// Incidents outside creations that were told.
+    /// Incidents outside creations that were reported.
     pub incidents: u64,
-    /// Incidents that were not told because too many came at once.
+    /// Incidents that were not reported because too many came at once.
     pub incidents_omitted: u64,
     /// Creations in trouble per cause.
     pub causes: Vec<(Cause, u64)>,
@@ -102,11 +102,11 @@ pub trait Report {
     /// Watching begins.
     fn ready(&mut self, ready: &Ready) -> io::Result<()>;
     /// A creation ended.
-    fn creation(&mut self, told: Reported<CreationStep>) -> io::Result<()>;
-    /// More is known of whom an earlier creation was for, which ended at that time.
+    fn creation(&mut self, reported: Reported<CreationStep>) -> io::Result<()>;
+    /// More is known of the container that an earlier creation was for, which ended at that time.
     fn owner(&mut self, ended: Timestamp, owner: &LateAttribution) -> io::Result<()>;
     /// Trouble outside any creation.
-    fn incident(&mut self, told: Reported<Incident>) -> io::Result<()>;
+    fn incident(&mut self, reported: Reported<Incident>) -> io::Result<()>;
     /// Events were lost.
     fn loss(&mut self, loss: &Loss) -> io::Result<()>;
     /// Watching ends.
@@ -124,10 +124,10 @@ mod tests {
     };
     use crate::{
         diagnose::{Evidence, diagnose},
-        fixtures as node, fixtures as stories,
+        fixtures as node, fixtures,
         model::{
             container::{Candidate, Container},
-            hook::{Logical, State},
+            hook::{Hook, State},
             identity::{Identity, NamedBy},
         },
     };
@@ -152,29 +152,30 @@ mod tests {
         Candidate { container, why: "a pod without a container" }
     }
 
-    /// A whole run, as it would be told.
-    fn tell(report: &mut dyn Report) -> io::Result<()> {
+    /// A whole run, as it would be reported.
+    fn correlate(report: &mut dyn Report) -> io::Result<()> {
         let time: Timestamp = TIME.parse().expect("a valid time");
-        let hook = |hook, via: Option<&str>, state, why: Option<&str>| HookStatus {
+        let hook = |hook: Hook, via: Option<&str>, state, why: Option<&str>| HookStatus {
             hook,
-            via: via.map(str::to_owned),
+            via: via.map(|via| via.parse().expect("a way to attach")),
             state,
             why: why.map(str::to_owned),
-            not_seen: (state == State::Missing).then(|| hook.lost_without().to_owned()),
+            not_seen: (state == State::Missing).then(|| hook.info().lost.to_owned()),
+            reasons: Vec::new(),
             attempts: Vec::new(),
         };
         report.ready(&Ready {
             kernel: "6.12.117+deb12-cloud-amd64".to_owned(),
             hooks: vec![
-                hook(Logical::NetnsSetup, Some("fentry+fexit:copy_net_ns"), State::Attached, None),
+                hook(Hook::NetnsSetup, Some("fentry+fexit:copy_net_ns"), State::Attached, None),
                 hook(
-                    Logical::SlowPathEntered,
+                    Hook::SlowPathEntered,
                     Some("kprobe:wake_all_kswapds"),
                     State::Fallback,
                     Some("the kernel refused a kprobe on __alloc_pages_slowpath.constprop.0"),
                 ),
                 hook(
-                    Logical::Reclaim,
+                    Hook::Reclaim,
                     None,
                     State::Missing,
                     Some("this kernel has no function try_to_free_pages"),
@@ -182,7 +183,7 @@ mod tests {
             ],
             not_seen: vec!["names of gfp flags: this kernel's BTF does not have them".to_owned()],
         })?;
-        let mut hostile = stories::failed_creation();
+        let mut hostile = fixtures::failed_creation();
         hostile.id = 4;
         hostile.task.comm = "\x1b[2Jevil\n\u{202e}".to_owned();
         hostile.cgroup = None;
@@ -193,14 +194,14 @@ mod tests {
         hostile.kind =
             StepKind::Namespaces(Namespaces { flags: 0x4000_0000, ..Namespaces::default() });
         hostile.events_lost = true;
-        let mut named = stories::failed_creation();
+        let mut named = fixtures::failed_creation();
         named.container.iter_mut().for_each(|container| assert!(container.learn(&known("web-0"))));
-        let mut guessed = stories::ok_creation();
+        let mut guessed = fixtures::ok_creation();
         guessed.container = None;
         guessed.candidates = vec![candidate("web-1"), candidate("\x1b[2Jweb\n")];
         let mut creations = [
-            stories::ok_creation(),
-            stories::degraded_creation(),
+            fixtures::ok_creation(),
+            fixtures::degraded_creation(),
             named,
             hostile,
             guessed.clone(),
@@ -212,7 +213,7 @@ mod tests {
             let verdict = (creation.outcome() != Outcome::Ok)
                 .then(|| diagnose(&Evidence::step(creation, 4096, &[])));
             summary.count(creation.outcome(), verdict.as_ref());
-            // As it is told: read later, read before, not read.
+            // As it is reported: read later, read before, not read.
             let facts = node::facts(creation.ended_ns + 12_000_000 - 400_000_000 * (i as u64 % 2));
             let reading = Reading::of(&facts, creation.ended_ns).filter(|_| i != 3);
             let reading = reading.filter(|_| verdict.is_some());
@@ -228,7 +229,7 @@ mod tests {
         };
         report.owner(time, &owner(&creations[2]))?;
         report.owner(time, &owner(&creations[5]))?;
-        let incident = stories::incident();
+        let incident = fixtures::incident();
         let verdict = diagnose(&Evidence::incident(&incident, &[]));
         let Source::Live { time_ns } = incident.source else { unreachable!("it was seen live") };
         let facts = node::facts(time_ns + 900_000);
@@ -256,7 +257,7 @@ mod tests {
     #[test]
     fn text() {
         let mut styled = Vec::new();
-        tell(&mut Text::new(&mut styled, 4096, TimeZone::UTC)).expect("memory takes all");
+        correlate(&mut Text::new(&mut styled, 4096, TimeZone::UTC)).expect("memory takes all");
         let plain = anstream::adapter::strip_bytes(&styled).into_vec();
         let text = String::from_utf8(plain).expect("UTF-8");
         assert!(!text.contains('\x1b'), "a terminal would be driven");
@@ -266,7 +267,7 @@ mod tests {
     #[test]
     fn json() {
         let mut out = Vec::new();
-        tell(&mut Json::new(&mut out, 4096)).expect("memory takes all");
+        correlate(&mut Json::new(&mut out, 4096)).expect("memory takes all");
         let text = String::from_utf8(out).expect("UTF-8");
         for line in text.lines() {
             let value: serde_json::Value = serde_json::from_str(line).expect("one object a line");
@@ -278,10 +279,10 @@ mod tests {
     #[test]
     fn styles_are_for_terminals() {
         let mut styled = Vec::new();
-        tell(&mut Text::new(&mut styled, 4096, TimeZone::UTC)).expect("memory takes all");
+        correlate(&mut Text::new(&mut styled, 4096, TimeZone::UTC)).expect("memory takes all");
         assert!(styled.windows(2).any(|w| w == b"\x1b["), "no style at all");
         let mut plain = anstream::StripStream::new(Vec::new());
-        tell(&mut Text::new(&mut plain, 4096, TimeZone::UTC)).expect("memory takes all");
+        correlate(&mut Text::new(&mut plain, 4096, TimeZone::UTC)).expect("memory takes all");
         assert!(!plain.into_inner().contains(&0x1b));
     }
 }

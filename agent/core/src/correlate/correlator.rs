@@ -4,6 +4,7 @@ use std::{
     ops::RangeInclusive,
 };
 
+use super::MAX_OPEN;
 use crate::{
     attribution::{candidates, cgroups::Cgroups},
     correlate::{
@@ -23,11 +24,9 @@ use crate::{
 
 /// Victims of the OOM killer remembered at a time.
 const MAX_VICTIMS: usize = 64;
-/// Creations and outside threads followed at a time.
-pub(super) const MAX_OPEN: usize = 4096;
 
 /// Errors that no program ever sees: a signal came first, and the kernel makes the system call
-/// anew, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
+/// again, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
 const RESTARTS: RangeInclusive<i32> = 512..=516;
 
 struct Open {
@@ -54,12 +53,12 @@ pub struct Correlator {
 
 impl Correlator {
     /// For a kernel on which failed allocations can't be seen, if `failures_unobservable`; creations without
-    /// trouble are told too, if `all`.
+    /// trouble are reported too, if `all`.
     pub fn new(failures_unobservable: bool, all: bool, page_size: u64) -> Self {
         Self { failures_unobservable, all, page_size, ..Self::default() }
     }
 
-    /// Takes one piece of evidence; returns the stories that it ends.
+    /// Takes one piece of evidence; returns the correlated that it ends.
     pub fn push(&mut self, event: Event) -> Vec<Correlated> {
         if let EventKind::OomKill(kill) = &event.kind {
             if self.victims.len() == MAX_VICTIMS {
@@ -73,7 +72,7 @@ impl Correlator {
         }
     }
 
-    /// Whether a thread's story outside creations is under way, which time alone may end.
+    /// Whether an incident outside creations is under way, which time alone may end.
     pub fn follows_outside(&self) -> bool {
         !self.outside.is_empty()
     }
@@ -197,7 +196,7 @@ impl Correlator {
         }
         (creation.ended_ns, creation.errno) = (time_ns, errno);
         if errno.is_none() {
-            // All went well, so whoever failed had a fallback, whatever its mask said.
+            // All went well, so each failed allocation had a fallback, whatever its mask said.
             for allocation in &mut creation.allocations {
                 if allocation.outcome == AllocationOutcome::Failed {
                     allocation.outcome = AllocationOutcome::FellBack;
@@ -218,7 +217,7 @@ impl Correlator {
         let before =
             self.starts.parts(creation.began_ns, creation.task.pid, creation.cgroup.as_ref());
         creation.start = before;
-        Some(self.story(creation))
+        Some(self.finish_step(creation))
     }
 
     /// A creation that a signal ended was killed; if the OOM killer did it, for whichever allocation,
@@ -235,7 +234,7 @@ impl Correlator {
     }
 
     /// Gives a creation its number and remembers it as a part of its container's start.
-    pub(super) fn story(&mut self, mut creation: CreationStep) -> Correlated {
+    pub(super) fn finish_step(&mut self, mut creation: CreationStep) -> Correlated {
         self.ended += 1;
         creation.id = self.ended;
         creation.container = candidates::certain(&creation);

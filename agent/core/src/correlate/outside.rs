@@ -2,7 +2,7 @@
 //! start of a container all the same: kills, refused forks and user namespaces.
 use crate::{
     attribution::{cgroup_path, cgroups::Made},
-    correlate::{Correlated, Correlator, allocation_tracker::Tracker, correlator::MAX_OPEN},
+    correlate::{Correlated, Correlator, MAX_OPEN, allocation_tracker::Tracker},
     model::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         event::{Event, EventKind, ForkRefused, NamespaceKind, OomKill, Task},
@@ -29,13 +29,13 @@ pub(super) struct Outside {
 #[derive(Clone, Copy)]
 pub(super) struct Kill {
     pid: u32,
-    /// The creation that it is told as, or as a part of.
+    /// The step that it is reported as, or as a part of.
     creation: u64,
     time_ns: u64,
 }
 
 impl Correlator {
-    /// Ends outside stories that have been quiet for a while, all of them if `now_ns` is `None`.
+    /// Ends outside correlated that have been quiet for a while, all of them if `now_ns` is `None`.
     pub fn flush_outside(&mut self, now_ns: Option<u64>) -> Vec<Correlated> {
         let over = |o: &Outside| {
             now_ns.is_none_or(|now| now.saturating_sub(o.time_ns) >= OUTSIDE_QUIET_NS)
@@ -45,8 +45,8 @@ impl Correlator {
         let mut ended: Vec<Outside> =
             tids.iter().filter_map(|tid| self.outside.remove(tid)).collect();
         ended.sort_by_key(|o| (o.time_ns, o.task.as_ref().map(|task| task.tid)));
-        let told = ended.iter_mut().filter_map(Outside::finish);
-        told.map(|trouble| self.outside_story(trouble)).collect()
+        let trouble = ended.iter_mut().filter_map(Outside::finish);
+        trouble.map(|trouble| self.outside_incident(trouble)).collect()
     }
 
     /// Takes what is in no creation's step.
@@ -79,7 +79,7 @@ impl Correlator {
         let mut creation = self.of_start(time_ns, task, StepKind::Namespaces(refused));
         // What the kernel makes of it (kernel/user_namespace.c `create_user_ns`).
         creation.errno = Some(libc::ENOSPC);
-        self.story(creation)
+        self.finish_step(creation)
     }
 
     fn fork_refused(&mut self, time_ns: u64, task: Task, refused: ForkRefused) -> Correlated {
@@ -90,7 +90,7 @@ impl Correlator {
         }
         let mut creation = self.of_start(time_ns, task, StepKind::Fork(refused));
         creation.errno = Some(libc::EAGAIN);
-        self.story(creation)
+        self.finish_step(creation)
     }
 
     /// A kill outside every step of a creation: that of a container that is about to start, if it is
@@ -125,10 +125,10 @@ impl Correlator {
             creation.keep(asked);
         }
         creation.oom_kills.push(kill);
-        let story = self.story(creation);
+        let step = self.finish_step(creation);
         let creation = before.map_or(self.ended, |last| last.creation);
         self.last_kill = Some(Kill { pid, creation, time_ns });
-        ended.push(story);
+        ended.push(step);
         ended
     }
 
@@ -165,20 +165,20 @@ impl Correlator {
         let blind = self.failures_unobservable;
         let new = || Outside { tracker: Tracker::new(blind), ..Outside::default() };
         let thread = self.outside.entry(task.tid).or_insert_with(new);
-        let mut told: Vec<(Task, u64, Allocation)> = Vec::new();
+        let mut ended_here: Vec<(Task, u64, Allocation)> = Vec::new();
         if let Some(allocation) = thread.tracker.push(time_ns, event) {
-            told.extend(thread.trouble(allocation));
+            ended_here.extend(thread.trouble(allocation));
         }
         (thread.task, thread.time_ns) = (Some(task), time_ns);
         if matches!(event, EventKind::AllocationFailed { .. }) {
             // A failure is the end of it: nothing to wait for.
-            told.extend(thread.finish());
+            ended_here.extend(thread.finish());
         }
-        ended.extend(told.into_iter().map(|trouble| self.outside_story(trouble)));
+        ended.extend(ended_here.into_iter().map(|trouble| self.outside_incident(trouble)));
         ended
     }
 
-    fn outside_story(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {
+    fn outside_incident(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {
         let mut incident = self.incident(time_ns, task);
         incident.allocations.push(allocation);
         Correlated::Incident(Box::new(incident))

@@ -3,7 +3,7 @@
 //!
 //! Steps are tied together by what they have in common: the cgroup, or the process. Whether a process
 //! that meets trouble outside of them is a container's that is about to start is known only where
-//! its name says so; else it is a guess, and is told as one.
+//! its name says so; else it is a guess, and is reported as one.
 use std::collections::VecDeque;
 
 use crate::{

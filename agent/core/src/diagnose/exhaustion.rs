@@ -1,7 +1,7 @@
 //! Exhaustion: there was no free memory for it in any zone that it could use.
 //!
 //! Rules, each enough by itself:
-//! - An allocation that may wait came back NULL, and no zone in its reach had enough pages above
+//! - An allocation that may wait failed, and no zone in its reach had enough pages above
 //!   its watermark (`__zone_watermark_ok`).
 //!   It holds too for one that may not wait if these zones are smaller than the block altogether.
 //! - It was of order 0, which no block can be lacking for, and what was read of the zones does not
@@ -58,10 +58,8 @@ fn failed(evidence: &Evidence) -> Option<Verdict> {
     let failure = allocation.failure.as_ref()?;
     let order = allocation.order;
     let mut doubts = evidence.gaps();
-    let mut because = vec![format!(
-        "the order-{order} allocation ({}) came back NULL",
-        zones::block(evidence, order)
-    )];
+    let mut because =
+        vec![format!("the order-{order} allocation ({}) failed", zones::block(evidence, order))];
     match zones::read(evidence, allocation) {
         Reading::Exhausted if failure.zones_complete => {
             because.extend(no_zone_had_pages(evidence, allocation));
@@ -140,10 +138,10 @@ fn killed(evidence: &Evidence) -> Option<Verdict> {
 
 fn no_zone_had_pages(evidence: &Evidence, allocation: &Allocation) -> Vec<String> {
     let zones = allocation.failure.iter().flat_map(|failure| &failure.zones);
-    let mut told =
+    let mut because =
         vec!["no zone that it could use had enough pages above its watermark".to_owned()];
-    told.extend(zones.map(|zone| zones::exhausted(evidence, zone)));
-    told
+    because.extend(zones.map(|zone| zones::exhausted(evidence, zone)));
+    because
 }
 
 fn verdict(

@@ -1,4 +1,4 @@
-//! Fragmentation: an allocation of an order above 0 came back NULL though a zone that it could
+//! Fragmentation: an allocation of an order above 0 failed though a zone that it could
 //! use had enough free pages for it above its watermark, because none of them lay in a block
 //! that large.
 //!
@@ -12,11 +12,11 @@
 //! An error other than ENOMEM was not made by the allocation, whatever the zones were like. Nor is
 //! there a verdict for movable pages where there is CMA, in which they may lie.
 //!
-//! Confidence is high if nothing is missing from the story, the index of the zone leans towards
+//! Confidence is high if nothing is missing from the evidence, the index of the zone leans towards
 //! fragmentation (above half of what single pages alone give) with no block held back in a reserve, the mask does not say that the
 //! caller expects a failure (`__GFP_NOWARN`) where the creation failed, and all zones are of one
 //! node or no cpuset bounds the allocation (`__GFP_HARDWALL`); else medium. Medium too for a mask
-//! that may go below the watermark (`__GFP_HIGH`) or may not wait, for which nobody made room, and
+//! that may go below the watermark (`__GFP_HIGH`) or may not wait, for which no room was made, and
 //! where a log shows pages in plenty but has lost the line with the blocks.
 use crate::{
     diagnose::{
@@ -133,9 +133,9 @@ fn because(
     let order = allocation.order;
     let block = zones::block(evidence, order);
     let outcome = match (evidence.errno, allocation.outcome) {
-        (Some(_), _) => "came back NULL, and the creation with ENOMEM",
-        (None, Outcome::FellBack) => "came back NULL; its caller went on without",
-        (None, _) => "came back NULL",
+        (Some(_), _) => "failed, and the creation with ENOMEM",
+        (None, Outcome::FellBack) => "failed; its caller went on without it",
+        (None, _) => "failed",
     };
     let mut because = vec![format!("the order-{order} allocation ({block}) {outcome}")];
     because.push(lack(evidence, zone, order, blocks_seen));
@@ -149,7 +149,7 @@ fn because(
     because
 }
 
-/// What an index of this order means. The most that an order can have is told where it is far from 1.
+/// What an index of this order means. The most that an order can have is added where it is far from 1.
 pub(super) fn index(index: f64, order: u32) -> String {
     let most = if order > 3 {
         "1".to_owned()

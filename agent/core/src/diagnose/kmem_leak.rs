@@ -4,7 +4,7 @@
 //! Rule: the OOM killer was called for a memory cgroup of which kernel memory made up nine tenths
 //! and more, what tasks and page cache held less than a tenth, on a kernel of the 3.10 series, which
 //! is known not to give back kernel memory of cgroups that are gone. Confidence is medium: a log
-//! shows who holds memory, not that nobody holds the rest.
+//! shows who holds memory, not that no process holds the rest.
 use crate::{
     diagnose::{Evidence, memcg_limit},
     model::{
@@ -46,7 +46,7 @@ pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
     because.push("its tasks and page cache held next to nothing of it, and kernels of the 3.10 series don't give back kernel memory of cgroups that are gone".to_owned());
     let mut not_seen = evidence.gaps();
     not_seen.push(
-        "which kernel objects hold it: /sys/fs/cgroup/memory/<path>/memory.kmem.slabinfo tells"
+        "which kernel objects hold it: /sys/fs/cgroup/memory/<path>/memory.kmem.slabinfo lists them"
             .to_owned(),
     );
     if let Some(slab) = evidence.slab_beside() {

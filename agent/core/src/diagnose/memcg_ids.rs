@@ -28,7 +28,7 @@ const REMEDIES: &[Remedy] = &[
         durable: false,
     },
     Remedy {
-        title: "remove cgroups that are empty and nobody's any more, and find out who leaves them behind",
+        title: "remove empty cgroups that no service uses any more, and find out what leaves them behind",
         command: "find /sys/fs/cgroup -name cgroup.events -exec grep -l 'populated 0' {} + | xargs -n1 dirname | head",
         risk: "none to look; an empty cgroup may belong to a service that is about to use it",
         durable: true,

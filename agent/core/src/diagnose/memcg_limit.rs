@@ -11,7 +11,7 @@
 //!   Confidence is medium, as usage and limit are not printed.
 //!
 //! Confidence is high where the kernel says whose memory ran out, and medium if an allocation of
-//! the same creation came back NULL as well.
+//! the same creation failed as well.
 use crate::{
     diagnose::Evidence,
     model::{
@@ -53,7 +53,7 @@ fn charged(evidence: &Evidence) -> Option<Verdict> {
     let charge = evidence.charges.last()?;
     let mut doubts = evidence.gaps();
     if evidence.decisive().is_some() {
-        doubts.push("which of the two failed it: an allocation came back NULL as well".to_owned());
+        doubts.push("which of the two failed it: an allocation failed as well".to_owned());
     }
     Some(verdict(vec![describe(charge)], doubts))
 }

@@ -28,10 +28,10 @@ const REMEDIES: &[Remedy] = &[
 
 /// The verdict, if the rule holds.
 pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
-    let told = evidence.messages.iter().any(|failure| failure.error == StartError::Namespace);
+    let by_program = evidence.messages.iter().any(|failure| failure.error == StartError::Namespace);
     let refused = evidence.errno == Some(libc::ENOSPC) && evidence.pernet_init.is_none();
-    let seen = evidence.live && evidence.cgroup_setup.is_none() && refused;
-    if !told && !seen {
+    let live = evidence.live && evidence.cgroup_setup.is_none() && refused;
+    if !by_program && !live {
         return None;
     }
     let not_seen = evidence.gaps();

@@ -1,4 +1,4 @@
-//! Not memory: somebody asked for a kill by hand, a program says why the container didn't start and it
+//! Not memory: a kill was requested by hand, a program says why the container didn't start and it
 //! is something else, or the error is one that lack of memory doesn't make.
 //!
 //! Rules: the OOM killer was called with order −1, which sysrq does (drivers/tty/sysrq.c
@@ -28,7 +28,7 @@ const REMEDIES: &[Remedy] = &[Remedy {
     durable: false,
 }];
 
-/// The verdict on a kill that somebody asked for.
+/// The verdict on a kill that was requested by hand.
 pub(super) fn by_hand(evidence: &Evidence) -> Option<Verdict> {
     let oom = evidence.oom()?;
     let asked = oom.order.is_some_and(|order| order < 0);
@@ -36,7 +36,8 @@ pub(super) fn by_hand(evidence: &Evidence) -> Option<Verdict> {
         cause: Cause::NotMemory,
         confidence: Confidence::High,
         because: vec![
-            "the OOM killer was called with order -1: somebody asked for it (sysrq-f)".to_owned(),
+            "the OOM killer was called with order -1, which is a request by hand (sysrq-f)"
+                .to_owned(),
         ],
         not_seen: Vec::new(),
         remedies: Vec::new(),

@@ -1,7 +1,7 @@
 //! OOM by fragmentation: the OOM killer was called for an allocation of an order above 0 though a
 //! zone in its reach had enough pages above its watermark.
 //!
-//! Up to order 3 (`PAGE_ALLOC_COSTLY_ORDER`) an allocation that may wait doesn't come back NULL: it
+//! Up to order 3 (`PAGE_ALLOC_COSTLY_ORDER`) an allocation that may wait doesn't fail: it
 //! has processes killed until it gets its block (mm/page_alloc.c `__alloc_pages_may_oom`, the same
 //! from 2.6.32 to 7.2). The zones are read as for fragmentation.
 use crate::{

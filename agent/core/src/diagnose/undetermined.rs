@@ -70,8 +70,10 @@ fn of_the_rest(evidence: &Evidence, because: &mut Vec<String>, not_seen: &mut Ve
         let amount = failed.bytes.map_or_else(|| "some".to_owned(), units::bytes);
         because.push(format!("a vmalloc of {amount} failed"));
         if vmalloc_exhaustion::too_large(evidence, failed) {
-            because
-                .push("it asked for more than the machine has: whoever asked did wrong".to_owned());
+            because.push(
+                "it asked for more than the machine has, which is an error of its caller"
+                    .to_owned(),
+            );
         } else if failed.lack != Lack::Pages {
             not_seen.push(
                 "whether addresses were lacking or it asked for more than the machine has"
@@ -104,7 +106,7 @@ fn describe(
     because: &mut Vec<String>,
     not_seen: &mut Vec<String>,
 ) {
-    because.push(format!("an order-{} allocation came back NULL", allocation.order));
+    because.push(format!("an order-{} allocation failed", allocation.order));
     because.extend(memcg_slots::behind(evidence, allocation));
     describe_zones(evidence, allocation, because, not_seen);
     let zones = allocation.failure.iter().any(|failure| !failure.zones.is_empty());

@@ -4,7 +4,7 @@
 //! Rule: the kernel says so (`vmap allocation for size … failed`, `vm_struct allocation failed`):
 //! confidence high. Up to 5.11 the line may say no more than how much was asked for; if the machine
 //! has more memory than that, addresses are what was lacking: medium. If it asked for more than the
-//! machine has, it is refused for that, which is a fault of whoever asked.
+//! machine has, it is refused for that, which is an error of its caller.
 use crate::{
     diagnose::Evidence,
     model::{

@@ -24,7 +24,7 @@ pub(super) enum Reading<'a> {
     Nothing,
 }
 
-/// Reads the zones of an allocation that came back NULL or called the OOM killer.
+/// Reads the zones of an allocation that failed or called the OOM killer.
 pub(super) fn read<'a>(evidence: &Evidence, allocation: &'a Allocation) -> Reading<'a> {
     let Some(failure) = &allocation.failure else { return Reading::Nothing };
     let order = allocation.order;

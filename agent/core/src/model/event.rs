@@ -1,9 +1,24 @@
 //! What was seen, one typed stream whatever its source. Addresses and numbers are already names
-//! here, so that whatever reads evidence needs no kernel.
+//! here, so that no consumer of events needs a kernel.
+mod allocation;
+mod cgroup;
+mod charge;
+mod fork;
+mod namespace;
+mod oom_kill;
+
+pub use self::{
+    allocation::{CompactResult, Failure},
+    cgroup::{CgroupPath, CgroupSetup},
+    charge::{ChargeFailed, LimitKind},
+    fork::ForkRefused,
+    namespace::NamespaceKind,
+    oom_kill::{OomKill, OomScope},
+};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use crate::model::{frame::Frame, gfp::Gfp, zone::Zone};
+use crate::model::{frame::Frame, gfp::Gfp};
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +91,7 @@ pub enum EventKind {
         /// Order.
         order: u32,
     },
-    /// An allocation came back NULL.
+    /// An allocation failed.
     AllocationFailed {
         /// gfp mask.
         gfp: Gfp,
@@ -125,7 +140,7 @@ pub enum EventKind {
         name: String,
         /// Object size in bytes.
         size: u32,
-        /// It came back NULL.
+        /// It failed.
         failed: bool,
     },
     /// A subsystem's per-netns initialisation failed.
@@ -166,277 +181,4 @@ pub enum EventKind {
         /// Its id.
         id: u64,
     },
-}
-
-/// A charge to a memory cgroup that came back with an error.
-#[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChargeFailed {
-    /// Path of the memory cgroup that was to be charged, as far as it is known.
-    pub memcg: Option<String>,
-    /// Which of its limits refused, if that is known.
-    pub limit_kind: Option<LimitKind>,
-    /// gfp mask of the charge, if it is known.
-    pub gfp: Option<Gfp>,
-    /// How much was to be charged, in bytes.
-    pub bytes: Option<u64>,
-    /// What the cgroup whose limit it hit was using then, in bytes.
-    pub usage: Option<u64>,
-    /// That limit, in bytes.
-    pub limit: Option<u64>,
-    /// How often it was refused in a row, if that was counted: the kernel makes room and tries
-    /// again.
-    pub refusals: Option<u32>,
-    /// The error as a positive errno.
-    pub errno: i32,
-}
-
-/// One of a memory cgroup's limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LimitKind {
-    /// `memory.max`, on v1 `memory.limit_in_bytes`.
-    Memory,
-    /// v1's `memory.kmem.limit_in_bytes`.
-    Kmem,
-    /// v1's `memory.memsw.limit_in_bytes`.
-    MemorySwap,
-}
-
-impl LimitKind {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Kmem => "kmem",
-            Self::MemorySwap => "memory+swap",
-        }
-    }
-}
-
-/// A call of the OOM killer, and the process that it killed. A call with several victims is as many
-/// of these.
-#[skip_serializing_none]
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct OomKill {
-    /// The victim's process id, if it is known.
-    pub pid: Option<u32>,
-    /// The victim's name, from outside; `None` if no victim was found, or it is not known.
-    pub comm: Option<String>,
-    /// Order of the allocation that called the OOM killer, if it is known; -1 is a request by hand
-    /// (sysrq).
-    pub order: Option<i32>,
-    /// gfp mask of that allocation, if it is known.
-    pub gfp: Option<Gfp>,
-    /// Whose memory ran out.
-    pub scope: OomScope,
-    /// A page fault came back with "no memory" (mm/oom_kill.c `pagefault_out_of_memory`): the mask
-    /// and the order are not those of the allocation that failed.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub page_fault: bool,
-    /// A cpuset or memory policy bounded the search for memory.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub bounded: bool,
-    /// Id of the victim's cgroup, as in [`Task::cgroup_id`], if it is known.
-    pub cgroup_id: Option<u64>,
-    /// What was read when the OOM killer was called.
-    pub failure: Option<Failure>,
-}
-
-/// A kind of namespace that users can have a limit on (`enum ucount_type`, the same from 5.6 to 7.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NamespaceKind {
-    /// user
-    User,
-    /// pid
-    Pid,
-    /// uts
-    Uts,
-    /// ipc
-    Ipc,
-    /// network
-    Net,
-    /// mount
-    Mount,
-    /// cgroup
-    Cgroup,
-    /// time
-    Time,
-    /// One that we have no name for.
-    Other(u32),
-}
-
-impl NamespaceKind {
-    /// By its number.
-    pub fn from_number(number: u32) -> Self {
-        match number {
-            0 => Self::User,
-            1 => Self::Pid,
-            2 => Self::Uts,
-            3 => Self::Ipc,
-            4 => Self::Net,
-            5 => Self::Mount,
-            6 => Self::Cgroup,
-            7 => Self::Time,
-            other => Self::Other(other),
-        }
-    }
-
-    /// As its limit `user.max_<name>_namespaces` spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Pid => "pid",
-            Self::Uts => "uts",
-            Self::Ipc => "ipc",
-            Self::Net => "net",
-            Self::Mount => "mnt",
-            Self::Cgroup => "cgroup",
-            Self::Time => "time",
-            Self::Other(_) => "unknown",
-        }
-    }
-}
-
-/// A cgroup that could not be made, or that was made with trouble.
-#[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CgroupSetup {
-    /// The cgroup that it was to be made in.
-    pub parent: CgroupPath,
-    /// Its own name, from outside.
-    pub name: String,
-    /// The error as a positive errno.
-    pub errno: Option<i32>,
-    /// The error with which the memory controller refused it, as a positive errno.
-    pub memory_errno: Option<i32>,
-    /// Events of it were lost.
-    pub lost: bool,
-}
-
-impl CgroupSetup {
-    /// The path that it has, or would have had.
-    pub fn path(&self) -> CgroupPath {
-        let mut path = self.parent.clone();
-        path.names.push(self.name.clone());
-        path
-    }
-}
-
-/// A fork that was refused because a cgroup has as many processes as it may have.
-#[skip_serializing_none]
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ForkRefused {
-    /// The cgroup whose limit it is, if that was seen.
-    pub cgroup: Option<String>,
-    /// Processes and threads in it.
-    pub processes: Option<u64>,
-    /// Its limit.
-    pub limit: Option<u64>,
-    /// How many forks were refused, where only their number is known.
-    pub times: Option<u64>,
-}
-
-/// Whose memory ran out when the OOM killer was called.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OomScope {
-    /// The node's, or a part of the node's that a cpuset or memory policy allows.
-    Node,
-    /// A memory cgroup's, by its path where that is known.
-    Memcg(Option<String>),
-    /// That was not seen.
-    #[default]
-    Unknown,
-}
-
-/// A cgroup's path from the root of its hierarchy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
-pub struct CgroupPath {
-    /// Directory names, root first.
-    pub names: Vec<String>,
-    /// Attributions nearer to the root are missing.
-    pub truncated: bool,
-}
-
-impl CgroupPath {
-    /// A path from the root, `/a/b`.
-    pub fn parse(path: &str) -> Self {
-        let names = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        Self { names, truncated: false }
-    }
-
-    /// As a path from the root; `/…/` at its beginning where names are missing.
-    pub fn display(&self) -> String {
-        let start = if self.truncated { "/…/" } else { "/" };
-        format!("{start}{}", self.names.join("/"))
-    }
-}
-
-/// What was read at the moment an allocation came back NULL, or had the OOM killer called.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Failure {
-    /// Kernel stack, innermost first; empty if it could not be taken.
-    pub stack: Vec<Frame>,
-    /// The zones that it could have used, as far as they were read.
-    pub zones: Vec<Zone>,
-    /// These are all of them.
-    pub zones_complete: bool,
-}
-
-/// `enum compact_result` (5.10–7.2; include/linux/compaction.h).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CompactResult {
-    /// Not worth trying.
-    Skipped,
-    /// Put off after earlier failures.
-    Deferred,
-    /// No page to move.
-    NoSuitablePage,
-    /// All of the zone was gone through without a block.
-    Complete,
-    /// A part of the zone was gone through without a block.
-    PartialSkipped,
-    /// Given up because others waited for a lock.
-    Contended,
-    /// A block was made.
-    Success,
-    /// A number that we have no name for.
-    Other(u32),
-}
-
-impl CompactResult {
-    /// By its number; 0, 4 and above 8 are not results that direct compaction returns.
-    pub fn from_number(number: u32) -> Self {
-        match number {
-            1 => Self::Skipped,
-            2 => Self::Deferred,
-            3 => Self::NoSuitablePage,
-            5 => Self::Complete,
-            6 => Self::PartialSkipped,
-            7 => Self::Contended,
-            8 => Self::Success,
-            other => Self::Other(other),
-        }
-    }
-
-    /// In a word or two.
-    pub fn describe(self) -> String {
-        match self {
-            Self::Skipped => "skipped".to_owned(),
-            Self::Deferred => "deferred".to_owned(),
-            Self::NoSuitablePage => "no suitable page".to_owned(),
-            Self::Complete => "complete".to_owned(),
-            Self::PartialSkipped => "partly skipped".to_owned(),
-            Self::Contended => "contended".to_owned(),
-            Self::Success => "success".to_owned(),
-            Self::Other(number) => format!("result {number}"),
-        }
-    }
 }

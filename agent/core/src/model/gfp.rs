@@ -182,7 +182,7 @@ impl GfpNames {
         (names, rest)
     }
 
-    /// What a mask may mean when nothing tells which kernel it is of: each reading once, with the
+    /// What a mask may mean when its kernel is not known: each reading once, with the
     /// mainline releases that read it so, from the oldest on. Releases in which a bit of it has no
     /// name are left out, if there are others.
     pub fn readings(raw: u32) -> Vec<GfpReading> {

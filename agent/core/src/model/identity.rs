@@ -78,7 +78,7 @@ pub enum Query {
         /// With dashes.
         uid: String,
     },
-    /// Whoever was given the network namespace with this inode, which was made at that time: the
+    /// The container that was given the network namespace with this inode, which was made at that time: the
     /// runtime notes it only afterwards.
     Netns {
         /// Inode in nsfs.
@@ -86,7 +86,7 @@ pub enum Query {
         /// Milliseconds since 1970.
         made_ms: i64,
     },
-    /// Whom a runtime was starting at that time, when it made a network namespace that failed: a guess.
+    /// The container that a runtime was starting at that time, when it made a network namespace that failed: a guess.
     Starting {
         /// comm of the thread that made it.
         comm: String,
@@ -100,7 +100,7 @@ pub enum Query {
 pub struct Reply {
     /// To what.
     pub query: Query,
-    /// What is known, the surest first; nothing if nobody knows it.
+    /// What is known, the surest first; nothing if no source knows it.
     pub identities: Vec<Identity>,
     /// Nothing more will come.
     pub last: bool,

@@ -58,7 +58,7 @@ impl Access {
     }
 }
 
-/// What a zone had for an allocation that came back NULL.
+/// What a zone had for an allocation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
     /// Not enough pages above the watermark.
@@ -179,7 +179,7 @@ impl Zone {
     }
 }
 
-/// The zone that tells most about a failure of `order`: of those with the pages but not the block
+/// The zone that shows most about a failure of `order`: of those with the pages but not the block
 /// the one with most free, else the first, which the allocator preferred.
 pub fn most_relevant(zones: &[Zone], order: u32) -> Option<&Zone> {
     let fragmented = |z: &&Zone| matches!(z.offer(order), Offer::Fragmented | Offer::Reserved);
