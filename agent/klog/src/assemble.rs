@@ -90,7 +90,10 @@ impl Assembler {
     /// Takes a line; returns the incidents that have ended.
     pub fn push(&mut self, line: &LogLine) -> Vec<Incident> {
         let at = LogPosition::of(line);
-        let ended = self.close(|draft| !draft.gap_allows(&at), |told| !told.may_be_of_one(&at, REPORT_GAP.0, REPORT_GAP.1));
+        let ended = self.close(
+            |draft| !draft.gap_allows(&at),
+            |told| !told.may_be_of_one(&at, REPORT_GAP.0, REPORT_GAP.1),
+        );
         if let Some(message) = parse::parse(line) {
             self.take(message, &at);
         }
@@ -163,6 +166,12 @@ impl Assembler {
                 if self.buddyinfo.len() < MAX_BUDDYINFO {
                     self.buddyinfo.push(Buddyinfo { node: zone.node, name: zone.name, blocks });
                 }
+            }
+            Message::Percpu(failed) => self.draft_or_new(None, at).percpu = Some(failed),
+            Message::Hung(hung) => {
+                let draft = self.draft_or_new(None, at);
+                (draft.comm, draft.pid) = (Some(hung.comm), hung.pid);
+                draft.hung_for = Some(hung.seconds);
             }
             Message::Container(failure) => self.take_container(failure, at),
         }
@@ -259,6 +268,7 @@ impl Assembler {
         let (mut ended, open): (Vec<IncidentBuilder>, Vec<IncidentBuilder>) =
             self.open.drain(..).partition(|draft| over(draft));
         self.open = open;
+        ended.retain(IncidentBuilder::is_incident);
         for draft in &mut ended {
             let mut rest = VecDeque::new();
             for (at, failure) in self.containers.drain(..) {

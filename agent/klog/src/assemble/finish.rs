@@ -14,6 +14,7 @@ use fragwatch_core::{
         kernel_version::KernelVersion,
         memcg::MemcgState,
         node::Buddyinfo,
+        notice::ExcludedZones,
         slab::SlabFailed,
         vmalloc::VmallocFailed,
     },
@@ -60,6 +61,8 @@ pub(super) fn finish(
         let last = allocations.len().saturating_sub(1);
         allocations.drain(..last);
     }
+    let bounded = oom_kills.iter().any(|kill| kill.bounded);
+    let excluded = oom.filter(|_| bounded).and_then(|oom| excluded(oom, &draft, &masks, page_size));
     if let Some(oom) = oom {
         allocations.extend(asked_for_kill(oom, &draft, &masks, page_size));
     }
@@ -115,6 +118,9 @@ pub(super) fn finish(
         oom_kills,
         memcg,
         fork_refused: draft.fork_refused.clone(),
+        percpu: draft.percpu.clone(),
+        hung: draft.hung(),
+        excluded,
         memory: draft.memory.node(page_size),
         gaps: gaps(&draft),
         messages: draft.containers,
@@ -232,6 +238,25 @@ fn failed(
     Some(allocation(gfp, order, Outcome::Failed, Some(failure)))
 }
 
+/// The nodes that the task's cpuset allows.
+fn allowed_nodes<'a>(oom: &'a OomBuilder, draft: &'a IncidentBuilder) -> Option<&'a str> {
+    let of_summary = || oom.summary.as_ref()?.mems_allowed.as_deref();
+    draft.cpuset.as_ref().map(|(_, nodes)| nodes.as_str()).or_else(of_summary)
+}
+
+/// Free memory that the task was kept from.
+fn excluded(
+    oom: &OomBuilder,
+    draft: &IncidentBuilder,
+    masks: &Masks,
+    page_size: u64,
+) -> Option<ExcludedZones> {
+    let gfp = masks.gfp(oom.mask.as_ref()?);
+    let mems_allowed = allowed_nodes(oom, draft);
+    let reach = Reach { gfp: &gfp, nodemask: None, mems_allowed, per_order_marks: None };
+    draft.memory.excluded(reach, page_size)
+}
+
 fn asked_for_kill(
     oom: &OomBuilder,
     draft: &IncidentBuilder,
@@ -241,8 +266,7 @@ fn asked_for_kill(
     let mask = oom.mask.as_ref()?;
     let order = u32::try_from(oom.order?).ok()?;
     let gfp = masks.gfp(mask);
-    let of_summary = || oom.summary.as_ref()?.mems_allowed.as_deref();
-    let nodes = draft.cpuset.as_ref().map(|(_, nodes)| nodes.as_str()).or_else(of_summary);
+    let nodes = allowed_nodes(oom, draft);
     let failure = failure(draft, &gfp, None, nodes, masks.per_order_marks(mask), page_size);
     Some(allocation(gfp, order, Outcome::CalledOomKiller, Some(failure)))
 }

@@ -3,12 +3,13 @@ use fragwatch_core::model::{
     event::ForkRefused,
     kernel_version::KernelVersion,
     memcg::MemcgState,
+    notice::{HungTask, PercpuFailed},
     program_message::ContainerFailure,
     slab::{SlabCache, memcg_of_cache},
 };
 
 use crate::{
-    assemble::{log_position::LogPosition, memory::MemoryReport},
+    assemble::{log_position::LogPosition, memory::MemoryReport, stack},
     parse::{
         allocation::Header,
         field::Mask,
@@ -47,6 +48,9 @@ pub(super) struct IncidentBuilder {
     pub(super) caches: Vec<SlabCache>,
     pub(super) oom: Option<OomBuilder>,
     pub(super) fork_refused: Option<ForkRefused>,
+    pub(super) percpu: Option<PercpuFailed>,
+    /// It hangs for so many seconds.
+    pub(super) hung_for: Option<u64>,
     pub(super) containers: Vec<ContainerFailure>,
 }
 
@@ -97,6 +101,8 @@ impl IncidentBuilder {
             caches: Vec::new(),
             oom: None,
             fork_refused: None,
+            percpu: None,
+            hung_for: None,
             containers: Vec::new(),
         }
     }
@@ -129,6 +135,18 @@ impl IncidentBuilder {
             && !self.memory.begun
             && self.caches.is_empty()
             && self.slab.is_empty()
+    }
+
+    /// Whether it is one: a task that hangs is only if it waits for memory.
+    pub(super) fn is_incident(&self) -> bool {
+        self.hung_for.is_none() || self.hung().is_some()
+    }
+
+    /// How a task hangs, if it waits for memory.
+    pub(super) fn hung(&self) -> Option<HungTask> {
+        let seconds = self.hung_for?;
+        let waits_in = self.frames.iter().find_map(|frame| stack::waits_in(&frame.function))?;
+        Some(HungTask { seconds, waits_in })
     }
 
     /// Whether it is a page allocator's report of which the end is still to come.

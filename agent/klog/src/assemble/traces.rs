@@ -27,9 +27,9 @@ impl Assembler {
                     draft.touch(at);
                 } else if let Some(draft) = self.owned(at)
                     && draft.comm.is_none()
-                    && !draft.caches.is_empty()
+                    && (!draft.caches.is_empty() || draft.percpu.is_some())
                 {
-                    // A refused cache's report says only here who it was.
+                    // These reports say only here which task it was.
                     (draft.pid, draft.comm, draft.kernel) = (pid, Some(comm), kernel);
                     draft.touch(at);
                 }

@@ -98,8 +98,12 @@ fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
     if pattern < BEGINNINGS.len() + BEHIND_NAME.len() {
         // Names of the request follow in the same line, or it is a sentence about such a message.
         let rest = &line[start..];
-        let complete = ["order:", "order=", "mode:0x", "gfp_mask=0x", " bytes"];
-        if !complete.iter().any(|part| rest.contains(part)) {
+        let complete = ["order:", "order=", "mode:0x", "gfp_mask=0x", "failure: ", "size "];
+        let digit = |part: &&str| {
+            let number = rest.split_once(*part).map(|(_, number)| number.trim_start_matches('-'));
+            number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_hexdigit()))
+        };
+        if !complete.iter().any(|part| digit(&part)) {
             return None;
         }
         return names(line, start);

@@ -7,7 +7,7 @@ use fragwatch_core::model::log_stats::Stats;
 
 use crate::{
     line::{LogLine, Origin},
-    parse::trace,
+    parse::{self, Message, trace},
     raw_line::RawLine,
     transport::{
         anchor::{self, Anchor},
@@ -161,6 +161,7 @@ impl Sources {
         match anchor::find(rest) {
             // Indented, as lines of the kernel's reports are.
             Some(Anchor::At(at)) if trace::without_marks(&rest[..at]).is_empty() => Place::Plain,
+            Some(Anchor::At(_)) if is_whole_message(rest) => Place::Plain,
             Some(Anchor::At(at)) if is_own_message(rest, at) => {
                 Place::Behind(outermost(text, quote.len(), known + at))
             }
@@ -226,7 +227,7 @@ impl Sources {
             if matches!(prefix.origin, Origin::Program { .. }) {
                 return None;
             }
-            if trace::without_marks(&rest[..at]).is_empty() {
+            if trace::without_marks(&rest[..at]).is_empty() || is_whole_message(rest) {
                 return places.contains(&0).then_some(0);
             }
             let end = outermost(&other, quote.len(), other.len() - rest.len() + at);
@@ -295,6 +296,15 @@ fn outermost(text: &str, quote: usize, message: usize) -> usize {
         prefix.any && text.len() - behind.len() == message
     };
     anchor::boundaries(head).filter(|at| *at > quote).find(leads_there).unwrap_or(message)
+}
+
+/// Whether a line is one of the kernel's reports as it is: of those with nothing before them, as
+/// addresses before a function.
+fn is_whole_message(line: &str) -> bool {
+    matches!(
+        parse::parse_kernel(line),
+        Some(Message::Trace(_) | Message::Memory(_) | Message::Slab(_) | Message::Version(_))
+    )
 }
 
 /// Whether a message that was found in a line is the line's own. What a program's message quotes is

@@ -147,6 +147,9 @@ pub(super) fn error(
     mkdir: Option<String>,
 ) -> StartError {
     let errno = innermost.map(|innermost| innermost.errno);
+    if let Some(words) = memory_limit(lower, innermost) {
+        return StartError::MemoryLimit(words);
+    }
     if let Some(path) = mkdir {
         return match errno {
             // kernel/cgroup/cgroup.c `cgroup_mkdir` returns it for these limits alone.
@@ -184,6 +187,38 @@ pub(super) fn error(
         _ => return without_memory(lower, errno),
     };
     StartError::Other(reason)
+}
+
+/// What a runtime says of a memory limit that is too low for the start itself.
+fn memory_limit(lower: &str, innermost: Option<&Innermost>) -> Option<&'static str> {
+    const BELOW_USAGE: &str =
+        "the kernel refused a memory limit below what the cgroup uses already";
+    const KILLED: &str = "a process of the container's was killed at its memory limit";
+    let has = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+    if has(&["unable to set memory limit", "to set memory limit to"]) && has(&["current usage"]) {
+        return Some(BELOW_USAGE);
+    }
+    let about =
+        innermost.filter(|found| found.errno == libc::EBUSY).map(|found| found.about(lower));
+    if about.is_some_and(|about| {
+        ["memory.limit_in_bytes", "memory.max", "memory.memsw.limit"]
+            .iter()
+            .any(|file| about.contains(file))
+    }) {
+        return Some(BELOW_USAGE);
+    }
+    // The name of a pod may hold such words.
+    let killed = [
+        "was oom-killed",
+        "was oom killed",
+        "memory limit too low",
+        "reason: oomkilled",
+        "reason=oomkilled",
+        "reason=\"oomkilled\"",
+        "reason:oomkilled",
+        ": oomkilled",
+    ];
+    has(&killed).then_some(KILLED)
 }
 
 /// Whether the error is a mount's own.

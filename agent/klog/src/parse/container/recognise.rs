@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 
 use super::reason::ERRNO_WORDS;
+use crate::parse;
 
 /// Phrases that only a failed start has; lower case.
 const PHRASES: &[&str] = &[
@@ -266,13 +267,8 @@ const BETWEEN: &[&str] = &[
 /// none.
 pub(super) fn may_be_failure(text: &str, program: Option<&str>) -> bool {
     RELEVANT.as_ref().is_none_or(|relevant| relevant.is_match(text))
-        && !is_pattern(text)
+        && !parse::is_pattern(text)
         && !(program.is_none() && is_comment(text))
-}
-
-/// Whether it is a regular expression or a template: rules of log monitors and alerts hold such.
-fn is_pattern(text: &str) -> bool {
-    [".*", ".+", "\\d", "\\w", "\\s", "[0-9]", "(?:", "{{"].iter().any(|part| text.contains(part))
 }
 
 /// Whether it is a comment of a configuration file or of source code.
