@@ -12,17 +12,14 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fragwatch_core::{
-    model::log_incident::Buddyinfo,
-    report::log::{LogJson, LogReport, LogSummary, LogText},
-};
+use fragwatch_core::{model::log_incident::Buddyinfo, report::Format};
 use fragwatch_klog::{
     explain::Explainer,
     parse::{self, Message},
 };
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::cli::{ExplainArgs, Format};
+use crate::{cli::ExplainArgs, output};
 
 /// /proc/buddyinfo is never larger than this; what is larger is a log.
 const BUDDYINFO_MAX: u64 = 1 << 20;
@@ -38,17 +35,14 @@ pub enum Ended {
 
 /// Reads the logs and reports what is in them.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<Ended> {
-    let mut report: Box<dyn LogReport> = match args.format {
-        Format::Text => Box::new(LogText::new(anstream::stdout())),
-        Format::Json => Box::new(LogJson::new(io::stdout())),
-    };
+    let mut report = output::to_stdout(args.format);
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))
             .context("could not wait for signals")?;
     }
     match explain(args, report.as_mut(), &stop) {
-        Ok(summary) if summary.unread != 0 => Ok(Ended::SomeUnread),
+        Ok(unread) if unread != 0 => Ok(Ended::SomeUnread),
         Ok(_) => Ok(Ended::Read),
         // The reader of standard output has gone, which ends it as usual.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Read),
@@ -56,11 +50,8 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Ended> {
     }
 }
 
-fn explain(
-    args: &ExplainArgs,
-    report: &mut dyn LogReport,
-    stop: &Arc<AtomicBool>,
-) -> io::Result<LogSummary> {
+/// Returns how many logs could not be read to their end.
+fn explain(args: &ExplainArgs, report: &mut dyn Format, stop: &Arc<AtomicBool>) -> io::Result<u64> {
     // Copies of /proc/buddyinfo first, so that they can stand beside the incidents.
     let mut buddyinfo = Vec::new();
     let mut logs: Vec<&str> = Vec::new();

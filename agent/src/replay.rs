@@ -46,7 +46,7 @@ pub fn run(args: &ReplayArgs) -> Result<Ended, ReplayError> {
     let input = open(&args.file).map_err(|error| begin(error.into()))?;
     let (mut header, reader) = Reader::open(input).map_err(begin)?;
     header.all |= args.all;
-    let report = output::to_stdout(args.format, header.page_size);
+    let report = output::to_stdout(args.format);
     match tell(reader, &mut Pipeline::new(header, report)) {
         Ok(damage) => Ok(damage.say(name)),
         // Nobody reads any more: that is an end like another.

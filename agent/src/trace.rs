@@ -148,8 +148,8 @@ impl Watch {
                 None
             }
         };
-        let pipeline = Pipeline::new(header, output::to_stdout(args.format, page_size))
-            .live(clock::monotonic_ns);
+        let pipeline =
+            Pipeline::new(header, output::to_stdout(args.format)).live(clock::monotonic_ns);
         let mut watch =
             Self { live, pipeline, capture, node, lookup, orders, interrupt, terminate };
         // Those that are made from here on are seen to be made.

@@ -16,6 +16,7 @@ pub mod log_stats;
 pub mod log_time;
 pub mod loss;
 pub mod node;
+pub mod status;
 pub mod step;
 pub mod verdict;
 pub mod zone;

@@ -15,7 +15,7 @@ use fragwatch_core::{
         loss::{Loss, OutsideCounts},
     },
     pipeline::Pipeline,
-    report::{Json, Report, Text},
+    report::{Format, Json, Text},
 };
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -230,7 +230,7 @@ fn nothing_in_it_drives_a_terminal() {
 }
 
 /// Tells all that can be read, as `replay` does.
-fn tell(bytes: &[u8], report: impl Report + 'static) {
+fn tell(bytes: &[u8], report: impl Format + 'static) {
     let Ok((header, mut reader)) = open(bytes) else { return };
     let mut pipeline = Pipeline::new(header, Box::new(report));
     loop {
@@ -270,7 +270,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        tell(&bytes, Json::new(io::sink(), 4096));
+        tell(&bytes, Json::new(io::sink()));
     }
 
     #[test]
@@ -281,22 +281,22 @@ proptest! {
             let (start, end) = places[at.index(places.len())];
             text.replace_range(start..end, &number);
         }
-        tell(text.as_bytes(), Json::new(io::sink(), 4096));
-        tell(text.as_bytes(), Text::new(io::sink(), 4096, TimeZone::UTC));
+        tell(text.as_bytes(), Json::new(io::sink()));
+        tell(text.as_bytes(), Text::new(io::sink(), TimeZone::UTC));
     }
 
     #[test]
     fn lines_in_any_order_never_panic(order in Just((0..entries().len()).collect::<Vec<_>>()).prop_shuffle()) {
         let shuffled: Vec<Entry> = order.into_iter().map(|i| entries()[i].clone()).collect();
-        tell(&written(&header(), &shuffled), Text::new(io::sink(), 4096, TimeZone::UTC));
+        tell(&written(&header(), &shuffled), Text::new(io::sink(), TimeZone::UTC));
     }
 
     #[test]
     fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..4096)) {
-        tell(&bytes, Json::new(io::sink(), 4096));
+        tell(&bytes, Json::new(io::sink()));
         let mut after_header = written(&header(), &[]);
         after_header.extend(bytes);
-        tell(&after_header, Json::new(io::sink(), 4096));
+        tell(&after_header, Json::new(io::sink()));
     }
 }
 
