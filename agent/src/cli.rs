@@ -2,6 +2,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fragwatch_core::model::kernel_version::KernelVersion;
 use fragwatch_klog::parse::trace::is_release;
 use jiff::SignedDuration;
 
@@ -101,7 +102,7 @@ pub struct ExplainArgs {
     pub files: Vec<String>,
     /// The kernel's release where the log doesn't say it, such as 3.10.0-514.el7.x86_64
     #[arg(long, value_name = "VERSION", value_parser = release)]
-    pub kernel: Option<String>,
+    pub kernel: Option<KernelVersion>,
     /// Form of the report
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -158,14 +159,11 @@ Exit codes:
   3  UNKNOWN: it could not be found out; wrong arguments; or the report could not be written";
 
 /// A kernel's release of the command line.
-fn release(text: &str) -> Result<String, String> {
+fn release(text: &str) -> Result<KernelVersion, String> {
+    let wrong = "not a kernel's release: write it as uname -r does, such as 5.10.0-37-amd64";
     let release = text.trim_start_matches('v');
-    if !is_release(release) {
-        return Err(
-            "not a kernel's release: write it as uname -r does, such as 5.10.0-37-amd64".to_owned()
-        );
-    }
-    Ok(release.to_owned())
+    let version = is_release(release).then(|| release.parse().ok()).flatten();
+    version.ok_or_else(|| wrong.to_owned())
 }
 
 /// A duration of the command line, longer than zero.
@@ -184,8 +182,11 @@ mod tests {
 
     #[test]
     fn releases() {
-        assert_eq!(release("v6.1"), Ok("6.1".to_owned()));
-        assert_eq!(release("3.10.0-514.el7.x86_64"), Ok("3.10.0-514.el7.x86_64".to_owned()));
+        assert_eq!(release("v6.1").map(|version| version.to_string()), Ok("6.1".to_owned()));
+        assert_eq!(
+            release("3.10.0-514.el7.x86_64").map(|version| version.to_string()),
+            Ok("3.10.0-514.el7.x86_64".to_owned())
+        );
         assert!(release("el7").is_err());
         assert!(release("").is_err());
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fragwatch_core::{model::log_incident::Buddyinfo, report::Format};
+use fragwatch_core::{model::node::Buddyinfo, report::Format};
 use fragwatch_klog::{
     explain::Explainer,
     parse::{self, Message},

@@ -326,7 +326,8 @@ fn gfp_names(types: &btf::Btf) -> GfpNames {
     }
     let release = nix::sys::utsname::uname().ok();
     let release = release.as_ref().and_then(|uname| uname.release().to_str());
-    release.and_then(GfpNames::from_release).unwrap_or_default()
+    let version = release.and_then(|release| release.parse().ok());
+    version.as_ref().and_then(GfpNames::from_release).unwrap_or_default()
 }
 
 fn next(ring: &mut Ring) -> Option<Bytes> {

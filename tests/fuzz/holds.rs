@@ -7,7 +7,7 @@ use std::{
 };
 
 use fragwatch_core::{
-    model::{log_incident::LogIncident, log_stats::Stats},
+    model::{incident::Incident, log_stats::Stats},
     report::{Format, Json, Text},
 };
 use fragwatch_klog::{assemble::Assembler, explain::Explainer, lines::Lines};
@@ -58,7 +58,7 @@ fn explain(log: &[u8], report: &mut dyn Format) {
     explainer.finish().expect("memory can be written");
 }
 
-fn found(input: impl Read + Send + 'static) -> (Vec<LogIncident>, Stats) {
+fn found(input: impl Read + Send + 'static) -> (Vec<Incident>, Stats) {
     let mut assembler = Assembler::new(None, Vec::new());
     let mut incidents = Vec::new();
     // Without deadlines: what is found must not hang on how busy the machine is.

@@ -8,6 +8,9 @@ use crate::model::{incident::Incident, step::CreationStep};
 
 pub use correlator::Correlator;
 
+/// Creations and outside threads followed at a time.
+const MAX_OPEN: usize = 4096;
+
 /// What came out of the evidence.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Correlated {

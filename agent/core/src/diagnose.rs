@@ -3,13 +3,13 @@
 //!
 //! Causes are looked for in the order in which one makes the others beside the point: a limit
 //! refuses whatever memory there is, a charge to a memory cgroup fails after the pages were got, and
-//! zones say something only about an allocation that came back NULL. The first that fits would have
+//! zones say something only about an allocation that failed. The first that fits would have
 //! failed the creation alone; others that fit are named beside it.
 //!
-//! Half a story has no cause: where events of a creation were lost, or its beginning was not seen, what
-//! the rest fits is named and the verdict is `undetermined`.
+//! Incomplete evidence is undetermined: where events of a creation were lost, or its beginning was not
+//! seen, what the rest fits is named.
 mod atomic_pressure;
-mod case;
+mod evidence;
 mod exhaustion;
 mod fragmentation;
 mod kmem_leak;
@@ -26,9 +26,9 @@ mod zones;
 
 use crate::model::verdict::Verdict;
 
-pub use case::Evidence;
+pub use self::evidence::Evidence;
 
-type Rule = fn(&Evidence, u64) -> Option<Verdict>;
+type Rule = fn(&Evidence) -> Option<Verdict>;
 
 /// The rules, in the order in which they are looked at.
 const RULES: &[Rule] = &[
@@ -46,19 +46,19 @@ const RULES: &[Rule] = &[
     not_memory::diagnose,
 ];
 
-/// The verdict on a case; `page_size` in bytes.
-pub fn diagnose(case: &Evidence, page_size: u64) -> Verdict {
-    let mut verdicts = RULES.iter().filter_map(|rule| rule(case, page_size));
+/// The verdict on the evidence.
+pub fn diagnose(evidence: &Evidence) -> Verdict {
+    let mut verdicts = RULES.iter().filter_map(|rule| rule(evidence));
     let Some(mut verdict) = verdicts.next() else {
-        let mut verdict = undetermined::diagnose(case, page_size);
-        verdict.not_seen.extend(case.beside());
+        let mut verdict = undetermined::diagnose(evidence);
+        verdict.not_seen.extend(evidence.beside());
         return verdict;
     };
     let mut others: Vec<&str> = verdicts.map(|other| other.cause.name()).collect();
     others.retain(|other| *other != verdict.cause.name());
-    if case.is_half_a_story() {
+    if evidence.is_incomplete() {
         others.insert(0, verdict.cause.name());
-        verdict = undetermined::diagnose(case, page_size);
+        verdict = undetermined::diagnose(evidence);
         verdict.because.push(format!(
             "what was seen fits {}; what is missing could refute it",
             others.join(" and ")
@@ -66,7 +66,7 @@ pub fn diagnose(case: &Evidence, page_size: u64) -> Verdict {
     } else if !others.is_empty() {
         verdict.because.push(format!("what was seen fits {} as well", others.join(" and ")));
     }
-    verdict.not_seen.extend(case.beside());
+    verdict.not_seen.extend(evidence.beside());
     verdict
 }
 

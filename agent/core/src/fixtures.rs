@@ -86,16 +86,16 @@ pub fn ended(errno: Option<i32>) -> EventKind {
 }
 
 /// The one step that these events make.
-pub fn tell(events: Vec<EventKind>) -> CreationStep {
+pub fn step_of(events: Vec<EventKind>) -> CreationStep {
     let mut correlator = Correlator::default();
-    let mut stories = Vec::new();
+    let mut correlated = Vec::new();
     for (i, event) in events.into_iter().enumerate() {
-        stories.extend(correlator.push(at(Some(KEY), i as u64, event)));
+        correlated.extend(correlator.push(at(Some(KEY), i as u64, event)));
     }
     assert_eq!(correlator.unfinished(), 0);
-    match stories.pop() {
-        Some(Correlated::CreationStep(creation)) if stories.is_empty() => *creation,
-        other => panic!("not one creation: {other:?} after {stories:?}"),
+    match correlated.pop() {
+        Some(Correlated::CreationStep(creation)) if correlated.is_empty() => *creation,
+        other => panic!("not one creation: {other:?} after {correlated:?}"),
     }
 }
 
@@ -130,15 +130,21 @@ pub fn every_event() -> Vec<EventKind> {
         }),
         EventKind::OomKill(OomKill {
             pid: Some(679),
-            comm: "runc:[2:INIT]".to_owned(),
+            comm: Some("runc:[2:INIT]".to_owned()),
             order: Some(1),
             gfp: Some(gfp()),
             scope: OomScope::Memcg(memcg()),
             cgroup_id: Some(4711),
             failure: Some(Failure::default()),
+            ..OomKill::default()
         }),
         EventKind::NamespaceRefused(NamespaceKind::Net),
-        EventKind::ForkRefused(ForkRefused { cgroup: memcg(), processes: Some(3), limit: Some(3) }),
+        EventKind::ForkRefused(ForkRefused {
+            cgroup: memcg(),
+            processes: Some(3),
+            limit: Some(3),
+            times: None,
+        }),
         EventKind::CgroupMade { id: 4711, path: CgroupPath::parse("/a/b") },
         EventKind::CgroupRenamed { id: 4711, path: CgroupPath::parse("/a/c") },
         EventKind::CgroupRemoved { id: 4711 },
@@ -163,7 +169,7 @@ pub fn every_event() -> Vec<EventKind> {
 pub fn failed_creation() -> CreationStep {
     let init = Some(frame("fw_pernet_init", Some("fragwatch_pernet")));
     let slab = ("fw_conn_17".to_owned(), 320, false);
-    tell(vec![
+    step_of(vec![
         began(),
         EventKind::SlabCacheCreated { name: slab.0, size: slab.1, failed: slab.2 },
         entered(),
@@ -178,12 +184,12 @@ pub fn failed_creation() -> CreationStep {
 /// The same allocation fails, and the creation survives it.
 /// A step whose failed allocation had a fallback.
 pub fn degraded_creation() -> CreationStep {
-    tell(vec![began(), entered(), compacted(400_000), failed(0x40cc0), ended(None)])
+    step_of(vec![began(), entered(), compacted(400_000), failed(0x40cc0), ended(None)])
 }
 
 /// A step without trouble.
 pub fn ok_creation() -> CreationStep {
-    tell(vec![began(), ended(None)])
+    step_of(vec![began(), ended(None)])
 }
 
 /// A failed allocation outside any creation.
@@ -252,7 +258,7 @@ pub fn fragmented() -> Zone {
     }
 }
 
-/// What was read 12 ms after the stories that other tests tell.
+/// Facts that were read at that time.
 pub fn facts(time_ns: u64) -> NodeFacts {
     let memory = Memory {
         total_kib: Some(750_000),
@@ -284,10 +290,10 @@ pub fn facts(time_ns: u64) -> NodeFacts {
     }
 }
 
-/// Tells a story as it is seen without the hook on failed allocations.
+/// The step as it is seen without the hook on failed allocations.
 /// The one step that events make where failed allocations can't be seen.
-pub fn tell_blindly(errno: Option<i32>) -> CreationStep {
-    let mut correlator = Correlator::new(true, false);
+pub fn step_with_failures_unobservable(errno: Option<i32>) -> CreationStep {
+    let mut correlator = Correlator::new(true, false, 4096);
     let EventKind::NetnsSetupBegan { cgroup, .. } = began() else { unreachable!("`began` begins") };
     // CLONE_NEWNET and CLONE_NEWIPC
     let began = EventKind::NetnsSetupBegan {
@@ -295,11 +301,11 @@ pub fn tell_blindly(errno: Option<i32>) -> CreationStep {
         call_flags: Some(0x4800_0000),
         namespaces: 0x4800_0000,
     };
-    let mut stories = Vec::new();
+    let mut correlated = Vec::new();
     for (i, event) in [began, entered(), compacted(600), ended(errno)].into_iter().enumerate() {
-        stories.extend(correlator.push(at(Some(KEY), i as u64, event)));
+        correlated.extend(correlator.push(at(Some(KEY), i as u64, event)));
     }
-    match stories.pop() {
+    match correlated.pop() {
         Some(Correlated::CreationStep(creation)) => *creation,
         other => panic!("no creation: {other:?}"),
     }

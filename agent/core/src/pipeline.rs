@@ -10,7 +10,7 @@ use crate::{
     model::{
         entry::{Entry, Header},
         identity::Query,
-        incident::Incident,
+        incident::{Incident, Source},
         loss::Loss,
         node::{NodeFacts, Reading},
         step::{CreationStep, Outcome},
@@ -60,7 +60,7 @@ impl Pipeline {
         let view = View::new(header.kernel, header.page_size, &header.hooks);
         Self {
             report,
-            correlator: Correlator::new(!header.sees_failures, header.all),
+            correlator: Correlator::new(!header.sees_failures, header.all, header.page_size),
             ready: view.ready(&header.hooks, &header.not_seen),
             view,
             incidents_left: MAX_INCIDENTS,
@@ -192,9 +192,10 @@ impl Pipeline {
         let trouble = outcome != Outcome::Ok;
         let node = self.node.as_ref().filter(|_| trouble);
         let node = node.and_then(|facts| Reading::of(facts, creation.ended_ns));
-        let case = || Evidence::creation(creation, &self.unobservable).with_node(node);
-        let verdict = trouble.then(|| diagnose(&case(), self.page_size));
-        if creation.continues.is_none() {
+        let evidence =
+            || Evidence::step(creation, self.page_size, &self.unobservable).with_node(node);
+        let verdict = trouble.then(|| diagnose(&evidence()));
+        if creation.continues().is_none() {
             self.watched.creations.count(outcome);
             verdict.iter().for_each(|verdict| self.summary.count_cause(verdict.cause));
         }
@@ -217,10 +218,11 @@ impl Pipeline {
         }
         self.incidents_left -= 1;
         self.summary.incidents += 1;
-        let node = self.node.as_ref().and_then(|facts| Reading::of(facts, incident.time_ns));
-        let case = Evidence::incident(incident, &self.unobservable).with_node(node);
-        let verdict = diagnose(&case, self.page_size);
-        let time = clock::time_of_day(incident.time_ns, self.realtime_offset_ns);
+        let Source::Live { time_ns } = incident.source else { return Ok(()) };
+        let node = self.node.as_ref().and_then(|facts| Reading::of(facts, time_ns));
+        let evidence = Evidence::incident(incident, &self.unobservable).with_node(node);
+        let verdict = diagnose(&evidence);
+        let time = clock::time_of_day(time_ns, self.realtime_offset_ns);
         self.report.line(&self.view.incident(time, incident, &verdict, node))
     }
 }

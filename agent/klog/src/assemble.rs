@@ -23,7 +23,10 @@ use std::{
     time::Duration,
 };
 
-use fragwatch_core::model::log_incident::{Buddyinfo, ContainerFailure, ForkRefused, LogIncident};
+use fragwatch_core::model::{
+    incident::Incident, kernel_version::KernelVersion, node::Buddyinfo,
+    program_message::ContainerFailure,
+};
 
 use crate::{
     assemble::{
@@ -60,9 +63,9 @@ enum Owner {
 #[derive(Debug, Default)]
 pub struct Assembler {
     /// The kernel's release where the log doesn't say it.
-    given_kernel: Option<String>,
+    given_kernel: Option<KernelVersion>,
     /// The release that lines of a host said last.
-    seen_kernel: HashMap<Option<String>, String>,
+    seen_kernel: HashMap<Option<String>, KernelVersion>,
     open: Vec<IncidentBuilder>,
     owner: HashMap<Option<Caller>, Owner>,
     stacks: HashMap<Option<Caller>, Stack>,
@@ -77,12 +80,12 @@ pub struct Assembler {
 impl Assembler {
     /// For a log of a kernel with this release, if it is known from elsewhere; `buddyinfo` is what
     /// was given along.
-    pub fn new(kernel: Option<String>, buddyinfo: Vec<Buddyinfo>) -> Self {
+    pub fn new(kernel: Option<KernelVersion>, buddyinfo: Vec<Buddyinfo>) -> Self {
         Self { given_kernel: kernel, buddyinfo, ..Self::default() }
     }
 
     /// Takes a line; returns the incidents that have ended.
-    pub fn push(&mut self, line: &LogLine) -> Vec<LogIncident> {
+    pub fn push(&mut self, line: &LogLine) -> Vec<Incident> {
         let at = LogPosition::of(line);
         let ended = self.close(|draft| !draft.gap_allows(&at), |told| !near(&at, told, REPORT_GAP));
         if let Some(message) = parse::parse(line) {
@@ -97,7 +100,7 @@ impl Assembler {
     }
 
     /// Ends everything under way: the log has ended, or has been quiet for long enough.
-    pub fn flush(&mut self) -> Vec<LogIncident> {
+    pub fn flush(&mut self) -> Vec<Incident> {
         let callers: Vec<Option<Caller>> = self.stacks.keys().copied().collect();
         for caller in callers {
             self.end_stack(caller);
@@ -151,7 +154,7 @@ impl Assembler {
             Message::Oom(oom) => self.take_oom(oom, at),
             Message::Memory(memory) => self.take_memory(memory, at),
             Message::Trace(trace) => self.take_trace(trace, at),
-            Message::Version(kernel) => self.saw_kernel(kernel, at),
+            Message::Version(kernel) => self.saw_kernel(&kernel, at),
             Message::ForkRefused(cgroup) => self.take_fork(cgroup, at),
             Message::Buddyinfo(zone, blocks) => {
                 if self.buddyinfo.len() < MAX_BUDDYINFO {
@@ -205,7 +208,8 @@ impl Assembler {
         self.open.iter().rev().filter(same).find(|draft| holds(draft)).map(|draft| draft.id)
     }
 
-    fn saw_kernel(&mut self, kernel: String, at: &LogPosition) {
+    fn saw_kernel(&mut self, release: &str, at: &LogPosition) {
+        let Ok(kernel) = release.parse::<KernelVersion>() else { return };
         if self.seen_kernel.len() < MAX_KEYS || self.seen_kernel.contains_key(&at.host) {
             self.seen_kernel.insert(at.host.clone(), kernel);
         }
@@ -213,11 +217,16 @@ impl Assembler {
 
     fn take_fork(&mut self, cgroup: String, at: &LogPosition) {
         let same = |draft: &IncidentBuilder| {
-            draft.fork_refused.as_ref().is_some_and(|refused| refused.cgroup == cgroup)
+            draft
+                .fork_refused
+                .as_ref()
+                .is_some_and(|refused| refused.cgroup.as_deref() == Some(&cgroup))
         };
         let known = self.youngest(at, same);
         let draft = self.draft_or_new(known, at);
-        draft.fork_refused.get_or_insert(ForkRefused { cgroup, times: 0 }).times += 1;
+        let refused = draft.fork_refused.get_or_insert_default();
+        refused.cgroup = Some(cgroup);
+        refused.times = Some(refused.times.unwrap_or(0) + 1);
     }
 
     fn take_container(&mut self, failure: ContainerFailure, at: &LogPosition) {
@@ -240,7 +249,7 @@ impl Assembler {
         &mut self,
         over: impl Fn(&IncidentBuilder) -> bool,
         told_over: impl Fn(&LogPosition) -> bool,
-    ) -> Vec<LogIncident> {
+    ) -> Vec<Incident> {
         if self.open.is_empty() && self.containers.is_empty() {
             return Vec::new();
         }
@@ -283,7 +292,7 @@ impl Assembler {
         ended.into_iter().map(|draft| self.finish(draft)).collect()
     }
 
-    fn finish(&self, draft: IncidentBuilder) -> LogIncident {
+    fn finish(&self, draft: IncidentBuilder) -> Incident {
         let seen =
             || self.seen_kernel.get(&draft.begin.host).or_else(|| self.seen_kernel.get(&None));
         let kernel =

@@ -10,10 +10,7 @@ use std::{
 
 use fragwatch_core::{
     diagnose::{Evidence, diagnose},
-    model::{
-        log_incident::{Buddyinfo, LogIncident},
-        log_stats::Stats,
-    },
+    model::{incident::Incident, kernel_version::KernelVersion, log_stats::Stats, node::Buddyinfo},
     report::{
         Format,
         line::{
@@ -39,7 +36,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub struct Explainer<'a> {
     report: &'a mut dyn Format,
     stop: Arc<AtomicBool>,
-    kernel: Option<String>,
+    kernel: Option<KernelVersion>,
     buddyinfo: Vec<Buddyinfo>,
     summary: Summary,
     logs: Logs,
@@ -51,7 +48,7 @@ impl<'a> Explainer<'a> {
     pub fn new(
         report: &'a mut dyn Format,
         stop: Arc<AtomicBool>,
-        kernel: Option<String>,
+        kernel: Option<KernelVersion>,
         buddyinfo: Vec<Buddyinfo>,
     ) -> Self {
         Self { report, stop, kernel, buddyinfo, summary: Summary::default(), logs: Logs::default() }
@@ -121,9 +118,9 @@ impl<'a> Explainer<'a> {
         skipped.binary_files += u64::from(read.binary());
     }
 
-    fn report(&mut self, file: &str, incidents: &[LogIncident]) -> io::Result<()> {
+    fn report(&mut self, file: &str, incidents: &[Incident]) -> io::Result<()> {
         for incident in incidents {
-            let verdict = diagnose(&Evidence::log(incident), incident.page_size);
+            let verdict = diagnose(&Evidence::incident(incident, &[]));
             self.summary.incidents += 1;
             self.summary.count_cause(verdict.cause);
             self.report.line(&view::log_incident(file, incident, &verdict))?;

@@ -10,7 +10,7 @@ pub mod slab;
 pub mod trace;
 pub mod vmalloc;
 
-use fragwatch_core::model::log_incident::ContainerFailure;
+use fragwatch_core::model::program_message::ContainerFailure;
 
 use crate::line::{LogLine, Origin};
 

@@ -2,7 +2,7 @@
 use fragwatch_core::{
     diagnose::{Evidence, diagnose},
     model::{
-        log_incident::LogIncident,
+        incident::Incident,
         verdict::{Cause, Confidence, Verdict},
     },
 };
@@ -12,7 +12,7 @@ use crate::{
     line::{LogLine, Origin},
 };
 
-fn read(lines: &str) -> Vec<LogIncident> {
+fn read(lines: &str) -> Vec<Incident> {
     let mut assembler = Assembler::default();
     let mut found = Vec::new();
     for (number, text) in lines.lines().enumerate() {
@@ -35,7 +35,7 @@ fn read(lines: &str) -> Vec<LogIncident> {
 fn told(lines: &str) -> Verdict {
     let found = read(lines);
     assert_eq!(found.len(), 1, "{found:#?}");
-    diagnose(&Evidence::log(&found[0]), found[0].page_size)
+    diagnose(&Evidence::incident(&found[0], &[]))
 }
 
 #[track_caller]

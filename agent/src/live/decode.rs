@@ -196,7 +196,7 @@ impl Decoder {
         });
         OomKill {
             pid: (r.victim != 0).then_some(r.victim),
-            comm: text(&r.victim_comm),
+            comm: Some(text(&r.victim_comm)),
             order: known.then_some(r.order),
             gfp: known.then(|| self.gfp.decode(r.gfp)),
             scope: match r.scope {
@@ -206,6 +206,9 @@ impl Decoder {
             },
             cgroup_id: (r.victim_cgroup != 0).then_some(r.victim_cgroup),
             failure: known.then_some(failure),
+            // Not seen by the hook.
+            page_fault: false,
+            bounded: false,
         }
     }
 

@@ -54,7 +54,7 @@ pub(crate) fn is_runtime(comm: &str) -> bool {
 /// happened in it was not done by a runtime that runs in a container itself and starts others.
 pub(crate) fn certain(creation: &CreationStep) -> Option<Container> {
     // A cgroup's own making tells by its path, whoever makes it.
-    if is_runtime(&creation.task.comm) && creation.cgroup_setup.is_none() {
+    if is_runtime(&creation.task.comm) && creation.cgroup_setup().is_none() {
         return None;
     }
     cgroup_path::find(creation.cgroup.as_ref()?)
@@ -93,7 +93,7 @@ pub(crate) fn query(creation: &CreationStep, realtime_offset_ns: i64) -> Option<
     if creation.container.is_some() || !is_runtime(comm) {
         return None;
     }
-    match creation.netns {
+    match creation.namespaces().and_then(|made| made.netns) {
         Some(inode) => Some(Query::Netns { inode, made_ms: millis(creation.ended_ns) }),
         None if KEEP_RECORDS.contains(&comm.as_str()) => {
             Some(Query::Starting { comm: comm.clone(), at_ms: millis(creation.ended_ns) })
@@ -113,6 +113,7 @@ pub(crate) fn same(one: &Container, other: &Container) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::step::{Namespaces, StepKind};
     use crate::{attribution::cgroups::Made, fixtures::failed_creation};
 
     const POD: &str = "/kubepods/burstable/pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
@@ -178,7 +179,8 @@ mod tests {
         creation.ended_ns = 21 * SECOND;
         let comm = "containerd".to_owned();
         assert_eq!(query(&creation, 5_000_000), Some(Query::Starting { comm, at_ms: 21_005 }));
-        creation.netns = Some(7);
+        creation.kind =
+            StepKind::Namespaces(Namespaces { netns: Some(7), ..Namespaces::default() });
         assert_eq!(query(&creation, 0), Some(Query::Netns { inode: 7, made_ms: 21_000 }));
         creation.task.comm = "unshare".to_owned();
         assert_eq!(query(&creation, 0), None);

@@ -110,7 +110,7 @@ impl Attributions {
     /// Adds to a creation what is known of its owner, and waits for what is not.
     pub(crate) fn name(&mut self, creation: &mut CreationStep, realtime_offset_ns: i64) {
         let about = candidates::query(creation, realtime_offset_ns);
-        if let Some(inode) = creation.netns {
+        if let Some(inode) = creation.namespaces().and_then(|made| made.netns) {
             // It was given back, and the kernel gave it to another: what is recorded of it now is of
             // that one.
             let of_it = |about: &Query| matches!(about, Query::Netns { inode: other, .. } if *other == inode);

@@ -10,9 +10,9 @@ const MAX_COMPACTIONS: usize = 16;
 
 /// One thread's allocation under way.
 ///
-/// The kernel does not tell when an allocation leaves the slow path with its pages, so it ends
-/// when the next one begins or its thread's story does. Two alike in a row from the same place
-/// are told as one.
+/// The kernel does not show when an allocation leaves the slow path with its pages, so it ends
+/// when the next one begins or its thread's step does. Two alike in a row from the same place
+/// are reported as one.
 #[derive(Debug, Default)]
 pub struct Tracker {
     current: Option<Allocation>,
@@ -133,13 +133,13 @@ mod tests {
 
     #[test]
     fn a_failure_gathers_its_compactions() {
-        let story = [
+        let events = [
             entered(0x40cc0, 6),
             compacted(0x40cc0, 6, CompactResult::Complete),
             compacted(0x40cc0, 6, CompactResult::Complete),
             failed(0x40cc0, 6),
         ];
-        assert_eq!(run(&story), [(6, Outcome::Failed, 2000, 2)]);
+        assert_eq!(run(&events), [(6, Outcome::Failed, 2000, 2)]);
     }
 
     #[test]
@@ -154,21 +154,21 @@ mod tests {
 
     #[test]
     fn unseen_failures_leave_every_outcome_open() {
-        let story = [
+        let events = [
             entered(0x40cc0, 6),
             compacted(0x40cc0, 6, CompactResult::Deferred),
             entered(0xcc0, 3),
         ];
         let mut tracker = Tracker::new(true);
-        let mut ended: Vec<Allocation> = story.iter().filter_map(|e| tracker.push(1, e)).collect();
+        let mut ended: Vec<Allocation> = events.iter().filter_map(|e| tracker.push(1, e)).collect();
         ended.extend(tracker.finish());
-        let told: Vec<_> = ended.iter().map(|a| (a.order, a.outcome)).collect();
-        assert_eq!(told, [(6, Outcome::Unknown), (3, Outcome::Unknown)]);
+        let outcomes: Vec<_> = ended.iter().map(|a| (a.order, a.outcome)).collect();
+        assert_eq!(outcomes, [(6, Outcome::Unknown), (3, Outcome::Unknown)]);
     }
 
     #[test]
     fn another_order_is_another_allocation() {
-        let story = [
+        let events = [
             entered(0xcc0, 2),
             compacted(0xcc0, 2, CompactResult::Success),
             failed(0x40cc0, 6),
@@ -179,6 +179,6 @@ mod tests {
             (6, Outcome::Failed, 0, 0),
             (6, Outcome::Failed, 0, 0),
         ];
-        assert_eq!(run(&story), expected);
+        assert_eq!(run(&events), expected);
     }
 }

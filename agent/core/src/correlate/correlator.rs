@@ -4,6 +4,7 @@ use std::{
     ops::RangeInclusive,
 };
 
+use super::MAX_OPEN;
 use crate::{
     attribution::{candidates, cgroups::Cgroups},
     correlate::{
@@ -16,17 +17,16 @@ use crate::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         call_site,
         event::{CreationKey, Event, EventKind, OomKill},
-        step::{CreationStep, MAX_DETAILS, Outcome, PernetInit, SlabCache, Step},
+        slab::SlabCache,
+        step::{CreationStep, MAX_DETAILS, Namespaces, Outcome, PernetInit, StepKind},
     },
 };
 
 /// Victims of the OOM killer remembered at a time.
 const MAX_VICTIMS: usize = 64;
-/// Creations and outside threads followed at a time.
-pub(super) const MAX_OPEN: usize = 4096;
 
 /// Errors that no program ever sees: a signal came first, and the kernel makes the system call
-/// anew, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
+/// again, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
 const RESTARTS: RangeInclusive<i32> = 512..=516;
 
 struct Open {
@@ -45,18 +45,20 @@ pub struct Correlator {
     pub(super) ended: u64,
     dropped: u64,
     pub(super) failures_unobservable: bool,
-    /// Creations without trouble are told too.
+    /// Creations without trouble are reported too.
     all: bool,
+    /// The kernel's page size in bytes.
+    pub(super) page_size: u64,
 }
 
 impl Correlator {
     /// For a kernel on which failed allocations can't be seen, if `failures_unobservable`; creations without
-    /// trouble are told too, if `all`.
-    pub fn new(failures_unobservable: bool, all: bool) -> Self {
-        Self { failures_unobservable, all, ..Self::default() }
+    /// trouble are reported too, if `all`.
+    pub fn new(failures_unobservable: bool, all: bool, page_size: u64) -> Self {
+        Self { failures_unobservable, all, page_size, ..Self::default() }
     }
 
-    /// Takes one piece of evidence; returns the stories that it ends.
+    /// Takes one piece of evidence; returns the correlated that it ends.
     pub fn push(&mut self, event: Event) -> Vec<Correlated> {
         if let EventKind::OomKill(kill) = &event.kind {
             if self.victims.len() == MAX_VICTIMS {
@@ -70,7 +72,7 @@ impl Correlator {
         }
     }
 
-    /// Whether a thread's story outside creations is under way, which time alone may end.
+    /// Whether an incident outside creations is under way, which time alone may end.
     pub fn follows_outside(&self) -> bool {
         !self.outside.is_empty()
     }
@@ -112,8 +114,9 @@ impl Correlator {
         let creation = &mut open.creation;
         match kind {
             EventKind::NetnsSetupBegan { cgroup, call_flags, namespaces } => {
-                (creation.cgroup, creation.call_flags) = (Some(cgroup), call_flags);
-                creation.namespaces = namespaces;
+                creation.cgroup = Some(cgroup);
+                let made = Namespaces { flags: namespaces, call_flags, ..Namespaces::default() };
+                creation.kind = StepKind::Namespaces(made);
                 creation.beginning_seen = true;
             }
             EventKind::MemcgReclaimEnded { reclaimed, stall_ns, .. } => {
@@ -127,29 +130,35 @@ impl Correlator {
                 if creation.slab_caches.len() == MAX_DETAILS {
                     creation.slab_caches.remove(0);
                 }
-                creation.slab_caches.push(SlabCache { name, size, failed });
+                let size = Some(size);
+                creation.slab_caches.push(SlabCache { name, size, failed, errno: None });
             }
             EventKind::PernetInitFailed { began_ns, init, errno } => {
                 let ended_ns = time_ns;
-                creation.pernet_init = Some(PernetInit { began_ns, ended_ns, init, errno });
+                if let StepKind::Namespaces(made) = &mut creation.kind {
+                    made.pernet_init = Some(PernetInit { began_ns, ended_ns, init, errno });
+                }
             }
             EventKind::NetnsSetupEnded { errno, netns, lost } => {
-                creation.netns = netns;
+                if let StepKind::Namespaces(made) = &mut creation.kind {
+                    made.netns = netns;
+                }
                 creation.events_lost |= lost;
                 return self.end(key, time_ns, errno);
             }
             EventKind::CgroupSetupEnded(setup) => {
-                creation.step = Step::Cgroup;
                 creation.beginning_seen = true;
                 creation.cgroup = Some(setup.path());
                 creation.events_lost |= setup.lost;
                 let errno = setup.errno;
-                creation.cgroup_setup = Some(setup);
+                creation.kind = StepKind::Cgroup(setup);
                 return self.end(key, time_ns, errno);
             }
             EventKind::NamespaceRefused(kind) => {
-                if creation.namespaces_refused.len() < MAX_DETAILS {
-                    creation.namespaces_refused.push(kind);
+                if let StepKind::Namespaces(made) = &mut creation.kind
+                    && made.refused.len() < MAX_DETAILS
+                {
+                    made.refused.push(kind);
                 }
             }
             EventKind::SlowPathEntered { .. }
@@ -187,7 +196,7 @@ impl Correlator {
         }
         (creation.ended_ns, creation.errno) = (time_ns, errno);
         if errno.is_none() {
-            // All went well, so whoever failed had a fallback, whatever its mask said.
+            // All went well, so each failed allocation had a fallback, whatever its mask said.
             for allocation in &mut creation.allocations {
                 if allocation.outcome == AllocationOutcome::Failed {
                     allocation.outcome = AllocationOutcome::FellBack;
@@ -198,7 +207,9 @@ impl Correlator {
             self.blame_killer(&mut creation);
         }
         // Now that all is read that was there before its end.
-        if let Some(path) = creation.cgroup.take_if(|_| creation.cgroup_setup.is_none()) {
+        if creation.namespaces().is_some()
+            && let Some(path) = creation.cgroup.take()
+        {
             let cgroups = &mut self.starts.cgroups;
             cgroups.complete(creation.task.cgroup_id, &path);
             creation.cgroup = Some(cgroups.whole(creation.task.cgroup_id, path));
@@ -206,7 +217,7 @@ impl Correlator {
         let before =
             self.starts.parts(creation.began_ns, creation.task.pid, creation.cgroup.as_ref());
         creation.start = before;
-        Some(self.story(creation))
+        Some(self.finish_step(creation))
     }
 
     /// A creation that a signal ended was killed; if the OOM killer did it, for whichever allocation,
@@ -223,7 +234,7 @@ impl Correlator {
     }
 
     /// Gives a creation its number and remembers it as a part of its container's start.
-    pub(super) fn story(&mut self, mut creation: CreationStep) -> Correlated {
+    pub(super) fn finish_step(&mut self, mut creation: CreationStep) -> Correlated {
         self.ended += 1;
         creation.id = self.ended;
         creation.container = candidates::certain(&creation);
@@ -250,7 +261,9 @@ impl Correlator {
 
 impl Open {
     fn new(key: CreationKey, event: &Event, failures_unobservable: bool) -> Self {
-        let mut creation = CreationStep::new(event.task.clone(), event.time_ns);
+        // Until the event that says what it is.
+        let kind = StepKind::Namespaces(Namespaces::default());
+        let mut creation = CreationStep::new(kind, event.task.clone(), event.time_ns);
         creation.began_ns = key.began_ns;
         Self { creation, tracker: Tracker::new(failures_unobservable) }
     }

@@ -1,13 +1,13 @@
 //! What happens outside the steps of creations: allocations of any thread, and what may belong to the
 //! start of a container all the same: kills, refused forks and user namespaces.
 use crate::{
-    attribution::cgroups::Made,
-    correlate::{Correlated, Correlator, allocation_tracker::Tracker, correlator::MAX_OPEN},
+    attribution::{cgroup_path, cgroups::Made},
+    correlate::{Correlated, Correlator, MAX_OPEN, allocation_tracker::Tracker},
     model::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         event::{Event, EventKind, ForkRefused, NamespaceKind, OomKill, Task},
-        incident::Incident,
-        step::{CreationStep, STALL_NS, Step},
+        incident::{Incident, Source},
+        step::{CreationStep, Namespaces, STALL_NS, StepKind},
     },
 };
 
@@ -29,13 +29,13 @@ pub(super) struct Outside {
 #[derive(Clone, Copy)]
 pub(super) struct Kill {
     pid: u32,
-    /// The creation that it is told as, or as a part of.
+    /// The step that it is reported as, or as a part of.
     creation: u64,
     time_ns: u64,
 }
 
 impl Correlator {
-    /// Ends outside stories that have been quiet for a while, all of them if `now_ns` is `None`.
+    /// Ends outside correlated that have been quiet for a while, all of them if `now_ns` is `None`.
     pub fn flush_outside(&mut self, now_ns: Option<u64>) -> Vec<Correlated> {
         let over = |o: &Outside| {
             now_ns.is_none_or(|now| now.saturating_sub(o.time_ns) >= OUTSIDE_QUIET_NS)
@@ -45,8 +45,8 @@ impl Correlator {
         let mut ended: Vec<Outside> =
             tids.iter().filter_map(|tid| self.outside.remove(tid)).collect();
         ended.sort_by_key(|o| (o.time_ns, o.task.as_ref().map(|task| task.tid)));
-        let told = ended.iter_mut().filter_map(Outside::finish);
-        told.map(|trouble| self.outside_story(trouble)).collect()
+        let trouble = ended.iter_mut().filter_map(Outside::finish);
+        trouble.map(|trouble| self.outside_incident(trouble)).collect()
     }
 
     /// Takes what is in no creation's step.
@@ -75,11 +75,11 @@ impl Correlator {
 
     /// A user namespace, which is made before the others.
     fn namespace_refused(&mut self, time_ns: u64, task: Task, kind: NamespaceKind) -> Correlated {
-        let mut creation = self.of_start(time_ns, task, Step::Namespaces);
+        let refused = Namespaces { refused: vec![kind], ..Namespaces::default() };
+        let mut creation = self.of_start(time_ns, task, StepKind::Namespaces(refused));
         // What the kernel makes of it (kernel/user_namespace.c `create_user_ns`).
         creation.errno = Some(libc::ENOSPC);
-        creation.namespaces_refused.push(kind);
-        self.story(creation)
+        self.finish_step(creation)
     }
 
     fn fork_refused(&mut self, time_ns: u64, task: Task, refused: ForkRefused) -> Correlated {
@@ -88,10 +88,9 @@ impl Correlator {
             incident.fork_refused = Some(refused);
             return Correlated::Incident(Box::new(incident));
         }
-        let mut creation = self.of_start(time_ns, task, Step::Fork);
+        let mut creation = self.of_start(time_ns, task, StepKind::Fork(refused));
         creation.errno = Some(libc::EAGAIN);
-        creation.fork_refused = Some(refused);
-        self.story(creation)
+        self.finish_step(creation)
     }
 
     /// A kill outside every step of a creation: that of a container that is about to start, if it is
@@ -100,41 +99,44 @@ impl Correlator {
         let mut ended = self.allocation(time_ns, task.clone(), &EventKind::OomKill(kill.clone()));
         let asked = self.outside.remove(&task.tid).and_then(|mut o| o.tracker.finish());
         let pid = kill.pid.unwrap_or(0);
-        let victim =
-            Task { pid, tid: pid, comm: kill.comm.clone(), cgroup_id: kill.cgroup_id.unwrap_or(0) };
+        let victim = Task {
+            pid,
+            tid: pid,
+            comm: kill.comm.clone().unwrap_or_default(),
+            cgroup_id: kill.cgroup_id.unwrap_or(0),
+        };
         let killed = self.starts.of(time_ns, &victim).is_some();
         if !killed && self.starts.of(time_ns, &task).is_none() {
             let mut incident = self.incident(time_ns, task);
-            incident.allocation = asked;
+            incident.allocations.extend(asked);
             incident.oom_kills.push(kill);
             ended.push(Correlated::Incident(Box::new(incident)));
             return ended;
         }
         let starting = if killed { victim } else { task };
-        let mut creation = self.of_start(time_ns, starting, Step::OomKill);
+        let pid = starting.pid;
+        let before = self.last_kill.filter(|last| {
+            last.pid == pid && time_ns.saturating_sub(last.time_ns) < KILLS_APART_NS
+        });
+        let continues = before.map(|last| last.creation);
+        let mut creation = self.of_start(time_ns, starting, StepKind::OomKill { continues });
         creation.killed = killed;
         if let Some(asked) = asked {
             creation.keep(asked);
         }
         creation.oom_kills.push(kill);
-        let pid = creation.task.pid;
-        let before = self.last_kill.filter(|last| {
-            last.pid == pid && time_ns.saturating_sub(last.time_ns) < KILLS_APART_NS
-        });
-        creation.continues = before.map(|last| last.creation);
-        let story = self.story(creation);
+        let step = self.finish_step(creation);
         let creation = before.map_or(self.ended, |last| last.creation);
         self.last_kill = Some(Kill { pid, creation, time_ns });
-        ended.push(story);
+        ended.push(step);
         ended
     }
 
     /// A creation of which one moment was seen.
-    fn of_start(&self, time_ns: u64, task: Task, step: Step) -> CreationStep {
+    fn of_start(&self, time_ns: u64, task: Task, kind: StepKind) -> CreationStep {
         let start = self.starts.of(time_ns, &task);
         let cgroup = self.starts.cgroups.path(task.cgroup_id);
-        let mut creation = CreationStep::new(task, time_ns);
-        creation.step = step;
+        let mut creation = CreationStep::new(kind, task, time_ns);
         creation.beginning_seen = true;
         creation.cgroup = cgroup;
         creation.start = start;
@@ -144,12 +146,15 @@ impl Correlator {
     fn incident(&self, time_ns: u64, task: Task) -> Incident {
         let cgroup = self.starts.cgroups.path(task.cgroup_id);
         Incident {
-            task,
+            source: Source::Live { time_ns },
+            page_size: self.page_size,
+            pid: Some(task.pid),
+            tid: Some(task.tid),
+            comm: Some(task.comm),
+            cgroup_id: Some(task.cgroup_id),
+            container: cgroup.as_ref().and_then(cgroup_path::find),
             cgroup,
-            time_ns,
-            allocation: None,
-            oom_kills: Vec::new(),
-            fork_refused: None,
+            ..Incident::default()
         }
     }
 
@@ -160,22 +165,22 @@ impl Correlator {
         let blind = self.failures_unobservable;
         let new = || Outside { tracker: Tracker::new(blind), ..Outside::default() };
         let thread = self.outside.entry(task.tid).or_insert_with(new);
-        let mut told: Vec<(Task, u64, Allocation)> = Vec::new();
+        let mut ended_here: Vec<(Task, u64, Allocation)> = Vec::new();
         if let Some(allocation) = thread.tracker.push(time_ns, event) {
-            told.extend(thread.trouble(allocation));
+            ended_here.extend(thread.trouble(allocation));
         }
         (thread.task, thread.time_ns) = (Some(task), time_ns);
         if matches!(event, EventKind::AllocationFailed { .. }) {
             // A failure is the end of it: nothing to wait for.
-            told.extend(thread.finish());
+            ended_here.extend(thread.finish());
         }
-        ended.extend(told.into_iter().map(|trouble| self.outside_story(trouble)));
+        ended.extend(ended_here.into_iter().map(|trouble| self.outside_incident(trouble)));
         ended
     }
 
-    fn outside_story(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {
+    fn outside_incident(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {
         let mut incident = self.incident(time_ns, task);
-        incident.allocation = Some(allocation);
+        incident.allocations.push(allocation);
         Correlated::Incident(Box::new(incident))
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Steps are tied together by what they have in common: the cgroup, or the process. Whether a process
 //! that meets trouble outside of them is a container's that is about to start is known only where
-//! its name says so; else it is a guess, and is told as one.
+//! its name says so; else it is a guess, and is reported as one.
 use std::collections::VecDeque;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     model::{
         creation::{Certainty, Creation, StepPart, StepRef},
         event::{CgroupPath, Task},
-        step::{CreationStep, Step},
+        step::CreationStep,
     },
 };
 
@@ -41,7 +41,7 @@ struct Seen {
 impl Starts {
     /// Namespaces were made.
     pub fn note_creation(&mut self, creation: &CreationStep) {
-        if creation.step != Step::Namespaces {
+        if creation.namespaces().is_none() {
             return;
         }
         if self.creations.len() == MAX_CREATIONS {
@@ -117,6 +117,7 @@ fn is_containers(path: &CgroupPath) -> bool {
 mod tests {
     use super::*;
     use crate::attribution::cgroups::Made;
+    use crate::model::step::{Namespaces, StepKind};
 
     const POD: &str = "/kubepods/burstable/pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     const SECOND: u64 = 1_000_000_000;
@@ -154,7 +155,11 @@ mod tests {
     #[test]
     fn parts_stand_in_the_order_of_time() {
         let mut starts = with_cgroup(POD);
-        let mut creation = CreationStep::new(task("runc:[1:CHILD]", 7), 2 * SECOND);
+        let mut creation = CreationStep::new(
+            StepKind::Namespaces(Namespaces::default()),
+            task("runc:[1:CHILD]", 7),
+            2 * SECOND,
+        );
         creation.cgroup = Some(CgroupPath::parse(POD));
         starts.note_creation(&creation);
         let start = starts.of(3 * SECOND, &task("runc:[2:INIT]", 7)).expect("a start");
@@ -165,7 +170,11 @@ mod tests {
     #[test]
     fn a_daemon_makes_them_for_others_too() {
         let mut starts = with_cgroup("/system.slice/containerd.service");
-        let mut creation = CreationStep::new(task("containerd", 7), 2 * SECOND);
+        let mut creation = CreationStep::new(
+            StepKind::Namespaces(Namespaces::default()),
+            task("containerd", 7),
+            2 * SECOND,
+        );
         creation.cgroup = Some(CgroupPath::parse("/system.slice/containerd.service"));
         starts.note_creation(&creation);
         let start = starts.parts(9 * SECOND, 9, creation.cgroup.as_ref()).expect("parts");
@@ -176,7 +185,11 @@ mod tests {
     #[test]
     fn neighbours_outside_containers_are_not_tied() {
         let mut starts = with_cgroup("/user.slice");
-        let mut creation = CreationStep::new(Task { pid: 8, ..task("unshare", 7) }, 2 * SECOND);
+        let mut creation = CreationStep::new(
+            StepKind::Namespaces(Namespaces::default()),
+            Task { pid: 8, ..task("unshare", 7) },
+            2 * SECOND,
+        );
         creation.cgroup = Some(CgroupPath::parse("/user.slice"));
         starts.note_creation(&creation);
         let start = starts.parts(3 * SECOND, 9, creation.cgroup.as_ref()).expect("the cgroup");

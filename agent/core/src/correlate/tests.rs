@@ -6,7 +6,7 @@ use crate::{
 };
 
 #[test]
-fn a_failed_creation_has_its_whole_story() {
+fn failed_step_has_allocation_caches_and_subsystem() {
     let creation = failed_creation();
     assert_eq!(creation.outcome(), Outcome::Failed);
     assert_eq!(creation.ended_ns - creation.began_ns, 7_000_000);
@@ -17,7 +17,7 @@ fn a_failed_creation_has_its_whole_story() {
 }
 
 #[test]
-fn what_went_well_in_the_end_had_a_fallback() {
+fn failed_allocations_of_a_successful_step_fell_back() {
     let creation = degraded_creation();
     assert_eq!(creation.outcome(), Outcome::Degraded);
     assert_eq!(creation.allocations[0].outcome, AllocationOutcome::FellBack);
@@ -25,32 +25,32 @@ fn what_went_well_in_the_end_had_a_fallback() {
 
 #[test]
 fn stalls_add_up() {
-    let stalled = |ns| tell(vec![began(), entered(), compacted(ns), compacted(ns), ended(None)]);
+    let stalled = |ns| step_of(vec![began(), entered(), compacted(ns), compacted(ns), ended(None)]);
     assert_eq!(stalled(500_000).outcome(), Outcome::Ok);
     assert_eq!(stalled(500_001).outcome(), Outcome::Stalled);
     assert_eq!(ok_creation().outcome(), Outcome::Ok);
 }
 
 #[test]
-fn an_interrupts_failure_is_not_the_creations() {
+fn failures_in_interrupt_context_are_ignored() {
     let EventKind::AllocationFailed { gfp, order, mut failure } = failed(0x820) else {
         unreachable!("`failed` makes failures")
     };
     failure.stack.insert(5, frame("handle_softirqs", None));
     let creation =
-        tell(vec![began(), EventKind::AllocationFailed { gfp, order, failure }, ended(None)]);
+        step_of(vec![began(), EventKind::AllocationFailed { gfp, order, failure }, ended(None)]);
     assert_eq!(creation.outcome(), Outcome::Ok);
 }
 
 #[test]
-fn a_story_without_its_beginning_is_told() {
-    let creation = tell(vec![failed(0x40cc0), ended(Some(libc::ENOMEM))]);
+fn step_without_its_beginning_is_reported() {
+    let creation = step_of(vec![failed(0x40cc0), ended(Some(libc::ENOMEM))]);
     assert_eq!(creation.cgroup, None);
     assert_eq!(creation.outcome(), Outcome::Failed);
 }
 
 #[test]
-fn a_return_that_never_came_is_counted() {
+fn missing_return_is_counted_as_unfinished() {
     let mut correlator = Correlator::default();
     assert_eq!(correlator.push(at(Some(KEY), 0, began())), []);
     assert_eq!(correlator.unfinished(), 1);
@@ -61,68 +61,68 @@ fn a_return_that_never_came_is_counted() {
 }
 
 #[test]
-fn lost_events_mark_their_creation() {
+fn lost_events_mark_their_step() {
     let lost = EventKind::NetnsSetupEnded { errno: None, netns: None, lost: true };
-    assert!(tell(vec![began(), lost]).events_lost);
+    assert!(step_of(vec![began(), lost]).events_lost);
     assert!(!ok_creation().events_lost);
 }
 
 #[test]
-fn a_failure_outlasts_what_went_well() {
+fn failures_are_kept_before_recovered_allocations() {
     let mut events = vec![began(), failed(0xd20c0)];
     events.extend((0..40).flat_map(|_| [entered(), compacted(1000)]));
     events.push(ended(None));
-    let creation = tell(events);
+    let creation = step_of(events);
     assert_eq!(creation.outcome(), Outcome::Degraded);
     assert_eq!(creation.stall_ns, 40_000);
 }
 
 #[test]
-fn failures_without_detail_are_only_counted() {
+fn failures_without_detail_are_counted() {
     let bare = || {
         let gfp = names_6_12().decode(0xd20c0);
         EventKind::AllocationFailed { gfp, order: 9, failure: Failure::default() }
     };
     let events = vec![began(), failed(0xd20c0), bare(), bare(), bare(), ended(None)];
-    let creation = tell(events);
+    let creation = step_of(events);
     assert_eq!((creation.allocations.len(), creation.allocations_omitted), (1, 3));
     assert_eq!(creation.outcome(), Outcome::Degraded);
     // Where nothing can be read at all, one stands for them.
-    let creation = tell(vec![began(), bare(), bare(), ended(None)]);
+    let creation = step_of(vec![began(), bare(), bare(), ended(None)]);
     assert_eq!((creation.allocations.len(), creation.allocations_omitted), (1, 1));
 }
 
 #[test]
-fn the_last_failure_is_kept_among_many() {
+fn last_failure_is_kept_among_many() {
     let mut events = vec![began()];
     events.extend((0..100).map(|_| failed(0xd20c0)));
     events.extend([failed(0x40cc0), ended(Some(libc::ENOMEM))]);
-    let creation = tell(events);
+    let creation = step_of(events);
     assert_eq!(creation.allocations.len(), MAX_DETAILS);
     assert_eq!(creation.allocations_omitted, 101 - MAX_DETAILS as u64);
     assert_eq!(creation.allocations.last().map(|a| a.outcome), Some(AllocationOutcome::Failed));
 }
 
 #[test]
-fn a_stall_outside_is_told_when_it_is_quiet() {
+fn outside_stall_is_reported_when_its_thread_is_quiet() {
     let mut correlator = Correlator::default();
     correlator.push(at(None, 0, compacted(3_000_000)));
     assert_eq!(correlator.flush_outside(Some(1_000_000_000)), []);
     let later = 1_000_000_000 + OUTSIDE_QUIET_NS;
     assert_eq!(correlator.flush_outside(Some(later)).len(), 1);
     assert_eq!(correlator.flush_outside(Some(later)), []);
-    assert_eq!(incident().allocation.map(|a| a.stall_ns), Some(3_000_000));
+    assert_eq!(incident().allocations.iter().map(|a| a.stall_ns).collect::<Vec<_>>(), [3_000_000]);
 }
 
 #[test]
-fn reclaim_for_a_charge_is_part_of_the_stall() {
+fn memcg_reclaim_is_part_of_the_stall() {
     let reclaimed = |stall_ns| EventKind::MemcgReclaimEnded {
         gfp: names_6_12().decode(0x400cc0),
         order: 0,
         reclaimed: 32,
         stall_ns,
     };
-    let creation = tell(vec![began(), reclaimed(700_000), reclaimed(800_000), ended(None)]);
+    let creation = step_of(vec![began(), reclaimed(700_000), reclaimed(800_000), ended(None)]);
     assert_eq!(creation.outcome(), Outcome::Stalled);
     let expected = MemcgReclaims { count: 2, reclaimed: 64, stall_ns: 1_500_000 };
     assert_eq!(creation.memcg_reclaims, Some(expected));
@@ -131,17 +131,17 @@ fn reclaim_for_a_charge_is_part_of_the_stall() {
 }
 
 #[test]
-fn an_unseen_outcome_is_neither_failure_nor_recovery() {
-    let creation = tell_blindly(Some(libc::ENOMEM));
+fn unobservable_outcome_is_neither_failure_nor_recovery() {
+    let creation = step_with_failures_unobservable(Some(libc::ENOMEM));
     assert_eq!(creation.outcome(), Outcome::Failed);
     assert_eq!(creation.allocations[0].outcome, AllocationOutcome::Unknown);
-    let creation = tell_blindly(None);
+    let creation = step_with_failures_unobservable(None);
     assert_eq!(creation.outcome(), Outcome::Ok, "it may have got its pages");
     assert_eq!(creation.allocations[0].outcome, AllocationOutcome::Unknown);
 }
 
 #[test]
-fn a_call_that_the_kernel_makes_anew_is_no_failure() {
+fn restarted_system_call_is_no_failure() {
     const ERESTARTNOINTR: i32 = 513;
     let mut correlator = Correlator::default();
     correlator.push(at(Some(KEY), 0, began()));

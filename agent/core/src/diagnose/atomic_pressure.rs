@@ -1,8 +1,8 @@
 //! Atomic pressure: an allocation that may not wait (no `__GFP_DIRECT_RECLAIM`, before 4.4 no
-//! `__GFP_WAIT`: interrupts, network reception) found no memory at once. Nobody reclaims or compacts
+//! `__GFP_WAIT`: interrupts, network reception) found no memory at once. The kernel neither reclaims nor compacts
 //! for it; such failures mostly cost a packet, not a container.
 //!
-//! Rule: it came back NULL, and either it was of order 0 or no zone in its reach had enough pages for
+//! Rule: it failed, and either it was of order 0 or no zone in its reach had enough pages for
 //! it, with what it may take of the reserves (mm/page_alloc.c `__zone_watermark_ok`). Confidence is
 //! high if every zone stood below its `min` watermark, medium if zones were not seen whole. A zone
 //! above its `high` watermark speaks against it, and so do zones that are smaller than the block.
@@ -26,9 +26,9 @@ const REMEDIES: &[Remedy] = &[Remedy {
 }];
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
-    let allocation = case.decisive()?;
-    if case.errno.is_some_and(|errno| errno != libc::ENOMEM)
+pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    let allocation = evidence.decisive()?;
+    if evidence.errno.is_some_and(|errno| errno != libc::ENOMEM)
         || allocation.gfp.traits?.direct_reclaim
     {
         return None;
@@ -36,7 +36,7 @@ pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
     let failure = allocation.failure.as_ref()?;
     let order = allocation.order;
     let exhausted =
-        matches!(zones::read(case, allocation), Reading::Exhausted) && failure.zones_complete;
+        matches!(zones::read(evidence, allocation), Reading::Exhausted) && failure.zones_complete;
     if order > 0 && !exhausted {
         return None;
     }
@@ -48,15 +48,15 @@ pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
     }
     let below_min = failure.zones_complete
         && failure.zones.iter().all(|zone| zone.offer(0) == Offer::Exhausted);
-    let mut doubts = case.gaps();
+    let mut doubts = evidence.gaps();
     if !below_min {
         doubts.push("that every zone stood below its watermark at the failure".to_owned());
     }
     let mut because = vec![
-        format!("the order-{order} allocation ({}) came back NULL", zones::block(order, page_size)),
+        format!("the order-{order} allocation ({}) failed", zones::block(evidence, order)),
         "its mask says that it may not wait for memory to be made free".to_owned(),
     ];
-    because.extend(failure.zones.iter().map(|zone| zones::exhausted(zone, page_size)));
+    because.extend(failure.zones.iter().map(|zone| zones::exhausted(evidence, zone)));
     Some(Verdict {
         cause: Cause::AtomicPressure,
         confidence: Confidence::without(&doubts),

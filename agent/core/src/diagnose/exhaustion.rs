@@ -1,7 +1,7 @@
 //! Exhaustion: there was no free memory for it in any zone that it could use.
 //!
 //! Rules, each enough by itself:
-//! - An allocation that may wait came back NULL, and no zone in its reach had enough pages above
+//! - An allocation that may wait failed, and no zone in its reach had enough pages above
 //!   its watermark (`__zone_watermark_ok`).
 //!   It holds too for one that may not wait if these zones are smaller than the block altogether.
 //! - It was of order 0, which no block can be lacking for, and what was read of the zones does not
@@ -19,7 +19,7 @@ use crate::{
     model::{
         allocation::Allocation,
         event::OomScope,
-        log_incident::NodeMemory,
+        node::NodeMemory,
         verdict::{Cause, Confidence, Remedy, Verdict},
         zone::Zone,
     },
@@ -42,13 +42,13 @@ const REMEDIES: &[Remedy] = &[
 ];
 
 /// The verdict, if one of the rules holds.
-pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
-    failed(case, page_size).or_else(|| killed(case, page_size))
+pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    failed(evidence).or_else(|| killed(evidence))
 }
 
-fn failed(case: &Evidence, page_size: u64) -> Option<Verdict> {
-    let allocation = case.decisive()?;
-    if case.errno.is_some_and(|errno| errno != libc::ENOMEM) {
+fn failed(evidence: &Evidence) -> Option<Verdict> {
+    let allocation = evidence.decisive()?;
+    if evidence.errno.is_some_and(|errno| errno != libc::ENOMEM) {
         return None;
     }
     let too_small = zones::too_small(allocation);
@@ -57,14 +57,12 @@ fn failed(case: &Evidence, page_size: u64) -> Option<Verdict> {
     }
     let failure = allocation.failure.as_ref()?;
     let order = allocation.order;
-    let mut doubts = case.gaps();
-    let mut because = vec![format!(
-        "the order-{order} allocation ({}) came back NULL",
-        zones::block(order, page_size)
-    )];
-    match zones::read(case, allocation) {
+    let mut doubts = evidence.gaps();
+    let mut because =
+        vec![format!("the order-{order} allocation ({}) failed", zones::block(evidence, order))];
+    match zones::read(evidence, allocation) {
         Reading::Exhausted if failure.zones_complete => {
-            because.extend(no_zone_had_pages(allocation, page_size));
+            because.extend(no_zone_had_pages(evidence, allocation));
             if too_small {
                 because.push(
                     "all of these zones are smaller than the block, whatever is free".to_owned(),
@@ -84,13 +82,13 @@ fn failed(case: &Evidence, page_size: u64) -> Option<Verdict> {
             );
         }
     }
-    Some(verdict(case, because, doubts, None))
+    Some(verdict(evidence, because, doubts, None))
 }
 
-fn killed(case: &Evidence, page_size: u64) -> Option<Verdict> {
-    let oom = case.oom().filter(|oom| *oom.scope == OomScope::Node)?;
-    let allocation = case.asked_for_kill();
-    let mut doubts = case.gaps();
+fn killed(evidence: &Evidence) -> Option<Verdict> {
+    let oom = evidence.oom().filter(|oom| oom.scope == OomScope::Node)?;
+    let allocation = evidence.asked_for_kill();
+    let mut doubts = evidence.gaps();
     let whose = if oom.bounded {
         "the memory that a cpuset or memory policy allows"
     } else {
@@ -107,10 +105,10 @@ fn killed(case: &Evidence, page_size: u64) -> Option<Verdict> {
         Some(1..) => {
             let allocation =
                 allocation.filter(|_| zones.is_some_and(|failure| failure.zones_complete))?;
-            let Reading::Exhausted = zones::read(case, allocation) else { return None };
+            let Reading::Exhausted = zones::read(evidence, allocation) else { return None };
             because.push(format!("it was called for order {}", allocation.order));
-            because.extend(no_zone_had_pages(allocation, page_size));
-            return Some(verdict(case, because, doubts, None));
+            because.extend(no_zone_had_pages(evidence, allocation));
+            return Some(verdict(evidence, because, doubts, None));
         }
         Some(0) => {
             because.push("it was called at order 0, which no block can be lacking for".to_owned());
@@ -123,36 +121,36 @@ fn killed(case: &Evidence, page_size: u64) -> Option<Verdict> {
         doubts.push("the zones, whole and as they were then".to_owned());
         let most = if oom.order.is_none() { Confidence::Low } else { Confidence::Medium };
         // A page fault's call may have come of a memory cgroup's kernel memory.
-        return (!oom.page_fault).then(|| verdict(case, because, doubts, Some(most)));
+        return (!oom.page_fault).then(|| verdict(evidence, because, doubts, Some(most)));
     };
     if failure.zones.iter().any(Zone::has_plenty) {
         return None;
     }
-    because.extend(failure.zones.iter().map(|zone| zones::exhausted(zone, page_size)));
+    because.extend(failure.zones.iter().map(|zone| zones::exhausted(evidence, zone)));
     if !failure.zones_complete {
         doubts.push("all zones that it could use".to_owned());
     }
     if failure.zones.iter().any(|zone| zone.incomplete || zone.high_watermark.is_none()) {
         doubts.push("every zone's watermarks".to_owned());
     }
-    Some(verdict(case, because, doubts, None))
+    Some(verdict(evidence, because, doubts, None))
 }
 
-fn no_zone_had_pages(allocation: &Allocation, page_size: u64) -> Vec<String> {
+fn no_zone_had_pages(evidence: &Evidence, allocation: &Allocation) -> Vec<String> {
     let zones = allocation.failure.iter().flat_map(|failure| &failure.zones);
-    let mut told =
+    let mut because =
         vec!["no zone that it could use had enough pages above its watermark".to_owned()];
-    told.extend(zones.map(|zone| zones::exhausted(zone, page_size)));
-    told
+    because.extend(zones.map(|zone| zones::exhausted(evidence, zone)));
+    because
 }
 
 fn verdict(
-    case: &Evidence,
+    evidence: &Evidence,
     mut because: Vec<String>,
     doubts: Vec<String>,
     most: Option<Confidence>,
 ) -> Verdict {
-    because.extend(case.log.and_then(|log| log.memory).and_then(|memory| swap(&memory)));
+    because.extend(evidence.memory.and_then(swap));
     let confidence = Confidence::without(&doubts);
     Verdict {
         cause: Cause::Exhaustion,

@@ -1,4 +1,4 @@
-//! Fragmentation: an allocation of an order above 0 came back NULL though a zone that it could
+//! Fragmentation: an allocation of an order above 0 failed though a zone that it could
 //! use had enough free pages for it above its watermark, because none of them lay in a block
 //! that large.
 //!
@@ -12,11 +12,11 @@
 //! An error other than ENOMEM was not made by the allocation, whatever the zones were like. Nor is
 //! there a verdict for movable pages where there is CMA, in which they may lie.
 //!
-//! Confidence is high if nothing is missing from the story, the index of the zone leans towards
+//! Confidence is high if nothing is missing from the evidence, the index of the zone leans towards
 //! fragmentation (above half of what single pages alone give) with no block held back in a reserve, the mask does not say that the
 //! caller expects a failure (`__GFP_NOWARN`) where the creation failed, and all zones are of one
 //! node or no cpuset bounds the allocation (`__GFP_HARDWALL`); else medium. Medium too for a mask
-//! that may go below the watermark (`__GFP_HIGH`) or may not wait, for which nobody made room, and
+//! that may go below the watermark (`__GFP_HIGH`) or may not wait, for which no room was made, and
 //! where a log shows pages in plenty but has lost the line with the blocks.
 use crate::{
     diagnose::{
@@ -57,36 +57,36 @@ pub(super) const REMEDIES: &[Remedy] = &[
 ];
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
-    let allocation = case.decisive()?;
+pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    let allocation = evidence.decisive()?;
     let failure = allocation.failure.as_ref()?;
     let traits = allocation.gfp.traits;
     let order = allocation.order;
-    if order == 0 || case.errno.is_some_and(|errno| errno != libc::ENOMEM) {
+    if order == 0 || evidence.errno.is_some_and(|errno| errno != libc::ENOMEM) {
         return None;
     }
     // Watched live, the mask is always known where the rest is.
-    if traits.is_none() && case.log.is_none() {
+    if traits.is_none() && evidence.live {
         return None;
     }
     let movable = traits.is_none_or(|traits| traits.movable);
     if movable && failure.zones.iter().any(|zone| zone.free_cma != 0) {
         return None;
     }
-    let (zone, blocks_seen) = match zones::read(case, allocation) {
+    let (zone, blocks_seen) = match zones::read(evidence, allocation) {
         Reading::Fragmented(zone) if failure.zones_complete => (zone, true),
         // A zone whose line of blocks is lost; where whole lines are missing, zones may be too.
         Reading::Plenty(zone) => (zone, false),
         _ => return None,
     };
-    let mut doubts = case.gaps();
+    let mut doubts = evidence.gaps();
     if !blocks_seen {
         doubts.push(format!("the free blocks of {}: the line is cut or missing", zone.label()));
     }
     match traits {
         None => doubts.push("what its gfp mask says: the kernel is not known".to_owned()),
         Some(traits) => {
-            if traits.nowarn && case.errno.is_some() {
+            if traits.nowarn && evidence.errno.is_some() {
                 doubts
                     .push("whether its caller had a fallback, as __GFP_NOWARN suggests".to_owned());
             }
@@ -108,9 +108,9 @@ pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
     let refused_by_marks = zone.per_order_marks && index.is_none();
     let sure =
         !reserved && (index.is_some_and(|index| index > even_index(order)) || refused_by_marks);
-    let mut because = because(case, allocation, zone, page_size, blocks_seen);
+    let mut because = because(evidence, allocation, zone, blocks_seen);
     let mut remedies = REMEDIES.to_vec();
-    if let Some(behind) = memcg_slots::behind(case, allocation) {
+    if let Some(behind) = memcg_slots::behind(evidence, allocation) {
         because.push(behind);
         remedies.extend(memcg_slots::REMEDIES);
     }
@@ -125,21 +125,20 @@ pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Option<Verdict> {
 }
 
 fn because(
-    case: &Evidence,
+    evidence: &Evidence,
     allocation: &Allocation,
     zone: &Zone,
-    page_size: u64,
     blocks_seen: bool,
 ) -> Vec<String> {
     let order = allocation.order;
-    let block = zones::block(order, page_size);
-    let outcome = match (case.errno, allocation.outcome) {
-        (Some(_), _) => "came back NULL, and the creation with ENOMEM",
-        (None, Outcome::FellBack) => "came back NULL; its caller went on without",
-        (None, _) => "came back NULL",
+    let block = zones::block(evidence, order);
+    let outcome = match (evidence.errno, allocation.outcome) {
+        (Some(_), _) => "failed, and the creation with ENOMEM",
+        (None, Outcome::FellBack) => "failed; its caller went on without it",
+        (None, _) => "failed",
     };
     let mut because = vec![format!("the order-{order} allocation ({block}) {outcome}")];
-    because.push(lack(zone, order, page_size, blocks_seen));
+    because.push(lack(evidence, zone, order, blocks_seen));
     if let Some(index) = zone.fragmentation_index(order) {
         because.push(self::index(index, order));
     }
@@ -150,7 +149,7 @@ fn because(
     because
 }
 
-/// What an index of this order means. The most that an order can have is told where it is far from 1.
+/// What an index of this order means. The most that an order can have is added where it is far from 1.
 pub(super) fn index(index: f64, order: u32) -> String {
     let most = if order > 3 {
         "1".to_owned()
@@ -161,9 +160,9 @@ pub(super) fn index(index: f64, order: u32) -> String {
 }
 
 /// What a fragmented zone had and lacked.
-pub(super) fn lack(zone: &Zone, order: u32, page_size: u64, blocks_seen: bool) -> String {
-    let block = zones::block(order, page_size);
-    let (name, free) = (zone.label(), zones::free(zone, page_size));
+pub(super) fn lack(evidence: &Evidence, zone: &Zone, order: u32, blocks_seen: bool) -> String {
+    let block = zones::block(evidence, order);
+    let (name, free) = (zone.label(), zones::free(evidence, zone));
     if !blocks_seen {
         return format!(
             "{name} had {free} free, far above its watermark, so that only a block of {block} can have been lacking"
@@ -175,7 +174,8 @@ pub(super) fn lack(zone: &Zone, order: u32, page_size: u64, blocks_seen: bool) -
             "{enough}, but free blocks of {block} only in reserves that this allocation may not use"
         ),
         _ if zone.largest_order().is_some_and(|largest| largest >= order) => {
-            let large = units::bytes(zone.pages_in_blocks_from(order).saturating_mul(page_size));
+            let large =
+                units::bytes(zone.pages_in_blocks_from(order).saturating_mul(evidence.page_size));
             format!(
                 "{enough}, but only {large} of it in blocks of {block} and larger: before 4.4 the kernel refuses these when too little of the free memory lies in blocks above each smaller order"
             )

@@ -4,7 +4,7 @@
 //! Rule: the OOM killer was called for a memory cgroup of which kernel memory made up nine tenths
 //! and more, what tasks and page cache held less than a tenth, on a kernel of the 3.10 series, which
 //! is known not to give back kernel memory of cgroups that are gone. Confidence is medium: a log
-//! shows who holds memory, not that nobody holds the rest.
+//! shows who holds memory, not that no process holds the rest.
 use crate::{
     diagnose::{Evidence, memcg_limit},
     model::{
@@ -29,27 +29,27 @@ const REMEDIES: &[Remedy] = &[
 ];
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
-    let oom = case.oom().filter(|oom| matches!(oom.scope, OomScope::Memcg(_)))?;
-    let memcg = case.log?.memcg.as_ref()?;
+pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    let oom = evidence.oom().filter(|oom| matches!(oom.scope, OomScope::Memcg(_)))?;
+    let memcg = evidence.memcg?;
     let (usage, kmem) = (memcg.usage?, memcg.kmem_usage?);
-    let leaks = case.kernel()?.starts_with("3.10.");
+    let leaks = evidence.kernel?.series() == (3, 10);
     let nearly_all = kmem >= usage / 10 * 9 && usage > 0;
     let little_held = memcg.held.is_none_or(|held| held < usage / 10);
     if !(leaks && nearly_all && little_held) {
         return None;
     }
-    let OomScope::Memcg(path) = oom.scope else { return None };
+    let OomScope::Memcg(path) = &oom.scope else { return None };
     let whose = path.as_deref().or(memcg.path.as_deref()).unwrap_or("a memory cgroup");
     let mut because = vec![format!("the OOM killer was called because {whose} was at its limit")];
     because.extend(memcg_limit::usage(memcg));
     because.push("its tasks and page cache held next to nothing of it, and kernels of the 3.10 series don't give back kernel memory of cgroups that are gone".to_owned());
-    let mut not_seen = case.gaps();
+    let mut not_seen = evidence.gaps();
     not_seen.push(
-        "which kernel objects hold it: /sys/fs/cgroup/memory/<path>/memory.kmem.slabinfo tells"
+        "which kernel objects hold it: /sys/fs/cgroup/memory/<path>/memory.kmem.slabinfo lists them"
             .to_owned(),
     );
-    if let Some(slab) = case.slab_beside() {
+    if let Some(slab) = evidence.slab_beside() {
         not_seen.push(format!("what the node's slab held at that moment; {slab}"));
     }
     Some(Verdict {

@@ -14,7 +14,8 @@ use crate::{
     diagnose::Evidence,
     model::{
         errno,
-        log_incident::StartError,
+        kernel_version::KernelVersion,
+        program_message::StartError,
         verdict::{Cause, Confidence, Remedy, Verdict},
     },
 };
@@ -27,7 +28,7 @@ const REMEDIES: &[Remedy] = &[
         durable: false,
     },
     Remedy {
-        title: "remove cgroups that are empty and nobody's any more, and find out who leaves them behind",
+        title: "remove empty cgroups that no service uses any more, and find out what leaves them behind",
         command: "find /sys/fs/cgroup -name cgroup.events -exec grep -l 'populated 0' {} + | xargs -n1 dirname | head",
         risk: "none to look; an empty cgroup may belong to a service that is about to use it",
         durable: true,
@@ -67,9 +68,8 @@ const OTHERS: &[&str] = &[
 ];
 
 /// What mkdir can return on this kernel when ids are used up; `None` if the kernel isn't known.
-fn expected_errnos(kernel: &str) -> Option<&'static [i32]> {
-    let mut numbers = kernel.split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
-    match (numbers.next()?, numbers.next()?) {
+fn expected_errnos(kernel: &KernelVersion) -> Option<&'static [i32]> {
+    match kernel.series() {
         (..=4, _) | (5, ..=7) => Some(&[libc::ENOMEM, libc::ENOSPC]),
         (5, _) | (6, ..=6) => Some(&[libc::ENOSPC]),
         (6, 12..) | (7.., _) => Some(&[libc::EBUSY]),
@@ -78,34 +78,34 @@ fn expected_errnos(kernel: &str) -> Option<&'static [i32]> {
 }
 
 /// The verdict, if one of the rules holds.
-pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
-    seen(case).or_else(|| told(case))
+pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    from_events(evidence).or_else(|| from_log(evidence))
 }
 
-fn seen(case: &Evidence) -> Option<Verdict> {
-    let setup = case.cgroup_setup?;
+fn from_events(evidence: &Evidence) -> Option<Verdict> {
+    let setup = evidence.cgroup_setup?;
     let number = setup.memory_errno.filter(|n| [libc::ENOSPC, libc::EBUSY].contains(n))?;
     let because = vec![format!(
         "the memory controller refused the cgroup {} with {}, as it does when no id is left",
         setup.path().display(),
         errno::name(number)
     )];
-    let not_seen = case.gaps();
+    let not_seen = evidence.gaps();
     Some(verdict(Confidence::without(&not_seen), because, not_seen))
 }
 
-fn told(case: &Evidence) -> Option<Verdict> {
-    let (path, number) = case.containers().iter().find_map(|failure| match &failure.error {
+fn from_log(evidence: &Evidence) -> Option<Verdict> {
+    let (path, number) = evidence.messages.iter().find_map(|failure| match &failure.error {
         StartError::CgroupMkdir(path) => Some((path, failure.errno?)),
         _ => None,
     })?;
     // systemd names the cgroup itself, without the hierarchy.
     let hierarchy = path.strip_prefix("/sys/fs/cgroup/").unwrap_or_default();
     let hierarchy = hierarchy.split('/').next().unwrap_or_default();
-    if OTHERS.contains(&hierarchy) || case.decisive().is_some() {
+    if OTHERS.contains(&hierarchy) || evidence.decisive().is_some() {
         return None;
     }
-    let expected = case.kernel().and_then(expected_errnos);
+    let expected = evidence.kernel.and_then(expected_errnos);
     if expected.is_some_and(|expected| !expected.contains(&number)) {
         return None;
     }
@@ -118,9 +118,9 @@ fn told(case: &Evidence) -> Option<Verdict> {
         None => "kernels answer so when all memory cgroup ids are used up: ENOMEM or ENOSPC before 5.8, ENOSPC from 5.8 on, EBUSY from 6.12 on".to_owned(),
     });
     because.push("no allocation was logged to have failed".to_owned());
-    let mut not_seen = case.gaps();
+    let mut not_seen = evidence.gaps();
     let count = "how many memory cgroups there were";
-    not_seen.push(match case.memory_cgroups_beside() {
+    not_seen.push(match evidence.memory_cgroups_beside() {
         Some(later) => format!(
             "{count} at that moment; {later}: near 65,535 speaks for it, few speaks against it"
         ),

@@ -11,13 +11,13 @@
 //!   Confidence is medium, as usage and limit are not printed.
 //!
 //! Confidence is high where the kernel says whose memory ran out, and medium if an allocation of
-//! the same creation came back NULL as well.
+//! the same creation failed as well.
 use crate::{
     diagnose::Evidence,
     model::{
         errno,
         event::{ChargeFailed, OomScope},
-        log_incident::{LogIncident, MemcgState},
+        memcg::MemcgState,
         verdict::{Cause, Confidence, Remedy, Verdict},
     },
     units,
@@ -42,18 +42,18 @@ const NO_HELP: &[&str] =
     &["compaction or drop_caches: this is a limit, however much memory the node has free"];
 
 /// The verdict, if one of the rules holds.
-pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
-    charged(case)
-        .or_else(|| killed(case))
-        .or_else(|| case.log.and_then(|log| refused(case, log)))
-        .or_else(|| faulted(case))
+pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    charged(evidence)
+        .or_else(|| killed(evidence))
+        .or_else(|| refused(evidence))
+        .or_else(|| faulted(evidence))
 }
 
-fn charged(case: &Evidence) -> Option<Verdict> {
-    let charge = case.charges.last()?;
-    let mut doubts = case.gaps();
-    if case.decisive().is_some() {
-        doubts.push("which of the two failed it: an allocation came back NULL as well".to_owned());
+fn charged(evidence: &Evidence) -> Option<Verdict> {
+    let charge = evidence.charges.last()?;
+    let mut doubts = evidence.gaps();
+    if evidence.decisive().is_some() {
+        doubts.push("which of the two failed it: an allocation failed as well".to_owned());
     }
     Some(verdict(vec![describe(charge)], doubts))
 }
@@ -71,13 +71,13 @@ fn describe(charge: &ChargeFailed) -> String {
     format!("a charge of {amount} to {memcg}{full} failed with {}", errno::name(charge.errno))
 }
 
-fn killed(case: &Evidence) -> Option<Verdict> {
-    let oom = case.oom()?;
-    let OomScope::Memcg(path) = oom.scope else { return None };
+fn killed(evidence: &Evidence) -> Option<Verdict> {
+    let oom = evidence.oom()?;
+    let OomScope::Memcg(path) = &oom.scope else { return None };
     let whose = path.as_deref().unwrap_or("a memory cgroup that is not named");
     let mut because = vec![format!("the OOM killer was called because {whose} was at its limit")];
-    because.extend(case.log.and_then(|log| log.memcg.as_ref()).and_then(usage));
-    Some(verdict(because, case.gaps()))
+    because.extend(evidence.memcg.and_then(usage));
+    Some(verdict(because, evidence.gaps()))
 }
 
 /// What the cgroup used, in a sentence.
@@ -91,13 +91,13 @@ pub(super) fn usage(memcg: &MemcgState) -> Option<String> {
 }
 
 /// Slab caches of a memory cgroup that got no page.
-fn refused(case: &Evidence, log: &LogIncident) -> Option<Verdict> {
-    let slab = log.slab_failures.iter().find(|slab| slab.memcg().is_some())?;
-    if case.decisive().is_some() {
+fn refused(evidence: &Evidence) -> Option<Verdict> {
+    let slab = evidence.slab_failures.iter().find(|slab| slab.memcg().is_some())?;
+    if evidence.decisive().is_some() {
         return None;
     }
     let (cache, memcg) = (slab.cache.as_deref()?, slab.memcg()?);
-    let times: u64 = log.slab_failures.iter().map(|slab| slab.times).sum();
+    let times: u64 = evidence.slab_failures.iter().map(|slab| slab.times).sum();
     let mut because = vec![
         format!(
             "slab cache {cache} got no page, though order {} would do, and no page allocation failed: the charge to its memory cgroup did",
@@ -107,21 +107,21 @@ fn refused(case: &Evidence, log: &LogIncident) -> Option<Verdict> {
             "the cache belongs to the cgroup {memcg}; failures of its caches that were logged: {times}"
         ),
     ];
-    if case.oom().is_some_and(|oom| oom.page_fault) {
+    if evidence.oom().is_some_and(|oom| oom.page_fault) {
         because.push("the OOM kill that followed came of a page fault that got no memory (pagefault_out_of_memory), which a full cgroup causes as well as a full node".to_owned());
     }
-    if let Some(free) = log.memory.and_then(|memory| memory.free) {
+    if let Some(free) = evidence.memory.and_then(|memory| memory.free) {
         because.push(format!("the node had {} free", units::bytes(free)));
     }
-    let mut doubts = case.gaps();
+    let mut doubts = evidence.gaps();
     doubts.push("the cgroup's usage and limits, of kernel memory too; if nothing alive holds that memory, the kernel leaks it (kmem-leak), as 3.10 is known to".to_owned());
     Some(verdict(because, doubts))
 }
 
 /// A page fault that got no memory though there was plenty.
-fn faulted(case: &Evidence) -> Option<Verdict> {
-    let oom = case.oom().filter(|oom| oom.page_fault && *oom.scope == OomScope::Node)?;
-    let failure = case.asked_for_kill()?.failure.as_ref()?;
+fn faulted(evidence: &Evidence) -> Option<Verdict> {
+    let oom = evidence.oom().filter(|oom| oom.page_fault && oom.scope == OomScope::Node)?;
+    let failure = evidence.asked_for_kill()?.failure.as_ref()?;
     failure.zones.iter().find(|zone| zone.has_plenty())?;
     let because = vec![
         "the OOM killer was called for a page fault that got no memory (pagefault_out_of_memory)"
@@ -129,7 +129,7 @@ fn faulted(case: &Evidence) -> Option<Verdict> {
         "the node had plenty: something else refused it, most likely the charge to a memory cgroup"
             .to_owned(),
     ];
-    let mut doubts = case.gaps();
+    let mut doubts = evidence.gaps();
     doubts.push("what refused it: the mask and the order that are printed are not its".to_owned());
     let order = oom.order.unwrap_or(0);
     (order == 0).then(|| Verdict { confidence: Confidence::Low, ..verdict(because, doubts) })

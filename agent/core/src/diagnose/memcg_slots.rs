@@ -21,12 +21,12 @@ fn room(order: u32) -> u64 {
 }
 
 /// What made the allocation so large, if this did.
-pub(super) fn behind(case: &Evidence, allocation: &Allocation) -> Option<String> {
+pub(super) fn behind(evidence: &Evidence, allocation: &Allocation) -> Option<String> {
     let stack =
         allocation.failure.as_ref().map(|failure| failure.stack.as_slice()).unwrap_or_default();
     let asked = |name: &str| stack.iter().any(|frame| frame.function.as_deref() == Some(name));
-    let old = case.kernel().is_some_and(|kernel| kernel.starts_with("3.10."));
-    let cache_refused = case.log.is_some_and(|log| !log.slab_caches.is_empty());
+    let old = evidence.kernel.is_some_and(|kernel| kernel.series() == (3, 10));
+    let cache_refused = evidence.slab_caches.iter().any(|cache| cache.failed);
     let seen = asked("memcg_register_cache") || asked("memcg_update_cache_size");
     if !(seen || old && cache_refused) || allocation.order < 3 {
         return None;

@@ -6,7 +6,7 @@
 use crate::{
     diagnose::Evidence,
     model::{
-        log_incident::StartError,
+        program_message::StartError,
         verdict::{Cause, Confidence, Remedy, Verdict},
     },
 };
@@ -27,15 +27,15 @@ const REMEDIES: &[Remedy] = &[
 ];
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
-    let told = case.containers().iter().any(|failure| failure.error == StartError::Namespace);
-    let refused = case.errno == Some(libc::ENOSPC) && case.pernet_init.is_none();
-    let seen = case.log.is_none() && case.cgroup_setup.is_none() && refused;
-    if !told && !seen {
+pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    let by_program = evidence.messages.iter().any(|failure| failure.error == StartError::Namespace);
+    let refused = evidence.errno == Some(libc::ENOSPC) && evidence.pernet_init.is_none();
+    let live = evidence.live && evidence.cgroup_setup.is_none() && refused;
+    if !by_program && !live {
         return None;
     }
-    let not_seen = case.gaps();
-    let because = match case.namespaces_refused.last() {
+    let not_seen = evidence.gaps();
+    let because = match evidence.namespaces_refused.last() {
         Some(kind) => format!(
             "one more {0} namespace was refused: the user has as many as user.max_{0}_namespaces allows, here or in a user namespace above",
             kind.name()

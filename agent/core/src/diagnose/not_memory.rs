@@ -1,4 +1,4 @@
-//! Not memory: somebody asked for a kill by hand, a program says why the container didn't start and it
+//! Not memory: a kill was requested by hand, a program says why the container didn't start and it
 //! is something else, or the error is one that lack of memory doesn't make.
 //!
 //! Rules: the OOM killer was called with order −1, which sysrq does (drivers/tty/sysrq.c
@@ -16,7 +16,7 @@ use crate::{
     diagnose::Evidence,
     model::{
         errno,
-        log_incident::StartError,
+        program_message::StartError,
         verdict::{Cause, Confidence, Remedy, Verdict},
     },
 };
@@ -28,15 +28,16 @@ const REMEDIES: &[Remedy] = &[Remedy {
     durable: false,
 }];
 
-/// The verdict on a kill that somebody asked for.
-pub(super) fn by_hand(case: &Evidence, _page_size: u64) -> Option<Verdict> {
-    let oom = case.oom()?;
+/// The verdict on a kill that was requested by hand.
+pub(super) fn by_hand(evidence: &Evidence) -> Option<Verdict> {
+    let oom = evidence.oom()?;
     let asked = oom.order.is_some_and(|order| order < 0);
     asked.then(|| Verdict {
         cause: Cause::NotMemory,
         confidence: Confidence::High,
         because: vec![
-            "the OOM killer was called with order -1: somebody asked for it (sysrq-f)".to_owned(),
+            "the OOM killer was called with order -1, which is a request by hand (sysrq-f)"
+                .to_owned(),
         ],
         not_seen: Vec::new(),
         remedies: Vec::new(),
@@ -45,18 +46,18 @@ pub(super) fn by_hand(case: &Evidence, _page_size: u64) -> Option<Verdict> {
 }
 
 /// The verdict, if one of the other rules holds.
-pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
-    of_error(case).or_else(|| told(case))
+pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    from_events(evidence).or_else(|| from_log(evidence))
 }
 
 /// An error that was seen.
-fn of_error(case: &Evidence) -> Option<Verdict> {
-    let number = case.errno.filter(|_| case.log.is_none())?;
-    if case.decisive().is_some() || case.oom().is_some() || case.pernet_init.is_some() {
+fn from_events(evidence: &Evidence) -> Option<Verdict> {
+    let number = evidence.errno.filter(|_| evidence.live)?;
+    if evidence.decisive().is_some() || evidence.oom().is_some() || evidence.pernet_init.is_some() {
         return None;
     }
-    let mut not_seen = case.gaps();
-    let because = if let Some(setup) = case.cgroup_setup {
+    let mut not_seen = evidence.gaps();
+    let because = if let Some(setup) = evidence.cgroup_setup {
         if setup.memory_errno.is_some() {
             return None;
         }
@@ -95,16 +96,16 @@ fn of_error(case: &Evidence) -> Option<Verdict> {
 }
 
 /// A container whose program names another reason.
-fn told(case: &Evidence) -> Option<Verdict> {
-    let (failure, reason) = case.containers().iter().find_map(|failure| match failure.error {
+fn from_log(evidence: &Evidence) -> Option<Verdict> {
+    let (failure, reason) = evidence.messages.iter().find_map(|failure| match failure.error {
         StartError::Other(reason) => Some((failure, reason)),
         _ => None,
     })?;
-    if case.decisive().is_some() || case.oom().is_some() {
+    if evidence.decisive().is_some() || evidence.oom().is_some() {
         return None;
     }
     let errno = failure.errno.map(|number| format!(" ({})", errno::name(number)));
-    let not_seen = case.gaps();
+    let not_seen = evidence.gaps();
     Some(Verdict {
         cause: Cause::NotMemory,
         confidence: Confidence::without(&not_seen),

@@ -8,7 +8,7 @@ use crate::{
     diagnose::Evidence,
     model::{
         event::ForkRefused,
-        log_incident::StartError,
+        program_message::StartError,
         verdict::{Cause, Confidence, Remedy, Verdict},
     },
 };
@@ -29,33 +29,25 @@ const REMEDIES: &[Remedy] = &[
 ];
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
-    if let Some(refused) = case.fork_refused {
-        return Some(seen(case, refused));
+pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    if let Some(refused) = evidence.fork_refused {
+        return Some(of_kernel(evidence, refused));
     }
-    let refused = case.log.and_then(|log| log.fork_refused.as_ref());
-    let told = case.containers().iter().any(|failure| failure.error == StartError::Process);
-    let mut not_seen = case.gaps();
-    let because = match refused {
-        Some(refused) => {
-            format!("the kernel refused a fork because {} was at its pids.max", refused.cgroup)
-        }
-        None if told => {
-            not_seen.push("which limit on processes it was".to_owned());
-            "making a process failed with EAGAIN, which the kernel returns for limits on processes and not for memory".to_owned()
-        }
-        None => return None,
-    };
+    evidence.messages.iter().find(|message| message.error == StartError::Process)?;
+    let mut not_seen = evidence.gaps();
+    not_seen.push("which limit on processes it was".to_owned());
+    let because = "making a process failed with EAGAIN, which the kernel returns for limits on processes and not for memory".to_owned();
     Some(verdict(because, not_seen))
 }
 
-fn seen(case: &Evidence, refused: &ForkRefused) -> Verdict {
-    let mut not_seen = case.gaps();
+/// The kernel refused a fork.
+fn of_kernel(evidence: &Evidence, refused: &ForkRefused) -> Verdict {
+    let mut not_seen = evidence.gaps();
     let whose = refused.cgroup.as_deref().unwrap_or("a cgroup");
     let mut full = String::new();
     if let (Some(processes), Some(limit)) = (refused.processes, refused.limit) {
         full = format!(": {processes} processes and threads, and {limit} allowed");
-    } else {
+    } else if refused.cgroup.is_none() {
         not_seen.push("which cgroup was full".to_owned());
     }
     verdict(format!("a fork was refused because {whose} was at its pids.max{full}"), not_seen)

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     correlate::{Correlated, Correlator},
-    fixtures as stories,
+    fixtures,
     fixtures::{fragmented, names_6_12},
     model::{
         creation::Certainty,
@@ -11,7 +11,7 @@ use crate::{
             CgroupPath, CgroupSetup, Event, EventKind, Failure, ForkRefused, NamespaceKind,
             OomKill, OomScope, Task,
         },
-        step::{CreationStep, Outcome, Step},
+        step::{CreationStep, Namespaces, Outcome, StepKind},
         verdict::{Cause, Confidence},
     },
 };
@@ -20,24 +20,24 @@ const POD: &str = "/kubepods/burstable/pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
 
 fn by(comm: &str, event: EventKind) -> Event {
     let task = Task { pid: 753, tid: 753, comm: comm.to_owned(), cgroup_id: 7 };
-    Event { task, ..stories::at(None, 5, event) }
+    Event { task, ..fixtures::at(None, 5, event) }
 }
 
-fn tell(event: impl IntoIterator<Item = Event>) -> Vec<Correlated> {
+fn correlate(event: impl IntoIterator<Item = Event>) -> Vec<Correlated> {
     let mut correlator = Correlator::default();
     event.into_iter().flat_map(|one| correlator.push(one)).collect()
 }
 
 #[track_caller]
-fn creation(mut stories: Vec<Correlated>) -> CreationStep {
-    match stories.pop() {
-        Some(Correlated::CreationStep(creation)) if stories.is_empty() => *creation,
-        other => panic!("not one creation: {other:?} after {stories:?}"),
+fn creation(mut correlated: Vec<Correlated>) -> CreationStep {
+    match correlated.pop() {
+        Some(Correlated::CreationStep(creation)) if correlated.is_empty() => *creation,
+        other => panic!("not one creation: {other:?} after {correlated:?}"),
     }
 }
 
 fn of(creation: &CreationStep) -> (Cause, Confidence) {
-    let verdict = diagnose(&Evidence::creation(creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(creation, 4096, &[]));
     (verdict.cause, verdict.confidence)
 }
 
@@ -49,14 +49,14 @@ fn cgroup_setup(errno: i32, memory_errno: Option<i32>) -> CreationStep {
         memory_errno,
         lost: false,
     };
-    creation(tell([stories::at(Some(stories::KEY), 1, EventKind::CgroupSetupEnded(setup))]))
+    creation(correlate([fixtures::at(Some(fixtures::KEY), 1, EventKind::CgroupSetupEnded(setup))]))
 }
 
 #[test]
-fn ids_are_used_up_where_the_memory_controller_says_so() {
+fn enospc_of_the_memory_controller_is_memcg_ids() {
     for errno in [libc::ENOSPC, libc::EBUSY] {
         let refused = cgroup_setup(errno, Some(errno));
-        assert_eq!((refused.step, refused.outcome()), (Step::Cgroup, Outcome::Failed));
+        assert_eq!((refused.kind.name(), refused.outcome()), ("cgroup", Outcome::Failed));
         assert_eq!(refused.cgroup, Some(CgroupPath::parse("/kubepods/pod1")));
         assert_eq!(of(&refused), (Cause::MemcgIds, Confidence::High));
         // Another controller, or the hierarchy itself.
@@ -67,7 +67,7 @@ fn ids_are_used_up_where_the_memory_controller_says_so() {
 }
 
 #[test]
-fn a_cgroups_own_limits_are_not_memory() {
+fn cgroup_max_descendants_is_not_memory() {
     for errno in [libc::EAGAIN, libc::ENODEV, libc::EINVAL] {
         assert_eq!(of(&cgroup_setup(errno, None)), (Cause::NotMemory, Confidence::High));
     }
@@ -76,19 +76,19 @@ fn a_cgroups_own_limits_are_not_memory() {
 
 fn fork_refused(limit: Option<u64>) -> EventKind {
     let cgroup = limit.map(|_| POD.to_owned());
-    EventKind::ForkRefused(ForkRefused { cgroup, processes: limit, limit })
+    EventKind::ForkRefused(ForkRefused { cgroup, processes: limit, limit, times: None })
 }
 
 #[test]
-fn a_refused_fork_is_a_creations_only_where_it_starts_a_container() {
-    let refused = creation(tell([by("runc:[2:INIT]", fork_refused(Some(3)))]));
-    assert_eq!((refused.step, refused.errno), (Step::Fork, Some(libc::EAGAIN)));
+fn refused_fork_is_a_step_only_of_a_starting_container() {
+    let refused = creation(correlate([by("runc:[2:INIT]", fork_refused(Some(3)))]));
+    assert_eq!((refused.kind.name(), refused.errno), ("fork", Some(libc::EAGAIN)));
     assert_eq!(of(&refused), (Cause::PidsLimit, Confidence::High));
-    let unseen = creation(tell([by("runc:[2:INIT]", fork_refused(None))]));
+    let unseen = creation(correlate([by("runc:[2:INIT]", fork_refused(None))]));
     assert_eq!(of(&unseen), (Cause::PidsLimit, Confidence::Medium));
-    match tell([by("java", fork_refused(Some(3)))]).as_slice() {
+    match correlate([by("java", fork_refused(Some(3)))]).as_slice() {
         [Correlated::Incident(incident)] => {
-            let verdict = diagnose(&Evidence::incident(incident, &[]), 4096);
+            let verdict = diagnose(&Evidence::incident(incident, &[]));
             assert_eq!(verdict.cause, Cause::PidsLimit);
         }
         other => panic!("not one incident: {other:?}"),
@@ -96,24 +96,27 @@ fn a_refused_fork_is_a_creations_only_where_it_starts_a_container() {
 }
 
 #[test]
-fn a_guess_is_told_as_one() {
+fn guess_is_marked_as_guess() {
     let made = EventKind::CgroupMade { id: 7, path: CgroupPath::parse(POD) };
-    let story = creation(tell([stories::at(None, 1, made), by("java", fork_refused(Some(3)))]));
+    let step =
+        creation(correlate([fixtures::at(None, 1, made), by("java", fork_refused(Some(3)))]));
     let ties: Vec<Certainty> =
-        story.start.iter().flat_map(|s| &s.parts).map(|part| part.tie).collect();
+        step.start.iter().flat_map(|s| &s.parts).map(|part| part.tie).collect();
     assert_eq!(ties, [Certainty::Certain, Certainty::Guess]);
-    assert_eq!(story.cgroup, Some(CgroupPath::parse(POD)));
+    assert_eq!(step.cgroup, Some(CgroupPath::parse(POD)));
 }
 
 #[test]
-fn the_refused_namespace_is_named() {
-    let mut refused = stories::ok_creation();
+fn refused_namespace_kind_is_named() {
+    let mut refused = fixtures::ok_creation();
     refused.errno = Some(libc::ENOSPC);
-    refused.namespaces_refused = vec![NamespaceKind::Pid];
-    let verdict = diagnose(&Evidence::creation(&refused, &[]), 4096);
+    let refusals = vec![NamespaceKind::Pid];
+    refused.kind = StepKind::Namespaces(Namespaces { refused: refusals, ..Namespaces::default() });
+    let verdict = diagnose(&Evidence::step(&refused, 4096, &[]));
     assert_eq!((verdict.cause, verdict.confidence), (Cause::NamespaceLimit, Confidence::High));
     assert!(verdict.because[0].contains("user.max_pid_namespaces"), "{verdict:?}");
-    let user = creation(tell([by("podman", EventKind::NamespaceRefused(NamespaceKind::User))]));
+    let user =
+        creation(correlate([by("podman", EventKind::NamespaceRefused(NamespaceKind::User))]));
     assert_eq!(of(&user), (Cause::NamespaceLimit, Confidence::High));
 }
 
@@ -124,57 +127,60 @@ fn kill(pid: u32, comm: &str, order: i32) -> OomKill {
     let zones = vec![zone];
     OomKill {
         pid: Some(pid),
-        comm: comm.to_owned(),
+        comm: Some(comm.to_owned()),
         order: Some(order),
         gfp: Some(names_6_12().decode(0x40cc0)),
         scope: OomScope::Node,
         cgroup_id: None,
         failure: Some(Failure { stack: Vec::new(), zones, zones_complete: true }),
+        ..OomKill::default()
     }
 }
 
 #[test]
-fn a_kill_is_a_creations_if_it_takes_part_in_it() {
+fn oom_kill_is_a_step_if_victim_or_caller_is_starting() {
     let victim = kill(679, "runc:[2:INIT]", 1);
-    let killed = creation(tell([by("java", EventKind::OomKill(victim))]));
-    assert_eq!((killed.step, killed.outcome()), (Step::OomKill, Outcome::Failed));
+    let killed = creation(correlate([by("java", EventKind::OomKill(victim))]));
+    assert_eq!((killed.kind.name(), killed.outcome()), ("oom-kill", Outcome::Failed));
     assert_eq!(killed.task.pid, 679, "the one that died of it");
     assert_eq!(of(&killed), (Cause::OomFragmentation, Confidence::High));
-    let asked = creation(tell([by("runc:[2:INIT]", EventKind::OomKill(kill(1, "java", 1)))]));
+    let asked = creation(correlate([by("runc:[2:INIT]", EventKind::OomKill(kill(1, "java", 1)))]));
     assert_eq!((asked.outcome(), asked.task.pid), (Outcome::Degraded, 753));
     assert_eq!(of(&asked).0, Cause::OomFragmentation);
     let twice =
-        tell([1, 2].map(|pid| by("runc:[2:INIT]", EventKind::OomKill(kill(pid, "java", 1)))));
+        correlate([1, 2].map(|pid| by("runc:[2:INIT]", EventKind::OomKill(kill(pid, "java", 1)))));
     let parts: Vec<Option<u64>> = twice
         .iter()
-        .map(|story| match story {
-            Correlated::CreationStep(creation) => creation.continues,
-            Correlated::Incident(_) => panic!("an incident: {story:?}"),
+        .map(|correlated| match correlated {
+            Correlated::CreationStep(creation) => creation.continues(),
+            Correlated::Incident(_) => panic!("an incident: {correlated:?}"),
         })
         .collect();
     assert_eq!(parts, [None, Some(1)]);
-    let neither = tell([by("java", EventKind::OomKill(kill(1, "java", 1)))]);
+    let neither = correlate([by("java", EventKind::OomKill(kill(1, "java", 1)))]);
     assert!(matches!(neither.as_slice(), [Correlated::Incident(_)]), "{neither:?}");
 }
 
 fn ended_by_a_signal(before: Option<OomKill>) -> CreationStep {
     let kill = before.map(|kill| by("java", EventKind::OomKill(kill)));
-    let key = Some(stories::KEY);
+    let key = Some(fixtures::KEY);
     let began = EventKind::NetnsSetupBegan {
         cgroup: CgroupPath::parse(POD),
         call_flags: None,
         namespaces: 0x4000_0000,
     };
     let ended = EventKind::NetnsSetupEnded { errno: Some(libc::EINTR), netns: None, lost: false };
-    let story = [stories::at(key, 1, began)];
-    let story = story.into_iter().chain(kill).chain([stories::at(key, 9, ended)]);
-    let creations =
-        tell(story).into_iter().filter(|s| matches!(s, Correlated::CreationStep(_))).collect();
+    let events = [fixtures::at(key, 1, began)];
+    let events = events.into_iter().chain(kill).chain([fixtures::at(key, 9, ended)]);
+    let creations = correlate(events)
+        .into_iter()
+        .filter(|s| matches!(s, Correlated::CreationStep(_)))
+        .collect();
     creation(creations)
 }
 
 #[test]
-fn a_signal_is_not_memory_unless_the_oom_killer_sent_it() {
+fn eintr_is_not_memory_unless_the_oom_killer_killed() {
     assert_eq!(of(&ended_by_a_signal(None)), (Cause::NotMemory, Confidence::High));
     let other = kill(1, "java", 1);
     assert_eq!(of(&ended_by_a_signal(Some(other))).0, Cause::NotMemory);
@@ -182,7 +188,7 @@ fn a_signal_is_not_memory_unless_the_oom_killer_sent_it() {
     assert!(killed.killed);
     assert_eq!(of(&killed).0, Cause::OomFragmentation);
     // A subsystem's own EINTR says nothing of a signal.
-    let mut of_subsystem = stories::failed_creation();
+    let mut of_subsystem = fixtures::failed_creation();
     of_subsystem.allocations.clear();
     of_subsystem.errno = Some(libc::EINTR);
     assert_eq!(of(&of_subsystem).0, Cause::Undetermined);

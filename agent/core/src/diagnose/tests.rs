@@ -1,24 +1,32 @@
 //! Cases with what is said of them, each beside the one that must not get the same verdict.
 use super::*;
 use crate::{
-    fixtures as stories,
+    fixtures,
     fixtures::fragmented,
     model::{
         allocation::Outcome,
         event::{ChargeFailed, LimitKind, OomKill, OomScope},
-        step::{CreationStep, MemcgReclaims},
+        step::{CreationStep, MemcgReclaims, PernetInit, StepKind},
         verdict::{Cause, Confidence},
     },
 };
 
+/// The subsystem that failed in the making of namespaces.
+fn pernet_init(step: &mut CreationStep) -> &mut Option<PernetInit> {
+    match &mut step.kind {
+        StepKind::Namespaces(made) => &mut made.pernet_init,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn verdict(creation: &CreationStep) -> (Cause, Confidence) {
-    let verdict = diagnose(&Evidence::creation(creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(creation, 4096, &[]));
     (verdict.cause, verdict.confidence)
 }
 
 /// Changes the zone that the failed creation's allocation saw.
 fn with_zone(change: impl FnOnce(&mut crate::model::zone::Zone)) -> CreationStep {
-    let mut creation = stories::failed_creation();
+    let mut creation = fixtures::failed_creation();
     let mut zone = fragmented();
     change(&mut zone);
     if let Some(failure) = &mut creation.allocations[0].failure {
@@ -28,28 +36,28 @@ fn with_zone(change: impl FnOnce(&mut crate::model::zone::Zone)) -> CreationStep
 }
 
 #[test]
-fn fragmentation_is_seen() {
-    let creation = stories::failed_creation();
+fn enough_free_pages_without_a_block_is_fragmentation() {
+    let creation = fixtures::failed_creation();
     assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
-    let creation = stories::degraded_creation();
+    let creation = fixtures::degraded_creation();
     assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::High));
 }
 
 #[test]
-fn a_zone_without_free_memory_is_not_fragmented() {
+fn zone_without_free_pages_is_not_fragmentation() {
     let creation = with_zone(|zone| zone.min_watermark = zone.free);
     assert_eq!(verdict(&creation).0, Cause::Exhaustion);
 }
 
 #[test]
-fn a_block_that_was_there_is_not_fragmentation() {
+fn usable_block_is_inconclusive() {
     let creation = with_zone(|zone| {
         zone.blocks[6] = 1;
         zone.usable_orders = 1 << 6;
     });
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
     // One zone that could have served is enough against it.
-    let mut creation = stories::failed_creation();
+    let mut creation = fixtures::failed_creation();
     if let Some(failure) = &mut creation.allocations[0].failure {
         let mut served = fragmented();
         served.blocks[9] = 3;
@@ -60,14 +68,14 @@ fn a_block_that_was_there_is_not_fragmentation() {
 }
 
 #[test]
-fn reserved_blocks_serve_nobody() {
+fn blocks_in_reserves_are_fragmentation() {
     let creation = with_zone(|zone| zone.blocks[6] = 1);
     assert_eq!(verdict(&creation), (Cause::Fragmentation, Confidence::Medium));
 }
 
 #[test]
-fn an_exhausted_zone_beside_a_fragmented_one_changes_nothing() {
-    let mut creation = stories::failed_creation();
+fn exhausted_zone_beside_a_fragmented_one_is_fragmentation() {
+    let mut creation = fixtures::failed_creation();
     if let Some(failure) = &mut creation.allocations[0].failure {
         let mut empty = fragmented();
         empty.min_watermark = empty.free;
@@ -77,12 +85,12 @@ fn an_exhausted_zone_beside_a_fragmented_one_changes_nothing() {
 }
 
 #[test]
-fn unread_zones_carry_no_cause() {
-    let mut creation = stories::failed_creation();
+fn unread_zones_are_undetermined() {
+    let mut creation = fixtures::failed_creation();
     if let Some(failure) = &mut creation.allocations[0].failure {
         failure.zones_complete = false;
     }
-    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &[]));
     assert_eq!(verdict.cause, Cause::Undetermined);
     assert!(!verdict.not_seen.is_empty());
     let creation = with_zone(|zone| zone.incomplete = true);
@@ -91,33 +99,33 @@ fn unread_zones_carry_no_cause() {
 
 #[test]
 fn order_0_is_never_fragmentation() {
-    let mut creation = stories::failed_creation();
+    let mut creation = fixtures::failed_creation();
     creation.allocations[0].order = 0;
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
 }
 
 #[test]
-fn an_error_is_not_blamed_on_what_had_a_fallback() {
-    let mut creation = stories::failed_creation();
+fn allocation_with_fallback_is_no_cause_of_an_error() {
+    let mut creation = fixtures::failed_creation();
     creation.allocations[0].outcome = Outcome::FellBack;
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
 }
 
 #[test]
-fn an_error_without_a_failed_allocation_is_undetermined() {
-    let mut creation = stories::failed_creation();
+fn error_without_failed_allocation_is_undetermined() {
+    let mut creation = fixtures::failed_creation();
     creation.allocations.clear();
     assert_eq!(verdict(&creation), (Cause::Undetermined, Confidence::Low));
 }
 
 #[test]
-fn half_a_story_has_no_cause() {
+fn incomplete_evidence_is_undetermined() {
     let lost = |creation: &mut CreationStep| creation.events_lost = true;
     let no_beginning = |creation: &mut CreationStep| creation.beginning_seen = false;
     for (missing, word) in [(lost as fn(&mut CreationStep), "lost"), (no_beginning, "beginning")] {
-        let mut creation = stories::failed_creation();
+        let mut creation = fixtures::failed_creation();
         missing(&mut creation);
-        let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+        let verdict = diagnose(&Evidence::step(&creation, 4096, &[]));
         assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
         assert!(verdict.because.iter().any(|b| b.contains("fits fragmentation")), "{verdict:?}");
         assert!(verdict.not_seen.iter().any(|n| n.contains(word)), "{verdict:?}");
@@ -127,51 +135,52 @@ fn half_a_story_has_no_cause() {
 #[test]
 fn gaps_lower_the_confidence() {
     let unobservable = ["direct reclaim".to_owned()];
-    let creation = stories::failed_creation();
-    let verdict_of = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
+    let creation = fixtures::failed_creation();
+    let verdict_of = diagnose(&Evidence::step(&creation, 4096, &unobservable));
     assert_eq!(
         (verdict_of.cause, verdict_of.confidence),
         (Cause::Fragmentation, Confidence::Medium)
     );
-    let mut creation = stories::failed_creation();
+    let mut creation = fixtures::failed_creation();
     creation.errno = Some(libc::EINTR);
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
 }
 
 #[test]
-fn an_error_is_not_blamed_on_what_failed_outside_the_subsystem() {
-    let mut creation = stories::failed_creation();
-    if let Some(init) = &mut creation.pernet_init {
+fn allocation_outside_the_failed_subsystem_is_no_cause() {
+    let mut creation = fixtures::failed_creation();
+    let failed_ns = creation.allocations[0].failed_ns;
+    if let Some(init) = pernet_init(&mut creation) {
         // It was entered after the allocation had failed.
-        init.began_ns = creation.allocations[0].failed_ns.map(|failed| failed + 1);
+        init.began_ns = failed_ns.map(|failed| failed + 1);
     }
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
-    let mut creation = stories::failed_creation();
+    let mut creation = fixtures::failed_creation();
     // Taking back what was set up may fail too, after the error.
-    creation.allocations[0].failed_ns = creation.pernet_init.as_ref().map(|i| i.ended_ns + 1);
+    creation.allocations[0].failed_ns = creation.pernet_init().map(|i| i.ended_ns + 1);
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
 }
 
 #[test]
-fn a_mask_that_is_not_known_carries_no_cause() {
-    let mut creation = stories::failed_creation();
+fn unknown_gfp_mask_is_undetermined() {
+    let mut creation = fixtures::failed_creation();
     (creation.allocations[0].gfp.flags, creation.allocations[0].gfp.traits) = (None, None);
-    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &[]));
     assert_eq!(verdict.cause, Cause::Undetermined);
     assert!(verdict.not_seen.iter().any(|n| n.contains("gfp")), "{verdict:?}");
 }
 
 /// The failed creation with another mask.
 fn with_mask(raw: u32) -> CreationStep {
-    let mut creation = stories::failed_creation();
-    creation.allocations[0].gfp = crate::fixtures::names_6_12().decode(raw);
+    let mut creation = fixtures::failed_creation();
+    creation.allocations[0].gfp = fixtures::names_6_12().decode(raw);
     creation
 }
 
 #[test]
-fn a_mask_with_other_watermarks_or_lists_lowers_the_confidence() {
+fn gfp_high_or_no_reclaim_lowers_the_confidence() {
     let medium = (Cause::Fragmentation, Confidence::Medium);
-    // GFP_ATOMIC may go below the watermark, and nobody made room for it.
+    // GFP_ATOMIC may go below the watermark, and no room is made for it.
     assert_eq!(verdict(&with_mask(0x820)), medium);
     assert_eq!(verdict(&with_mask(0xc0)), medium);
     assert_eq!(verdict(&with_mask(0x40cc0)).1, Confidence::High);
@@ -184,7 +193,7 @@ fn a_mask_with_other_watermarks_or_lists_lowers_the_confidence() {
 }
 
 #[test]
-fn what_lowers_the_confidence() {
+fn nowarn_and_cpuset_lower_the_confidence() {
     // __GFP_NOWARN: its caller may have had a fallback.
     let medium = (Cause::Fragmentation, Confidence::Medium);
     assert_eq!(verdict(&with_mask(0x42cc0)), medium);
@@ -197,18 +206,18 @@ fn what_lowers_the_confidence() {
     }
     assert_eq!(verdict(&creation), medium);
     // A hook that is missing.
-    let creation = stories::failed_creation();
+    let creation = fixtures::failed_creation();
     let unobservable = ["which subsystem's initialisation failed".to_owned()];
-    let verdict = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &unobservable));
     assert_eq!((verdict.cause, verdict.confidence), medium);
     assert_eq!(verdict.not_seen, unobservable);
 }
 
 #[test]
-fn an_unseen_outcome_carries_no_cause() {
-    let creation = stories::tell_blindly(Some(libc::ENOMEM));
+fn unobservable_outcome_is_undetermined() {
+    let creation = fixtures::step_with_failures_unobservable(Some(libc::ENOMEM));
     let unobservable = ["failed allocations".to_owned()];
-    let verdict = diagnose(&Evidence::creation(&creation, &unobservable), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &unobservable));
     assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
     assert!(verdict.because.iter().any(|b| b.contains("order-6")), "{verdict:?}");
     assert!(verdict.because.iter().any(|b| b.contains("complete")), "{verdict:?}");
@@ -218,12 +227,12 @@ fn an_unseen_outcome_carries_no_cause() {
     // A hint, and no more.
     let mut hinted = creation;
     hinted.memcg_reclaims = Some(MemcgReclaims { count: 3, reclaimed: 0, stall_ns: 900 });
-    let verdict = diagnose(&Evidence::creation(&hinted, &unobservable), 4096);
+    let verdict = diagnose(&Evidence::step(&hinted, 4096, &unobservable));
     assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
     assert!(verdict.because.iter().any(|b| b.contains("make room 3 times")), "{verdict:?}");
     // What went well needs no namespace to blame.
-    let creation = stories::tell_blindly(None);
-    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    let creation = fixtures::step_with_failures_unobservable(None);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &[]));
     assert!(verdict.not_seen.is_empty(), "{verdict:?}");
 }
 
@@ -241,8 +250,8 @@ fn charge() -> ChargeFailed {
 }
 
 #[test]
-fn a_charge_that_failed_is_a_limit() {
-    let mut creation = stories::failed_creation();
+fn failed_charge_is_memcg_limit() {
+    let mut creation = fixtures::failed_creation();
     creation.allocations.clear();
     creation.charges.push(charge());
     assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::High));
@@ -252,36 +261,37 @@ fn a_charge_that_failed_is_a_limit() {
 }
 
 #[test]
-fn two_causes_that_fit_are_both_named() {
-    let mut creation = stories::failed_creation();
+fn second_fitting_cause_is_named() {
+    let mut creation = fixtures::failed_creation();
     creation.charges.push(charge());
-    let verdict = diagnose(&Evidence::creation(&creation, &[]), 4096);
+    let verdict = diagnose(&Evidence::step(&creation, 4096, &[]));
     assert_eq!((verdict.cause, verdict.confidence), (Cause::MemcgLimit, Confidence::Medium));
     assert!(verdict.because.iter().any(|b| b.contains("fits fragmentation")), "{verdict:?}");
 }
 
 fn killed(order: i32, scope: OomScope) -> CreationStep {
-    let mut creation = stories::failed_creation();
+    let mut creation = fixtures::failed_creation();
     creation.allocations.clear();
     creation.oom_kills.push(OomKill {
         pid: Some(7),
-        comm: "x".to_owned(),
+        comm: Some("x".to_owned()),
         order: Some(order),
         gfp: None,
         scope,
         cgroup_id: None,
         failure: None,
+        ..OomKill::default()
     });
     creation
 }
 
 #[test]
-fn a_kill_says_whose_memory_ran_out() {
+fn oom_kill_scope_decides_the_cause() {
     let of_cgroup = OomScope::Memcg(Some("/a".to_owned()));
     assert_eq!(verdict(&killed(0, of_cgroup)), (Cause::MemcgLimit, Confidence::High));
     assert_eq!(verdict(&killed(0, OomScope::Node)), (Cause::Exhaustion, Confidence::Medium));
     assert_eq!(verdict(&killed(-1, OomScope::Node)), (Cause::NotMemory, Confidence::High));
-    // Above order 0 only the zones can tell exhaustion from fragmentation.
+    // Above order 0 only the zones distinguish exhaustion from fragmentation.
     assert_eq!(verdict(&killed(1, OomScope::Node)).0, Cause::Undetermined);
     assert_eq!(verdict(&killed(0, OomScope::Unknown)).0, Cause::Undetermined);
 }
@@ -293,36 +303,37 @@ fn no_zone_with_pages_is_exhaustion() {
 }
 
 #[test]
-fn enospc_of_no_subsystem_is_a_limit_on_namespaces() {
-    let mut creation = stories::failed_creation();
+fn enospc_without_failed_subsystem_is_namespace_limit() {
+    let mut creation = fixtures::failed_creation();
     creation.allocations.clear();
-    (creation.errno, creation.pernet_init) = (Some(libc::ENOSPC), None);
+    creation.errno = Some(libc::ENOSPC);
+    pernet_init(&mut creation).take();
     assert_eq!(verdict(&creation), (Cause::NamespaceLimit, Confidence::High));
-    let mut creation = stories::failed_creation();
+    let mut creation = fixtures::failed_creation();
     creation.allocations.clear();
     creation.errno = Some(libc::ENOSPC);
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
 }
 
 #[test]
-fn the_nodes_facts_change_no_verdict() {
-    let mut creation = stories::failed_creation();
+fn node_facts_change_no_verdict() {
+    let mut creation = fixtures::failed_creation();
     let mut undetermined = creation.clone();
     undetermined.allocations.clear();
-    creation.pernet_init = None;
-    for creation in [&creation, &undetermined, &stories::degraded_creation()] {
-        let without = diagnose(&Evidence::creation(creation, &[]), 4096);
-        for facts in [crate::model::node::NodeFacts::default(), crate::fixtures::facts(0)] {
+    pernet_init(&mut creation).take();
+    for creation in [&creation, &undetermined, &fixtures::degraded_creation()] {
+        let without = diagnose(&Evidence::step(creation, 4096, &[]));
+        for facts in [crate::model::node::NodeFacts::default(), fixtures::facts(0)] {
             let reading = crate::model::node::Reading { facts: &facts, of_ns: creation.ended_ns };
-            let case = Evidence::creation(creation, &[]).with_node(Some(reading));
-            assert_eq!(diagnose(&case, 4096), without);
+            let case = Evidence::step(creation, 4096, &[]).with_node(Some(reading));
+            assert_eq!(diagnose(&case), without);
         }
     }
 }
 
 #[test]
-fn facts_beside_a_case_are_told_with_their_time() {
-    let facts = crate::fixtures::facts(12_000_000);
+fn node_facts_are_reported_with_their_age() {
+    let facts = fixtures::facts(12_000_000);
     let reading = crate::model::node::Reading { facts: &facts, of_ns: 0 };
     let case = Evidence::default().with_node(Some(reading));
     let cgroups = "1,204 of 65,535 memory cgroups (87 dying), 12.0 ms later";

@@ -4,21 +4,21 @@ use crate::{
     model::{
         allocation::{Allocation, Outcome},
         errno,
-        log_incident::Lack,
         verdict::{Cause, Confidence, Verdict},
+        vmalloc::Lack,
         zone::{Access, Offer, Zone},
     },
     units,
 };
 
 /// The verdict when no other holds.
-pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Verdict {
+pub(super) fn diagnose(evidence: &Evidence) -> Verdict {
     let mut because = Vec::new();
-    let mut not_seen = case.gaps();
-    match (case.errno, case.decisive()) {
+    let mut not_seen = evidence.gaps();
+    match (evidence.errno, evidence.decisive()) {
         (Some(number), Some(allocation)) => {
             because.push(format!("the creation failed with {}", errno::name(number)));
-            describe(case, allocation, page_size, &mut because, &mut not_seen);
+            describe(evidence, allocation, &mut because, &mut not_seen);
         }
         (Some(number), None) => {
             because.push(format!(
@@ -26,12 +26,12 @@ pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Verdict {
                  to fail",
                 errno::name(number)
             ));
-            let unseen = case.allocations.iter().filter(|a| a.outcome == Outcome::Unknown);
-            because.extend(unseen.map(|a| made_room(a, page_size)));
-            if case.memcg_reclaims != 0 {
+            let unseen = evidence.allocations.iter().filter(|a| a.outcome == Outcome::Unknown);
+            because.extend(unseen.map(|a| made_room(evidence, a)));
+            if evidence.memcg_reclaims != 0 {
                 because.push(format!(
                     "its memory cgroup had to make room {} times: it may have been at its limit",
-                    case.memcg_reclaims
+                    evidence.memcg_reclaims
                 ));
             }
             if number == libc::ENOMEM {
@@ -42,9 +42,9 @@ pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Verdict {
             }
         }
         (None, Some(allocation)) => {
-            describe(case, allocation, page_size, &mut because, &mut not_seen);
+            describe(evidence, allocation, &mut because, &mut not_seen);
         }
-        (None, None) => of_the_rest(case, page_size, &mut because, &mut not_seen),
+        (None, None) => of_the_rest(evidence, &mut because, &mut not_seen),
     }
     Verdict {
         cause: Cause::Undetermined,
@@ -57,27 +57,23 @@ pub(super) fn diagnose(case: &Evidence, page_size: u64) -> Verdict {
 }
 
 /// What was seen where no allocation is known to have failed.
-fn of_the_rest(
-    case: &Evidence,
-    page_size: u64,
-    because: &mut Vec<String>,
-    not_seen: &mut Vec<String>,
-) {
-    let waited = case.allocations.iter().any(|a| a.outcome == Outcome::Recovered);
-    if let Some(oom) = case.oom() {
+fn of_the_rest(evidence: &Evidence, because: &mut Vec<String>, not_seen: &mut Vec<String>) {
+    let waited = evidence.allocations.iter().any(|a| a.outcome == Outcome::Recovered);
+    if let Some(oom) = evidence.oom() {
         let order = oom.order.map(|order| format!(" for order {order}")).unwrap_or_default();
         because.push(format!("the OOM killer was called{order}"));
-        if let Some(allocation) = case.asked_for_kill() {
-            describe_zones(case, allocation, page_size, because, not_seen);
+        if let Some(allocation) = evidence.asked_for_kill() {
+            describe_zones(evidence, allocation, because, not_seen);
         }
         not_seen.push("whose memory ran out, and how far".to_owned());
-    } else if let Some(failed) = case.log.and_then(|log| Some((log, log.vmalloc.first()?))) {
-        let (log, failed) = failed;
+    } else if let Some(failed) = evidence.vmalloc.first() {
         let amount = failed.bytes.map_or_else(|| "some".to_owned(), units::bytes);
         because.push(format!("a vmalloc of {amount} failed"));
-        if vmalloc_exhaustion::too_large(log, failed) {
-            because
-                .push("it asked for more than the machine has: whoever asked did wrong".to_owned());
+        if vmalloc_exhaustion::too_large(evidence, failed) {
+            because.push(
+                "it asked for more than the machine has, which is an error of its caller"
+                    .to_owned(),
+            );
         } else if failed.lack != Lack::Pages {
             not_seen.push(
                 "whether addresses were lacking or it asked for more than the machine has"
@@ -87,17 +83,17 @@ fn of_the_rest(
             not_seen
                 .push("why it got no pages: the task may have been killed meanwhile".to_owned());
         }
-    } else if case.log.is_some_and(|log| !log.slab_failures.is_empty()) {
+    } else if !evidence.slab_failures.is_empty() {
         because.push("a slab cache got no pages".to_owned());
         not_seen
             .push("whether pages were lacking or a charge to a memory cgroup failed".to_owned());
-    } else if !case.containers().is_empty() {
+    } else if !evidence.messages.is_empty() {
         because.push("a container didn't start".to_owned());
         not_seen.push(
             "why: its message doesn't say, and the kernel logged nothing that belongs to it"
                 .to_owned(),
         );
-    } else if case.log.is_none() || waited {
+    } else if evidence.live || waited {
         because.push("it waited for memory, and nothing failed".to_owned());
     } else {
         not_seen.push("what failed: the log says no more".to_owned());
@@ -105,40 +101,38 @@ fn of_the_rest(
 }
 
 fn describe(
-    case: &Evidence,
+    evidence: &Evidence,
     allocation: &Allocation,
-    page_size: u64,
     because: &mut Vec<String>,
     not_seen: &mut Vec<String>,
 ) {
-    because.push(format!("an order-{} allocation came back NULL", allocation.order));
-    because.extend(memcg_slots::behind(case, allocation));
-    describe_zones(case, allocation, page_size, because, not_seen);
+    because.push(format!("an order-{} allocation failed", allocation.order));
+    because.extend(memcg_slots::behind(evidence, allocation));
+    describe_zones(evidence, allocation, because, not_seen);
     let zones = allocation.failure.iter().any(|failure| !failure.zones.is_empty());
-    if case.log.is_some() && allocation.order > 0 && !zones {
+    if !evidence.live && allocation.order > 0 && !zones {
         because.push("fragmentation and lack of memory both do that".to_owned());
     }
 }
 
 fn describe_zones(
-    case: &Evidence,
+    evidence: &Evidence,
     allocation: &Allocation,
-    page_size: u64,
     because: &mut Vec<String>,
     not_seen: &mut Vec<String>,
 ) {
     let Some(failure) = &allocation.failure else { return };
-    because.extend(failure.zones.iter().map(|zone| offered(zone, allocation, page_size)));
+    because.extend(failure.zones.iter().map(|zone| offered(evidence, zone, allocation)));
     if allocation.gfp.traits.is_none() {
         not_seen.push("what its gfp mask says: this kernel's bits are not known".to_owned());
     }
     if !failure.zones_complete {
         not_seen.push(
-            if case.log.is_some() {
-                "the zones at the failure: the log has no Mem-Info for it, or not all of it"
-            } else {
+            if evidence.live {
                 "all zones at the failure: the allocation's context was not known, or records of \
                  it were lost"
+            } else {
+                "the zones at the failure: the log has no Mem-Info for it, or not all of it"
             }
             .to_owned(),
         );
@@ -146,9 +140,9 @@ fn describe_zones(
 }
 
 /// What was seen of an allocation whose outcome was not.
-fn made_room(allocation: &Allocation, page_size: u64) -> String {
+fn made_room(evidence: &Evidence, allocation: &Allocation) -> String {
     let order = allocation.order;
-    let size = page_size.checked_shl(order).map_or_else(|| "?".to_owned(), units::bytes);
+    let size = evidence.page_size.checked_shl(order).map_or_else(|| "?".to_owned(), units::bytes);
     let mut tried: Vec<String> =
         allocation.compactions.iter().map(|result| result.describe()).collect();
     if tried.is_empty() {
@@ -158,14 +152,14 @@ fn made_room(allocation: &Allocation, page_size: u64) -> String {
         "an order-{order} allocation ({size}) needed room: direct compaction came to {}, reclaim \
          freed {}",
         tried.join(", "),
-        units::bytes(allocation.reclaimed.saturating_mul(page_size))
+        units::bytes(allocation.reclaimed.saturating_mul(evidence.page_size))
     )
 }
 
-fn offered(zone: &Zone, allocation: &Allocation, page_size: u64) -> String {
+fn offered(evidence: &Evidence, zone: &Zone, allocation: &Allocation) -> String {
     let name = zone.label();
-    let free = zones::free(zone, page_size);
-    let pages = zones::block(allocation.order, page_size);
+    let free = zones::free(evidence, zone);
+    let pages = zones::block(evidence, allocation.order);
     let access = allocation.gfp.traits.map(Access::of).unwrap_or_default();
     match zone.offer_to(allocation.order, access) {
         Offer::Exhausted => format!("{name} had {free} free: not {pages} above its watermark"),

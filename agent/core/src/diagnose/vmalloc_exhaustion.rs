@@ -4,12 +4,12 @@
 //! Rule: the kernel says so (`vmap allocation for size … failed`, `vm_struct allocation failed`):
 //! confidence high. Up to 5.11 the line may say no more than how much was asked for; if the machine
 //! has more memory than that, addresses are what was lacking: medium. If it asked for more than the
-//! machine has, it is refused for that, which is a fault of whoever asked.
+//! machine has, it is refused for that, which is an error of its caller.
 use crate::{
     diagnose::Evidence,
     model::{
-        log_incident::{Lack, LogIncident, VmallocFailed},
         verdict::{Cause, Confidence, Remedy, Verdict},
+        vmalloc::{Lack, VmallocFailed},
     },
     units,
 };
@@ -30,27 +30,26 @@ const REMEDIES: &[Remedy] = &[
 ];
 
 /// Whether a request is larger than the machine's memory.
-pub(super) fn too_large(log: &LogIncident, failed: &VmallocFailed) -> bool {
-    let ram = log.memory.and_then(|memory| memory.ram);
+pub(super) fn too_large(evidence: &Evidence, failed: &VmallocFailed) -> bool {
+    let ram = evidence.memory.and_then(|memory| memory.ram);
     failed.lack == Lack::Request || failed.bytes.zip(ram).is_some_and(|(bytes, ram)| bytes > ram)
 }
 
 /// The verdict, if the rule holds.
-pub(super) fn diagnose(case: &Evidence, _page_size: u64) -> Option<Verdict> {
-    let log = case.log?;
-    let said = log.vmalloc.iter().find(|failed| failed.lack == Lack::Addresses);
-    let mut not_seen = case.gaps();
+pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    let said = evidence.vmalloc.iter().find(|failed| failed.lack == Lack::Addresses);
+    let mut not_seen = evidence.gaps();
     let failed = if let Some(failed) = said {
         failed
     } else {
-        let failed = log.vmalloc.first().filter(|failed| failed.lack == Lack::Unsaid)?;
-        log.memory.and_then(|memory| memory.ram).filter(|_| !too_large(log, failed))?;
+        let failed = evidence.vmalloc.first().filter(|failed| failed.lack == Lack::Unsaid)?;
+        evidence.memory.and_then(|memory| memory.ram).filter(|_| !too_large(evidence, failed))?;
         not_seen.push("what was lacking: the line doesn't say it".to_owned());
         failed
     };
     let amount = failed.bytes.map_or_else(|| "some".to_owned(), units::bytes);
     let mut because = vec![format!("vmalloc found no free range of addresses for {amount}")];
-    if let Some(free) = log.memory.and_then(|memory| memory.free) {
+    if let Some(free) = evidence.memory.and_then(|memory| memory.free) {
         because.push(format!("{} of memory were free", units::bytes(free)));
     }
     Some(Verdict {

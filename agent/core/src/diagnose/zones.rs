@@ -24,8 +24,8 @@ pub(super) enum Reading<'a> {
     Nothing,
 }
 
-/// Reads the zones of an allocation that came back NULL or called the OOM killer.
-pub(super) fn read<'a>(case: &Evidence, allocation: &'a Allocation) -> Reading<'a> {
+/// Reads the zones of an allocation that failed or called the OOM killer.
+pub(super) fn read<'a>(evidence: &Evidence, allocation: &'a Allocation) -> Reading<'a> {
     let Some(failure) = &allocation.failure else { return Reading::Nothing };
     let order = allocation.order;
     // An unknown mask may allow either.
@@ -34,13 +34,13 @@ pub(super) fn read<'a>(case: &Evidence, allocation: &'a Allocation) -> Reading<'
         None => vec![Access::default(), Access { high: true, atomic: true }],
     };
     let mut readings =
-        accesses.iter().map(|access| of_access(case.log.is_some(), &failure.zones, order, *access));
+        accesses.iter().map(|access| of_access(evidence.live, &failure.zones, order, *access));
     let first = readings.next().unwrap_or(Reading::Nothing);
     let agrees = |other: Reading| std::mem::discriminant(&other) == std::mem::discriminant(&first);
     if readings.all(agrees) { first } else { Reading::Inconclusive }
 }
 
-fn of_access(from_log: bool, zones: &[Zone], order: u32, access: Access) -> Reading<'_> {
+fn of_access(live: bool, zones: &[Zone], order: u32, access: Access) -> Reading<'_> {
     let offers: Vec<(Offer, &Zone)> =
         zones.iter().map(|zone| (zone.offer_to(order, access), zone)).collect();
     let any = |wanted: Offer| offers.iter().any(|(offer, _)| *offer == wanted);
@@ -50,7 +50,7 @@ fn of_access(from_log: bool, zones: &[Zone], order: u32, access: Access) -> Read
     };
     // Watched live, a block that is in reserve may be in the one that an atomic allocation may use;
     // a log has the lists' letters.
-    let unclear_reserve = access.atomic && !from_log && any(Offer::Reserved);
+    let unclear_reserve = access.atomic && live && any(Offer::Reserved);
     if offers.is_empty() {
         Reading::Nothing
     } else if any(Offer::Usable) || any(Offer::Unknown) || unclear_reserve {
@@ -84,18 +84,18 @@ pub(super) fn doubt_about_nodes(allocation: &Allocation) -> Option<String> {
 }
 
 /// Free memory of a zone, as people read it.
-pub(super) fn free(zone: &Zone, page_size: u64) -> String {
-    units::bytes(zone.free.saturating_mul(page_size))
+pub(super) fn free(evidence: &Evidence, zone: &Zone) -> String {
+    units::bytes(zone.free.saturating_mul(evidence.page_size))
 }
 
 /// A block of an order, as people read it.
-pub(super) fn block(order: u32, page_size: u64) -> String {
-    page_size.checked_shl(order).map_or_else(|| format!("order {order}"), units::bytes)
+pub(super) fn block(evidence: &Evidence, order: u32) -> String {
+    evidence.page_size.checked_shl(order).map_or_else(|| format!("order {order}"), units::bytes)
 }
 
 /// What a zone lacked for an allocation that found too few pages.
-pub(super) fn exhausted(zone: &Zone, page_size: u64) -> String {
-    let bytes = |pages: u64| units::bytes(pages.saturating_mul(page_size));
+pub(super) fn exhausted(evidence: &Evidence, zone: &Zone) -> String {
+    let bytes = |pages: u64| units::bytes(pages.saturating_mul(evidence.page_size));
     let reserve = match zone.lowmem_reserve {
         0 => String::new(),
         pages => format!(" and {} kept for lower zones", bytes(pages)),
@@ -103,7 +103,7 @@ pub(super) fn exhausted(zone: &Zone, page_size: u64) -> String {
     format!(
         "{} had {} free, with a watermark of {}{reserve}",
         zone.label(),
-        free(zone, page_size),
+        free(evidence, zone),
         bytes(zone.min_watermark)
     )
 }

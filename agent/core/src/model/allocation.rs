@@ -11,9 +11,9 @@ use crate::model::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It came back NULL, and its caller most likely had no fallback.
+    /// It failed, and its caller most likely had no fallback.
     Failed,
-    /// It came back NULL, and its caller had a fallback: the mask says so, or all went well after.
+    /// It failed, and its caller had a fallback: the mask says so, or all went well after.
     FellBack,
     /// It got its pages, after a stall.
     Recovered,
@@ -39,9 +39,9 @@ pub struct Allocation {
     pub compactions: Vec<CompactResult>,
     /// Pages that direct reclaim freed for it.
     pub reclaimed: u64,
-    /// What was read when it came back NULL, or when it had the OOM killer called.
+    /// What was read when it failed, or when it had the OOM killer called.
     pub failure: Option<Failure>,
-    /// When it came back NULL, `CLOCK_MONOTONIC` in nanoseconds; `None` if it did not.
+    /// When it failed, `CLOCK_MONOTONIC` in nanoseconds; `None` if it did not.
     pub failed_ns: Option<u64>,
 }
 
@@ -59,7 +59,7 @@ impl Allocation {
         }
     }
 
-    /// The one that had somebody killed, as far as the kill tells.
+    /// The allocation that triggered the OOM kill, as far as the kill shows.
     pub fn of_kill(kill: &OomKill) -> Option<Self> {
         // A memory cgroup's limit is not the page allocator's trouble.
         let (OomScope::Node, Some(gfp), Some(order)) = (&kill.scope, &kill.gfp, kill.order) else {

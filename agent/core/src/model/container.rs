@@ -5,7 +5,7 @@ use crate::model::identity::{Identity, NamedBy, Query};
 /// A container, or a pod of which no container is known. All text is from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Container {
-    /// The runtime, where anything tells it: docker, containerd, cri-o, podman, buildah, lxc,
+    /// The runtime, where anything says it: docker, containerd, cri-o, podman, buildah, lxc,
     /// systemd-nspawn, runc, crun.
     pub runtime: Option<String>,
     /// The container's id: 64 hex digits with most runtimes, a name with others.
@@ -18,7 +18,7 @@ pub struct Container {
     pub namespace: Option<String>,
     /// The container's own name.
     pub name: Option<String>,
-    /// Who told the names.
+    /// Where the names come from.
     pub named_by: Option<NamedBy>,
     /// It is below a user's own slice, who calls cgroups what they like: no record of root's is about
     /// it.
@@ -41,8 +41,8 @@ impl Container {
         }
     }
 
-    /// Takes what is not known yet from somebody who knows it. What contradicts the path is
-    /// somebody else's, and is left: false.
+    /// Takes over what is not known yet. What contradicts the path is another container's, and
+    /// is left: false.
     pub fn learn(&mut self, known: &Identity) -> bool {
         let agrees = |ours: &Option<String>, theirs: &Option<String>| {
             ours.is_none() || theirs.is_none() || ours == theirs

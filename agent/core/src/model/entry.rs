@@ -1,8 +1,8 @@
-//! Captures: what a trace saw, in a file, so that it can be told again without its kernel.
+//! Captures: what a trace saw, in a file, so that it can be reported again without its kernel.
 //!
 //! A capture is JSON, one object a line: a header, then entries in the order in which the trace
 //! took them. What is kept is what came out of the kernel, already with names; reports and verdicts
-//! are made anew from it. A field that does not apply is left out.
+//! are made from it again. A field that does not apply is left out.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub const FORMAT_VERSION: u32 = 3;
 pub struct Header {
     /// [`FORMAT`].
     pub format: String,
-    /// [`FORMAT_VERSION`] of whoever wrote it.
+    /// [`FORMAT_VERSION`] of the fragwatch that wrote it.
     pub format_version: u32,
     /// The fragwatch that wrote it.
     pub version: String,
@@ -33,7 +33,7 @@ pub struct Header {
     pub kernel: String,
     /// The kernel's page size in bytes.
     pub page_size: u64,
-    /// All was told, also creations without trouble.
+    /// All was reported, also creations without trouble.
     pub all: bool,
     /// Every hook.
     pub hooks: Vec<HookStatus>,
@@ -41,7 +41,7 @@ pub struct Header {
     pub not_seen: Vec<String>,
     /// What no verdict can rest on there, in sentences.
     pub unobservable: Vec<String>,
-    /// An allocation that comes back NULL is seen.
+    /// An allocation that fails is seen.
     pub sees_failures: bool,
     /// How far the time of day was ahead of `CLOCK_MONOTONIC`, in nanoseconds.
     pub realtime_offset_ns: i64,
@@ -58,7 +58,7 @@ pub enum Entry {
         /// See [`Header::realtime_offset_ns`].
         realtime_offset_ns: i64,
     },
-    /// Quiet stories outside creations ended here.
+    /// Quiet incidents outside creations ended here.
     Tick {
         /// When, `CLOCK_MONOTONIC` in nanoseconds.
         time_ns: u64,
@@ -72,11 +72,11 @@ pub enum Entry {
         /// Its path.
         path: CgroupPath,
     },
-    /// Somebody told a container's names: in time for what ended with the entry before, or `late`.
+    /// A lookup was answered: in time for what ended with the entry before, or `late`.
     Reply {
-        /// It came when that had been told.
+        /// It came after that had been reported.
         late: bool,
-        /// What was told.
+        /// The answer.
         reply: Reply,
     },
     /// Events had been lost: how many in all so far.
@@ -90,7 +90,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// It stands after what ended with the entries before it, and is told with that.
+    /// It stands after what ended with the entries before it, and is reported with that.
     pub fn is_beside(&self) -> bool {
         matches!(self, Self::Node(_) | Self::Reply { late: false, .. })
     }

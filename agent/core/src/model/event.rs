@@ -76,7 +76,7 @@ pub enum EventKind {
         /// Order.
         order: u32,
     },
-    /// An allocation came back NULL.
+    /// An allocation failed.
     AllocationFailed {
         /// gfp mask.
         gfp: Gfp,
@@ -125,7 +125,7 @@ pub enum EventKind {
         name: String,
         /// Object size in bytes.
         size: u32,
-        /// It came back NULL.
+        /// It failed.
         failed: bool,
     },
     /// A subsystem's per-netns initialisation failed.
@@ -214,20 +214,30 @@ impl LimitKind {
     }
 }
 
-/// A process that the OOM killer killed.
+/// A call of the OOM killer, and the process that it killed. A call with several victims is as many
+/// of these.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct OomKill {
     /// The victim's process id, if it is known.
     pub pid: Option<u32>,
-    /// The victim's name, from outside.
-    pub comm: String,
-    /// Order of the allocation that asked for it, if it is known; -1 is a request by hand (sysrq).
+    /// The victim's name, from outside; `None` if no victim was found, or it is not known.
+    pub comm: Option<String>,
+    /// Order of the allocation that called the OOM killer, if it is known; -1 is a request by hand
+    /// (sysrq).
     pub order: Option<i32>,
     /// gfp mask of that allocation, if it is known.
     pub gfp: Option<Gfp>,
     /// Whose memory ran out.
     pub scope: OomScope,
+    /// A page fault came back with "no memory" (mm/oom_kill.c `pagefault_out_of_memory`): the mask
+    /// and the order are not those of the allocation that failed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub page_fault: bool,
+    /// A cpuset or memory policy bounded the search for memory.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bounded: bool,
     /// Id of the victim's cgroup, as in [`Task::cgroup_id`], if it is known.
     pub cgroup_id: Option<u64>,
     /// What was read when the OOM killer was called.
@@ -317,7 +327,8 @@ impl CgroupSetup {
 
 /// A fork that was refused because a cgroup has as many processes as it may have.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ForkRefused {
     /// The cgroup whose limit it is, if that was seen.
     pub cgroup: Option<String>,
@@ -325,10 +336,12 @@ pub struct ForkRefused {
     pub processes: Option<u64>,
     /// Its limit.
     pub limit: Option<u64>,
+    /// How many forks were refused, where only their number is known.
+    pub times: Option<u64>,
 }
 
 /// Whose memory ran out when the OOM killer was called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OomScope {
     /// The node's, or a part of the node's that a cpuset or memory policy allows.
@@ -336,6 +349,7 @@ pub enum OomScope {
     /// A memory cgroup's, by its path where that is known.
     Memcg(Option<String>),
     /// That was not seen.
+    #[default]
     Unknown,
 }
 
@@ -363,7 +377,7 @@ impl CgroupPath {
     }
 }
 
-/// What was read at the moment an allocation came back NULL, or had the OOM killer called.
+/// What was read at the moment an allocation failed, or had the OOM killer called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Failure {

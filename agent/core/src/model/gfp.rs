@@ -5,6 +5,8 @@ mod table;
 mod traits;
 
 use serde::{Deserialize, Serialize};
+
+use super::kernel_version::KernelVersion;
 use serde_with::skip_serializing_none;
 
 use crate::model::gfp::table::{Compound, Table};
@@ -82,6 +84,17 @@ impl Gfp {
     }
 }
 
+/// What a mask means in some kernels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GfpReading {
+    /// The first series of them, `(2, 6)` for 2.6.31.
+    pub since: (u32, u32),
+    /// All of them, in words: `4.1 to 4.3, 4.5`.
+    pub releases: String,
+    /// What it means there.
+    pub gfp: Gfp,
+}
+
 /// The bits of one kernel.
 #[derive(Clone, Debug, Default)]
 pub struct GfpNames {
@@ -94,8 +107,8 @@ pub struct GfpNames {
 impl GfpNames {
     /// Takes the bits from the table for a release as `uname -r` or a log prints it
     /// (`3.10.0-514.el7.x86_64`); `None` if that release's bits aren't known.
-    pub fn from_release(release: &str) -> Option<Self> {
-        table::for_release(release).map(Self::from_table)
+    pub fn from_release(kernel: &KernelVersion) -> Option<Self> {
+        table::for_release(kernel).map(Self::from_table)
     }
 
     /// The bits of a caller that mostly has a fallback ([`Gfp::has_fallback`]); `None` if they aren't
@@ -169,10 +182,10 @@ impl GfpNames {
         (names, rest)
     }
 
-    /// What a mask may mean when nothing tells which kernel it is of: each reading once, with the
+    /// What a mask may mean when its kernel is not known: each reading once, with the
     /// mainline releases that read it so, from the oldest on. Releases in which a bit of it has no
     /// name are left out, if there are others.
-    pub fn readings(raw: u32) -> Vec<(String, Gfp)> {
+    pub fn readings(raw: u32) -> Vec<GfpReading> {
         let mut readings: Vec<(Vec<&Table>, Gfp)> = Vec::new();
         let tables = || table::TABLES.iter().map(|table| (table, Self::from_table(table)));
         let any_whole = tables().any(|(_, names)| names.split(raw).1 == 0);
@@ -186,7 +199,12 @@ impl GfpNames {
                 None => readings.push((vec![table], gfp)),
             }
         }
-        readings.into_iter().map(|(tables, gfp)| (table::releases(&tables), gfp)).collect()
+        let reading = |(tables, gfp): (Vec<&Table>, Gfp)| GfpReading {
+            since: tables[0].releases.0,
+            releases: table::releases(&tables),
+            gfp,
+        };
+        readings.into_iter().map(reading).collect()
     }
 
     /// The mask of a name, if this kernel has it.

@@ -12,7 +12,7 @@ pub enum Logical {
     Namespaces,
     /// An allocation enters the slow path.
     SlowPathEntered,
-    /// An allocation comes back NULL.
+    /// An allocation fails.
     AllocationFailed,
     /// Direct compaction.
     Compaction,
@@ -61,7 +61,7 @@ impl Logical {
     }
 
     /// Whether without it a verdict on what others show has less to rest on. These show steps of their
-    /// own: without them such a step is not told at all.
+    /// own: without them such a step is not reported at all.
     pub fn bears_on_others(self) -> bool {
         !matches!(
             self,

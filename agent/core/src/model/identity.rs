@@ -68,7 +68,7 @@ pub enum Query {
         /// With dashes.
         uid: String,
     },
-    /// Whoever was given the network namespace with this inode, which was made at that time: the
+    /// The container that was given the network namespace with this inode, which was made at that time: the
     /// runtime notes it only afterwards.
     Netns {
         /// Inode in nsfs.
@@ -76,7 +76,7 @@ pub enum Query {
         /// Milliseconds since 1970.
         made_ms: i64,
     },
-    /// Whom a runtime was starting at that time, when it made a network namespace that failed: a guess.
+    /// The container that a runtime was starting at that time, when it made a network namespace that failed: a guess.
     Starting {
         /// comm of the thread that made it.
         comm: String,
@@ -90,7 +90,7 @@ pub enum Query {
 pub struct Reply {
     /// To what.
     pub query: Query,
-    /// What is known, the surest first; nothing if nobody knows it.
+    /// What is known, the surest first; nothing if no source knows it.
     pub identities: Vec<Identity>,
     /// Nothing more will come.
     pub last: bool,

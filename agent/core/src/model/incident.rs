@@ -1,23 +1,106 @@
-//! Trouble outside any creation.
+//! A failure outside a creation's steps, seen live or found in a log. What a source can't know is
+//! `None` or empty.
 use super::{
     allocation::Allocation,
-    event::{CgroupPath, ForkRefused, OomKill, Task},
+    container::Container,
+    event::{CgroupPath, ForkRefused, OomKill},
+    gfp::GfpReading,
+    kernel_version::KernelVersion,
+    log_time::LogTime,
+    memcg::MemcgState,
+    node::{Buddyinfo, NodeMemory},
+    program_message::ContainerFailure,
+    slab::{SlabCache, SlabFailed},
+    vmalloc::VmallocFailed,
 };
 
-/// Trouble outside any creation: an allocation that failed or stalled, processes that were killed, a
-/// fork that was refused.
-#[derive(Clone, Debug, PartialEq)]
+/// One failure: an allocation that failed or stalled, processes that were killed, a fork that was
+/// refused, a container that didn't start.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Incident {
-    /// Who.
-    pub task: Task,
-    /// Its cgroup, if that is known.
+    /// Where it comes from.
+    pub source: Source,
+    /// The kernel's release, if the source says it or it was given.
+    pub kernel: Option<KernelVersion>,
+    /// The kernel's page size in bytes.
+    pub page_size: u64,
+    /// The process that asked for memory; the one that was killed if no other is known.
+    pub pid: Option<u32>,
+    /// The thread.
+    pub tid: Option<u32>,
+    /// Its name, from outside.
+    pub comm: Option<String>,
+    /// Id of its cgroup, as in [`super::event::Task::cgroup_id`].
+    pub cgroup_id: Option<u64>,
+    /// The cgroup of that task, as far as it is known: a path, or the last part of one where a log
+    /// has no more.
     pub cgroup: Option<CgroupPath>,
-    /// When it was last heard of, `CLOCK_MONOTONIC` in nanoseconds.
-    pub time_ns: u64,
-    /// The allocation, if there was one.
-    pub allocation: Option<Allocation>,
-    /// Processes that were killed for it.
+    /// The container that it is about, as far as the source names it.
+    pub container: Option<Container>,
+    /// The error that a program or the kernel names, as a positive errno.
+    pub errno: Option<i32>,
+    /// Allocations in trouble, in time order.
+    pub allocations: Vec<Allocation>,
+    /// vmalloc that failed.
+    pub vmalloc: Vec<VmallocFailed>,
+    /// Slab caches that got no pages.
+    pub slab_failures: Vec<SlabFailed>,
+    /// Slab caches that could not be created.
+    pub slab_caches: Vec<SlabCache>,
+    /// Processes that the OOM killer killed; its call alone if it found none or they are not known.
     pub oom_kills: Vec<OomKill>,
-    /// The fork that was refused.
+    /// The memory cgroup that was at its limit.
+    pub memcg: Option<MemcgState>,
+    /// Forks that were refused.
     pub fork_refused: Option<ForkRefused>,
+    /// What programs say of the container that didn't start, in time order.
+    pub messages: Vec<ContainerFailure>,
+    /// The node's memory as a whole.
+    pub memory: Option<NodeMemory>,
+    /// What is missing, in sentences.
+    pub gaps: Vec<String>,
+}
+
+/// Where an incident comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// It was seen in the kernel.
+    Live {
+        /// Its last event, `CLOCK_MONOTONIC` in nanoseconds.
+        time_ns: u64,
+    },
+    /// It was found in a log.
+    Log(LogSource),
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::Live { time_ns: 0 }
+    }
+}
+
+/// Where in a log an incident was found, and what a log alone has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogSource {
+    /// Numbers of its first and last line, from 1.
+    pub lines: (u64, u64),
+    /// When it began.
+    pub time: Option<LogTime>,
+    /// The host that logged it.
+    pub host: Option<String>,
+    /// What the masks without names can mean, where the kernel is not known: the first
+    /// allocation's readings with the kernels that they hold for.
+    pub readings: Vec<GfpReading>,
+    /// What /proc/buddyinfo said at another time.
+    pub buddyinfo: Vec<Buddyinfo>,
+}
+
+impl Incident {
+    /// Where in a log it was found; `None` if it was seen live.
+    pub fn log(&self) -> Option<&LogSource> {
+        match &self.source {
+            Source::Log(log) => Some(log),
+            Source::Live { .. } => None,
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// How many bytes are looked at to tell text from anything else.
+    /// How many bytes are looked at to distinguish text from anything else.
     pub const SAMPLE: u64 = 4096;
 
     /// Whether the input looks like anything but text.

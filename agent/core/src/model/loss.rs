@@ -44,7 +44,7 @@ impl Loss {
 pub struct OutsideCounts {
     /// Entries into the slow path.
     pub slow_paths: u64,
-    /// Allocations that came back NULL, with a fallback or without; `None` if that is not seen.
+    /// Allocations that failed, with a fallback or without; `None` if that is not seen.
     pub failures: Option<u64>,
     /// Direct compactions.
     pub compactions: u64,

@@ -110,7 +110,7 @@ pub struct NodeZone {
 
 impl NodeZone {
     /// The zone as the page allocator looks at it for `GFP_KERNEL`; `None` if that can't use it.
-    /// What is not told to everybody: how much is held back for high-order atomic allocations, and
+    /// What only root may read is missing: how much is held back for high-order atomic allocations, and
     /// which blocks lie on lists of CMA or are isolated.
     pub fn for_kernel(&self, per_order_marks: bool) -> Option<Zone> {
         let has = |at: usize| u32::from(self.blocks.get(at).is_some_and(|count| *count != 0)) << at;
@@ -132,7 +132,7 @@ impl NodeZone {
     }
 }
 
-/// Facts older than this are not told any more, in nanoseconds; and no reading begins sooner after
+/// Facts older than this are not reported any more, in nanoseconds; and no reading begins sooner after
 /// the one before it.
 pub const MAX_AGE_NS: u64 = 1_000_000_000;
 
@@ -168,4 +168,32 @@ impl<'a> Reading<'a> {
             (after, None) => format!("{} later", units::duration(after.unwrap_or_default())),
         }
     }
+}
+
+/// The node's memory as a whole, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeMemory {
+    /// What the machine has.
+    pub ram: Option<u64>,
+    /// Free.
+    pub free: Option<u64>,
+    /// Slab that can be reclaimed.
+    pub slab_reclaimable: Option<u64>,
+    /// Slab that can't.
+    pub slab_unreclaimable: Option<u64>,
+    /// Swap.
+    pub total_swap: Option<u64>,
+    /// Free swap.
+    pub free_swap: Option<u64>,
+}
+
+/// A zone of /proc/buddyinfo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buddyinfo {
+    /// NUMA node.
+    pub node: Option<u32>,
+    /// The zone's name.
+    pub name: String,
+    /// Free blocks per order, from order 0.
+    pub blocks: Vec<u64>,
 }

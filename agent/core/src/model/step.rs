@@ -11,6 +11,7 @@ use super::{
         CgroupPath, CgroupSetup, ChargeFailed, Failure, ForkRefused, NamespaceKind, OomKill, Task,
     },
     frame::Frame,
+    slab::SlabCache,
 };
 
 /// A creation stalled if direct compaction and reclaim took longer than this in all.
@@ -34,17 +35,6 @@ pub enum Outcome {
     Degraded,
     /// It returned an error.
     Failed,
-}
-
-/// A slab cache that a creation asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlabCache {
-    /// Its name, from outside.
-    pub name: String,
-    /// Object size in bytes.
-    pub size: u32,
-    /// It could not be created.
-    pub failed: bool,
 }
 
 /// The subsystem whose per-netns initialisation failed.
@@ -83,40 +73,57 @@ pub const NAMESPACES: &[(u64, &str)] = &[
     (0x80, "time"),
 ];
 
-/// Which step of a container's start was seen to begin and end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Step {
-    /// Its namespaces were made, a network's or a pid namespace among them.
-    #[default]
-    Namespaces,
-    /// Its cgroup was made.
-    Cgroup,
-    /// A process of it was forked.
-    Fork,
-    /// A process of it was killed, or had others killed, before its own program ran.
-    OomKill,
+/// What a step of a container's start does, with what only such a step has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepKind {
+    /// Namespaces are made, a network's or a pid namespace among them.
+    Namespaces(Namespaces),
+    /// A cgroup is made.
+    Cgroup(CgroupSetup),
+    /// A process is forked, and the fork is refused.
+    Fork(ForkRefused),
+    /// A process is killed, or has others killed, before the container's own program runs.
+    OomKill {
+        /// The step that this is a part of, if it is a further kill for the same process.
+        continues: Option<u64>,
+    },
 }
 
-impl Step {
+/// The making of namespaces.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Namespaces {
+    /// Those that are made, as `CLONE_NEW*` flags, as far as they are seen.
+    pub flags: u64,
+    /// Flags of the system call, where this is the whole call and not the namespaces' setup alone.
+    pub call_flags: Option<u64>,
+    /// Inode of the new network namespace.
+    pub netns: Option<u32>,
+    /// The subsystem that failed.
+    pub pernet_init: Option<PernetInit>,
+    /// Limits on namespaces that refused one.
+    pub refused: Vec<NamespaceKind>,
+}
+
+impl StepKind {
     /// Its name in reports.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::Namespaces => "namespaces",
-            Self::Cgroup => "cgroup",
-            Self::Fork => "fork",
-            Self::OomKill => "oom-kill",
+            Self::Namespaces(_) => "namespaces",
+            Self::Cgroup(_) => "cgroup",
+            Self::Fork(_) => "fork",
+            Self::OomKill { .. } => "oom-kill",
         }
     }
 }
 
 /// A step of a container's start. Whether it is a container's is known by its cgroup only; a network
-/// namespace may be anybody's.
+/// namespace may be any program's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreationStep {
     /// Counts from 1 in the order of their ends.
     pub id: u64,
-    /// What it is.
-    pub step: Step,
+    /// What it does.
+    pub kind: StepKind,
     /// Who.
     pub task: Task,
     /// Its cgroup when it began, or the cgroup that was to be made; `None` if that was not seen.
@@ -125,18 +132,12 @@ pub struct CreationStep {
     pub container: Option<Container>,
     /// Those that it may be for, if that is not certain, the likeliest first.
     pub candidates: Vec<Candidate>,
-    /// Flags of the system call, where this is the whole call and not the namespace's setup alone.
-    pub call_flags: Option<u64>,
-    /// The namespaces that it makes, as `CLONE_NEW*` flags, as far as they are seen.
-    pub namespaces: u64,
     /// When it began, `CLOCK_MONOTONIC` in nanoseconds.
     pub began_ns: u64,
     /// When it ended.
     pub ended_ns: u64,
     /// The error as a positive errno.
     pub errno: Option<i32>,
-    /// Inode of the new namespace.
-    pub netns: Option<u32>,
     /// Allocations in trouble, in time order.
     pub allocations: Vec<Allocation>,
     /// More such allocations, not kept.
@@ -147,22 +148,12 @@ pub struct CreationStep {
     pub memcg_reclaims: Option<MemcgReclaims>,
     /// Slab caches asked for, in time order.
     pub slab_caches: Vec<SlabCache>,
-    /// The subsystem that failed.
-    pub pernet_init: Option<PernetInit>,
     /// Charges to a memory cgroup that failed, in time order.
     pub charges: Vec<ChargeFailed>,
     /// Processes that were killed for its allocations, in time order.
     pub oom_kills: Vec<OomKill>,
     /// It is itself what was killed: the pid of its task is among those of `oom_kills`.
     pub killed: bool,
-    /// Limits on namespaces that refused one.
-    pub namespaces_refused: Vec<NamespaceKind>,
-    /// The cgroup that could not be made, or was made with trouble.
-    pub cgroup_setup: Option<CgroupSetup>,
-    /// The fork that was refused.
-    pub fork_refused: Option<ForkRefused>,
-    /// The one that this is a part of, if it is a further kill for the same process.
-    pub continues: Option<u64>,
     /// What else was seen of the same container's start.
     pub start: Option<Creation>,
     /// Its beginning was seen, or it is of one moment.
@@ -173,36 +164,65 @@ pub struct CreationStep {
 
 impl CreationStep {
     /// One of which nothing is known but who and when.
-    pub(crate) fn new(task: Task, time_ns: u64) -> Self {
+    pub(crate) fn new(kind: StepKind, task: Task, time_ns: u64) -> Self {
         Self {
             id: 0,
-            step: Step::default(),
+            kind,
             task,
             cgroup: None,
             container: None,
             candidates: Vec::new(),
-            call_flags: None,
-            namespaces: 0,
             began_ns: time_ns,
             ended_ns: time_ns,
             errno: None,
-            netns: None,
             allocations: Vec::new(),
             allocations_omitted: 0,
             stall_ns: 0,
             memcg_reclaims: None,
             slab_caches: Vec::new(),
-            pernet_init: None,
             charges: Vec::new(),
             oom_kills: Vec::new(),
             killed: false,
-            namespaces_refused: Vec::new(),
-            cgroup_setup: None,
-            fork_refused: None,
-            continues: None,
             start: None,
             beginning_seen: false,
             events_lost: false,
+        }
+    }
+
+    /// What it has of the making of namespaces, if it is that.
+    pub fn namespaces(&self) -> Option<&Namespaces> {
+        match &self.kind {
+            StepKind::Namespaces(namespaces) => Some(namespaces),
+            StepKind::Cgroup(_) | StepKind::Fork(_) | StepKind::OomKill { .. } => None,
+        }
+    }
+
+    /// The subsystem whose initialisation failed.
+    pub fn pernet_init(&self) -> Option<&PernetInit> {
+        self.namespaces()?.pernet_init.as_ref()
+    }
+
+    /// The cgroup that could not be made, or was made with trouble.
+    pub fn cgroup_setup(&self) -> Option<&CgroupSetup> {
+        match &self.kind {
+            StepKind::Cgroup(setup) => Some(setup),
+            StepKind::Namespaces(_) | StepKind::Fork(_) | StepKind::OomKill { .. } => None,
+        }
+    }
+
+    /// The fork that was refused.
+    pub fn fork_refused(&self) -> Option<&ForkRefused> {
+        match &self.kind {
+            StepKind::Fork(refused) => Some(refused),
+            StepKind::Namespaces(_) | StepKind::Cgroup(_) | StepKind::OomKill { .. } => None,
+        }
+    }
+
+    /// The step that this is a part of, if it is a further kill for the same process.
+    pub fn continues(&self) -> Option<u64> {
+        match self.kind {
+            StepKind::OomKill { continues } => continues,
+            StepKind::Namespaces(_) | StepKind::Cgroup(_) | StepKind::Fork(_) => None,
         }
     }
 

@@ -58,7 +58,7 @@ impl Access {
     }
 }
 
-/// What a zone had for an allocation that came back NULL.
+/// What a zone had for an allocation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
     /// Not enough pages above the watermark.
@@ -179,9 +179,9 @@ impl Zone {
     }
 }
 
-/// The zone that tells most about a failure of `order`: of those with the pages but not the block
+/// The zone that shows most about a failure of `order`: of those with the pages but not the block
 /// the one with most free, else the first, which the allocator preferred.
-pub fn pipeline(zones: &[Zone], order: u32) -> Option<&Zone> {
+pub fn most_relevant(zones: &[Zone], order: u32) -> Option<&Zone> {
     let fragmented = |z: &&Zone| matches!(z.offer(order), Offer::Fragmented | Offer::Reserved);
     zones.iter().filter(fragmented).max_by_key(|z| z.free).or_else(|| zones.first())
 }

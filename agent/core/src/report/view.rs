@@ -4,7 +4,6 @@ mod container;
 mod creation;
 mod hook;
 mod incident;
-mod log_incident;
 mod memcg;
 mod node;
 mod slab;
@@ -27,7 +26,7 @@ use crate::{
 };
 
 pub use hook::hook;
-pub use log_incident::{log_incident, outcome as log_outcome};
+pub use incident::log_incident;
 
 /// What every line of one kernel's report is made with.
 #[derive(Clone, Debug)]

@@ -2,12 +2,21 @@
 //! saw them, whose memory ran out.
 use std::time::Duration;
 
-use fragwatch_core::model::{
-    allocation::{Allocation, Outcome},
-    event::Failure,
-    frame::Frame,
-    gfp::Gfp,
-    log_incident::{Buddyinfo, LogIncident, MemcgState, OomCall, SlabFailed, VmallocFailed},
+use fragwatch_core::{
+    attribution::cgroup_path,
+    model::{
+        allocation::{Allocation, Outcome},
+        container::Container,
+        event::{CgroupPath, Failure},
+        frame::Frame,
+        gfp::Gfp,
+        incident::{Incident, LogSource, Source},
+        kernel_version::KernelVersion,
+        memcg::MemcgState,
+        node::Buddyinfo,
+        slab::SlabFailed,
+        vmalloc::VmallocFailed,
+    },
 };
 
 use crate::{
@@ -27,15 +36,22 @@ const USUAL_PAGE_SIZE: u64 = 4096;
 /// Makes the incident; `kernel` is the release as far as it is known.
 pub(super) fn finish(
     draft: IncidentBuilder,
-    kernel: Option<String>,
+    kernel: Option<KernelVersion>,
     buddyinfo: Vec<Buddyinfo>,
     known: &Known,
-) -> LogIncident {
-    let masks = Masks { kernel: kernel.as_deref(), known };
+) -> Incident {
+    let masks = Masks { kernel: kernel.as_ref(), known };
     let page_size = draft.memory.page_size().unwrap_or(USUAL_PAGE_SIZE);
     let oom = draft.oom.as_ref();
     let scope = oom.map(|oom| scope(oom, &draft.frames, &draft.memory));
-    let oom_kills = oom_kills(oom, scope.as_ref(), &masks);
+    let named = oom.and_then(|oom| oom.summary.as_ref());
+    let mut oom_kills = oom_kills(oom, scope.as_ref(), &masks);
+    for kill in &mut oom_kills {
+        kill.page_fault = oom.is_some_and(|oom| is_page_fault(oom, &draft.frames));
+        kill.bounded = named.is_some_and(|summary| {
+            matches!(summary.constraint, Some(Constraint::Cpuset | Constraint::MemoryPolicy))
+        });
+    }
     let mut allocations: Vec<Allocation> =
         draft.slab.iter().filter_map(|slab| self::slab(slab, &masks)).collect();
     if let Some(header) = &draft.header {
@@ -50,11 +66,23 @@ pub(super) fn finish(
     let memcg =
         oom.map(|oom| memcg(oom, scope.as_ref())).filter(|memcg| *memcg != MemcgState::default());
     let victim = oom.and_then(|oom| oom.victims.first());
-    let named = oom.and_then(|oom| oom.summary.as_ref());
-    LogIncident {
-        lines: (draft.begin.first, draft.end.last.max(draft.begin.last)),
-        time: draft.begin.time,
-        host: draft.begin.host.clone(),
+    let slab_failures: Vec<SlabFailed> =
+        draft.slab.iter().map(|slab| slab_failed(slab, &masks)).collect();
+    let cgroup = cgroup(&draft).map(|path| CgroupPath {
+        // Of a cpuset a log has the last part only.
+        truncated: !path.starts_with('/'),
+        ..CgroupPath::parse(&path)
+    });
+    let of_kernel = draft.caches.iter().find_map(|cache| cache.errno);
+    let of_program = || draft.containers.iter().find_map(|failure| failure.errno);
+    Incident {
+        source: Source::Log(LogSource {
+            lines: (draft.begin.first, draft.end.last.max(draft.begin.last)),
+            time: draft.begin.time,
+            host: draft.begin.host.clone(),
+            readings: masks.readings_of_first(&draft),
+            buddyinfo,
+        }),
         page_size,
         pid: draft.pid.or_else(|| {
             // A thread that prints under its own id.
@@ -71,8 +99,11 @@ pub(super) fn finish(
             .or_else(|| named?.comm.clone())
             // Where the kernel logged nothing, who says so is who failed.
             .or_else(|| draft.containers.iter().find_map(|failure| failure.program.clone())),
-        cgroup: cgroup(&draft),
-        readings: masks.readings_of_first(&draft),
+        tid: None,
+        cgroup_id: None,
+        container: container(&draft, cgroup.as_ref(), memcg.as_ref(), &slab_failures),
+        cgroup,
+        errno: of_kernel.or_else(of_program),
         allocations,
         vmalloc: draft
             .vmalloc
@@ -83,24 +114,15 @@ pub(super) fn finish(
                 lack: vmalloc.lack,
             })
             .collect(),
-        slab_failures: draft.slab.iter().map(|slab| slab_failed(slab, &masks)).collect(),
+        slab_failures,
         slab_caches: draft.caches.clone(),
-        oom: oom.zip(scope).map(|(oom, scope)| OomCall {
-            order: oom.order,
-            scope,
-            page_fault: is_page_fault(oom, &draft.frames),
-            bounded: named.is_some_and(|summary| {
-                matches!(summary.constraint, Some(Constraint::Cpuset | Constraint::MemoryPolicy))
-            }),
-        }),
         oom_kills,
         memcg,
         fork_refused: draft.fork_refused.clone(),
         memory: draft.memory.node(page_size),
         gaps: gaps(&draft),
-        containers: draft.containers,
+        messages: draft.containers,
         kernel,
-        buddyinfo,
     }
 }
 
@@ -108,7 +130,7 @@ pub(super) fn finish(
 fn cgroup(draft: &IncidentBuilder) -> Option<String> {
     let oom = draft.oom.as_ref();
     let summary = oom.and_then(|oom| oom.summary.as_ref());
-    let refused = draft.fork_refused.as_ref().map(|refused| refused.cgroup.clone());
+    let refused = draft.fork_refused.as_ref().and_then(|refused| refused.cgroup.clone());
     let cpuset = || {
         let of_header = draft.header.as_ref().and_then(|header| header.cpuset.clone());
         let of_summary = || summary.and_then(|summary| summary.cpuset.clone());
@@ -120,6 +142,38 @@ fn cgroup(draft: &IncidentBuilder) -> Option<String> {
         .or_else(|| summary?.task_memcg.clone())
         .or_else(|| oom?.task_memcg.clone())
         .or_else(cpuset)
+}
+
+/// The container, by what programs say of it and by the cgroups that the kernel names.
+fn container(
+    draft: &IncidentBuilder,
+    cgroup: Option<&CgroupPath>,
+    memcg: Option<&MemcgState>,
+    slab_failures: &[SlabFailed],
+) -> Option<Container> {
+    let mut found = Container::default();
+    for failure in &draft.containers {
+        let set = |to: &mut Option<String>, from: &Option<String>| {
+            if to.is_none() {
+                to.clone_from(from);
+            }
+        };
+        set(&mut found.id, &failure.container);
+        set(&mut found.pod, &failure.pod);
+        set(&mut found.namespace, &failure.namespace);
+        set(&mut found.pod_uid, &failure.pod_uid);
+    }
+    let of_memcg = memcg.and_then(|memcg| memcg.path.as_deref()).map(CgroupPath::parse);
+    let of_slab = slab_failures.iter().find_map(SlabFailed::memcg).map(CgroupPath::parse);
+    for path in [cgroup.cloned(), of_memcg, of_slab].into_iter().flatten() {
+        let Some(container) = cgroup_path::find(&path) else { continue };
+        found.id = found.id.take().or_else(|| container.id.clone());
+        if container.id.is_none() || found.id == container.id {
+            found.runtime = found.runtime.take().or(container.runtime);
+            found.pod_uid = found.pod_uid.take().or(container.pod_uid);
+        }
+    }
+    (found != Container::default()).then_some(found)
 }
 
 /// What is missing from the report itself.

@@ -1,6 +1,10 @@
 //! A report while its lines come in.
-use fragwatch_core::model::log_incident::{
-    CacheNotCreated, ContainerFailure, ForkRefused, MemcgState, memcg_of_cache,
+use fragwatch_core::model::{
+    event::ForkRefused,
+    kernel_version::KernelVersion,
+    memcg::MemcgState,
+    program_message::ContainerFailure,
+    slab::{SlabCache, memcg_of_cache},
 };
 
 use crate::{
@@ -30,7 +34,7 @@ pub(super) struct IncidentBuilder {
     pub(super) end: LogPosition,
     pub(super) comm: Option<String>,
     pub(super) pid: Option<u32>,
-    pub(super) kernel: Option<String>,
+    pub(super) kernel: Option<KernelVersion>,
     pub(super) header: Option<Header>,
     /// cpuset and its nodes, where the heading doesn't have them.
     pub(super) cpuset: Option<(String, String)>,
@@ -40,7 +44,7 @@ pub(super) struct IncidentBuilder {
     pub(super) memory: MemoryReport,
     pub(super) vmalloc: Vec<Vmalloc>,
     pub(super) slab: Vec<SlabDraft>,
-    pub(super) caches: Vec<CacheNotCreated>,
+    pub(super) caches: Vec<SlabCache>,
     pub(super) oom: Option<OomBuilder>,
     pub(super) fork_refused: Option<ForkRefused>,
     pub(super) containers: Vec<ContainerFailure>,
@@ -147,7 +151,7 @@ impl IncidentBuilder {
             || has(oom.and_then(|oom| oom.task_memcg.as_deref()))
             || has(summary.and_then(|summary| summary.cpuset.as_deref()))
             || has(summary.and_then(|summary| summary.task_memcg.as_deref()))
-            || has(self.fork_refused.as_ref().map(|refused| refused.cgroup.as_str()))
+            || has(self.fork_refused.as_ref().and_then(|refused| refused.cgroup.as_deref()))
     }
 
     /// Takes in another draft that turned out to be about the same failure.

@@ -1,33 +1,29 @@
 //! Masks as logs print them, read with the bits of the kernel that printed them.
 use std::{cell::RefCell, collections::HashMap};
 
-use fragwatch_core::model::gfp::{Gfp, GfpNames, Traits};
+use fragwatch_core::model::{
+    gfp::{Gfp, GfpNames, GfpReading, Traits},
+    kernel_version::KernelVersion,
+};
 
 use crate::{assemble::incident_builder::IncidentBuilder, parse::field::Mask};
-
-/// Whether a release is older than another; `None` if it isn't known.
-fn older_than(release: &str, than: (u32, u32)) -> Option<bool> {
-    let release = release.trim_start_matches('v');
-    let mut numbers = release.split(['.', '-', '+']).map_while(|n| n.parse::<u32>().ok());
-    Some((numbers.next()?, numbers.next().unwrap_or(0)) < than)
-}
 
 /// Masks remembered: a log has few different ones.
 const MAX_KNOWN: usize = 256;
 
 /// Masks that were read before, with the release that they were read for.
-pub(super) type Known = RefCell<HashMap<(Option<String>, Mask), Reading>>;
+pub(super) type Known = RefCell<HashMap<(Option<KernelVersion>, Mask), Reading>>;
 
 /// A mask, and what else it could be where the kernel isn't known.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
     gfp: Gfp,
-    readings: Vec<(String, Gfp)>,
+    readings: Vec<GfpReading>,
 }
 
 /// How masks are read: by the kernel's release, if it is known.
 pub(super) struct Masks<'a> {
-    pub(super) kernel: Option<&'a str>,
+    pub(super) kernel: Option<&'a KernelVersion>,
     pub(super) known: &'a Known,
 }
 
@@ -37,7 +33,7 @@ impl Masks<'_> {
     }
 
     fn reading(&self, mask: &Mask) -> Reading {
-        let key = (self.kernel.map(str::to_owned), mask.clone());
+        let key = (self.kernel.cloned(), mask.clone());
         if let Some(reading) = self.known.borrow().get(&key) {
             return reading.clone();
         }
@@ -64,14 +60,14 @@ impl Masks<'_> {
         }
         // Whatever kernel it was: if all that it can mean says the same of the caller, that holds.
         let readings = readings(mask);
-        let mut traits = readings.iter().map(|(_, gfp)| gfp.traits);
+        let mut traits = readings.iter().map(|reading| reading.gfp.traits);
         let first = traits.next().flatten();
         let agreed = first.filter(|_| traits.all(|other| other == first));
         Reading { gfp: Gfp { raw: mask.raw, flags: None, traits: agreed }, readings }
     }
 
     /// What the masks that aren't decoded can mean: the first one's readings.
-    pub(super) fn readings_of_first(&self, draft: &IncidentBuilder) -> Vec<(String, Gfp)> {
+    pub(super) fn readings_of_first(&self, draft: &IncidentBuilder) -> Vec<GfpReading> {
         let of_header = || draft.header.as_ref().and_then(|header| header.mask.as_ref());
         let of_oom = || draft.oom.as_ref().and_then(|oom| oom.mask.as_ref());
         let of_slab = || draft.slab.iter().find_map(|slab| slab.mask.as_ref());
@@ -81,18 +77,15 @@ impl Masks<'_> {
 
     /// Whether the marks are those of kernels before 4.4: names of masks came with 4.6.
     pub(super) fn per_order_marks(&self, mask: &Mask) -> Option<bool> {
-        let by_release = self.kernel.and_then(|kernel| older_than(kernel, (4, 4)));
+        let by_release = self.kernel.map(|kernel| !kernel.is_at_least(4, 4));
         by_release.or_else(|| (!mask.before_names).then_some(false))
     }
 }
 
 /// What a mask can mean in the kernels that print it so.
-fn readings(mask: &Mask) -> Vec<(String, Gfp)> {
+fn readings(mask: &Mask) -> Vec<GfpReading> {
     let mut readings = GfpNames::readings(mask.raw);
     // Those that begin with 4.6 or later would have printed names.
-    readings.retain(|(releases, _)| {
-        let first = releases.split(' ').next().unwrap_or_default();
-        !mask.before_names || older_than(first, (4, 6)).unwrap_or(true)
-    });
+    readings.retain(|reading| !mask.before_names || reading.since < (4, 6));
     readings
 }

@@ -1,7 +1,7 @@
 //! The node's memory in a report, and the zones in it as one allocation saw them.
 use fragwatch_core::model::{
     gfp::{Gfp, Traits},
-    log_incident::NodeMemory,
+    node::NodeMemory,
     zone::Zone,
 };
 

@@ -1,7 +1,7 @@
 //! OOM kills: whose memory ran out, and who was killed.
 use fragwatch_core::model::{
     event::{OomKill, OomScope},
-    log_incident::MemcgState,
+    memcg::MemcgState,
 };
 
 use crate::{
@@ -66,19 +66,21 @@ pub(super) fn oom_kills(
 ) -> Vec<OomKill> {
     let (Some(oom), Some(scope)) = (oom, scope) else { return Vec::new() };
     let gfp = oom.mask.as_ref().map(|mask| masks.gfp(mask));
-    let kill = |pid: Option<u32>, comm: &str| OomKill {
+    let kill = |pid: Option<u32>, comm: Option<&str>| OomKill {
         pid,
-        comm: comm.to_owned(),
+        comm: comm.map(str::to_owned),
         order: oom.order,
         gfp: gfp.clone(),
         scope: scope.clone(),
-        cgroup_id: None,
-        failure: None,
+        ..OomKill::default()
     };
     if !oom.victims.is_empty() {
-        return oom.victims.iter().map(|(pid, comm)| kill(Some(*pid), comm)).collect();
+        return oom.victims.iter().map(|(pid, comm)| kill(Some(*pid), Some(comm))).collect();
     }
-    let named =
-        oom.summary.as_ref().and_then(|summary| Some((summary.pid, summary.comm.as_ref()?)));
-    named.map(|(pid, comm)| kill(pid, comm)).into_iter().collect()
+    let named = oom.summary.as_ref().filter(|summary| summary.comm.is_some());
+    // The call alone, where no victim was found or the log doesn't name it.
+    vec![
+        named
+            .map_or_else(|| kill(None, None), |summary| kill(summary.pid, summary.comm.as_deref())),
+    ]
 }

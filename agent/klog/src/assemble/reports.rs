@@ -1,5 +1,5 @@
 //! Lines of reports: to which failure each belongs, and which of those are the same.
-use fragwatch_core::model::log_incident::CacheNotCreated;
+use fragwatch_core::model::slab::SlabCache;
 
 use crate::{
     assemble::{
@@ -86,7 +86,7 @@ impl Assembler {
                 });
                 let draft = self.draft_or_new(reported, at);
                 if draft.caches.len() < MAX_PARTS {
-                    draft.caches.push(CacheNotCreated { name, errno });
+                    draft.caches.push(SlabCache { name, size: None, failed: true, errno });
                 }
             }
             Slab::NoConntrackCache => {

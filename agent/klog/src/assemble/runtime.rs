@@ -1,5 +1,5 @@
 //! Which failures of containers, and which of them and the kernel's reports, are the same.
-use fragwatch_core::model::log_incident::{ContainerFailure, StartError};
+use fragwatch_core::model::program_message::{ContainerFailure, StartError};
 
 use crate::assemble::incident_builder::IncidentBuilder;
 

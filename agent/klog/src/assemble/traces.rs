@@ -15,8 +15,9 @@ impl Assembler {
         match trace {
             Trace::Task { pid, comm, kernel } => {
                 if let Some(kernel) = &kernel {
-                    self.saw_kernel(kernel.clone(), at);
+                    self.saw_kernel(kernel, at);
                 }
+                let kernel = kernel.and_then(|release| release.parse().ok());
                 let his = |draft: &IncidentBuilder| {
                     draft.pid.is_none() && draft.comm.as_deref() == Some(comm.as_str())
                 };

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use fragwatch_core::model::{
     container::is_id,
-    log_incident::{ContainerFailure, StartError},
+    program_message::{ContainerFailure, StartError},
 };
 
 /// Phrases of a start that failed; lower case.

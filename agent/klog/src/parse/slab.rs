@@ -89,7 +89,7 @@ fn created(text: &str) -> Option<Slab> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fragwatch_core::model::log_incident::memcg_of_cache;
+    use fragwatch_core::model::slab::memcg_of_cache;
 
     #[test]
     fn headings_of_all_ages() {

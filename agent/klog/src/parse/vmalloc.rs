@@ -9,7 +9,7 @@
 //! ```
 //! Up to 4.9 the line is followed by one that reads `page allocation failure: order:0`, which here
 //! doesn't mean that a page was lacking.
-use fragwatch_core::model::log_incident::Lack;
+use fragwatch_core::model::vmalloc::Lack;
 
 use crate::parse::field::{self, Mask};
 

@@ -32,6 +32,7 @@ pub(super) fn decode(kind: u32, record: &[u8]) -> Option<(Head, EventKind)> {
                 cgroup: known.then(|| cgroup_path(&r.cgroup).display()),
                 processes: known.then_some(r.processes),
                 limit: known.then_some(r.limit),
+                times: None,
             };
             (r.head, EventKind::ForkRefused(refused))
         }

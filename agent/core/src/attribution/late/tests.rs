@@ -1,5 +1,6 @@
 //! Creations that are told with what is known, and completed when more is.
 use super::*;
+use crate::model::step::{Namespaces, StepKind};
 use crate::{attribution::cgroup_path, fixtures::failed_creation, model::event::CgroupPath};
 
 const UID: &str = "6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
@@ -31,7 +32,7 @@ fn inside() -> CreationStep {
 fn outside(netns: Option<u32>) -> CreationStep {
     let mut creation = failed_creation();
     creation.task.comm = "containerd".to_owned();
-    creation.netns = netns;
+    creation.kind = StepKind::Namespaces(Namespaces { netns, ..Namespaces::default() });
     creation.container = None;
     let container = cgroup_path::find(&CgroupPath::parse(&format!("/kubepods/pod{UID}")));
     let container = container.expect("a pod's path");

@@ -14,6 +14,8 @@
 //! Bits that are set with CONFIG_LOCKDEP or CONFIG_KASAN_HW_TAGS alone, and bits whose place
 //! depends on the configuration (`__GFP_NO_OBJ_EXT`), have no name here.
 
+use crate::model::kernel_version::KernelVersion;
+
 /// Names of the bits, from bit 0 on, without `__GFP_`; `-` has no name.
 type Bits = &'static str;
 /// A name and the masks that it is made of; those after a `!` are taken out again.
@@ -220,21 +222,17 @@ static EL9: Table = Table {
 };
 
 /// The table for a release as `uname -r` prints it; `None` if its bits aren't known.
-pub(super) fn for_release(release: &str) -> Option<&'static Table> {
-    let mut numbers = release.strip_prefix('v').unwrap_or(release).split(['.', '-', '+']);
-    let mut number = || numbers.next()?.parse::<u32>().ok();
-    let (major, minor) = (number()?, number()?);
-    let patch = number();
-    match (major, minor, patch) {
-        (2, 6, Some(0..=30) | None) => None,
-        (2, 6, Some(38..)) => Some(&LATE_2_6),
-        (3, 10, _) if release.contains(".el7") => match number() {
+pub(super) fn for_release(kernel: &KernelVersion) -> Option<&'static Table> {
+    match (kernel.series(), kernel.patch()) {
+        ((2, 6), Some(0..=30) | None) => None,
+        ((2, 6), Some(38..)) => Some(&LATE_2_6),
+        ((3, 10), _) if kernel.is_enterprise_linux(7) => match kernel.build() {
             Some(0..=514) => mainline((3, 10)),
             Some(1160..) => Some(&EL7_LAST),
             _ => Some(&EL7_MIDDLE),
         },
-        (5, 14, _) if release.contains(".el9") => Some(&EL9),
-        _ => mainline((major, minor)),
+        ((5, 14), _) if kernel.is_enterprise_linux(9) => Some(&EL9),
+        (series, _) => mainline(series),
     }
 }
 

@@ -49,7 +49,7 @@ fn unknown_bits_are_not_decoded() {
 
 #[track_caller]
 fn check_release(release: &str, raw: u32, flags: &str) {
-    let names = GfpNames::from_release(release).expect("a release that is known");
+    let names = GfpNames::from_release(&version(release)).expect("a release that is known");
     assert_eq!(names.decode(raw).flags.as_deref(), Some(flags), "{release} {raw:#x}");
 }
 
@@ -129,14 +129,15 @@ fn an_unknown_release_has_no_names() {
     for release in
         ["7.3.0", "8.0", "2.6.30-1", "2.6", "2.4.37", "", "el7", "linux", "5", "4294967296.1"]
     {
-        assert!(GfpNames::from_release(release).is_none(), "{release}");
+        let version = release.parse::<KernelVersion>().ok();
+        assert!(version.as_ref().and_then(GfpNames::from_release).is_none(), "{release}");
     }
 }
 
 /// The table and BTF of the same kernel say the same.
 #[test]
 fn the_table_of_6_12_is_what_its_btf_has() {
-    let table = GfpNames::from_release("6.12.107").expect("a release that is known");
+    let table = GfpNames::from_release(&version("6.12.107")).expect("a release that is known");
     for bit in 0..24 {
         for raw in [1 << bit, 0xcc0 | 1 << bit, 0x820 | 1 << bit] {
             assert_eq!(table.decode(raw), names_6_12().decode(raw), "{raw:#x}");
@@ -162,7 +163,10 @@ fn every_table_is_whole() {
 fn printed_names_say_what_the_mask_says() {
     let of = |names| Traits::from_names(names);
     let release = |release, raw| {
-        GfpNames::from_release(release).expect("a release that is known").decode(raw).traits
+        GfpNames::from_release(&version(release))
+            .expect("a release that is known")
+            .decode(raw)
+            .traits
     };
     assert_eq!(of("GFP_KERNEL|__GFP_COMP|__GFP_ZERO"), release("5.10", 0x40dc0));
     assert_eq!(of("GFP_KERNEL|__GFP_COMP|__GFP_ZERO"), release("4.8", 0x240c0c0));
@@ -182,7 +186,7 @@ fn printed_names_say_what_the_mask_says() {
 fn a_mask_of_an_unknown_kernel_has_readings() {
     let readings = |raw| {
         let all = GfpNames::readings(raw).into_iter();
-        all.map(|(releases, gfp)| format!("{releases}: {}", gfp.flags.unwrap_or_default()))
+        all.map(|r| format!("{}: {}", r.releases, r.gfp.flags.unwrap_or_default()))
             .collect::<Vec<_>>()
     };
     assert_eq!(
@@ -202,4 +206,8 @@ fn a_mask_of_an_unknown_kernel_has_readings() {
         ]
     );
     assert_eq!(readings(0x8000_0000).len(), 1, "a bit that no kernel has");
+}
+
+fn version(release: &str) -> KernelVersion {
+    release.parse().expect("a release")
 }

@@ -10,6 +10,7 @@ use crate::{
         container::{Candidate, Container},
         hook::{HookStatus, Logical, State},
         identity::{Identity, NamedBy},
+        incident::Source,
         loss::{Loss, OutsideCounts},
         node::Reading,
         status::{CheckStatus, DoctorStatus},
@@ -154,7 +155,7 @@ fn candidate(pod: &str) -> Candidate {
 /// The line of a step, with the node's memory as it was read 12 ms later.
 fn creation(step: &CreationStep) -> Line {
     let trouble = step.outcome() != Outcome::Ok;
-    let verdict = trouble.then(|| diagnose(&Evidence::creation(step, &[]), 4096));
+    let verdict = trouble.then(|| diagnose(&Evidence::step(step, 4096, &[])));
     let facts = fixtures::facts(step.ended_ns + 12_000_000);
     let reading = Reading::of(&facts, step.ended_ns).filter(|_| trouble);
     view().creation(time(), step, verdict.as_ref(), reading)
@@ -184,9 +185,10 @@ fn late(step: &CreationStep) -> Line {
 
 fn incident() -> Line {
     let incident = fixtures::incident();
-    let verdict = diagnose(&Evidence::incident(&incident, &[]), 4096);
-    let facts = fixtures::facts(incident.time_ns - 400_000_000);
-    let reading = Reading::of(&facts, incident.time_ns);
+    let verdict = diagnose(&Evidence::incident(&incident, &[]));
+    let Source::Live { time_ns } = incident.source else { unreachable!("it is live") };
+    let facts = fixtures::facts(time_ns - 400_000_000);
+    let reading = Reading::of(&facts, time_ns);
     view().incident(time(), &incident, &verdict, reading)
 }
 

@@ -9,7 +9,7 @@ pub(super) fn allocation(a: &allocation::Allocation, page_size: u64) -> Allocati
     let failure = a.failure.as_ref();
     let callers = failure.map(|f| call_site::callers(&f.stack)).unwrap_or_default();
     let zones = failure.map(|f| f.zones.as_slice()).unwrap_or_default();
-    let shown = zone::pipeline(zones, a.order);
+    let shown = zone::most_relevant(zones, a.order);
     Allocation {
         order: a.order,
         bytes: page_size.checked_shl(a.order),

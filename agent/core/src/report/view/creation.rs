@@ -8,6 +8,7 @@ use super::{
     container::{candidates, container},
     memcg::{charge, fork_refused, oom_kill},
     node::node,
+    slab::slab_cache,
     verdict::verdict,
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         errno,
         event::CgroupSetup,
         node::Reading,
-        step::{self, CreationStep, NAMESPACES, PernetInit},
+        step::{CreationStep, NAMESPACES, PernetInit, StepKind},
         verdict::Verdict,
     },
     report::line::{
@@ -36,19 +37,20 @@ impl View {
         verdict_on_it: Option<&Verdict>,
         reading: Option<Reading>,
     ) -> Line {
+        let made = step.namespaces();
         let oom_kills = || step.oom_kills.iter().map(oom_kill).collect();
         Line::Creation(Box::new(Creation {
             time: time.into(),
             id: step.id,
             outcome: step.outcome(),
             errno: step.errno.map(errno::name),
-            step: kind(step.step),
-            namespaces: namespaces(step.namespaces),
+            step: kind(&step.kind),
+            namespaces: namespaces(made.map_or(0, |made| made.flags)),
             duration_us: step.ended_ns.saturating_sub(step.began_ns) / 1000,
             pid: step.task.pid,
             tid: step.task.tid,
             comm: step.task.comm.clone(),
-            netns: step.netns,
+            netns: made.and_then(|made| made.netns),
             cgroup: cgroup(&step.task, step.cgroup.as_ref()),
             container: step.container.as_ref().map(container),
             candidates: candidates(&step.candidates),
@@ -63,12 +65,14 @@ impl View {
                 stall_us: reclaims.stall_ns / 1000,
             }),
             charges_failed: step.charges.iter().map(charge).collect(),
-            pernet_init: step.pernet_init.as_ref().map(pernet_init),
+            pernet_init: step.pernet_init().map(pernet_init),
             killed: step.killed,
-            continues: step.continues,
-            namespaces_refused: step.namespaces_refused.iter().map(|kind| kind.name()).collect(),
-            cgroup_refused: step.cgroup_setup.as_ref().and_then(cgroup_refused),
-            fork_refused: step.fork_refused.as_ref().map(fork_refused),
+            continues: step.continues(),
+            namespaces_refused: made
+                .map(|made| made.refused.iter().map(|kind| kind.name()).collect())
+                .unwrap_or_default(),
+            cgroup_refused: step.cgroup_setup().and_then(cgroup_refused),
+            fork_refused: step.fork_refused().map(fork_refused),
             start: step.start.as_ref().map(|creation| start(creation, step.ended_ns)),
             node: reading.map(|reading| node(reading, self.page_size)),
             verdict: verdict_on_it.map(verdict),
@@ -76,12 +80,12 @@ impl View {
     }
 }
 
-fn kind(step: step::Step) -> Step {
-    match step {
-        step::Step::Namespaces => Step::Namespaces,
-        step::Step::Cgroup => Step::Cgroup,
-        step::Step::Fork => Step::Fork,
-        step::Step::OomKill => Step::OomKill,
+fn kind(kind: &StepKind) -> Step {
+    match kind {
+        StepKind::Namespaces(_) => Step::Namespaces,
+        StepKind::Cgroup(_) => Step::Cgroup,
+        StepKind::Fork(_) => Step::Fork,
+        StepKind::OomKill { .. } => Step::OomKill,
     }
 }
 
@@ -90,16 +94,11 @@ fn namespaces(flags: u64) -> Vec<&'static str> {
     NAMESPACES.iter().filter(|&&(flag, _)| flags & flag != 0).map(|&(_, name)| name).collect()
 }
 
+/// The kernel's function returns no more than NULL: the error is what the creation made of it.
 fn slab_caches(step: &CreationStep) -> Vec<SlabCache> {
-    let view = |cache: &step::SlabCache| SlabCache {
-        name: cache.name.clone(),
-        size: Some(cache.size),
-        // The kernel's function returns no more than NULL: the error is what the creation made
-        // of it.
-        errno: step.errno.filter(|_| cache.failed).map(errno::name),
-        failed: cache.failed,
-    };
-    step.slab_caches.iter().map(view).collect()
+    let errno = |cache: &SlabCache| step.errno.filter(|_| cache.failed).map(errno::name);
+    let view = |cache: SlabCache| SlabCache { errno: errno(&cache), ..cache };
+    step.slab_caches.iter().map(slab_cache).map(view).collect()
 }
 
 fn pernet_init(failed: &PernetInit) -> line::PernetInit {

@@ -4,8 +4,9 @@ use crate::{
     model::{
         errno,
         event::{self, LimitKind, OomScope},
+        memcg,
     },
-    report::line::memcg::{ChargeFailed, ForkRefused, OomKill},
+    report::line::memcg::{ChargeFailed, ForkRefused, Memcg, OomKill},
 };
 
 /// A charge that failed.
@@ -31,24 +32,32 @@ pub(super) fn charge(charge: &event::ChargeFailed) -> ChargeFailed {
 pub(super) fn oom_kill(kill: &event::OomKill) -> OomKill {
     OomKill {
         pid: kill.pid,
-        comm: Some(kill.comm.clone()),
+        comm: kill.comm.clone(),
         order: kill.order,
         gfp: kill.gfp.as_ref().map(gfp),
-        scope: scope(&kill.scope),
+        scope: match &kill.scope {
+            OomScope::Node => Some("node"),
+            OomScope::Memcg(_) => Some("memcg"),
+            OomScope::Unknown => None,
+        },
         memcg: match &kill.scope {
             OomScope::Memcg(path) => path.clone(),
             OomScope::Node | OomScope::Unknown => None,
         },
-        page_fault: false,
+        page_fault: kill.page_fault,
     }
 }
 
-/// Whose memory ran out; `None` if that was not seen.
-pub(super) fn scope(scope: &OomScope) -> Option<&'static str> {
-    match scope {
-        OomScope::Node => Some("node"),
-        OomScope::Memcg(_) => Some("memcg"),
-        OomScope::Unknown => None,
+/// A memory cgroup at its limit.
+pub(super) fn memcg(state: &memcg::MemcgState) -> Memcg {
+    let kib = |bytes: u64| bytes / 1024;
+    Memcg {
+        path: state.path.clone(),
+        usage_kib: state.usage.map(kib),
+        limit_kib: state.limit.map(kib),
+        kmem_usage_kib: state.kmem_usage.map(kib),
+        kmem_limit_kib: state.kmem_limit.map(kib),
+        held_kib: state.held.map(kib),
     }
 }
 
@@ -58,6 +67,6 @@ pub(super) fn fork_refused(refused: &event::ForkRefused) -> ForkRefused {
         cgroup: refused.cgroup.clone(),
         processes: refused.processes,
         limit: refused.limit,
-        times: None,
+        times: refused.times,
     }
 }

@@ -1,12 +1,25 @@
-//! Slab caches and vmalloc of logs.
+//! Slab caches and vmalloc.
 use super::allocation::gfp;
 use crate::{
-    model::log_incident::{self, Lack},
-    report::line::slab::{SlabFailure, Vmalloc},
+    model::{
+        errno, slab,
+        vmalloc::{Lack, VmallocFailed},
+    },
+    report::line::slab::{SlabCache, SlabFailure, Vmalloc},
 };
 
+/// A slab cache that was asked for.
+pub(super) fn slab_cache(cache: &slab::SlabCache) -> SlabCache {
+    SlabCache {
+        name: cache.name.clone(),
+        size: cache.size,
+        errno: cache.errno.map(errno::name),
+        failed: cache.failed,
+    }
+}
+
 /// A slab cache that got no pages.
-pub(super) fn slab_failure(slab: &log_incident::SlabFailed) -> SlabFailure {
+pub(super) fn slab_failure(slab: &slab::SlabFailed) -> SlabFailure {
     SlabFailure {
         name: slab.cache.clone(),
         size: slab.object_size,
@@ -17,7 +30,7 @@ pub(super) fn slab_failure(slab: &log_incident::SlabFailed) -> SlabFailure {
 }
 
 /// A vmalloc that failed.
-pub(super) fn vmalloc(failed: &log_incident::VmallocFailed) -> Vmalloc {
+pub(super) fn vmalloc(failed: &VmallocFailed) -> Vmalloc {
     Vmalloc {
         bytes: failed.bytes,
         gfp: failed.gfp.as_ref().map(gfp),

@@ -16,7 +16,8 @@ fn report(lines: &str) -> MemoryReport {
 }
 
 fn zones(report: &MemoryReport, raw: u32, mems_allowed: Option<&str>) -> ZonesInReach {
-    let names = GfpNames::from_release("6.1.0").expect("6.1 is tabled");
+    let names =
+        GfpNames::from_release(&"6.1.0".parse().expect("a release")).expect("6.1 is tabled");
     let gfp = names.decode(raw);
     let reach = Reach { gfp: &gfp, nodemask: None, mems_allowed, per_order_marks: Some(false) };
     report.zones(reach, report.page_size().unwrap_or(4096))

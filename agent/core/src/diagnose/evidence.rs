@@ -2,29 +2,50 @@
 use crate::{
     model::{
         allocation::{Allocation, Outcome},
-        event::{CgroupSetup, ChargeFailed, ForkRefused, NamespaceKind, OomKill, OomScope},
-        incident::Incident,
-        log_incident::{Buddyinfo, ContainerFailure, LogIncident, OomCall},
-        node::Reading,
+        event::{CgroupSetup, ChargeFailed, ForkRefused, NamespaceKind, OomKill},
+        incident::{Incident, Source},
+        kernel_version::KernelVersion,
+        memcg::MemcgState,
+        node::{Buddyinfo, NodeMemory, Reading},
+        program_message::ContainerFailure,
+        slab::{SlabCache, SlabFailed},
         step::{CreationStep, PernetInit},
+        vmalloc::VmallocFailed,
     },
     units,
 };
 
-/// What a diagnosis is made from.
-#[derive(Clone, Copy, Debug, Default)]
+/// Page size of x86-64, for evidence that says no other.
+const USUAL_PAGE_SIZE: u64 = 4096;
+
+/// What a diagnosis is made from. What a source can't know is `None` or empty.
+#[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
+    /// It was seen live, and not found in a log.
+    pub live: bool,
+    /// The kernel's release, if a log says it.
+    pub kernel: Option<&'a KernelVersion>,
+    /// The kernel's page size in bytes.
+    pub page_size: u64,
     /// The error that a creation ended with, as a positive errno.
     pub errno: Option<i32>,
     /// Its allocations in trouble, in time order.
     pub allocations: &'a [Allocation],
+    /// vmalloc that failed.
+    pub vmalloc: &'a [VmallocFailed],
+    /// Slab caches that got no pages.
+    pub slab_failures: &'a [SlabFailed],
+    /// Slab caches that were asked for.
+    pub slab_caches: &'a [SlabCache],
     /// The subsystem whose initialisation failed.
     pub pernet_init: Option<&'a PernetInit>,
     /// Charges to a memory cgroup that failed.
     pub charges: &'a [ChargeFailed],
     /// How often its memory cgroup's memory was reclaimed for it.
     pub memcg_reclaims: u64,
-    /// Processes that were killed for its allocations.
+    /// The memory cgroup that was at its limit.
+    pub memcg: Option<&'a MemcgState>,
+    /// Calls of the OOM killer for its allocations, and the processes that were killed.
     pub oom_kills: &'a [OomKill],
     /// Limits on namespaces that refused one.
     pub namespaces_refused: &'a [NamespaceKind],
@@ -32,51 +53,78 @@ pub struct Evidence<'a> {
     pub cgroup_setup: Option<&'a CgroupSetup>,
     /// The fork that was refused.
     pub fork_refused: Option<&'a ForkRefused>,
+    /// What programs say of the container.
+    pub messages: &'a [ContainerFailure],
+    /// The node's memory as a whole at that moment.
+    pub memory: Option<&'a NodeMemory>,
+    /// What /proc/buddyinfo said at another time.
+    pub buddyinfo: &'a [Buddyinfo],
     /// Its beginning was not seen.
     pub no_beginning: bool,
     /// Flags of the system call, where the error may be that of anything in it.
     pub call_flags: Option<u64>,
     /// Events of it were lost.
     pub events_lost: bool,
-    /// What can't be seen on this kernel at all, in sentences.
+    /// What can't be seen on this kernel, or is missing from the log, in sentences.
     pub unobservable: &'a [String],
-    /// What only a log has, if it came from one.
-    pub log: Option<&'a LogIncident>,
     /// The node's facts, read at another time: they prove nothing, so that no cause may rest on
     /// them.
     pub node: Option<Reading<'a>>,
 }
 
-/// A call of the OOM killer, as far as it was seen.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Oom<'a> {
-    pub(super) order: Option<i32>,
-    pub(super) scope: &'a OomScope,
-    /// See [`OomCall::page_fault`].
-    pub(super) page_fault: bool,
-    /// See [`OomCall::bounded`].
-    pub(super) bounded: bool,
+impl Default for Evidence<'_> {
+    fn default() -> Self {
+        Self {
+            live: true,
+            kernel: None,
+            page_size: USUAL_PAGE_SIZE,
+            errno: None,
+            allocations: &[],
+            vmalloc: &[],
+            slab_failures: &[],
+            slab_caches: &[],
+            pernet_init: None,
+            charges: &[],
+            memcg_reclaims: 0,
+            memcg: None,
+            oom_kills: &[],
+            namespaces_refused: &[],
+            cgroup_setup: None,
+            fork_refused: None,
+            messages: &[],
+            memory: None,
+            buddyinfo: &[],
+            no_beginning: false,
+            call_flags: None,
+            events_lost: false,
+            unobservable: &[],
+            node: None,
+        }
+    }
 }
 
 impl<'a> Evidence<'a> {
-    /// A creation, on a kernel where `unobservable` can't be seen.
-    pub fn creation(creation: &'a CreationStep, unobservable: &'a [String]) -> Self {
+    /// A creation's step, on a kernel with this page size (in bytes) where `unobservable` can't be
+    /// seen.
+    pub fn step(step: &'a CreationStep, page_size: u64, unobservable: &'a [String]) -> Self {
+        let namespaces = step.namespaces();
         Self {
-            errno: creation.errno,
-            allocations: &creation.allocations,
-            pernet_init: creation.pernet_init.as_ref(),
-            charges: &creation.charges,
-            memcg_reclaims: creation.memcg_reclaims.map_or(0, |reclaims| reclaims.count),
-            oom_kills: &creation.oom_kills,
-            namespaces_refused: &creation.namespaces_refused,
-            cgroup_setup: creation.cgroup_setup.as_ref(),
-            fork_refused: creation.fork_refused.as_ref(),
-            no_beginning: !creation.beginning_seen,
-            call_flags: creation.call_flags,
-            events_lost: creation.events_lost,
+            page_size,
+            errno: step.errno,
+            allocations: &step.allocations,
+            slab_caches: &step.slab_caches,
+            pernet_init: step.pernet_init(),
+            charges: &step.charges,
+            memcg_reclaims: step.memcg_reclaims.map_or(0, |reclaims| reclaims.count),
+            oom_kills: &step.oom_kills,
+            namespaces_refused: namespaces.map(|made| &made.refused[..]).unwrap_or_default(),
+            cgroup_setup: step.cgroup_setup(),
+            fork_refused: step.fork_refused(),
+            no_beginning: !step.beginning_seen,
+            call_flags: namespaces.and_then(|made| made.call_flags),
+            events_lost: step.events_lost,
             unobservable,
-            log: None,
-            node: None,
+            ..Self::default()
         }
     }
 
@@ -86,27 +134,28 @@ impl<'a> Evidence<'a> {
         Self { node, ..self }
     }
 
-    /// Trouble outside any creation, on a kernel where `unobservable` can't be seen.
+    /// A failure outside a creation's steps, or one in a log; live, `unobservable` can't be seen.
     pub fn incident(incident: &'a Incident, unobservable: &'a [String]) -> Self {
+        let (live, buddyinfo) = match &incident.source {
+            Source::Live { .. } => (true, &[][..]),
+            Source::Log(log) => (false, &log.buddyinfo[..]),
+        };
         Self {
-            allocations: incident.allocation.as_slice(),
+            live,
+            kernel: incident.kernel.as_ref(),
+            page_size: incident.page_size,
+            errno: incident.errno,
+            allocations: &incident.allocations,
+            vmalloc: &incident.vmalloc,
+            slab_failures: &incident.slab_failures,
+            slab_caches: &incident.slab_caches,
+            memcg: incident.memcg.as_ref(),
             oom_kills: &incident.oom_kills,
             fork_refused: incident.fork_refused.as_ref(),
-            unobservable,
-            ..Self::default()
-        }
-    }
-
-    /// What a log tells of.
-    pub fn log(incident: &'a LogIncident) -> Self {
-        let of_kernel = incident.slab_caches.iter().find_map(|cache| cache.errno);
-        let of_program = || incident.containers.iter().find_map(|failure| failure.errno);
-        Self {
-            errno: of_kernel.or_else(of_program),
-            allocations: &incident.allocations,
-            oom_kills: &incident.oom_kills,
-            unobservable: &incident.gaps,
-            log: Some(incident),
+            messages: &incident.messages,
+            memory: incident.memory.as_ref(),
+            buddyinfo,
+            unobservable: if live { unobservable } else { &incident.gaps },
             ..Self::default()
         }
     }
@@ -123,7 +172,8 @@ impl<'a> Evidence<'a> {
             self.allocations.iter().rev().find(|a| {
                 a.outcome == outcome
                     && self.could_cause(a)
-                    && (self.log.is_none_or(|log| log.vmalloc.is_empty()) && a.failure.is_some())
+                    && self.vmalloc.is_empty()
+                    && a.failure.is_some()
             })
         };
         match self.errno {
@@ -145,27 +195,8 @@ impl<'a> Evidence<'a> {
     }
 
     /// The call of the OOM killer.
-    pub(super) fn oom(&self) -> Option<Oom<'a>> {
-        let of_log = self.log.and_then(|log| log.oom.as_ref()).map(|call: &OomCall| Oom {
-            order: call.order,
-            scope: &call.scope,
-            page_fault: call.page_fault,
-            bounded: call.bounded,
-        });
-        of_log.or_else(|| {
-            let kill = self.oom_kills.first()?;
-            Some(Oom { order: kill.order, scope: &kill.scope, page_fault: false, bounded: false })
-        })
-    }
-
-    /// The kernel's release, if it came from a log and is known.
-    pub(super) fn kernel(&self) -> Option<&'a str> {
-        self.log?.kernel.as_deref()
-    }
-
-    /// What programs said of the container.
-    pub(super) fn containers(&self) -> &'a [ContainerFailure] {
-        self.log.map(|log| log.containers.as_slice()).unwrap_or_default()
+    pub(super) fn oom(&self) -> Option<&'a OomKill> {
+        self.oom_kills.first()
     }
 
     /// How many memory cgroups there were at another time, and when that was.
@@ -185,12 +216,12 @@ impl<'a> Evidence<'a> {
         Some(format!("{bytes} of slab that can't be reclaimed{caches}, {}", reading.when()))
     }
 
-    /// Whether something of the story itself is missing, and not only what can't be seen here at all.
-    pub(super) fn is_half_a_story(&self) -> bool {
+    /// Whether something of what happened is missing, and not only what can't be seen here at all.
+    pub(super) fn is_incomplete(&self) -> bool {
         self.no_beginning || self.events_lost
     }
 
-    /// What is missing from the story as a whole.
+    /// What is missing as a whole.
     pub(super) fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         if self.no_beginning {
@@ -213,15 +244,14 @@ impl<'a> Evidence<'a> {
     /// What else was not seen, and lowers no confidence.
     pub(super) fn beside(&self) -> Vec<String> {
         let mut beside = Vec::new();
-        let Some(log) = self.log else { return beside };
         let of_pages = self.allocations.iter().filter_map(|a| a.failure.as_ref());
         let without_zones =
             of_pages.clone().count() != 0 && of_pages.clone().all(|f| f.zones.is_empty());
         if let Some(order) = self.allocations.iter().map(|a| a.order).max()
             && without_zones
-            && !log.buddyinfo.is_empty()
+            && !self.buddyinfo.is_empty()
         {
-            beside.push(later(&log.buddyinfo, order));
+            beside.push(later(self.buddyinfo, order));
         }
         beside
     }
