@@ -61,7 +61,7 @@ fn names_are_those_that_were_known_then() {
     let capture = captures().into_iter().find(named).expect("it is there");
     let report = replay(&capture, "json");
     assert!(report.contains(r#""pod":"web-0","namespace":"default""#), "{report}");
-    assert!(replay(&capture, "text").contains(" default/web-0: "), "it has no headline");
+    assert!(replay(&capture, "text").contains(" default/web-0 ("), "it has no headline");
 }
 
 #[test]

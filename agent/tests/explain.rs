@@ -254,7 +254,7 @@ fn what_comes_again_is_told_in_a_line() {
     assert_eq!(stdout.matches("FAILED").count(), 2, "{stdout}");
     assert_eq!(stdout.matches("\nagain ").count(), 48, "{stdout}");
     assert!(
-        stdout.contains("order-4 allocation by nginx (pid 2): undetermined (confidence low), as in lines 1 to 2; standard input, lines 3 to 4, 120.000001 s after boot"),
+        stdout.contains("order-4 allocation by nginx (pid 2): undetermined (low confidence), as in lines 1 to 2; standard input, lines 3 to 4, 120.000001 s after boot"),
         "{stdout}"
     );
     assert!(stdout.contains("50 incidents"), "{stdout}");
@@ -271,7 +271,7 @@ fn what_cannot_be_read_is_said_and_the_rest_is_read() {
     assert!(stderr.contains("no-such-file.log") && stderr.contains("directory"), "{stderr}");
     assert!(stderr.contains("the other logs are read"), "{stderr}");
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("MEMCG-IDS"), "{stdout}");
+    assert!(stdout.contains("memcg-ids"), "{stdout}");
     let output = run(&["no-such-file.log"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("other logs"), "{stderr}");
