@@ -197,7 +197,9 @@ impl Pipeline {
         let verdict = trouble.then(|| diagnose(&evidence()));
         if creation.continues().is_none() {
             self.watched.creations.count(outcome);
-            verdict.iter().for_each(|verdict| self.summary.count_cause(verdict.cause));
+            if let Some(verdict) = &verdict {
+                self.summary.count_cause(verdict.cause);
+            }
         }
         if !self.is_told(creation) {
             return Ok(());

@@ -65,13 +65,14 @@ impl<W: Write> Format for Text<W> {
             Line::Ready(ready) => ready::block(ready),
             Line::Creation(creation) => creation::block(creation, &self.clock(creation.time)),
             Line::Container(late) => container::late_block(late, &self.clock(late.time)),
-            Line::Incident(incident) => match &incident.log {
-                Some(log) => incident::of_log(incident, log, &mut self.repeats),
-                None => {
+            Line::Incident(incident) => {
+                if let Some(log) = &incident.log {
+                    incident::of_log(incident, log, &mut self.repeats)
+                } else {
                     let time = incident.time.map(|time| self.clock(time)).unwrap_or_default();
                     incident::live(incident, &time)
                 }
-            },
+            }
             Line::Loss(loss) => loss::block(loss),
             Line::Summary(summary) => summary::block(summary),
             Line::Check(check) => check::block(check),

@@ -19,10 +19,11 @@ const MAX_KILLS: usize = 3;
 
 /// The functions that asked for the memory; `None` if they are not known.
 pub(super) fn callers(a: &Allocation) -> Option<String> {
-    let (site, outer) = a.stack.split_first()?;
     let module = a.module.as_ref().map(|module| format!(" [{module}]")).unwrap_or_default();
-    let outer: String = outer.iter().map(|function| format!(" < {function}")).collect();
-    Some(printable(&format!("{site}{module}{outer}")))
+    let (site, outer) = a.stack.split_first()?;
+    let site = format!("{site}{module}");
+    let functions: Vec<&str> = std::iter::once(&site).chain(outer).map(String::as_str).collect();
+    Some(printable(&functions.join(" < ")))
 }
 
 /// Sentences about allocations: those that decide with all that is known, the others by their
@@ -50,7 +51,7 @@ pub(super) fn items(
         if !decisive.is_some_and(|decisive| std::ptr::eq(*a, decisive)) {
             items.extend(callers(a).map(|callers| format!("asked for by {callers}")));
         }
-        items.extend(a.zone.as_ref().map(|zone| free_blocks_of(zone)));
+        items.extend(a.zone.as_ref().map(free_blocks_of));
     }
     let mut others: BTreeMap<&str, BTreeMap<u32, u64>> = BTreeMap::new();
     for a in allocations.iter().filter(|a| !is_shown(a)) {
@@ -63,24 +64,26 @@ pub(super) fn items(
         items.push(format!("{all} more {outcome}: {}", orders.join(", ")));
     }
     if omitted != 0 {
-        items.push(format!("{omitted} earlier ones of no more than that kind were only counted"));
+        items.push(format!("{omitted} more of them without details"));
     }
     items
 }
 
 fn sentence(a: &Allocation, with_compactions: bool) -> String {
     let size = a.bytes.map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
-    let mut text = format!("order {}{size} {}: {}", a.order, outcome(a.outcome), gfp(&a.gfp));
-    if a.stall_us != 0 {
-        text.push_str(&format!(", waited {}", micros(a.stall_us)));
-    }
-    if with_compactions && !a.compactions.is_empty() {
-        text.push_str(&format!(", compaction: {}", printable(&a.compactions.join(", "))));
-    }
-    if a.reclaimed_kib != 0 {
-        text.push_str(&format!(", {} reclaimed", kib(a.reclaimed_kib)));
-    }
-    text
+    let waited = (a.stall_us != 0).then(|| format!(", waited {}", micros(a.stall_us)));
+    let compactions = (with_compactions && !a.compactions.is_empty())
+        .then(|| format!(", compaction: {}", printable(&a.compactions.join(", "))));
+    let reclaimed = (a.reclaimed_kib != 0).then(|| format!(", {} reclaimed", kib(a.reclaimed_kib)));
+    format!(
+        "order {}{size} {}: {}{}{}{}",
+        a.order,
+        outcome(a.outcome),
+        gfp(&a.gfp),
+        waited.unwrap_or_default(),
+        compactions.unwrap_or_default(),
+        reclaimed.unwrap_or_default()
+    )
 }
 
 fn outcome(outcome: Outcome) -> &'static str {

@@ -12,11 +12,11 @@ pub(super) fn block(loss: &Loss) -> Block {
         (loss.unseen_returns, "returns not seen"),
         (loss.missed_runs, "runs of a program skipped by the kernel"),
     ];
-    let lost: Vec<String> = kinds
+    let counts: Vec<String> = kinds
         .iter()
         .filter(|(count, _)| *count != 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    let lost = if lost.is_empty() { "nothing".to_owned() } else { lost.join(", ") };
-    Block::new(format!("{}: {lost}", paint(YELLOW, "lost so far")))
+    let counts = if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") };
+    Block::new(format!("{}: {counts}", paint(YELLOW, "lost so far")))
 }

@@ -40,8 +40,9 @@ fn of_logs(incidents: u64, logs: &Logs) -> String {
         0 => "nothing found".to_owned(),
         _ => counted(incidents, "incident", "incidents"),
     };
-    let (files, lines) = (counted(logs.files, "log", "logs"), logs.lines);
-    format!("{} in {files} ({lines} lines)", paint(BOLD, &found))
+    let files = counted(logs.files, "log", "logs");
+    let lines = counted(logs.lines, "line", "lines");
+    format!("{} in {files} ({lines})", paint(BOLD, &found))
 }
 
 fn watched_rows(block: &mut Block, watched: &Watched) {
