@@ -1,10 +1,10 @@
-//! Captures: what a trace saw, in a file, so that it can be reported again without its kernel. What is
-//! in one is described with [`fragwatch_core::model::entry`].
+//! Captures: what a trace observed, in a file, so that it can be reported again on another machine.
+//! The format is described in [`fragwatch_core::model::entry`].
 mod read;
 mod write;
 
 pub use self::{
-    read::{Next, ReadError, Reader},
+    read::{CaptureError, CaptureItem, CaptureReader},
     write::{CreateError, Recorder},
 };
 

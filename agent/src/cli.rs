@@ -1,4 +1,4 @@
-//! The command line: parsed first, then turned into what is to be done.
+//! The command line's commands, options, help texts and exit codes.
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,51 +8,50 @@ use jiff::SignedDuration;
 
 use crate::hook::Preference;
 
-/// Says which container creation the kernel could not find memory for, and why.
+/// Reports which container creations failed for lack of kernel memory, and why
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// Shown under the help.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  it ended as asked: SIGINT, SIGTERM, --duration, or nobody reads the report any more
-  1  it ended early: the report could not be written, or the kernel's events not be read
-  2  it could not begin: wrong arguments, missing capabilities, or a kernel that can't be traced";
+  0  ended normally: SIGINT, SIGTERM, --duration, or stdout was closed
+  1  ended early: the report could not be written, or the kernel's events not be read
+  2  could not start: wrong arguments, missing capabilities, or a kernel that can't be traced";
 
-/// What fragwatch can do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch the running kernel and tell of container creations that met trouble
+    /// Watch the running kernel and report container creations that fail or stall
     Trace(TraceArgs),
-    /// Tell what this kernel lets fragwatch see, by trying, and what is lost without the rest
+    /// Try every hook on this kernel, and report what can't be observed on it
     Doctor(DoctorArgs),
-    /// Tell what kernel logs say of failures, and why they happened; needs no rights
+    /// Report failures found in kernel and runtime logs, and their causes; needs no privileges
     Explain(ExplainArgs),
-    /// Tell again what a capture holds, as trace told it; needs no rights
+    /// Repeat the report of a trace from its capture; needs no privileges
     Replay(ReplayArgs),
-    /// Tell whether the next container could start now; for monitoring; needs no rights
+    /// Check whether the next container could start now, as a monitoring plug-in; needs no privileges
     Check(CheckArgs),
 }
 
-/// How `trace` reports.
+/// The form of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people
+    /// Text for people
     #[default]
     Text,
-    /// One object a line
+    /// One JSON object per line
     Json,
 }
 
 /// Arguments of `trace`.
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// Tell of every creation, and of every failed or stalled high-order allocation on the node
+    /// Report every creation, and every failed or stalled high-order allocation on the node
     #[arg(long)]
     pub all: bool,
     /// Form of the report
@@ -61,14 +60,14 @@ pub struct TraceArgs {
     /// End after this time, such as 30s or "1h 30m"
     #[arg(long, value_parser = duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
-    /// How to attach: auto prefers fentry and fexit, which miss no return; tracepoint works without
-    /// kprobes and sees less
+    /// How to attach: auto prefers fentry and fexit, which miss no return; tracepoint needs no kprobes
+    /// and observes less
     #[arg(long, value_enum, default_value_t)]
     pub attach: Preference,
-    /// Keep all that is seen in this new file, for `fragwatch replay`. It is meant for an incident:
-    /// it grows without limit, by some KiB for each creation. It holds names of processes, cgroups
-    /// and kernel functions, and the kernel's addresses. An error while it is written is told once
-    /// and changes neither the trace nor its exit code
+    /// Record all events in this new file, for `fragwatch replay`. The file grows without limit, by
+    /// some KiB per creation. It holds names of processes, cgroups and kernel functions, and kernel
+    /// addresses. An error while it is written is printed once and changes neither the trace nor its
+    /// exit code
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 }
@@ -85,22 +84,21 @@ pub struct DoctorArgs {
     pub attach: Preference,
 }
 
-/// Shown under the help of `doctor`.
 const DOCTOR_EXIT_CODES: &str = "\
 Exit codes:
-  0  trace sees all that it looks for
-  1  trace runs, and does not see all of it
+  0  full: trace observes everything
+  1  degraded: trace runs, but can't observe everything
   2  trace can't run, or the report could not be written";
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 #[command(after_help = EXPLAIN_EXIT_CODES)]
 pub struct ExplainArgs {
-    /// Logs: dmesg, journalctl, syslog, kubelet, dockerd, pasted mail, also compressed; - or none
-    /// is standard input. A copy of /proc/buddyinfo is taken as read at another time
+    /// Logs: dmesg, journalctl, syslog, kubelet, dockerd, pasted mail, also compressed; - or no file
+    /// is standard input. A copy of /proc/buddyinfo is shown as read at another time
     #[arg(value_name = "FILE")]
     pub files: Vec<String>,
-    /// The kernel's release where the log doesn't say it, such as 3.10.0-514.el7.x86_64
+    /// The kernel's release for logs that don't contain it, such as 3.10.0-514.el7.x86_64
     #[arg(long, value_name = "VERSION", value_parser = release)]
     pub kernel: Option<KernelVersion>,
     /// Form of the report
@@ -108,34 +106,32 @@ pub struct ExplainArgs {
     pub format: Format,
 }
 
-/// Shown under the help of `explain`.
 const EXPLAIN_EXIT_CODES: &str = "\
 Exit codes:
-  0  all logs were read, whether something was found or not
-  1  a log could not be read, or not to its end (the others were), or the report not be written
+  0  all logs were read, whether or not a failure was found
+  1  a log could not be read to its end (the others were), or the report could not be written
   2  wrong arguments";
 
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 #[command(after_help = REPLAY_EXIT_CODES)]
 pub struct ReplayArgs {
-    /// What `trace --record` wrote; - is standard input
+    /// A capture written by `trace --record`; - is standard input
     #[arg(value_name = "FILE")]
     pub file: String,
     /// Form of the report
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Tell of every creation, even if trace did not
+    /// Report every creation, even if trace did not
     #[arg(long)]
     pub all: bool,
 }
 
-/// Shown under the help of `replay`.
 const REPLAY_EXIT_CODES: &str = "\
 Exit codes:
-  0  the whole capture was told
-  1  the capture is cut or damaged (what could be read was told), or the report could not be written
-  2  wrong arguments, or a file that can't be read, is no capture, or is a later version's";
+  0  the whole capture was reported
+  1  the capture is truncated or damaged (the rest was reported), or the report could not be written
+  2  wrong arguments, or a file that can't be read, is no capture, or has another format version";
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -144,21 +140,20 @@ pub struct CheckArgs {
     /// Form of the report
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// An order that containers need here, such as 6; may be given more than once. Without it: what
-    /// `fragwatch trace` saw creations on this node ask for, and what the kernel itself needs
+    /// An order that containers need on this node, such as 6; may be given more than once. Default: the
+    /// orders that `fragwatch trace` saw creations request, and order 1, which the kernel itself needs
     #[arg(long = "order", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20))]
     pub orders: Vec<u32>,
 }
 
-/// Shown under the help of `check`.
 const CHECK_EXIT_CODES: &str = "\
 Exit codes:
-  0  OK: every order can be had, and memory cgroup ids are left
-  1  WARNING: it is tight
-  2  CRITICAL: an allocation of one of these orders, or a new memory cgroup, would fail as things are
-  3  UNKNOWN: it could not be found out; wrong arguments; or the report could not be written";
+  0  OK: enough free blocks of every order, and enough memory cgroup ids
+  1  WARNING: few are left
+  2  CRITICAL: an allocation of one of these orders, or a new memory cgroup, would fail now
+  3  UNKNOWN: files could not be read; wrong arguments; or the report could not be written";
 
-/// A kernel's release of the command line.
+/// Parses a kernel's release.
 fn release(text: &str) -> Result<KernelVersion, String> {
     let wrong = "not a kernel's release: write it as uname -r does, such as 5.10.0-37-amd64";
     let release = text.trim_start_matches('v');
@@ -166,7 +161,7 @@ fn release(text: &str) -> Result<KernelVersion, String> {
     version.ok_or_else(|| wrong.to_owned())
 }
 
-/// A duration of the command line, longer than zero.
+/// Parses a duration, which must be longer than zero.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = "not a duration: write it with its unit, such as 30s, 5m or 1h";
     let duration: SignedDuration = text.parse().map_err(|_| wrong.to_owned())?;
@@ -192,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn durations() {
+    fn durations_are_parsed_or_refused() {
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
         for wrong in ["", "5", "-5", "0s", "-5s", "five", "30 parsecs", "99999999999999999999h"] {
@@ -201,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_well_formed() {
+    fn the_command_definition_is_valid() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
     }

@@ -1,5 +1,4 @@
-//! `fragwatch explain`: from kernel logs to the report. Needs no rights and no kernel that can be
-//! traced.
+//! `fragwatch explain`: a report from kernel and runtime logs. Needs no privileges.
 use std::{
     fmt::Display,
     fs::File,
@@ -21,20 +20,24 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::{cli::ExplainArgs, output};
 
-/// /proc/buddyinfo is never larger than this; what is larger is a log.
+/// Largest file that is taken for a copy of /proc/buddyinfo, in bytes; a larger one is a log.
 const BUDDYINFO_MAX: u64 = 1 << 20;
 
-/// How it ended.
+/// Whether all inputs were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// All inputs were read.
-    Read,
-    /// Some could not be read; the others were.
-    SomeUnread,
+pub enum ExplainResult {
+    /// All of them to their end, or until stdout was closed.
+    Complete,
+    /// Some could not be read, or not to their end.
+    Partial,
 }
 
-/// Reads the logs and reports what is in them.
-pub fn run(args: &ExplainArgs) -> anyhow::Result<Ended> {
+/// Reads the logs and writes the report to standard output; errors about single logs go to standard
+/// error.
+///
+/// # Errors
+/// If the report can't be written or signal handlers can't be installed.
+pub fn run(args: &ExplainArgs) -> anyhow::Result<ExplainResult> {
     let mut report = output::to_stdout(args.format);
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -42,17 +45,17 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Ended> {
             .context("could not wait for signals")?;
     }
     match explain(args, report.as_mut(), &stop) {
-        Ok(unread) if unread != 0 => Ok(Ended::SomeUnread),
-        Ok(_) => Ok(Ended::Read),
-        // The reader of standard output has gone, which ends it as usual.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Read),
+        Ok(unread) if unread != 0 => Ok(ExplainResult::Partial),
+        Ok(_) => Ok(ExplainResult::Complete),
+        // stdout was closed.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExplainResult::Complete),
         Err(error) => Err(error).context("could not write the report to standard output"),
     }
 }
 
 /// Returns how many logs could not be read to their end.
 fn explain(args: &ExplainArgs, report: &mut dyn Format, stop: &Arc<AtomicBool>) -> io::Result<u64> {
-    // Copies of /proc/buddyinfo first, so that they can stand beside the incidents.
+    // Copies of /proc/buddyinfo are read first, because all incidents refer to them.
     let mut buddyinfo = Vec::new();
     let mut logs: Vec<&str> = Vec::new();
     for file in &args.files {
@@ -64,7 +67,7 @@ fn explain(args: &ExplainArgs, report: &mut dyn Format, stop: &Arc<AtomicBool>) 
     if args.files.is_empty() {
         logs.push("-");
     }
-    let others = if logs.len() > 1 { "; the other logs are read all the same" } else { "" };
+    let others = if logs.len() > 1 { "; the other logs are read" } else { "" };
     let not_read = |file: &str, why: &dyn Display| {
         let name = if file == "-" { "standard input" } else { file };
         anstream::eprintln!("fragwatch: could not read {name}: {why}{others}");
@@ -100,7 +103,7 @@ fn open(file: &str) -> io::Result<Box<dyn Read + Send>> {
     Ok(Box::new(opened))
 }
 
-/// The zones of a file that is a copy of /proc/buddyinfo, which begins with one.
+/// The zones in a copy of /proc/buddyinfo; `None` if the file's first line is not a zone.
 fn read_buddyinfo(file: &str) -> Option<Vec<Buddyinfo>> {
     let small =
         |path: &Path| path.metadata().is_ok_and(|m| m.is_file() && m.len() <= BUDDYINFO_MAX);

@@ -1,5 +1,5 @@
-//! The `fragwatch` command: what needs this machine's kernel, files and processes. What the data is and
-//! means is in `fragwatch-core`, logs are read by `fragwatch-klog`.
+//! The `fragwatch` command: everything that needs this machine's kernel, files or processes. The data
+//! model, diagnosis and reports are in `fragwatch-core`; logs are parsed by `fragwatch-klog`.
 pub mod capture;
 pub mod check;
 pub mod cli;

@@ -1,13 +1,13 @@
-//! Who a container is, asked of the kubelet's and the runtime's files and of the runtime's API, by a
-//! thread of its own: nothing of it may hold a report up.
+//! Names of containers and pods, read from the kubelet's and the runtime's files and from the
+//! runtime's CRI API. A separate thread does it, so that no report waits for slow files or sockets.
 mod cri;
 mod docker;
 mod files;
 mod pod_logs;
-mod serve;
+mod runtime_log;
+mod runtime_state;
 mod spec;
-mod starting;
-mod state;
+mod worker;
 
 use std::{
     cell::Cell,
@@ -21,70 +21,80 @@ use std::{
 use fragwatch_core::model::identity::{Query, Reply};
 use tokio::sync::{Notify, mpsc};
 
-use crate::host::privileges;
+use crate::{host::privileges, lookup::worker::Worker};
 
-/// Questions, and replies, that wait to be taken at a time.
+/// Capacity of each of the two channels: queries, and replies.
 const MAX_WAITING: usize = 256;
 
-/// Bytes of the thread's stack, which count as locked memory once they are used.
+/// Stack size of the thread in bytes. Used stack pages count as locked memory.
 const STACK: usize = 512 << 10;
 
-/// Asks a thread of its own.
+/// The handle to the lookup thread.
 pub struct Lookup {
     queries: mpsc::Sender<Query>,
     replies: blocking::Receiver<Reply>,
-    bell: Arc<Notify>,
+    arrival: Arc<Notify>,
+    /// A query was dropped, and a warning was logged.
     dropped: Cell<bool>,
 }
 
 impl Lookup {
-    /// Starts the thread, for the machine whose root directory this is.
+    /// Starts the thread for the machine whose root directory is `root`. Returns when the thread has
+    /// given up the capabilities that it does not need.
+    ///
+    /// # Errors
+    /// If the thread could not be started.
     pub fn start(root: &Path) -> io::Result<Self> {
-        let (queries, asked) = mpsc::channel(MAX_WAITING);
-        let (reply, replies) = blocking::sync_channel(MAX_WAITING);
-        let bell = Arc::new(Notify::new());
-        let (root, ring) = (root.to_owned(), Arc::clone(&bell));
+        let (queries, query_receiver) = mpsc::channel(MAX_WAITING);
+        let (reply_sender, replies) = blocking::sync_channel(MAX_WAITING);
+        let arrival = Arc::new(Notify::new());
+        let (root, notify) = (root.to_owned(), Arc::clone(&arrival));
         let (prepared, is_prepared) = blocking::sync_channel::<()>(0);
         let work = move || {
             if let Err(error) = privileges::keep_reading() {
-                log::warn!("the thread that looks for names kept capabilities: {error}");
+                log::warn!("the lookup thread could not give up capabilities: {error}");
             }
             drop(prepared);
-            // In here: one that is dropped where another runs panics.
+            // Built in this thread, because a tokio runtime must not be dropped inside another one.
             match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime.block_on(serve::Server::new(root, reply, ring).run(asked)),
-                Err(error) => log::warn!("no container's name is told: no event loop: {error}"),
+                Ok(runtime) => {
+                    let worker = Worker::new(root, reply_sender, notify);
+                    runtime.block_on(worker.run(query_receiver));
+                }
+                Err(error) => {
+                    log::warn!("names of containers are not available: no event loop: {error}");
+                }
             }
         };
-        thread::Builder::new().name("names".to_owned()).stack_size(STACK).spawn(work)?;
-        // Nothing is ever sent: it ends when the thread has no other right any more.
+        thread::Builder::new().name("lookup".to_owned()).stack_size(STACK).spawn(work)?;
+        // Nothing is sent; this returns when the thread drops its end.
         let _ = is_prepared.recv();
-        Ok(Self { queries, replies, bell, dropped: Cell::new(false) })
+        Ok(Self { queries, replies, arrival, dropped: Cell::new(false) })
     }
 
-    /// Asks. If too many wait already, nobody will reply.
-    pub fn ask(&self, query: Query) {
+    /// Sends a query. It is dropped, with one warning, if too many are waiting.
+    pub fn query(&self, query: Query) {
         if self.queries.try_send(query).is_err() && !self.dropped.replace(true) {
             log::warn!(
-                "more names are asked for than can be looked up: those of some containers are not told"
+                "too many lookups of container names are waiting: some containers stay unnamed"
             );
         }
     }
 
-    /// Takes a reply that has come.
-    pub fn try_answer(&self) -> Option<Reply> {
+    /// The next reply, if one has arrived.
+    pub fn try_reply(&self) -> Option<Reply> {
         self.replies.try_recv().ok()
     }
 
-    /// Waits for a reply, until then at most.
-    pub fn wait(&self, until: Instant) -> Option<Reply> {
-        let left = until.saturating_duration_since(Instant::now());
+    /// Blocks until a reply arrives; `None` after `deadline`.
+    pub fn wait_for_reply(&self, deadline: Instant) -> Option<Reply> {
+        let left = deadline.saturating_duration_since(Instant::now());
         self.replies.recv_timeout(left).ok()
     }
 
-    /// Returns when a reply may have come.
-    pub async fn arrived(&self) {
-        self.bell.notified().await;
+    /// Resolves when a reply may have arrived.
+    pub async fn replied(&self) {
+        self.arrival.notified().await;
     }
 }
 

@@ -9,24 +9,24 @@ use fragwatch::{
     trace::{self, TraceError},
 };
 
-/// It ended early.
-const EARLY: u8 = 1;
-/// It could not begin.
-const CANNOT_BEGIN: u8 = 2;
+/// Exit code of a command that stopped early.
+const FAILED: u8 = 1;
+/// Exit code of a command that could not start.
+const CANNOT_START: u8 = 2;
 
-/// Logs to standard error what `RUST_LOG` asks for, warnings if it asks for nothing. How aya moves
-/// instructions around is left out unless it is asked for by name.
+/// Logs to standard error as `RUST_LOG` says, warnings by default. aya's relocation messages are
+/// logged only if `RUST_LOG` names the module `aya_obj`.
 fn init_log() {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
     env_logger::Builder::new().parse_filters(&format!("aya_obj=warn,{filter}")).init();
 }
 
-// One thread: the events of a creation have an order, and memory is dear where this runs.
+// One thread, because events are processed in order, and further threads cost memory.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     init_log();
     let cli = Cli::try_parse().unwrap_or_else(|error| {
-        // Whoever monitors takes the usual code for "critical".
+        // clap's exit code 2 would mean CRITICAL to a monitoring system.
         if error.use_stderr() && std::env::args_os().nth(1).is_some_and(|arg| arg == "check") {
             let _ = error.print();
             std::process::exit(check::UNKNOWN.into());
@@ -39,15 +39,15 @@ async fn main() -> ExitCode {
             Ok(status) => ExitCode::from(status.exit_code()),
             Err(error) => {
                 anstream::eprintln!("fragwatch: {error:#}");
-                ExitCode::from(CANNOT_BEGIN)
+                ExitCode::from(CANNOT_START)
             }
         },
         Command::Explain(args) => match explain::run(&args) {
-            Ok(explain::Ended::Read) => ExitCode::SUCCESS,
-            Ok(explain::Ended::SomeUnread) => ExitCode::from(EARLY),
+            Ok(explain::ExplainResult::Complete) => ExitCode::SUCCESS,
+            Ok(explain::ExplainResult::Partial) => ExitCode::from(FAILED),
             Err(error) => {
                 anstream::eprintln!("fragwatch: {error:#}");
-                ExitCode::from(EARLY)
+                ExitCode::from(FAILED)
             }
         },
         Command::Check(args) => ExitCode::from(match check::run(&args) {
@@ -58,27 +58,27 @@ async fn main() -> ExitCode {
             }
         }),
         Command::Replay(args) => match replay::run(&args) {
-            Ok(replay::Ended::Whole) => ExitCode::SUCCESS,
-            Ok(replay::Ended::Partly) => ExitCode::from(EARLY),
+            Ok(replay::ReplayResult::Complete) => ExitCode::SUCCESS,
+            Ok(replay::ReplayResult::Partial) => ExitCode::from(FAILED),
             Err(error) => {
                 anstream::eprintln!("fragwatch: {error}");
                 ExitCode::from(match error {
-                    replay::ReplayError::Begin { .. } => CANNOT_BEGIN,
-                    replay::ReplayError::Report(_) => EARLY,
+                    replay::ReplayError::Open { .. } => CANNOT_START,
+                    replay::ReplayError::Report(_) => FAILED,
                 })
             }
         },
     }
 }
 
-fn exit_code(traced: Result<(), TraceError>) -> ExitCode {
-    match traced {
+fn exit_code(result: Result<(), TraceError>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             anstream::eprintln!("fragwatch: {error}");
             ExitCode::from(match error {
-                TraceError::Start(_) => CANNOT_BEGIN,
-                TraceError::Run(_) => EARLY,
+                TraceError::Start(_) => CANNOT_START,
+                TraceError::Run(_) => FAILED,
             })
         }
     }

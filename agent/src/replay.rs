@@ -1,56 +1,59 @@
-//! `fragwatch replay`: from a capture to the report that the trace made. Needs no rights and no
-//! kernel that can be traced.
+//! `fragwatch replay`: the report of a trace from its capture. Needs no privileges.
 use std::{
     fs::File,
     io::{self, Read},
     mem,
 };
 
-use fragwatch_core::{model::entry::Entry, pipeline::Pipeline};
+use fragwatch_core::{model::entry::Entry, pipeline::Pipeline, units::printable};
 
 use crate::{
-    capture::{Next, ReadError, Reader},
+    capture::{CaptureError, CaptureItem, CaptureReader},
     cli::ReplayArgs,
     output,
 };
 
-/// How it ended.
+/// How much of a capture was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// All of the capture was told.
-    Whole,
-    /// It is cut or damaged; the rest was told.
-    Partly,
+pub enum ReplayResult {
+    /// All of it, or all until stdout was closed.
+    Complete,
+    /// It is truncated or damaged; the rest was reported.
+    Partial,
 }
 
-/// Why it was not told.
+/// Why a capture was not reported.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// It could not begin.
+    /// It can't be read, or is no capture.
     #[error("could not replay {name}: {error}")]
-    Begin {
-        /// The capture, as people call it.
+    Open {
+        /// The capture's path, or "standard input".
         name: String,
-        /// Why.
-        error: ReadError,
+        /// The reason.
+        error: CaptureError,
     },
     /// The report could not be written.
     #[error("could not write the report to standard output: {0}")]
     Report(io::Error),
 }
 
-/// Reads a capture and reports what is in it.
-pub fn run(args: &ReplayArgs) -> Result<Ended, ReplayError> {
+/// Reads a capture and writes its report to standard output; warnings about damage go to standard
+/// error.
+pub fn run(args: &ReplayArgs) -> Result<ReplayResult, ReplayError> {
     let name = if args.file == "-" { "standard input" } else { &args.file };
-    let begin = |error| ReplayError::Begin { name: name.to_owned(), error };
-    let input = open(&args.file).map_err(|error| begin(error.into()))?;
-    let (mut header, reader) = Reader::open(input).map_err(begin)?;
+    let open_error = |error| ReplayError::Open { name: name.to_owned(), error };
+    let input = open(&args.file).map_err(|error| open_error(error.into()))?;
+    let (mut header, reader) = CaptureReader::open(input).map_err(open_error)?;
     header.all |= args.all;
     let report = output::to_stdout(args.format);
-    match tell(reader, &mut Pipeline::new(header, report)) {
-        Ok(damage) => Ok(damage.say(name)),
-        // Nobody reads any more: that is an end like another.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Whole),
+    match replay(reader, &mut Pipeline::new(header, report)) {
+        Ok(damage) => {
+            damage.warn(name);
+            Ok(damage.result())
+        }
+        // stdout was closed.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ReplayResult::Complete),
         Err(error) => Err(ReplayError::Report(error)),
     }
 }
@@ -66,71 +69,81 @@ fn open(file: &str) -> io::Result<Box<dyn Read>> {
     Ok(Box::new(opened))
 }
 
-/// What of a capture could not be told.
+/// What of a capture could not be read.
 #[derive(Debug, Default)]
 struct Damage {
-    /// Lines that could not be read, and the first of them with the reason.
+    /// Damaged lines.
     lines: u64,
+    /// The number of the first damaged line, and what is wrong with it.
     first: Option<(u64, String)>,
-    /// It has no end, and why.
+    /// Why the capture has no end entry; `None` if it has one.
     no_end: Option<String>,
 }
 
-/// Tells all that can be read.
-fn tell(mut reader: Reader, pipeline: &mut Pipeline) -> io::Result<Damage> {
+/// Reports all entries that can be read.
+fn replay(mut reader: CaptureReader, pipeline: &mut Pipeline) -> io::Result<Damage> {
     let mut damage = Damage::default();
-    let mut stories = Vec::new();
+    let mut correlated = Vec::new();
     let mut ended = false;
     pipeline.ready()?;
     loop {
-        let entry = match reader.next_entry() {
-            Ok(Next::Entry(entry)) if ended && !entry.is_beside() => break,
-            Ok(Next::Entry(entry)) => *entry,
+        let entry = match reader.next_item() {
+            Ok(CaptureItem::Entry(entry)) if ended && !entry.is_beside() => break,
+            Ok(CaptureItem::Entry(entry)) => *entry,
             _ if ended => break,
-            Ok(Next::Damaged(line, why)) => {
+            Ok(CaptureItem::Damaged { line, reason }) => {
                 damage.lines += 1;
-                damage.first.get_or_insert((line, why));
+                damage.first.get_or_insert((line, reason));
                 pipeline.lose();
                 continue;
             }
-            Ok(Next::Cut) => damage.early("its last line is cut off".to_owned()),
-            Ok(Next::End) => damage.early("who wrote it was killed, or it is cut".to_owned()),
-            Err(error) => damage.early(format!("it could not be read on: {error}")),
+            Ok(CaptureItem::Truncated) => damage.end_early("its last line is truncated".to_owned()),
+            Ok(CaptureItem::End) => damage.end_early(
+                "the trace that wrote it was killed, or the file is truncated".to_owned(),
+            ),
+            Err(error) => damage.end_early(format!("it could not be read further: {error}")),
         };
+        // Entries beside it, such as names, come after the event that completes a creation.
         if !entry.is_beside() {
-            pipeline.tell(mem::take(&mut stories))?;
+            pipeline.report(mem::take(&mut correlated))?;
         }
         ended |= matches!(entry, Entry::End { .. });
-        stories.extend(pipeline.apply(entry)?);
+        correlated.extend(pipeline.apply(entry)?);
         if damage.no_end.is_some() {
             break;
         }
     }
-    pipeline.tell(stories)?;
+    pipeline.report(correlated)?;
     pipeline.summary()?;
     Ok(damage)
 }
 
 impl Damage {
-    /// The end that is missing.
-    fn early(&mut self, why: String) -> Entry {
-        self.no_end = Some(why);
+    /// Notes that the end entry is missing and returns one in its place.
+    fn end_early(&mut self, reason: String) -> Entry {
+        self.no_end = Some(reason);
         Entry::End { outside: None }
     }
 
-    /// Says it on standard error.
-    fn say(self, name: &str) -> Ended {
-        if let Some((line, why)) = &self.first {
+    fn warn(&self, name: &str) {
+        if let Some((line, reason)) = &self.first {
             anstream::eprintln!(
-                "fragwatch: {} lines of {name} could not be read and are left out; the first is \
+                "fragwatch: {} lines of {name} could not be read and are ignored; the first is \
                  line {line}: {}",
                 self.lines,
-                fragwatch_core::units::printable(why)
+                printable(reason)
             );
         }
-        if let Some(why) = &self.no_end {
-            anstream::eprintln!("fragwatch: {name} ends early: {why}; the rest of it was told");
+        if let Some(reason) = &self.no_end {
+            anstream::eprintln!("fragwatch: {name} ends early: {reason}; the rest was reported");
         }
-        if self.lines == 0 && self.no_end.is_none() { Ended::Whole } else { Ended::Partly }
+    }
+
+    fn result(&self) -> ReplayResult {
+        if self.lines == 0 && self.no_end.is_none() {
+            ReplayResult::Complete
+        } else {
+            ReplayResult::Partial
+        }
     }
 }

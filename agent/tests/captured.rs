@@ -1,5 +1,5 @@
-//! What is said of creations that were recorded on real kernels: as when they were recorded, and as
-//! each capture's header expects.
+//! Replays of captures from real kernels: the outcome and cause must be those that each capture's
+//! header expects.
 use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::Value;
@@ -27,9 +27,9 @@ fn replay(capture: &PathBuf, format: &str) -> String {
 }
 
 #[test]
-fn each_capture_says_what_it_said() {
+fn each_capture_has_the_expected_outcome_and_cause() {
     let captures = captures();
-    assert!(captures.len() >= 5, "where are they? {captures:?}");
+    assert!(captures.len() >= 5, "captures are missing: {captures:?}");
     let mut wrong = Vec::new();
     for capture in &captures {
         let name = capture.display();
@@ -37,35 +37,35 @@ fn each_capture_says_what_it_said() {
         let header = text.lines().next().unwrap_or_default();
         let header: Value = serde_json::from_str(header).expect("a header is JSON");
         let expected = &header["expected"];
-        assert!(expected["outcome"].is_string(), "{name} does not say what is expected");
+        assert!(expected["outcome"].is_string(), "{name} has no expected outcome");
         let report = replay(capture, "json");
         let creation = report
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).expect("the report is JSON"))
             .filter(|line| line["type"] == "creation" && line["tid"] == expected["tid"])
-            // A thread may make several.
+            // A thread may have several creations.
             .find(|line| line["time"] == expected["time"])
-            .unwrap_or_else(|| panic!("{name} does not hold the creation it is about"));
+            .unwrap_or_else(|| panic!("{name} does not hold the expected creation"));
         let (outcome, cause) = (&creation["outcome"], &creation["verdict"]["cause"]);
         if *outcome != expected["outcome"] || *cause != expected["cause"] {
-            wrong.push(format!("{name}: {outcome} of {cause}, and expected {expected}"));
+            wrong.push(format!("{name}: {outcome}, {cause}; expected {expected}"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Nobody is asked for them again.
+/// A replay looks up no names.
 #[test]
-fn names_are_those_that_were_known_then() {
+fn names_are_those_in_the_capture() {
     let named = |capture: &PathBuf| capture.ends_with("6.12-order6.jsonl");
     let capture = captures().into_iter().find(named).expect("it is there");
     let report = replay(&capture, "json");
     assert!(report.contains(r#""pod":"web-0","namespace":"default""#), "{report}");
-    assert!(replay(&capture, "text").contains(" default/web-0 ("), "it has no headline");
+    assert!(replay(&capture, "text").contains(" default/web-0 ("), "the headline lacks the pod");
 }
 
 #[test]
-fn a_capture_is_told_the_same_each_time() {
+fn a_replay_is_deterministic() {
     for capture in captures() {
         for format in ["json", "text"] {
             assert_eq!(replay(&capture, format), replay(&capture, format), "{}", capture.display());
@@ -74,7 +74,7 @@ fn a_capture_is_told_the_same_each_time() {
 }
 
 #[test]
-fn captures_stay_small() {
+fn captures_are_at_most_30_kib() {
     for capture in captures() {
         let size = capture.metadata().expect("it is there").len();
         assert!(size <= 30 << 10, "{}: {size} bytes", capture.display());

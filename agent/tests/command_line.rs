@@ -1,5 +1,5 @@
-//! What the program says and replies when it is called wrongly. None of it needs a kernel that can
-//! be traced.
+//! Exit codes and messages of the command line for wrong arguments and bad input. Needs no kernel that
+//! can be traced.
 use std::{
     fs::{self, File},
     io::Write as _,
@@ -14,10 +14,10 @@ fn fragwatch(args: &[&str]) -> Command {
 }
 
 #[track_caller]
-fn check(output: &Output, code: i32, says: &str) {
+fn check(output: &Output, code: i32, message: &str) {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{stderr}");
-    assert!(stderr.contains(says), "`{says}` is not in: {stderr}");
+    assert!(stderr.contains(message), "`{message}` is not in: {stderr}");
     for word in ["panicked", "RUST_BACKTRACE", "stack backtrace"] {
         assert!(!stderr.contains(word), "{stderr}");
     }
@@ -29,7 +29,7 @@ fn run(args: &[&str]) -> Output {
 }
 
 #[test]
-fn wrong_arguments() {
+fn wrong_arguments_exit_with_2() {
     check(&run(&["trace", "--no-such-thing"]), 2, "--no-such-thing");
     check(&run(&["trace", "--duration", "-5"]), 2, "not a duration");
     check(&run(&["trace", "--duration", "-5s"]), 2, "must be longer than zero");
@@ -40,22 +40,22 @@ fn wrong_arguments() {
 }
 
 #[test]
-fn help_and_version() {
+fn help_and_version_exit_with_0() {
     let help = run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&help.stdout).contains("Exit codes"));
     assert_eq!(run(&["--version"]).status.code(), Some(0));
 }
 
-/// What a user without any capability is told.
-fn as_nobody(args: &[&str]) -> Output {
-    // A copy that any user may run: the build directory may be closed to others.
+/// Runs fragwatch as a user without any capability.
+fn run_unprivileged(args: &[&str]) -> Output {
+    // A copy, because other users may not enter the build directory.
     let name = format!("fragwatch-{}-{}", args.join("-"), std::process::id());
     let copy = std::env::temp_dir().join(name);
-    // By another process: a child that another test forks meanwhile would hold a copy of ours open
-    // for writing, and what is can't be run.
+    // Another process copies it: if we did, a child that another test forks meanwhile would keep the
+    // file open for writing, and running it would fail with ETXTBSY.
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_fragwatch")).arg(&copy).status();
-    assert!(copied.expect("cp runs").success(), "the temporary directory takes it");
+    assert!(copied.expect("cp runs").success(), "the temporary directory is writable");
     let mut command = Command::new(&copy);
     command.args(args).env_remove("RUST_LOG").current_dir("/").stdin(Stdio::null());
     // SAFETY: geteuid takes nothing and can't fail.
@@ -63,16 +63,16 @@ fn as_nobody(args: &[&str]) -> Output {
         command.uid(65_534).gid(65_534);
     }
     let output = command.output();
-    fs::remove_file(&copy).expect("it was just made");
+    fs::remove_file(&copy).expect("the file was just created");
     output.expect("the copy runs")
 }
 
 #[test]
-fn without_capabilities() {
-    let output = as_nobody(&["trace"]);
+fn trace_without_capabilities_exits_with_2() {
+    let output = run_unprivileged(&["trace"]);
     check(&output, 2, "CAP_BPF and CAP_PERFMON");
     check(&output, 2, "run fragwatch as root");
-    assert!(output.stdout.is_empty(), "the report is for reports only");
+    assert!(output.stdout.is_empty(), "stdout holds reports only");
 }
 
 #[test]
@@ -85,11 +85,11 @@ fn help_into_a_full_disk_does_not_panic() {
 }
 
 #[test]
-fn doctor_tells_without_capabilities_and_into_a_full_disk() {
-    let output = as_nobody(&["doctor", "--format", "json"]);
+fn doctor_without_capabilities_or_space_exits_with_2() {
+    let output = run_unprivileged(&["doctor", "--format", "json"]);
     check(&output, 2, "");
     let report: serde_json::Value =
-        serde_json::from_slice(&output.stdout).expect("one object, whatever is missing");
+        serde_json::from_slice(&output.stdout).expect("the report is one JSON object");
     assert_eq!(report["type"], "doctor");
     assert_eq!(report["status"], "cannot-run");
     assert_eq!(report["exit_code"], 2);
@@ -100,13 +100,13 @@ fn doctor_tells_without_capabilities_and_into_a_full_disk() {
     check(&output, 2, "could not write the report to standard output");
 }
 
-/// Replays what stands on standard input.
+/// Runs `fragwatch replay` with `input` as standard input.
 fn replay(input: &[u8]) -> Output {
     let mut command = fragwatch(&["replay", "--format", "json", "-"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary was built");
-    let mut stdin = child.stdin.take().expect("it was asked for");
-    // Who sees at once that it is no capture does not read it to its end.
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    // replay stops reading when the first line shows that it is no capture.
     let _ = stdin.write_all(input);
     drop(stdin);
     child.wait_with_output().expect("it ends")
@@ -122,26 +122,26 @@ const CAPTURE: &str = concat!(
 );
 
 #[test]
-fn captures_whole_and_not() {
-    let whole = replay(CAPTURE.as_bytes());
-    check(&whole, 0, "");
-    let lines = String::from_utf8_lossy(&whole.stdout).lines().count();
+fn replay_of_an_incomplete_capture_exits_with_1() {
+    let complete = replay(CAPTURE.as_bytes());
+    check(&complete, 0, "");
+    let lines = String::from_utf8_lossy(&complete.stdout).lines().count();
     assert_eq!(lines, 2, "ready and summary");
-    let cut = replay(&CAPTURE.as_bytes()[..CAPTURE.len() - 9]);
-    check(&cut, 1, "ends early: its last line is cut off");
-    let text = String::from_utf8_lossy(&cut.stdout);
-    let summary = text.lines().last().expect("the rest is told");
+    let truncated = replay(&CAPTURE.as_bytes()[..CAPTURE.len() - 9]);
+    check(&truncated, 1, "ends early: its last line is truncated");
+    let text = String::from_utf8_lossy(&truncated.stdout);
+    let summary = text.lines().last().expect("the rest is reported");
     let summary: serde_json::Value = serde_json::from_str(summary).expect("it is JSON");
     assert_eq!(summary["type"], "summary");
-    assert!(summary["outside"].is_null(), "what is cut off is not known: {summary}");
-    let header = CAPTURE.lines().next().expect("it has one");
-    check(&replay(header.as_bytes()), 1, "was killed, or it is cut");
+    assert!(summary["outside"].is_null(), "the truncated line held it: {summary}");
+    let header = CAPTURE.lines().next().expect("the capture has a header");
+    check(&replay(header.as_bytes()), 1, "was killed, or the file is truncated");
     let damaged = CAPTURE.replace("\n{", "\n\u{1}\n{");
     check(&replay(damaged.as_bytes()), 1, "the first is line 2");
 }
 
 #[test]
-fn what_is_no_capture() {
+fn replay_of_other_input_exits_with_2() {
     check(&replay(b""), 2, "standard input: it is empty");
     check(&replay(b"\x7fELF\x02\x01\x01\0"), 2, "it is no capture");
     check(&replay(&vec![0; 4 << 20]), 2, "it is no capture");
@@ -153,32 +153,32 @@ fn what_is_no_capture() {
 }
 
 #[test]
-fn a_replay_into_a_full_disk_says_so() {
+fn replay_to_a_full_disk_exits_with_1() {
     let path = std::env::temp_dir().join(format!("fragwatch-replay-{}", std::process::id()));
-    fs::write(&path, CAPTURE).expect("the temporary directory takes it");
+    fs::write(&path, CAPTURE).expect("the temporary directory is writable");
     let full = File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
     let path_text = path.to_string_lossy();
     let output = fragwatch(&["replay", path_text.as_ref()]).stdout(full).output();
-    fs::remove_file(&path).expect("it was just made");
+    fs::remove_file(&path).expect("the file was just created");
     let output = output.expect("the binary was built");
     check(&output, 1, "could not write the report to standard output");
 }
 
 #[test]
-fn check_answers_anybody_with_a_code_that_monitoring_knows() {
-    let output = as_nobody(&["check", "--format", "json"]);
+fn check_without_privileges_exits_with_a_plugin_code() {
+    let output = run_unprivileged(&["check", "--format", "json"]);
     let reply: serde_json::Value =
-        serde_json::from_slice(&output.stdout).expect("one object, whatever there is");
+        serde_json::from_slice(&output.stdout).expect("the report is one JSON object");
     assert_eq!(reply["type"], "check");
-    assert_eq!(reply["exit_code"], output.status.code().expect("it ended by itself"));
+    assert_eq!(reply["exit_code"], output.status.code().expect("it was not killed"));
     let words = ["OK - ", "WARNING - ", "CRITICAL - ", "UNKNOWN - "];
     let text = run(&["check", "--order", "0"]);
-    let said = String::from_utf8_lossy(&text.stdout);
-    assert!(words.iter().any(|word| said.starts_with(word)), "{said}");
+    let stdout = String::from_utf8_lossy(&text.stdout);
+    assert!(words.iter().any(|word| stdout.starts_with(word)), "{stdout}");
 }
 
 #[test]
-fn check_never_says_critical_of_a_wrong_argument() {
+fn check_with_wrong_arguments_exits_with_3() {
     check(&run(&["check", "--order", "x"]), 3, "--order");
     check(&run(&["check", "--order", "21"]), 3, "--order");
     check(&run(&["check", "--no-such-thing"]), 3, "--no-such-thing");

@@ -1,4 +1,4 @@
-//! `fragwatch explain` on the logs of real incidents, and on input that is none.
+//! `fragwatch explain` on logs of real incidents, and on other input.
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
@@ -44,7 +44,7 @@ fn incidents(objects: &[Value]) -> Vec<&Value> {
     objects.iter().filter(|object| object["type"] == "incident").collect()
 }
 
-/// What is said on standard input.
+/// Runs `fragwatch explain` with `input` as standard input.
 #[track_caller]
 fn of_input(input: &[u8], args: &[&str]) -> Output {
     let mut child = explain(args)
@@ -56,7 +56,7 @@ fn of_input(input: &[u8], args: &[&str]) -> Output {
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_vec();
     let writer = std::thread::spawn(move || {
-        // It may end before it has read all.
+        // The process may end before it has read everything.
         let _ = stdin.write_all(&input);
     });
     let output = child.wait_with_output().expect("it ends");
@@ -71,7 +71,7 @@ const LOG_2022: &str = "2022-el7-order6-kmem_cache_create.log";
 const LOG_2023: &str = "2023-el7-memcg-ids-mkdir.log";
 
 #[test]
-fn incidents_in_text() {
+fn text_reports_of_real_incidents() {
     for (name, args) in [
         ("2017", vec![LOG_2017]),
         ("2018", vec![LOG_2018]),
@@ -86,7 +86,7 @@ fn incidents_in_text() {
 }
 
 #[test]
-fn incidents_in_json() {
+fn json_reports_of_real_incidents() {
     for (name, args) in [
         ("2017", vec![LOG_2017]),
         ("2018", vec![LOG_2018]),
@@ -104,7 +104,7 @@ fn incidents_in_json() {
 }
 
 #[test]
-fn the_2017_incident_is_fragmentation_behind_which_ids_grew() {
+fn the_2017_incident_is_fragmentation_while_cgroup_ids_grew() {
     let objects = json(&[LOG_2017]);
     let [incident] = incidents(&objects)[..] else { panic!("{objects:?}") };
     let allocation = &incident["allocations"][0];
@@ -128,7 +128,7 @@ fn the_2017_incident_is_fragmentation_behind_which_ids_grew() {
 }
 
 #[test]
-fn the_2018_incident_is_a_cgroups_kernel_memory() {
+fn the_2018_incident_is_a_kernel_memory_limit() {
     let objects = json(&[LOG_2018]);
     let [incident] = incidents(&objects)[..] else { panic!("{objects:?}") };
     assert_eq!(incident["verdict"]["cause"], "memcg-limit");
@@ -138,7 +138,7 @@ fn the_2018_incident_is_a_cgroups_kernel_memory() {
 }
 
 #[test]
-fn a_buddyinfo_of_another_time_proves_nothing() {
+fn a_later_buddyinfo_is_no_evidence() {
     for later in [
         vec![],
         vec!["2022-el7-order6-buddyinfo-bad.txt"],
@@ -160,7 +160,7 @@ fn a_buddyinfo_of_another_time_proves_nothing() {
 }
 
 #[test]
-fn the_2023_incident_is_used_up_ids_and_says_what_would_confirm_it() {
+fn the_2023_incident_is_memcg_ids_with_a_way_to_confirm_it() {
     let objects = json(&[LOG_2023]);
     let [incident] = incidents(&objects)[..] else { panic!("{objects:?}") };
     assert_eq!(incident["verdict"]["cause"], "memcg-ids");
@@ -169,7 +169,7 @@ fn the_2023_incident_is_used_up_ids_and_says_what_would_confirm_it() {
 }
 
 #[test]
-fn an_unknown_kernels_mask_is_told_raw_with_its_readings() {
+fn a_gfp_mask_without_kernel_version_has_all_interpretations() {
     let objects = json(&[LOG_2019]);
     let found = incidents(&objects);
     assert_eq!(found.len(), 2);
@@ -187,7 +187,7 @@ fn an_unknown_kernels_mask_is_told_raw_with_its_readings() {
 }
 
 #[test]
-fn other_reasons_are_never_fragmentation() {
+fn failures_without_memory_shortage_are_not_fragmentation() {
     for line in [
         "docker: Error response from daemon: OCI runtime create failed: container_linux.go:380: starting container process caused: exec: \"nope\": executable file not found in $PATH: unknown.",
         "runc run failed: unable to start container process: error during container init: error adding seccomp filter rule for syscall bdflush: permission denied",
@@ -213,7 +213,7 @@ fn other_reasons_are_never_fragmentation() {
 }
 
 #[test]
-fn nothing_is_found_in_nothing() {
+fn input_without_failures_reports_nothing_found() {
     for input in [&b""[..], b"\n\n", b"hello world\n", &[0; 5000], &[0xff; 5000]] {
         let output = of_input(input, &[]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -226,9 +226,9 @@ fn nothing_is_found_in_nothing() {
     }
 }
 
-/// Of executables, whose strings are those of messages.
+/// Executables contain the format strings of messages.
 #[test]
-fn nothing_is_found_in_what_is_no_text() {
+fn binary_input_reports_nothing_found() {
     let input =
         b"\x7fELF\x02\x01\x01\0\0fork: retry: %s\0cannot fork\0error\0\n\0lxc_start: failed\0";
     let output = of_input(input, &[]);
@@ -237,9 +237,9 @@ fn nothing_is_found_in_what_is_no_text() {
     assert!(stdout.contains("looks like anything but a log"), "{stdout}");
 }
 
-/// A node that goes on failing for hours is told of in a page.
+/// So that the report of a node that fails for hours stays short.
 #[test]
-fn what_comes_again_is_told_in_a_line() {
+fn a_repeated_failure_takes_one_line() {
     let failure = |minute: u32| {
         let at = minute * 60;
         let order = if minute == 50 { 5 } else { 4 };
@@ -264,7 +264,7 @@ fn what_comes_again_is_told_in_a_line() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_and_the_rest_is_read() {
+fn an_unreadable_log_exits_with_1_and_the_others_are_read() {
     let output = run(&["no-such-file.log", LOG_2023, "."]);
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -277,9 +277,8 @@ fn what_cannot_be_read_is_said_and_the_rest_is_read() {
     assert!(!stderr.contains("other logs"), "{stderr}");
 }
 
-/// A line that never ends is no reason not to end.
 #[test]
-fn a_signal_ends_it_while_a_line_goes_on() {
+fn a_signal_ends_it_within_an_endless_line() {
     let mut child = explain(&["-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -299,14 +298,14 @@ fn a_signal_ends_it_while_a_line_goes_on() {
 }
 
 #[test]
-fn wrong_arguments() {
+fn wrong_arguments_exit_with_2() {
     for args in [&["--kernel", "el7", LOG_2017][..], &["--format", "xml"], &["--no-such-thing"]] {
         assert_eq!(run(args).status.code(), Some(2), "{args:?}");
     }
 }
 
 #[test]
-fn names_drive_no_terminal() {
+fn control_characters_are_escaped() {
     let hostile =
         "\u{1b}[2Jx: page allocation failure: order:1, mode:0xcc0(GFP_KERNEL), nodemask=(null)\n";
     let output = of_input(hostile.as_bytes(), &[]);
@@ -315,9 +314,9 @@ fn names_drive_no_terminal() {
     assert!(!output.stdout.contains(&0x1b), "{output:?}");
 }
 
-/// A stream that falls quiet has said all: the incident is told while the pipe is still open.
+/// When no line arrives for a while, the incident is complete and is reported before the input ends.
 #[test]
-fn a_stream_is_told_as_it_happens() {
+fn a_quiet_stream_is_reported_before_it_ends() {
     let log = fs::read(fixtures().join(LOG_2022)).expect("the fixture is there");
     let mut child = explain(&["--format", "json", "-"])
         .stdin(Stdio::piped())

@@ -89,7 +89,7 @@ impl Pipeline {
         self.report.line(&self.ready)
     }
 
-    /// Takes an entry; returns the stories that end with it, for [`Pipeline::tell`].
+    /// Takes an entry; returns the stories that end with it, for [`Pipeline::report`].
     pub fn apply(&mut self, entry: Entry) -> io::Result<Vec<Correlated>> {
         match entry {
             Entry::Event(event) => return Ok(self.correlator.push(event)),
@@ -119,7 +119,7 @@ impl Pipeline {
     }
 
     /// Reports stories.
-    pub fn tell(&mut self, stories: Vec<Correlated>) -> io::Result<()> {
+    pub fn report(&mut self, stories: Vec<Correlated>) -> io::Result<()> {
         for story in stories {
             match story {
                 Correlated::CreationStep(creation) => self.tell_creation(*creation)?,

@@ -1,25 +1,25 @@
-//! Reading a capture, which may be cut, damaged, or no capture at all.
+//! Reading a capture, which may be truncated, damaged, or no capture at all.
 use std::io::{self, BufRead, BufReader, Read};
 
 use fragwatch_core::model::entry::{Entry, FORMAT, FORMAT_VERSION, Header};
 use serde_json::Value;
 
-/// No line is longer: zones and a stack are some KiB.
+/// Longest line that is read, in bytes. Zones and a stack take some KiB.
 const MAX_LINE: usize = 1 << 20;
 
-/// Page sizes that kernels have, in bytes: powers of two in between.
+/// Page sizes that are accepted, in bytes; powers of two only.
 const PAGE_SIZES: std::ops::RangeInclusive<u64> = 4096..=1 << 20;
 
-/// Why a capture can't be read at all.
+/// Why a capture can't be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The input failed.
+pub enum CaptureError {
+    /// The input can't be read.
     #[error("could not read it: {0}")]
     Input(#[from] io::Error),
-    /// Nothing is in it.
+    /// The input has no line.
     #[error("it is empty: a capture has at least its header")]
     Empty,
-    /// It is something else.
+    /// The input is something else.
     #[error("it is no capture: its first line is not what `fragwatch trace --record` begins with")]
     NoCapture,
     /// It was written by a later fragwatch.
@@ -28,71 +28,80 @@ pub enum ReadError {
          it with the version that wrote it"
     )]
     Newer(u64),
-    /// It was written by an earlier fragwatch, with other names for what was seen.
+    /// It was written by an earlier fragwatch, in a format with other names.
     #[error(
         "its format has number {0}, and this fragwatch reads only {FORMAT_VERSION}: replay it with \
          the version that wrote it"
     )]
     Older(u64),
-    /// Its first line is a header, and can't be understood.
+    /// Its first line is a header, but not a valid one.
     #[error("its header is damaged: {0}")]
     BadHeader(String),
 }
 
-/// What comes next in a capture.
+/// An item of a capture.
 #[derive(Debug)]
-pub enum Next {
-    /// An entry.
+pub enum CaptureItem {
+    /// A valid entry.
     Entry(Box<Entry>),
-    /// A line that can't be read, with its number from 1 and why.
-    Damaged(u64, String),
-    /// The last line is cut off.
-    Cut,
-    /// Nothing.
+    /// A line that is no valid entry.
+    Damaged {
+        /// The line's number; the header is line 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The last line is no valid entry and has no newline.
+    Truncated,
+    /// The end of the input.
     End,
 }
 
 /// Reads a capture's entries.
-pub struct Reader {
+pub struct CaptureReader {
     input: BufReader<Box<dyn Read>>,
     line: Vec<u8>,
     number: u64,
 }
 
 enum Line {
-    Whole,
-    /// Longer than any that was written; its rest is skipped.
+    Complete,
+    /// Longer than [`MAX_LINE`]; its rest was skipped.
     TooLong,
-    /// Without the newline at its end.
-    Cut,
+    /// The input ends without a newline.
+    Truncated,
     None,
 }
 
-impl Reader {
-    /// Reads the header.
-    pub fn open(input: Box<dyn Read>) -> Result<(Header, Self), ReadError> {
+impl CaptureReader {
+    /// Reads and checks the header.
+    pub fn open(input: Box<dyn Read>) -> Result<(Header, Self), CaptureError> {
         let mut reader = Self { input: BufReader::new(input), line: Vec::new(), number: 0 };
         let header = match reader.line()? {
-            Line::None => return Err(ReadError::Empty),
-            Line::TooLong => return Err(ReadError::NoCapture),
-            Line::Whole | Line::Cut => header(&reader.line)?,
+            Line::None => return Err(CaptureError::Empty),
+            Line::TooLong => return Err(CaptureError::NoCapture),
+            Line::Complete | Line::Truncated => header(&reader.line)?,
         };
         Ok((header, reader))
     }
 
     /// Reads the next line.
-    pub fn next_entry(&mut self) -> io::Result<Next> {
+    ///
+    /// # Errors
+    /// If the input can't be read.
+    pub fn next_item(&mut self) -> io::Result<CaptureItem> {
         let line = self.line()?;
+        let damaged = |line, reason| CaptureItem::Damaged { line, reason };
         if matches!(line, Line::None) {
-            return Ok(Next::End);
+            return Ok(CaptureItem::End);
         }
         if matches!(line, Line::TooLong) {
-            return Ok(Next::Damaged(self.number, "it is too long".to_owned()));
+            return Ok(damaged(self.number, "it is too long".to_owned()));
         }
         Ok(match serde_json::from_slice(&self.line) {
-            Ok(entry) => Next::Entry(Box::new(entry)),
-            Err(_) if matches!(line, Line::Cut) => Next::Cut,
-            Err(error) => Next::Damaged(self.number, error.to_string()),
+            Ok(entry) => CaptureItem::Entry(Box::new(entry)),
+            Err(_) if matches!(line, Line::Truncated) => CaptureItem::Truncated,
+            Err(error) => damaged(self.number, error.to_string()),
         })
     }
 
@@ -104,31 +113,35 @@ impl Reader {
         Ok(if read == 0 {
             Line::None
         } else if self.line.ends_with(b"\n") {
-            Line::Whole
+            Line::Complete
         } else if read > MAX_LINE {
             self.input.skip_until(b'\n')?;
             Line::TooLong
         } else {
-            Line::Cut
+            Line::Truncated
         })
     }
 }
 
-fn header(line: &[u8]) -> Result<Header, ReadError> {
-    let value: Value = serde_json::from_slice(line).map_err(|_| ReadError::NoCapture)?;
+fn header(line: &[u8]) -> Result<Header, CaptureError> {
+    let value: Value = serde_json::from_slice(line).map_err(|_| CaptureError::NoCapture)?;
     if value["format"] != FORMAT {
-        return Err(ReadError::NoCapture);
+        return Err(CaptureError::NoCapture);
     }
     match value["format_version"].as_u64() {
-        Some(number) if number > u64::from(FORMAT_VERSION) => return Err(ReadError::Newer(number)),
-        Some(number) if number < u64::from(FORMAT_VERSION) => return Err(ReadError::Older(number)),
+        Some(number) if number > u64::from(FORMAT_VERSION) => {
+            return Err(CaptureError::Newer(number));
+        }
+        Some(number) if number < u64::from(FORMAT_VERSION) => {
+            return Err(CaptureError::Older(number));
+        }
         _ => {}
     }
-    let header: Header =
-        serde_json::from_value(value).map_err(|error| ReadError::BadHeader(error.to_string()))?;
+    let header: Header = serde_json::from_value(value)
+        .map_err(|error| CaptureError::BadHeader(error.to_string()))?;
     if !header.page_size.is_power_of_two() || !PAGE_SIZES.contains(&header.page_size) {
         let sentence = format!("{} bytes are no page size", header.page_size);
-        return Err(ReadError::BadHeader(sentence));
+        return Err(CaptureError::BadHeader(sentence));
     }
     Ok(header)
 }

@@ -10,7 +10,7 @@ use fragwatch_core::{
     model::{
         entry::{Entry, FORMAT, FORMAT_VERSION, Header},
         event::CgroupPath,
-        hook::{HookStatus, Logical, State},
+        hook::{Hook, HookStatus, State},
         identity::{Identity, NamedBy, Query, Reply},
         loss::{Loss, OutsideCounts},
     },
@@ -31,11 +31,12 @@ fn header() -> Header {
         page_size: 4096,
         all: false,
         hooks: vec![HookStatus {
-            hook: Logical::AllocationFailed,
-            via: Some("kprobe:warn_alloc".to_owned()),
+            hook: Hook::AllocationFailed,
+            via: Some("kprobe:warn_alloc".parse().expect("a way to attach")),
             state: State::Attached,
             why: None,
             not_seen: None,
+            reasons: Vec::new(),
             attempts: Vec::new(),
         }],
         not_seen: Vec::new(),
@@ -45,7 +46,7 @@ fn header() -> Header {
     }
 }
 
-/// One of each kind, in a creation and outside of one.
+/// Entries of every kind, and every event inside and outside a creation.
 fn entries() -> Vec<Entry> {
     let events = || every_event().into_iter().enumerate();
     let mut entries = vec![Entry::Clock { realtime_offset_ns: -5 }, Entry::Loss(Loss::default())];
@@ -77,7 +78,7 @@ fn entries() -> Vec<Entry> {
     entries
 }
 
-/// A file in memory that a recorder can own.
+/// An in-memory file that a recorder can own.
 #[derive(Clone, Default)]
 struct Memory(Rc<RefCell<Vec<u8>>>);
 
@@ -101,28 +102,28 @@ fn written(header: &Header, entries: &[Entry]) -> Vec<u8> {
     memory.0.take()
 }
 
-fn open(bytes: &[u8]) -> Result<(Header, Reader), ReadError> {
-    Reader::open(Box::new(io::Cursor::new(bytes.to_vec())))
+fn open(bytes: &[u8]) -> Result<(Header, CaptureReader), CaptureError> {
+    CaptureReader::open(Box::new(io::Cursor::new(bytes.to_vec())))
 }
 
-/// Entries, numbers of damaged lines, and whether it is cut.
-fn read(mut reader: Reader) -> (Vec<Entry>, Vec<u64>, bool) {
+/// The entries, the numbers of damaged lines, and whether the last line is truncated.
+fn read(mut reader: CaptureReader) -> (Vec<Entry>, Vec<u64>, bool) {
     let (mut entries, mut damaged) = (Vec::new(), Vec::new());
     loop {
-        match reader.next_entry().expect("memory can be read") {
-            Next::Entry(entry) => entries.push(*entry),
-            Next::Damaged(line, why) => {
-                assert!(!why.is_empty());
+        match reader.next_item().expect("memory can be read") {
+            CaptureItem::Entry(entry) => entries.push(*entry),
+            CaptureItem::Damaged { line, reason } => {
+                assert!(!reason.is_empty());
                 damaged.push(line);
             }
-            Next::Cut => return (entries, damaged, true),
-            Next::End => return (entries, damaged, false),
+            CaptureItem::Truncated => return (entries, damaged, true),
+            CaptureItem::End => return (entries, damaged, false),
         }
     }
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn written_entries_are_read_back() {
     let bytes = written(&header(), &entries());
     let (found, reader) = open(&bytes).expect("it is a capture");
     assert_eq!(found, header());
@@ -130,24 +131,24 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn the_format_stays() {
+fn the_format_does_not_change() {
     let bytes = written(&header(), &entries());
     insta::assert_snapshot!(String::from_utf8(bytes).expect("JSON is UTF-8"));
 }
 
 #[test]
-fn a_cut_line_is_told_and_the_rest_is_read() {
+fn a_truncated_last_line_is_detected_and_the_rest_is_read() {
     let bytes = written(&header(), &entries());
     let (_, reader) = open(&bytes[..bytes.len() - 10]).expect("it is a capture");
     let (found, damaged, cut) = read(reader);
     assert_eq!((found.len(), damaged, cut), (entries().len() - 1, vec![], true));
-    // Only the newline is missing.
+    // If only the newline is missing, the entry is valid.
     let (_, reader) = open(&bytes[..bytes.len() - 1]).expect("it is a capture");
     assert_eq!(read(reader), (entries(), vec![], false));
 }
 
 #[test]
-fn damaged_lines_are_told_and_the_rest_is_read() {
+fn damaged_lines_are_counted_and_the_rest_is_read() {
     let bytes = written(&header(), &entries());
     let text = String::from_utf8(bytes).expect("JSON is UTF-8");
     let mut lines: Vec<&str> = text.lines().collect();
@@ -161,29 +162,29 @@ fn damaged_lines_are_told_and_the_rest_is_read() {
 }
 
 #[test]
-fn what_is_no_capture_is_told() {
-    let says = |bytes: &[u8]| open(bytes).err().expect("it is no capture").to_string();
-    assert!(says(b"").starts_with("it is empty"));
+fn input_that_is_no_capture_is_refused_with_a_reason() {
+    let error = |bytes: &[u8]| open(bytes).err().expect("it is no capture").to_string();
+    assert!(error(b"").starts_with("it is empty"));
     let long = vec![b'x'; 3 << 20];
     for none in [&b"hello\n"[..], b"\x7fELF\0\0", b"{}\n", b"[1]\n", b"\n\n", &long] {
-        assert!(says(none).starts_with("it is no capture"), "{}", says(none));
+        assert!(error(none).starts_with("it is no capture"), "{}", error(none));
     }
     let newer = Header { format_version: FORMAT_VERSION + 1, ..header() };
-    assert!(says(&written(&newer, &[])).contains("replay it with the version that wrote it"));
+    assert!(error(&written(&newer, &[])).contains("replay it with the version that wrote it"));
     let strange = Header { page_size: 3, ..header() };
-    assert!(says(&written(&strange, &[])).contains("3 bytes are no page size"));
+    assert!(error(&written(&strange, &[])).contains("3 bytes are no page size"));
     let older = Header { format_version: FORMAT_VERSION - 1, ..header() };
     assert!(
-        says(&written(&older, &[])).contains("reads only 3"),
+        error(&written(&older, &[])).contains("reads only 3"),
         "{}",
-        says(&written(&older, &[]))
+        error(&written(&older, &[]))
     );
     let half = r#"{"format":"fragwatch-capture","format_version":3}"#;
-    assert!(says(half.as_bytes()).starts_with("its header is damaged"));
+    assert!(error(half.as_bytes()).starts_with("its header is damaged"));
 }
 
 #[test]
-fn an_error_ends_the_capture_and_nothing_else() {
+fn after_a_write_error_nothing_more_is_written() {
     struct Full(Rc<RefCell<u32>>);
     impl Write for Full {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -201,27 +202,27 @@ fn an_error_ends_the_capture_and_nothing_else() {
         full.write(entry);
     }
     full.flush();
-    // Once as it is flushed, once more as the buffer is dropped.
+    // The flush tries once, and dropping the buffer may try again.
     assert!((1..=2).contains(&*tries.borrow()), "{}", tries.borrow());
 }
 
 #[test]
-fn a_file_that_is_there_is_left_alone() {
+fn an_existing_file_is_not_overwritten() {
     let path = std::env::temp_dir().join(format!("fragwatch-capture-{}", std::process::id()));
     let made = Recorder::create(&path, &header());
     assert!(made.is_ok());
     drop(made);
-    let permissions = path.metadata().expect("it was made").permissions();
+    let permissions = path.metadata().expect("the file was created").permissions();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&permissions) & 0o777, 0o600);
     let again = Recorder::create(&path, &header()).err();
-    let content = std::fs::read(&path).expect("it was made");
-    std::fs::remove_file(&path).expect("it was made");
+    let content = std::fs::read(&path).expect("the file was created");
+    std::fs::remove_file(&path).expect("the file was created");
     assert!(again.is_some_and(|error| error.to_string().contains("is left as it is")));
     assert_eq!(content, written(&header(), &[]));
 }
 
 #[test]
-fn nothing_in_it_drives_a_terminal() {
+fn control_characters_are_escaped() {
     let mut event = at(None, 0, every_event().remove(0));
     event.task.comm = "\x1b[2J\u{202e}".to_owned();
     let bytes = written(&header(), &[Entry::Event(event)]);
@@ -229,26 +230,26 @@ fn nothing_in_it_drives_a_terminal() {
     assert!(!text.chars().any(|c| c != '\n' && fragwatch_core::units::is_hostile(c)), "{text}");
 }
 
-/// Tells all that can be read, as `replay` does.
-fn tell(bytes: &[u8], report: impl Format + 'static) {
+/// Reports all entries that can be read, as `replay` does.
+fn replay(bytes: &[u8], report: impl Format + 'static) {
     let Ok((header, mut reader)) = open(bytes) else { return };
     let mut pipeline = Pipeline::new(header, Box::new(report));
     loop {
-        let entry = match reader.next_entry().expect("memory can be read") {
-            Next::Entry(entry) => *entry,
-            Next::Damaged(..) => {
+        let entry = match reader.next_item().expect("memory can be read") {
+            CaptureItem::Entry(entry) => *entry,
+            CaptureItem::Damaged { .. } => {
                 pipeline.lose();
                 continue;
             }
-            Next::Cut | Next::End => break,
+            CaptureItem::Truncated | CaptureItem::End => break,
         };
-        let stories = pipeline.apply(entry).expect("the report takes all");
-        pipeline.tell(stories).expect("the report takes all");
+        let correlated = pipeline.apply(entry).expect("the report takes all");
+        pipeline.report(correlated).expect("the report takes all");
     }
     pipeline.summary().expect("the report takes all");
 }
 
-/// A number as a capture might hold it where another stood.
+/// A number that may replace another one in a capture.
 fn number() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<u64>().prop_map(|n| n.to_string()),
@@ -270,7 +271,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        tell(&bytes, Json::new(io::sink()));
+        replay(&bytes, Json::new(io::sink()));
     }
 
     #[test]
@@ -281,26 +282,26 @@ proptest! {
             let (start, end) = places[at.index(places.len())];
             text.replace_range(start..end, &number);
         }
-        tell(text.as_bytes(), Json::new(io::sink()));
-        tell(text.as_bytes(), Text::new(io::sink(), TimeZone::UTC));
+        replay(text.as_bytes(), Json::new(io::sink()));
+        replay(text.as_bytes(), Text::new(io::sink(), TimeZone::UTC));
     }
 
     #[test]
     fn lines_in_any_order_never_panic(order in Just((0..entries().len()).collect::<Vec<_>>()).prop_shuffle()) {
         let shuffled: Vec<Entry> = order.into_iter().map(|i| entries()[i].clone()).collect();
-        tell(&written(&header(), &shuffled), Text::new(io::sink(), TimeZone::UTC));
+        replay(&written(&header(), &shuffled), Text::new(io::sink(), TimeZone::UTC));
     }
 
     #[test]
     fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..4096)) {
-        tell(&bytes, Json::new(io::sink()));
+        replay(&bytes, Json::new(io::sink()));
         let mut after_header = written(&header(), &[]);
         after_header.extend(bytes);
-        tell(&after_header, Json::new(io::sink()));
+        replay(&after_header, Json::new(io::sink()));
     }
 }
 
-/// Where the numbers of a JSON text stand: after a colon, a comma or a bracket.
+/// The byte ranges of numbers in a JSON text: after a colon, a comma or a bracket.
 fn numbers(text: &str) -> Vec<(usize, usize)> {
     let bytes = text.as_bytes();
     let mut places = Vec::new();
@@ -320,7 +321,7 @@ fn numbers(text: &str) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn standard_input_may_be_endless_without_a_line() {
+fn endless_input_without_a_newline_is_refused() {
     let endless = io::repeat(b'x').take(64 << 20);
-    assert!(matches!(Reader::open(Box::new(endless)), Err(ReadError::NoCapture)));
+    assert!(matches!(CaptureReader::open(Box::new(endless)), Err(CaptureError::NoCapture)));
 }

@@ -1,4 +1,4 @@
-//! Writing a capture while the trace goes on.
+//! Writing a capture during a trace.
 use std::{
     fs::OpenOptions,
     io::{self, BufWriter, Write},
@@ -12,21 +12,21 @@ use fragwatch_core::{
 };
 use serde::Serialize;
 
-/// Bytes that are kept before they are written, at most until the next [`Recorder::flush`].
+/// Size of the buffer in bytes. [`Recorder::flush`] writes it out in any case.
 const BUFFER: usize = 64 << 10;
 
-/// Why a capture can't be begun.
+/// Why a capture file could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
-    /// There is such a file.
-    #[error("could not create {0} for the capture: there is such a file, which is left as it is")]
+    /// The path exists.
+    #[error("could not create {0} for the capture: it exists, and is left as it is")]
     Exists(String),
     /// The kernel refused.
     #[error("could not create {0} for the capture: {1}")]
     Refused(String, io::Error),
 }
 
-/// Writes a capture. An error is told once; then nothing more is written, and the trace goes on.
+/// Writes a capture. An error is printed once; then nothing more is written, and the trace continues.
 pub struct Recorder {
     /// `None` after an error.
     out: Option<Box<dyn Write>>,
@@ -34,7 +34,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Creates the file, for its owner alone: it holds names and addresses of the kernel's.
+    /// Creates the file, readable for its owner only, because it holds kernel addresses.
     pub fn create(path: &Path, header: &Header) -> Result<Self, CreateError> {
         let name = path.display().to_string();
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -47,22 +47,22 @@ impl Recorder {
         }
     }
 
-    /// Writes to `out`, which is told of as `name`.
+    /// Writes to `out`, which errors call `name`.
     pub fn new(out: Box<dyn Write>, name: String, header: &Header) -> Self {
         let out: Box<dyn Write> = Box::new(BufWriter::with_capacity(BUFFER, out));
         let mut recorder = Self { out: Some(out), name };
         recorder.line(header);
-        // So that even a trace that is killed at once leaves a capture.
+        // So that a trace that is killed early leaves a valid capture.
         recorder.flush();
         recorder
     }
 
-    /// Adds an entry.
+    /// Appends an entry to the buffer.
     pub fn write(&mut self, entry: &Entry) {
         self.line(entry);
     }
 
-    /// Hands over to the kernel what was added so far. Nothing waits for a disk.
+    /// Writes the buffer to the file, without waiting for the disk.
     pub fn flush(&mut self) {
         if let Some(out) = &mut self.out {
             let flushed = out.flush();
@@ -88,7 +88,7 @@ impl Recorder {
             self.out = None;
             anstream::eprintln!(
                 "fragwatch: could not write the capture {}: {error}; it ends here, and the trace \
-                 goes on without it",
+                 continues without it",
                 self.name
             );
         }

@@ -77,8 +77,8 @@ fn capability((u, held): &(Use, bool)) -> line::Capability {
 fn hook(status: &HookStatus) -> line_hook::Hook {
     let hook = view::hook(status);
     let attempt = |a: &fragwatch_core::model::hook::Attempt| line_hook::Attempt {
-        via: a.via.clone(),
-        refusal: a.refusal.clone(),
+        via: a.via.to_string(),
+        refusal: a.refusal.as_ref().map(ToString::to_string),
     };
     line_hook::Hook {
         // Not known where it was not tried.

@@ -1,4 +1,4 @@
-//! Reading what others wrote: bounded, and only what is a file.
+//! Bounded reading of files that other programs wrote. Only regular files are opened.
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
@@ -9,14 +9,17 @@ use std::{
 use fragwatch_core::model::identity::Identity;
 use serde::de::DeserializeOwned;
 
-/// Bytes of a file that are read; more of it is an error.
+/// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
-/// Entries of a directory that are looked at.
+/// Entries of a directory that are read; further ones are ignored.
 const MAX_ENTRIES: usize = 20_000;
-/// Bytes kept of a name: Kubernetes' have 253 at most.
+/// Bytes kept of a name. Kubernetes limits names to 253.
 const MAX_NAME: usize = 253;
 
-/// The content of a regular file; `None` if it is not there.
+/// The content of a regular file; `None` if it does not exist.
+///
+/// # Errors
+/// If it can't be read, is no regular file or is larger than 4 MiB.
 pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let Some(file) = open(path)? else { return Ok(None) };
     let mut content = Vec::new();
@@ -27,7 +30,7 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
-/// The last bytes of a regular file, so many at most; `None` if it is not there.
+/// The last `len` bytes of a regular file, or all of a shorter one; `None` if it does not exist.
 pub(super) fn tail(path: &Path, len: u64) -> io::Result<Option<Vec<u8>>> {
     let Some(mut file) = open(path)? else { return Ok(None) };
     let size = file.metadata()?.len();
@@ -37,38 +40,42 @@ pub(super) fn tail(path: &Path, len: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
-/// A pipe or a device in the place of a file would have us wait for ever.
+/// Opens without blocking, because a pipe or a device in the file's place could block for ever.
 fn open(path: &Path) -> io::Result<Option<File>> {
     let file = match File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    if file.metadata()?.is_file() { Ok(Some(file)) } else { Err(io::Error::other("it is no file")) }
-}
-
-/// What was found, and why it may not be all.
-#[derive(Default)]
-pub(super) struct Found {
-    /// What was told, the surest first.
-    pub(super) known: Vec<Identity>,
-    /// The last thing that could not be read.
-    pub(super) unread: Option<io::Error>,
-}
-
-impl Found {
-    /// Takes what could be read, if it could be.
-    pub(super) fn read<T>(&mut self, result: io::Result<T>) -> Option<T> {
-        result.map_err(|error| self.unread = Some(error)).ok()
+    if file.metadata()?.is_file() {
+        Ok(Some(file))
+    } else {
+        Err(io::Error::other("it is no regular file"))
     }
 }
 
-/// JSON that may hold anything; what isn't UTF-8 becomes U+FFFD.
+/// The identities from several files. An unreadable file does not hide those of the others.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The most reliable first.
+    pub(super) identities: Vec<Identity>,
+    /// The last error; the identities may be incomplete.
+    pub(super) error: Option<io::Error>,
+}
+
+impl Found {
+    /// The value of `result`, or `None` after noting its error.
+    pub(super) fn ok<T>(&mut self, result: io::Result<T>) -> Option<T> {
+        result.map_err(|error| self.error = Some(error)).ok()
+    }
+}
+
+/// Parses JSON. Bytes that are not UTF-8 become U+FFFD.
 pub(super) fn json<T: DeserializeOwned>(content: &[u8]) -> io::Result<T> {
     Ok(serde_json::from_str(&String::from_utf8_lossy(content))?)
 }
 
-/// Names of a directory's entries, so many at most; none if it is not there.
+/// Names of a directory's entries, at most 20,000; none if it does not exist.
 pub(super) fn entries(path: &Path) -> io::Result<Vec<String>> {
     match fs::read_dir(path) {
         Ok(entries) => Ok(entries
@@ -85,7 +92,7 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// A name as long as one can be; `None` of none.
+/// The name, cut to 253 bytes; `None` if it is empty.
 pub(super) fn name(text: &str) -> Option<String> {
     let end = text.floor_char_boundary(MAX_NAME);
     (!text.is_empty()).then(|| text[..end].to_owned())

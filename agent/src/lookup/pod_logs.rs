@@ -1,5 +1,5 @@
-//! The kubelet's directories for pods' logs, `/var/log/pods/<namespace>_<pod>_<uid>`, which are there
-//! before a pod's first container is.
+//! Names from the kubelet's log directories of pods, `/var/log/pods/<namespace>_<pod>_<uid>`. The
+//! kubelet creates them before the pod's first container.
 use std::{io, path::Path};
 
 use fragwatch_core::model::identity::{Identity, NamedBy};
@@ -8,16 +8,16 @@ use crate::lookup::files;
 
 const DIRECTORY: &str = "var/log/pods";
 
-/// The pod with this uid.
+/// The pod with this uid, which may be written with or without dashes.
 pub(super) fn pod(root: &Path, uid: &str) -> io::Result<Option<Identity>> {
-    let plain = |uid: &str| uid.replace('-', "");
-    let wanted = plain(uid);
+    let without_dashes = |uid: &str| uid.replace('-', "");
+    let wanted = without_dashes(uid);
     let found = files::entries(&root.join(DIRECTORY))?.into_iter().find_map(|entry| {
-        // No part of it holds an underscore.
+        // None of the three parts can contain an underscore.
         let mut parts = entry.split('_');
-        let (namespace, pod, of) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_it = parts.next().is_none() && plain(of) == wanted;
-        is_it.then(|| (files::name(namespace), files::name(pod)))
+        let (namespace, pod, uid) = (parts.next()?, parts.next()?, parts.next()?);
+        let matches = parts.next().is_none() && without_dashes(uid) == wanted;
+        matches.then(|| (files::name(namespace), files::name(pod)))
     });
     Ok(found.map(|(namespace, pod)| Identity {
         pod_uid: Some(uid.to_owned()),

@@ -1,5 +1,5 @@
-//! A container's OCI spec, `config.json`, as runtimes leave it beside its state: annotations tell the
-//! names, and the network namespace's path to whom that was given.
+//! A container's OCI spec, `config.json`, which runtimes keep with the container's state. Its
+//! annotations hold the names, and its namespaces the path of the network namespace.
 use std::{
     collections::HashMap,
     os::unix::fs::MetadataExt as _,
@@ -12,8 +12,8 @@ use serde_with::{DefaultOnNull, serde_as};
 
 use crate::lookup::files;
 
-/// Annotations of containerd's CRI plug-in, of CRI-O and cri-dockerd, for the pod's uid, its name, its
-/// namespace and the container's own name.
+/// Annotations for the pod's uid, the pod's name, its namespace and the container's name: those of
+/// containerd's CRI plug-in, then those of CRI-O and cri-dockerd.
 const ANNOTATIONS: [[&str; 4]; 2] = [
     [
         "io.kubernetes.cri.sandbox-uid",
@@ -28,10 +28,10 @@ const ANNOTATIONS: [[&str; 4]; 2] = [
         "io.kubernetes.container.name",
     ],
 ];
-/// Where runtimes bind network namespaces that they made themselves.
-const NAMESPACES: [&str; 3] = ["/run/netns", "/var/run/netns", "/run/docker/netns"];
+/// Directories where runtimes bind-mount network namespaces that they created.
+const NETNS_DIRECTORIES: [&str; 3] = ["/run/netns", "/var/run/netns", "/run/docker/netns"];
 
-/// What is read of it.
+/// The fields of the spec that are used.
 #[serde_as]
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -58,72 +58,72 @@ struct Namespace {
 }
 
 impl Spec {
-    /// Its names. Annotations are those of a pod if the kubelet's runtime wrote them, or if they are of
-    /// the pod that it is known to be in.
-    pub(super) fn known(
+    /// The container's names. Annotations are used only if they are `trusted`, because a CRI runtime
+    /// wrote them, or if they name the pod `pod_uid`.
+    pub(super) fn identity(
         &self,
         runtime: &str,
         id: &str,
-        of_pod: bool,
+        trusted: bool,
         pod_uid: Option<&str>,
     ) -> Identity {
-        let mut known = Identity {
+        let mut identity = Identity {
             runtime: Some(runtime.to_owned()),
             id: Some(id.to_owned()),
             ..Identity::by(NamedBy::RuntimeState)
         };
-        if of_pod || is_of(&self.annotations, pod_uid) {
-            take_annotations(&mut known, &self.annotations);
+        if trusted || belongs_to(&self.annotations, pod_uid) {
+            apply_annotations(&mut identity, &self.annotations);
         }
-        known
+        identity
     }
 
-    /// Whether CRI-O made it: podman writes some of CRI-O's annotations too.
-    pub(super) fn is_cri_o_s(&self) -> bool {
+    /// Whether CRI-O wrote it. podman writes some of CRI-O's annotations too.
+    pub(super) fn is_from_cri_o(&self) -> bool {
         match self.annotations.get("io.container.manager") {
             Some(manager) => manager == "cri-o",
             None => self.annotations.contains_key("io.kubernetes.cri-o.ContainerID"),
         }
     }
 
-    /// Whether it is a pod's sandbox.
+    /// Whether the container is a pod's sandbox.
     pub(super) fn is_sandbox(&self) -> bool {
         ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"]
             .iter()
             .any(|name| self.annotations.get(*name).is_some_and(|kind| kind == "sandbox"))
     }
 
-    /// Inode of the network namespace that it was given, if it is bound where runtimes do, and when that
-    /// was made, in milliseconds since 1970.
+    /// The container's network namespace: its inode, and when that was created, in milliseconds since
+    /// 1970. `None` unless it is bind-mounted in one of [`NETNS_DIRECTORIES`].
     pub(super) fn netns(&self, root: &Path) -> Option<(u64, i64)> {
-        let found = self.linux.namespaces.iter().find(|found| found.r#type == "network")?;
-        let path = Path::new(&found.path);
-        let straight =
+        let netns = self.linux.namespaces.iter().find(|found| found.r#type == "network")?;
+        let path = Path::new(&netns.path);
+        let has_no_dots =
             path.components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)));
-        let bound = NAMESPACES.iter().any(|directory| path.starts_with(directory));
-        let inside = path.strip_prefix("/").ok().filter(|_| straight && bound)?;
-        let found = root.join(inside).metadata().ok()?;
-        // Nobody can change the times of a namespace's inode: this one is of its making.
-        let made_ms =
-            found.ctime().saturating_mul(1000).saturating_add(found.ctime_nsec() / 1_000_000);
-        Some((found.ino(), made_ms))
+        let allowed = NETNS_DIRECTORIES.iter().any(|directory| path.starts_with(directory));
+        let relative = path.strip_prefix("/").ok().filter(|_| has_no_dots && allowed)?;
+        let inode = root.join(relative).metadata().ok()?;
+        // nsfs does not allow changing an inode's times, so ctime is its creation.
+        let created_ms =
+            inode.ctime().saturating_mul(1000).saturating_add(inode.ctime_nsec() / 1_000_000);
+        Some((inode.ino(), created_ms))
     }
 }
 
-/// Whether annotations, or labels that are spelled the same, are of this pod. Whoever starts a container
-/// by hand may give it any, and images bring their own.
-pub(super) fn is_of(annotations: &HashMap<String, String>, pod_uid: Option<&str>) -> bool {
+/// Whether annotations, or labels with the same keys, name this pod. Users and images can set any
+/// labels, so those of another pod are not trusted.
+pub(super) fn belongs_to(annotations: &HashMap<String, String>, pod_uid: Option<&str>) -> bool {
     let uid = ANNOTATIONS.iter().find_map(|[uid, ..]| annotations.get(*uid));
     pod_uid.is_some() && uid.map(String::as_str) == pod_uid
 }
 
-/// Attributions in annotations, or labels that are spelled the same.
-pub(super) fn take_annotations(identity: &mut Identity, annotations: &HashMap<String, String>) {
-    let told = |key: &str| annotations.get(key).and_then(|text| files::name(text));
+/// Fills the names that are still missing from annotations, or from labels with the same keys.
+pub(super) fn apply_annotations(identity: &mut Identity, annotations: &HashMap<String, String>) {
+    let value = |key: &str| annotations.get(key).and_then(|text| files::name(text));
     for [uid, pod, namespace, container] in ANNOTATIONS {
-        identity.pod_uid = identity.pod_uid.take().or_else(|| told(uid));
-        identity.pod = identity.pod.take().or_else(|| told(pod));
-        identity.namespace = identity.namespace.take().or_else(|| told(namespace));
-        identity.name = identity.name.take().or_else(|| told(container));
+        identity.pod_uid = identity.pod_uid.take().or_else(|| value(uid));
+        identity.pod = identity.pod.take().or_else(|| value(pod));
+        identity.namespace = identity.namespace.take().or_else(|| value(namespace));
+        identity.name = identity.name.take().or_else(|| value(container));
     }
 }

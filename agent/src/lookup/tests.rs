@@ -1,4 +1,4 @@
-//! The thread, on machines made of files in a directory.
+//! The lookup thread, on machines that consist of files in a directory.
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
@@ -9,23 +9,25 @@ use std::{
 use fragwatch_core::model::identity::{Identity, NamedBy};
 
 use super::*;
+use crate::lookup::worker::Sources;
 
 mod api;
+mod fake_runtime;
 mod files;
 mod netns;
-mod runtime;
 
 const ID: &str = "64bec1f2a0c54b7d8e9f00112233445566778899aabbccddeeff001122334455";
 const UID: &str = "6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
-/// Longer than anything takes here; a test that waits so long has failed.
+/// Limit for every wait; a test that reaches it fails.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A machine: a directory that is gone with it.
+/// A machine's root directory, removed when dropped.
 struct Machine(PathBuf);
 
 impl Machine {
     fn new(name: &str) -> Self {
-        let root = std::env::temp_dir().join(format!("fw-names-{name}-{}", std::process::id()));
+        let root =
+            std::env::temp_dir().join(format!("fragwatch-lookup-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(&root).expect("a directory of our own");
         Self(root)
@@ -43,13 +45,13 @@ impl Machine {
         fs::create_dir_all(self.0.join("var/log/pods").join(entry)).expect("it can be made");
     }
 
-    fn resolver(&self) -> Lookup {
+    fn lookup(&self) -> Lookup {
         Lookup::start(&self.0).expect("a thread can be started")
     }
 
-    /// All that is told about one query.
-    fn ask(&self, query: &Query) -> Vec<Identity> {
-        ask(&self.resolver(), query)
+    /// The identities of all replies to one query.
+    fn query(&self, query: &Query) -> Vec<Identity> {
+        all_replies(&self.lookup(), query)
     }
 }
 
@@ -59,13 +61,13 @@ impl Drop for Machine {
     }
 }
 
-/// All replies, to the last.
-fn ask(resolver: &Lookup, query: &Query) -> Vec<Identity> {
-    resolver.ask(query.clone());
+/// The identities of all replies to one query, without duplicates.
+fn all_replies(lookup: &Lookup, query: &Query) -> Vec<Identity> {
+    lookup.query(query.clone());
     let until = Instant::now() + DEADLINE;
     let mut known: Vec<Identity> = Vec::new();
     loop {
-        let reply = resolver.wait(until).expect("an reply comes in time");
+        let reply = lookup.wait_for_reply(until).expect("a reply arrives in time");
         assert_eq!(reply.query, *query);
         known.retain(|known| !reply.identities.contains(known));
         known.extend(reply.identities);
@@ -85,7 +87,7 @@ fn pod() -> Query {
 
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-    i64::try_from(since.as_millis()).expect("some time before the sun is gone")
+    i64::try_from(since.as_millis()).expect("milliseconds since 1970 fit")
 }
 
 #[track_caller]
@@ -108,24 +110,24 @@ const CONTAINERD_SPEC: &str = r#"{"ociVersion":"1.1.0","annotations":{
     "io.kubernetes.cri.sandbox-uid":"6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f"},"linux":{"namespaces":[{"type":"pid"}]}}"#;
 
 #[test]
-fn what_a_runtime_records_a_moment_later_is_told_then() {
+fn a_record_that_appears_later_is_in_a_second_reply() {
     let machine = Machine::new("crun");
     machine.pod_logs("default_web-0_UID");
-    let resolver = machine.resolver();
+    let lookup = machine.lookup();
     let of_pod = Query::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
-    resolver.ask(of_pod);
-    let first = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
+    lookup.query(of_pod);
+    let first = lookup.wait_for_reply(Instant::now() + DEADLINE).expect("a reply arrives in time");
     check(&first.identities, NamedBy::PodLogs, None, Some("web-0"), None);
     assert!(!first.last);
     machine.write("run/crun/ID/status", "{}");
-    let last = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
+    let last = lookup.wait_for_reply(Instant::now() + DEADLINE).expect("a reply arrives in time");
     check(&last.identities, NamedBy::RuntimeState, Some("crun"), None, None);
     check(&last.identities, NamedBy::PodLogs, None, Some("web-0"), None);
     assert!(last.last);
 }
 
 #[test]
-fn podman_s_newest_containers_may_be_whom_it_is_starting() {
+fn containers_that_podman_just_created_are_candidates() {
     let machine = Machine::new("starting");
     let at = |seconds: i64| {
         jiff::Timestamp::from_millisecond(now_ms() + seconds * 1000).expect("a time").to_string()
@@ -139,32 +141,32 @@ fn podman_s_newest_containers_may_be_whom_it_is_starting() {
     );
     machine.write("var/lib/containers/storage/overlay-containers/containers.json", &list);
     let query = Query::Starting { comm: "podman".to_owned(), at_ms: now_ms() };
-    let known = machine.ask(&query);
+    let known = machine.query(&query);
     let names: Vec<&str> = known.iter().filter_map(|known| known.name.as_deref()).collect();
     assert_eq!(names, ["db", "web"]);
 }
 
 #[test]
-fn the_runtime_s_log_is_read_again_a_moment_later() {
+fn the_runtimes_log_is_read_a_second_time() {
     let machine = Machine::new("log");
-    let resolver = machine.resolver();
+    let lookup = machine.lookup();
     let query = Query::Starting { comm: "containerd".to_owned(), at_ms: now_ms() };
-    resolver.ask(query.clone());
-    let first = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
+    lookup.query(query.clone());
+    let first = lookup.wait_for_reply(Instant::now() + DEADLINE).expect("a reply arrives in time");
     assert_eq!((first.identities, first.last), (Vec::new(), false));
     let time = jiff::Timestamp::from_millisecond(now_ms()).expect("a time");
     let line = format!(
         r#"time="{time}" level=info msg="RunPodSandbox for &PodSandboxMetadata{{Name:web-0,Uid:{UID},Namespace:shop,Attempt:0,}}""#
     );
     machine.write("var/log/containerd.log", &line);
-    let last = resolver.wait(Instant::now() + DEADLINE).expect("an reply comes in time");
+    let last = lookup.wait_for_reply(Instant::now() + DEADLINE).expect("a reply arrives in time");
     assert!(last.last);
     check(&last.identities, NamedBy::RuntimeLog, Some("containerd"), Some("web-0"), None);
 }
 
-/// A thread has a user of its own for files, without root's rights.
+/// Only the thread's file system user id changes, so that other tests keep root's rights.
 #[test]
-fn without_permission_the_rest_is_told_and_that_once() {
+fn an_unreadable_source_is_reported_once_and_others_are_used() {
     let machine = Machine::new("permission");
     machine.pod_logs("default_web-0_UID");
     let spec = "run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json";
@@ -172,35 +174,33 @@ fn without_permission_the_rest_is_told_and_that_once() {
     let tasks = path.ancestors().nth(3).expect("it is in it");
     fs::set_permissions(tasks, fs::Permissions::from_mode(0o700)).expect("it is ours");
     let root = machine.0.clone();
-    let told = thread::spawn(move || {
+    let result = thread::spawn(move || {
         nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65_534));
-        let (reply, replies) = blocking::sync_channel(MAX_WAITING);
-        let mut server = serve::Server::new(root, reply, Arc::new(Notify::new()));
+        let mut sources = Sources::new(root);
         let of_pod = Query::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) };
-        let known = [server.look(&of_pod), server.look(&of_pod)];
-        drop(replies);
-        (known, server.told())
+        let known = [sources.look_up(&of_pod), sources.look_up(&of_pod)];
+        (known, sources.warned())
     });
-    let (known, told) = told.join().expect("the thread does not panic");
+    let (known, warned) = result.join().expect("the thread does not panic");
     for known in known {
         assert_eq!(known.len(), 1, "{known:#?}");
         check(&known, NamedBy::PodLogs, None, Some("web-0"), None);
     }
-    assert_eq!(told, ["the runtime's state"]);
+    assert_eq!(warned, ["the runtime's state"]);
 }
 
 #[test]
-fn more_questions_than_anybody_answers_hold_nobody_up() {
+fn excess_queries_are_dropped_without_blocking() {
     let machine = Machine::new("many");
     machine.pod_logs("default_web-0_UID");
-    let resolver = machine.resolver();
+    let lookup = machine.lookup();
     for number in 0..10_000 {
-        resolver.ask(Query::Pod { uid: number.to_string() });
+        lookup.query(Query::Pod { uid: number.to_string() });
     }
     let until = Instant::now() + DEADLINE;
-    // Those that were taken are answered; then there is room again.
-    while resolver.wait(Instant::now() + Duration::from_millis(200)).is_some() {
-        assert!(Instant::now() < until, "there is no end of replies");
+    // The accepted queries are answered; then there is room again.
+    while lookup.wait_for_reply(Instant::now() + Duration::from_millis(200)).is_some() {
+        assert!(Instant::now() < until, "replies must end");
     }
-    check(&ask(&resolver, &pod()), NamedBy::PodLogs, None, Some("web-0"), None);
+    check(&all_replies(&lookup, &pod()), NamedBy::PodLogs, None, Some("web-0"), None);
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::cri::{self, LinuxPodSandboxConfig, PodSandboxConfig, PodSandboxMetadata};
+use fragwatch_cri::messages::{LinuxPodSandboxConfig, PodSandboxConfig, PodSandboxMetadata};
+
+use super::cri;
 use super::daemon::Daemon;
 use super::pod::{NAMESPACE, Pod};
 use super::{ARCHIVE, Runtime, Start, command, configure};
@@ -17,7 +19,7 @@ pub(super) const SOCKET: &str = "/run/containerd/containerd.sock";
 const DAEMON: Daemon =
     Daemon { name: "containerd", command: &["/usr/bin/containerd"], socket: SOCKET };
 const DEADLINE: Duration = Duration::from_mins(2);
-/// The image is the one that lies on the disk; podman's networks are none of its business.
+/// The image is the one on the disk; podman's networks are in another directory.
 const CONFIGURATION: &str = r#"
 version = 2
 [plugins."io.containerd.grpc.v1.cri"]

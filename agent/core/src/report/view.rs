@@ -15,7 +15,7 @@ use crate::{
     attribution::late::LateAttribution,
     model::{
         event::{CgroupPath, Task},
-        hook::{HookStatus, Logical, State},
+        hook::{Hook, HookStatus, State},
         loss::{Loss, OutsideCounts},
     },
     report::line::{
@@ -39,7 +39,7 @@ pub struct View {
 impl View {
     /// For the kernel of this release and page size (in bytes) where these hooks are attached.
     pub fn new(kernel: String, page_size: u64, hooks: &[HookStatus]) -> Self {
-        let oom_kill = hooks.iter().find(|hook| hook.hook == Logical::OomKill);
+        let oom_kill = hooks.iter().find(|hook| hook.hook == Hook::OomKill);
         let sees_oom_kills = oom_kill.is_some_and(|hook| hook.state != State::Missing);
         Self { kernel, page_size, sees_oom_kills }
     }

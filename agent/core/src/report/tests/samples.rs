@@ -8,7 +8,7 @@ use crate::{
     model::{
         allocation::Outcome as AllocationOutcome,
         container::{Candidate, Container},
-        hook::{HookStatus, Logical, State},
+        hook::{Hook, HookStatus, State},
         identity::{Identity, NamedBy},
         incident::Source,
         loss::{Loss, OutsideCounts},
@@ -40,10 +40,11 @@ fn time() -> Timestamp {
 
 fn view() -> View {
     let hook = HookStatus {
-        hook: Logical::OomKill,
+        hook: Hook::OomKill,
         via: None,
         state: State::Attached,
         why: None,
+        reasons: Vec::new(),
         not_seen: None,
         attempts: Vec::new(),
     };

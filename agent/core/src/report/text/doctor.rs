@@ -40,7 +40,8 @@ pub(super) fn block(doctor: &Doctor) -> Block {
     if doctor.hooks.is_empty() {
         block.row("unknown", "without the kernel's type information none can be tried");
     }
-    doctor.hooks.iter().for_each(|each| hook(&mut block, each));
+    let listed = doctor.obstacle.is_none();
+    doctor.hooks.iter().for_each(|each| hook(&mut block, each, listed));
     block
 }
 
@@ -105,7 +106,8 @@ fn capability(block: &mut Block, c: &Capability) {
     }
 }
 
-fn hook(block: &mut Block, hook: &Hook) {
+/// A hook; `listed` if what is not seen without it was.
+fn hook(block: &mut Block, hook: &Hook, listed: bool) {
     let (style, state) = match hook.state {
         None => (YELLOW, "unknown"),
         Some(State::Attached) => (GREEN, "attached"),
@@ -115,15 +117,8 @@ fn hook(block: &mut Block, hook: &Hook) {
     let name = printable(&hook.name);
     let via = hook.via.as_deref().map_or_else(|| "-".to_owned(), |via| printable(&short(via)));
     block.line(format!("  {} {name:<NAME$} {via}", paint(style, &format!("{state:<9}"))));
-    // Where it lost nothing, the way to it is of no interest.
-    if hook.not_seen.is_some() && hook.state.is_some() {
-        for attempt in hook.attempts.iter().flatten() {
-            if let Some(refusal) = &attempt.refusal {
-                block.row("", &printable(&format!("{}: {refusal}", short(&attempt.via))));
-            }
-        }
-    }
-    if let Some(lost) = &hook.not_seen {
+    // Otherwise it stands above already.
+    if let Some(lost) = hook.not_seen.as_ref().filter(|_| !listed) {
         let label = if hook.state.is_some() { "not seen" } else { "not seen without it" };
         block.row("", &format!("{label}: {}", printable(lost)));
     }

@@ -1,6 +1,4 @@
 //! What is watched, in six lines at most.
-use std::collections::BTreeSet;
-
 use super::{Block, RED, YELLOW, paint};
 use crate::{
     report::line::{hook::State, ready::Ready},
@@ -26,8 +24,7 @@ pub(super) fn block(ready: &Ready) -> Block {
         printable(&ready.kernel),
     )];
     let losing = ready.hooks.iter().filter(|hook| hook.not_seen.is_some());
-    let reasons: BTreeSet<&str> =
-        losing.flat_map(|hook| &hook.reasons).map(String::as_str).collect();
+    let reasons = most_shared(losing.flat_map(|hook| &hook.reasons));
     lines.extend(reasons.iter().take(MAX_REASONS).map(|reason| format!("  {}", printable(reason))));
     let left = MAX_LINES - lines.len();
     let shown = if ready.not_seen.len() > left { left - 1 } else { left };
@@ -41,4 +38,17 @@ pub(super) fn block(ready: &Ready) -> Block {
     let mut block = Block::new(lines.next().unwrap_or_default());
     lines.for_each(|line| block.line(line));
     block
+}
+
+/// Each reason once, the one that most hooks share first.
+fn most_shared<'a>(reasons: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for reason in reasons {
+        match counts.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((reason, 1)),
+        }
+    }
+    counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    counts.into_iter().map(|(reason, _)| reason).collect()
 }

@@ -8,14 +8,14 @@ use crate::{
 pub fn hook(status: &HookStatus) -> hook::Hook {
     hook::Hook {
         name: status.hook.name().replace('_', "-"),
-        via: status.via.clone(),
+        via: status.via.as_ref().map(ToString::to_string),
         state: Some(match status.state {
             State::Attached => hook::State::Attached,
             State::Fallback => hook::State::Fallback,
             State::Missing => hook::State::Missing,
         }),
         why: status.why.clone(),
-        reasons: Vec::new(),
+        reasons: status.reasons.iter().map(ToString::to_string).collect(),
         not_seen: status.not_seen.clone(),
         attempts: None,
     }

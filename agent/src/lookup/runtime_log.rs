@@ -1,5 +1,5 @@
-//! Whom a runtime was starting when it made a network namespace that failed: what it wrote to its log,
-//! or stored, at that time. A guess.
+//! Candidates for the pod or container that a runtime was starting when it failed to create a network
+//! namespace, from what it logged or stored at that time.
 use std::path::Path;
 
 use fragwatch_core::{
@@ -13,10 +13,10 @@ use jiff::Timestamp;
 
 use crate::lookup::{
     files::{self, Found},
-    state,
+    runtime_state,
 };
 
-/// Logs that runtimes write to as text, themselves or by way of syslog.
+/// Text logs of runtimes, written by themselves or by syslog.
 const LOGS: [&str; 6] = [
     "var/log/containerd.log",
     "var/log/containerd/containerd.log",
@@ -25,17 +25,19 @@ const LOGS: [&str; 6] = [
     "var/log/messages",
     "var/log/daemon.log",
 ];
-/// Bytes of a log's end that are read.
+/// Bytes that are read from the end of a log.
 const TAIL: u64 = 64 << 10;
-/// What began so long before may be what failed, in milliseconds; so long after, it was written late.
+/// A start that was logged so long before the failure may be the one that failed, in milliseconds.
 const BEFORE_MS: i64 = 10_000;
+/// A runtime may log a start so long after the failure, in milliseconds.
 const AFTER_MS: i64 = 1_000;
 
-/// Candidates, the newest first.
+/// Candidates for the creation that the runtime's thread `comm` was in at `at_ms`, milliseconds since
+/// 1970. The newest first.
 pub(super) fn candidates(root: &Path, comm: &str, at_ms: i64) -> Found {
     let (from, to) = (at_ms - BEFORE_MS, at_ms + AFTER_MS);
     if comm == "podman" {
-        return state::stored_within(root, from, to);
+        return runtime_state::podman_created_within(root, from, to);
     }
     let mut found = Found::default();
     let runtime = match comm {
@@ -44,43 +46,42 @@ pub(super) fn candidates(root: &Path, comm: &str, at_ms: i64) -> Found {
         _ => return found,
     };
     for log in LOGS {
-        let end = found.read(files::tail(&root.join(log), TAIL)).flatten().unwrap_or_default();
+        let end = found.ok(files::tail(&root.join(log), TAIL)).flatten().unwrap_or_default();
         let lines = String::from_utf8_lossy(&end);
-        lines.lines().for_each(|line| note(line, from, to, &mut found.known));
+        lines.lines().for_each(|line| apply_line(line, from, to, &mut found.identities));
     }
-    found.known.retain(|known| known.runtime.as_deref() == Some(runtime));
-    found.known.reverse();
-    found.known.truncate(MAX_CANDIDATES);
+    found.identities.retain(|pod| pod.runtime.as_deref() == Some(runtime));
+    found.identities.reverse();
+    found.identities.truncate(MAX_CANDIDATES);
     found
 }
 
-/// Takes what a line says of a pod's start: it began, or it was over.
-fn note(line: &str, from_ms: i64, to_ms: i64, pods: &mut Vec<Identity>) {
+/// Updates the candidates by a line of the log: adds a pod whose start is logged within the given
+/// time, removes one whose sandbox was created, and adds the sandbox id of a failure.
+fn apply_line(line: &str, from_ms: i64, to_ms: i64, pods: &mut Vec<Identity>) {
     let Some(pod) = pod(line) else { return };
-    let is_it = |known: &Identity| known.pod == pod.pod && known.namespace == pod.namespace;
-    let known = pods.iter().position(is_it);
-    // It was made: nothing of it failed then.
+    let is_same = |other: &Identity| other.pod == pod.pod && other.namespace == pod.namespace;
+    let earlier = pods.iter().position(is_same);
     if line.contains("returns sandbox id") || line.contains("Ran pod sandbox") {
-        if let Some(at) = known {
+        if let Some(at) = earlier {
             pods.remove(at);
         }
         return;
     }
-    // What could not be made has an id already.
-    if let (Some(at), Some(id)) = (known, sandbox_id(line)) {
+    if let (Some(at), Some(id)) = (earlier, sandbox_id(line)) {
         pods[at].id = Some(id);
         return;
     }
-    let began = time_ms(line).is_some_and(|at| (from_ms..=to_ms).contains(&at));
-    if began {
-        if let Some(at) = known {
+    let is_within = time_ms(line).is_some_and(|at| (from_ms..=to_ms).contains(&at));
+    if is_within {
+        if let Some(at) = earlier {
             pods.remove(at);
         }
         pods.push(pod);
     }
 }
 
-/// The pod that a line is about, of containerd's CRI plug-in or of CRI-O.
+/// The pod in a line of containerd's CRI plug-in or of CRI-O.
 fn pod(line: &str) -> Option<Identity> {
     let by = Identity::by(NamedBy::RuntimeLog);
     if let Some((_, rest)) = line.split_once("RunPodSandbox for &PodSandboxMetadata{") {
@@ -108,7 +109,7 @@ fn sandbox_id(line: &str) -> Option<String> {
     is_id(id).then(|| id.to_owned())
 }
 
-/// When it was written, in milliseconds since 1970: `time="…"` of Go's logrus.
+/// The time of a line, in milliseconds since 1970: `time="…"` of Go's logrus.
 fn time_ms(line: &str) -> Option<i64> {
     let (_, rest) = line.split_once("time=\"")?;
     let (time, _) = rest.split_once('"')?;
@@ -125,23 +126,17 @@ mod tests {
         let at = AT.parse::<Timestamp>().expect("a valid time").as_millisecond();
         let mut pods = Vec::new();
         for line in lines.lines() {
-            note(line, at - BEFORE_MS, at + AFTER_MS, &mut pods);
+            apply_line(line, at - BEFORE_MS, at + AFTER_MS, &mut pods);
         }
-        let name = |known: Identity| {
-            (
-                format!(
-                    "{}/{}",
-                    known.namespace.expect("it has one"),
-                    known.pod.expect("it has one")
-                ),
-                known.pod_uid,
-            )
+        let name = |found: Identity| {
+            let namespace = found.namespace.expect("a candidate has a namespace");
+            (format!("{namespace}/{}", found.pod.expect("a candidate has a name")), found.pod_uid)
         };
         pods.into_iter().map(name).collect()
     }
 
     #[test]
-    fn containerd_s_lines_tell_whom_it_is_starting() {
+    fn containerd_log_names_the_pod_being_started() {
         let lines = r#"time="2026-11-20T09:42:20.123456789Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:old,Uid:a,Namespace:default,Attempt:0,}"
 Nov 20 09:42:35 node containerd[812]: time="2026-11-20T09:42:35.123456789Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:made,Uid:b,Namespace:default,Attempt:0,}"
 time="2026-11-20T09:42:35.8Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:made,Uid:b,Namespace:default,Attempt:0,} returns sandbox id \"1234\""
@@ -152,21 +147,21 @@ time="2026-11-20T09:42:36.2Z" level=error msg="RunPodSandbox for &PodSandboxMeta
     }
 
     #[test]
-    fn the_id_that_a_sandbox_would_have_had_is_told_with_its_failure() {
+    fn containerd_log_of_a_failure_adds_the_sandbox_id() {
         let id = "38fa08b96efedb64edaf5a10c8e77f6d43686003362a1232db80c3ed628e2376";
         let began = r#"time="2026-11-20T09:42:36.1Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:a,Namespace:shop,Attempt:0,}""#;
         let failed = r#"time="2026-11-20T09:42:36.2Z" level=error msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:a,Namespace:shop,Attempt:0,} failed, error" error="failed to create network namespace for sandbox \"ID\": failed to setup netns: cannot allocate memory""#;
         let at = AT.parse::<Timestamp>().expect("a valid time").as_millisecond();
         let mut pods = Vec::new();
         for line in [began, &failed.replace("ID", id)] {
-            note(line, at - BEFORE_MS, at + AFTER_MS, &mut pods);
+            apply_line(line, at - BEFORE_MS, at + AFTER_MS, &mut pods);
         }
         assert_eq!(pods.len(), 1);
         assert_eq!((pods[0].pod.as_deref(), pods[0].id.as_deref()), (Some("web-0"), Some(id)));
     }
 
     #[test]
-    fn cri_o_s_lines_do_too() {
+    fn cri_o_log_names_the_pod_being_started() {
         let lines = r#"time="2026-11-20 09:42:35.123456789Z" level=info msg="Running pod sandbox: shop/web-0/POD" id=1 name=/runtime.v1.RuntimeService/RunPodSandbox
 time="2026-11-20 09:42:35.2Z" level=info msg="Running pod sandbox: shop/web-1/POD" id=2 name=/runtime.v1.RuntimeService/RunPodSandbox
 time="2026-11-20 09:42:35.9Z" level=info msg="Ran pod sandbox 0123 with infra container: shop/web-1/POD" id=2
@@ -175,7 +170,7 @@ time="2026-11-20 09:42:35.9Z" level=info msg="Ran pod sandbox 0123 with infra co
     }
 
     #[test]
-    fn other_lines_tell_nothing() {
+    fn other_lines_give_no_candidate() {
         for line in [
             "",
             "RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:a,Namespace:shop,Attempt:0,}",

@@ -1,7 +1,11 @@
-//! A runtime's CRI socket that replies, or does not.
+//! A fake runtime with a CRI socket that behaves well, or in one of several wrong ways.
 use std::{path::Path, thread};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use fragwatch_cri::messages::{
+    Container, ListContainersRequest, ListContainersResponse, ListPodSandboxRequest,
+    ListPodSandboxResponse, PodSandbox, PodSandboxMetadata,
+};
 use http::{HeaderMap, Response};
 use prost::Message as _;
 use tokio::{
@@ -10,29 +14,26 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::lookup::{
-    cri::{Container, Containers, ListRequest, PodSandbox, PodSandboxMetadata, PodSandboxes},
-    tests::{ID, UID},
-};
+use crate::lookup::tests::{ID, UID};
 
-/// What it does with a request.
+/// How the fake runtime handles connections and requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Behaviour {
-    /// Answers as it should, about the one pod and container that it has.
-    Answers,
-    /// Answers about another than was asked for.
-    Lies,
-    /// Speaks gRPC, and knows no such method.
-    HasNoCri,
-    /// Takes the connection, and says nothing.
+    /// Responds correctly, with the one pod and container that it has.
+    Correct,
+    /// Responds with another container than requested.
+    WrongId,
+    /// Speaks gRPC, but implements no CRI method.
+    NoCri,
+    /// Accepts the connection and sends nothing.
     Hangs,
     /// Closes the connection.
-    Dies,
-    /// Says what is no HTTP.
+    Closes,
+    /// Sends bytes that are not HTTP/2.
     Garbage,
 }
 
-/// It is gone when this is dropped.
+/// The server stops when this is dropped.
 pub(super) struct FakeRuntime(Option<oneshot::Sender<()>>);
 
 impl FakeRuntime {
@@ -43,7 +44,7 @@ impl FakeRuntime {
     pub(super) fn start_at(root: &Path, socket: &str, behaviour: Behaviour) -> Self {
         let socket = root.join(socket);
         std::fs::create_dir_all(socket.parent().expect("it is in one")).expect("it can be made");
-        let (end, ended) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("an event loop");
         let listener = runtime.block_on(async { UnixListener::bind(&socket) }).expect("a socket");
@@ -51,11 +52,11 @@ impl FakeRuntime {
             runtime.block_on(async {
                 tokio::select! {
                     () = serve(&listener, behaviour) => {}
-                    _ = ended => {}
+                    _ = stopped => {}
                 }
             });
         });
-        Self(Some(end))
+        Self(Some(stop))
     }
 }
 
@@ -70,29 +71,28 @@ async fn serve(listener: &UnixListener, behaviour: Behaviour) {
     loop {
         let Ok((mut stream, _)) = listener.accept().await else { return };
         match behaviour {
-            Behaviour::Answers | Behaviour::Lies | Behaviour::HasNoCri => {
-                tokio::spawn(answer_all(stream, behaviour));
+            Behaviour::Correct | Behaviour::WrongId | Behaviour::NoCri => {
+                tokio::spawn(respond_to_all(stream, behaviour));
             }
             Behaviour::Hangs => kept.push(stream),
-            Behaviour::Dies => drop(stream),
+            Behaviour::Closes => drop(stream),
             Behaviour::Garbage => drop(stream.write_all(b"\x00\xff220 hello\r\n\r\n").await),
         }
     }
 }
 
-async fn answer_all(stream: UnixStream, behaviour: Behaviour) {
+async fn respond_to_all(stream: UnixStream, behaviour: Behaviour) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         tokio::spawn(async move {
             let path = request.uri().path().to_owned();
             let mut body = request.into_body();
-            let mut asked = BytesMut::new();
+            let mut request = BytesMut::new();
             while let Some(Ok(part)) = body.data().await {
-                asked.extend_from_slice(&part);
+                request.extend_from_slice(&part);
             }
-            // A byte that says whether it is compressed, and four for the length.
-            let asked = ListRequest::decode(&asked[5..]).expect("a request of ours");
-            let message = reply(&path, &asked, behaviour == Behaviour::Lies);
+            // A gRPC message begins with a byte for compression and four for its length.
+            let message = response(&path, &request[5..], behaviour == Behaviour::WrongId);
             let head = Response::builder().header("content-type", "application/grpc");
             let head = head.body(()).expect("a response");
             let mut stream = respond.send_response(head, false).expect("it can be answered");
@@ -100,48 +100,50 @@ async fn answer_all(stream: UnixStream, behaviour: Behaviour) {
             framed.put_u8(0);
             framed.put_u32(u32::try_from(message.len()).expect("a short reply"));
             framed.extend_from_slice(&message);
-            if behaviour == Behaviour::HasNoCri {
+            if behaviour == Behaviour::NoCri {
                 framed.clear();
             }
             stream.send_data(framed.freeze(), false).expect("it can be answered");
             let mut end = HeaderMap::new();
             // OK, or UNIMPLEMENTED.
-            let status = if behaviour == Behaviour::HasNoCri { "12" } else { "0" };
+            let status = if behaviour == Behaviour::NoCri { "12" } else { "0" };
             end.insert("grpc-status", status.parse().expect("a header"));
             stream.send_trailers(end).expect("it can be answered");
         });
     }
 }
 
-fn reply(path: &str, asked: &ListRequest, lies: bool) -> Bytes {
-    let filter = asked.filter.clone().unwrap_or_default();
-    let uid = filter.label_selector.get("io.kubernetes.pod.uid");
+fn response(path: &str, request: &[u8], wrong_id: bool) -> Bytes {
     let message = match path {
         "/runtime.v1.RuntimeService/ListPodSandbox" => {
-            let uid_of_it = if lies { "0bad0bad-0000-0000-0000-000000000000" } else { UID };
+            let request = ListPodSandboxRequest::decode(request).expect("a valid request");
+            let labels = request.filter.unwrap_or_default().label_selector;
+            let matches = labels.get("io.kubernetes.pod.uid").is_some_and(|uid| uid == UID);
+            let uid = if wrong_id { "0bad0bad-0000-0000-0000-000000000000" } else { UID };
             let metadata = PodSandboxMetadata {
                 name: "web-0".to_owned(),
-                uid: uid_of_it.to_owned(),
+                uid: uid.to_owned(),
                 namespace: "shop".to_owned(),
             };
             let sandbox = PodSandbox { id: "5a".repeat(32), metadata: Some(metadata) };
-            let is_it = lies || uid.is_some_and(|uid| uid == UID);
-            PodSandboxes { items: is_it.then_some(sandbox).into_iter().collect() }.encode_to_vec()
+            let items = (wrong_id || matches).then_some(sandbox).into_iter().collect();
+            ListPodSandboxResponse { items }.encode_to_vec()
         }
         "/runtime.v1.RuntimeService/ListContainers" => {
+            let request = ListContainersRequest::decode(request).expect("a valid request");
+            let matches = request.filter.unwrap_or_default().id == ID;
             let labels = [
                 ("io.kubernetes.pod.name", "web-0"),
                 ("io.kubernetes.pod.namespace", "shop"),
                 ("io.kubernetes.container.name", "nginx"),
             ];
             let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
-            let id = if lies { "0".repeat(64) } else { ID.to_owned() };
+            let id = if wrong_id { "0".repeat(64) } else { ID.to_owned() };
             let container = Container { id, labels: labels.into() };
-            let is_it = lies || filter.id == ID;
-            Containers { containers: is_it.then_some(container).into_iter().collect() }
-                .encode_to_vec()
+            let containers = (wrong_id || matches).then_some(container).into_iter().collect();
+            ListContainersResponse { containers }.encode_to_vec()
         }
-        other => panic!("nobody asks for {other}"),
+        other => panic!("the lookup does not call {other}"),
     };
     message.into()
 }
