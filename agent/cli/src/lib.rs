@@ -1,23 +1,22 @@
-//! The command line's commands, options, help texts and exit codes.
+//! The command line: commands, options, help texts and exit codes. A crate of its own, so that man pages
+//! and completions can be generated without building the eBPF programs.
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fragwatch_core::model::kernel_version::KernelVersion;
-use fragwatch_klog::parse::trace::is_release;
 use jiff::SignedDuration;
-
-use crate::hook::Preference;
 
 /// Reports which container creations failed for lack of kernel memory, and why
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "fragwatch", version, arg_required_else_help = true, after_help = TRACE_EXIT_CODES)]
 pub struct Cli {
     /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "\
+/// Exit codes of `trace`, which the top-level help shows too.
+const TRACE_EXIT_CODES: &str = "\
 Exit codes:
   0  ended normally: SIGINT, SIGTERM, --duration, or stdout was closed
   1  ended early: the report could not be written, or the kernel's events not be read
@@ -48,8 +47,21 @@ pub enum Format {
     Json,
 }
 
+/// Which kinds of hooks to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Preference {
+    /// fentry and fexit where the kernel has them, else kprobes, else tracepoints
+    #[default]
+    Auto,
+    /// kprobes and kretprobes instead of fentry and fexit
+    Kprobe,
+    /// Tracepoints only
+    Tracepoint,
+}
+
 /// Arguments of `trace`.
 #[derive(Debug, Args)]
+#[command(after_help = TRACE_EXIT_CODES)]
 pub struct TraceArgs {
     /// Report every creation, and every failed or stalled high-order allocation on the node
     #[arg(long)]
@@ -153,12 +165,15 @@ Exit codes:
   2  CRITICAL: an allocation of one of these orders, or a new memory cgroup, would fail now
   3  UNKNOWN: files could not be read; wrong arguments; or the report could not be written";
 
+/// Major versions that are accepted, so that a date or another number is not taken for a release.
+const MAJOR_VERSIONS: std::ops::Range<u32> = 2..100;
+
 /// Parses a kernel's release.
 fn release(text: &str) -> Result<KernelVersion, String> {
     let wrong = "not a kernel's release: write it as uname -r does, such as 5.10.0-37-amd64";
     let release = text.trim_start_matches('v');
-    let version = is_release(release).then(|| release.parse().ok()).flatten();
-    version.ok_or_else(|| wrong.to_owned())
+    let version: KernelVersion = release.parse().map_err(|_| wrong.to_owned())?;
+    if MAJOR_VERSIONS.contains(&version.series().0) { Ok(version) } else { Err(wrong.to_owned()) }
 }
 
 /// Parses a duration, which must be longer than zero.
