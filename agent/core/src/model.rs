@@ -20,6 +20,7 @@ pub mod node;
 pub mod notice;
 pub mod program_message;
 pub mod slab;
+pub mod status;
 pub mod step;
 pub mod verdict;
 pub mod vmalloc;
