@@ -7,7 +7,7 @@
 //! incident; behind `@2:` about the second, `@-1:` the last, `*:` any.
 use std::{fs, io::Cursor, path::PathBuf, sync::Arc};
 
-use fragwatch_core::report::log::LogJson;
+use fragwatch_core::report::Json;
 use fragwatch_klog::explain::Explainer;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ fn folder() -> PathBuf {
 /// The incidents that are reported of a log, as JSON.
 fn explain(log: Vec<u8>) -> Vec<Value> {
     let mut out = Vec::new();
-    let mut json = LogJson::new(&mut out);
+    let mut json = Json::new(&mut out);
     let mut explainer = Explainer::new(&mut json, Arc::default(), None, Vec::new());
     explainer.read("log", Cursor::new(log)).expect("memory can be written");
     explainer.finish().expect("memory can be written");

@@ -89,16 +89,22 @@ pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
 /// wait may have lacked pages.
 fn without_zones(evidence: &Evidence) -> Option<Verdict> {
     const COSTLY_ORDER: u32 = 3;
+    // Bits that never moved.
+    const GFP_DMA: u32 = 1;
+    const GFP_DMA32: u32 = 4;
     let allocation = evidence.decisive()?;
     let failure = allocation.failure.as_ref()?;
     let traits = allocation.gfp.traits?;
     let order = allocation.order;
     let may_compact = traits.direct_reclaim && !traits.noretry;
+    // A mask that asks for low memory: such zones are small, and lack of pages is as likely.
+    let low_memory = allocation.gfp.raw & (GFP_DMA | GFP_DMA32) != 0;
     let of_memory = evidence.errno.is_none_or(|errno| errno == libc::ENOMEM);
     if evidence.live
         || !failure.zones.is_empty()
         || order <= COSTLY_ORDER
         || !may_compact
+        || low_memory
         || !of_memory
     {
         return None;
@@ -111,7 +117,7 @@ fn without_zones(evidence: &Evidence) -> Option<Verdict> {
     )];
     not_seen.extend(evidence.gaps());
     let mut because = vec![
-        format!("the order-{order} allocation ({}) came back NULL", zones::block(evidence, order)),
+        format!("the order-{order} allocation ({}) failed", zones::block(evidence, order)),
         "it may wait, reclaim and compact: above order 3 such an allocation mostly fails because \
          no free block is large enough"
             .to_owned(),

@@ -1,7 +1,7 @@
 //! Whether a line without a prefix is the rest of the one before, which a mail client or a terminal
 //! has broken. Careful: where it may be a remark that somebody wrote between the lines, it is.
 
-use crate::parse::trace;
+use crate::parse::{self, trace};
 
 /// Mail clients break lines at this width or at a larger one.
 const NARROWEST: usize = 70;
@@ -75,7 +75,8 @@ impl Widths {
         }
         if next.starts_with(char::is_whitespace) {
             let deeper = next.len() - next.trim_start().len() >= indent + 2;
-            return (deeper && !has_prefix && is_failure(text)).then_some(Join::AtSpace);
+            let goes_on = deeper && !has_prefix && is_failure(text);
+            return (goes_on && !is_kernels(text) && !is_kernels(next)).then_some(Join::AtSpace);
         }
         let word = next.split(' ').next().unwrap_or(next);
         if lacks_release(text) && trace::is_release(word) {
@@ -97,6 +98,11 @@ pub(crate) fn is_failure(text: &str) -> bool {
     ["rror:", "rror response", "ailed to ", "nable to ", "ailed:"]
         .iter()
         .any(|part| text.contains(part))
+}
+
+/// Whether it is a message of the kernel's.
+fn is_kernels(text: &str) -> bool {
+    parse::parse_kernel(text).is_some()
 }
 
 /// Whether the line that says which task it was ends before the kernel's release.
