@@ -126,7 +126,7 @@ mod tests {
         diagnose::{Evidence, diagnose},
         fixtures as node, fixtures,
         model::{
-            container::{Candidate, Container},
+            container::{Candidate, CandidateReason, Container},
             hook::{Hook, State},
             identity::{Identity, NamedBy},
         },
@@ -149,7 +149,7 @@ mod tests {
     fn candidate(pod: &str) -> Candidate {
         let mut container = Container::default();
         container.learn(&known(pod));
-        Candidate { container, why: "a pod without a container" }
+        Candidate { container, why: CandidateReason::FreePod }
     }
 
     /// A whole run, as it would be reported.

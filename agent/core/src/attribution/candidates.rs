@@ -1,9 +1,9 @@
-//! For whom something was done: the container whose cgroup it was done in, or, where a runtime did it
+//! Which container something was done for: the container whose cgroup it was done in, or, where a runtime did it
 //! from outside, those that it may have been for.
 use crate::{
     attribution::{cgroup_path, cgroups::Cgroups},
     model::{
-        container::{Candidate, Container, is_id},
+        container::{Candidate, CandidateReason, Container, is_id},
         event::CgroupPath,
         identity::Query,
         step::CreationStep,
@@ -33,17 +33,13 @@ const RUNTIMES: &[&str] = &[
 ];
 /// Those that make a pod's network namespace before there is any container in it.
 const MAKE_FOR_PODS: &[&str] = &["containerd", "pinns", "crio", "dockerd", "cri-dockerd"];
-/// Those whose records say whom they were starting.
+/// Those whose records say what they were starting.
 const KEEP_RECORDS: &[&str] = &["containerd", "pinns", "crio", "podman"];
 
 /// A container's start is over after this time.
 const START_NS: u64 = 10_000_000_000;
-/// Candidates that are told.
+/// Candidates that are reported.
 pub const MAX_CANDIDATES: usize = 5;
-
-/// Why a pod may be whom a runtime made a network namespace for.
-pub(crate) const NEWEST_POD: &str = "the newest pod without a container";
-pub(crate) const FREE_POD: &str = "a pod without a container";
 
 /// Whether a program of this name starts containers.
 pub(crate) fn is_runtime(comm: &str) -> bool {
@@ -53,14 +49,14 @@ pub(crate) fn is_runtime(comm: &str) -> bool {
 /// The container that a creation is for, if that is certain: the cgroup is a container's, and what
 /// happened in it was not done by a runtime that runs in a container itself and starts others.
 pub(crate) fn certain(creation: &CreationStep) -> Option<Container> {
-    // A cgroup's own making tells by its path, whoever makes it.
+    // A cgroup's making is known by its path, whatever process makes it.
     if is_runtime(&creation.task.comm) && creation.cgroup_setup().is_none() {
         return None;
     }
     cgroup_path::find(creation.cgroup.as_ref()?)
 }
 
-/// Those that a creation may be for of which nobody is certain, the likeliest first.
+/// Those that a creation may be for, none of them certain, the likeliest first.
 pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Candidate> {
     let comm = creation.task.comm.as_str();
     if !is_runtime(comm) {
@@ -71,7 +67,7 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     };
     let since = creation.began_ns.saturating_sub(START_NS);
     if let Some(path) = cgroups.container_made_by(creation.task.pid, since) {
-        return candidate(&path, "the same process made its cgroup").into_iter().collect();
+        return candidate(&path, CandidateReason::MadeItsCgroup).into_iter().collect();
     }
     if !MAKE_FOR_PODS.contains(&comm) {
         return Vec::new();
@@ -79,12 +75,13 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     let pods = cgroups.pods_without_container().into_iter().take(MAX_CANDIDATES).enumerate();
     pods.filter_map(|(at, (path, made))| {
         let newest = at == 0 && made.is_some();
-        candidate(&path, if newest { NEWEST_POD } else { FREE_POD })
+        let why = if newest { CandidateReason::NewestPod } else { CandidateReason::FreePod };
+        candidate(&path, why)
     })
     .collect()
 }
 
-/// What can be asked about a creation's owner that its cgroup doesn't tell; `realtime_offset_ns` is how far the
+/// What can be looked up about a creation's container that its cgroup doesn't show; `realtime_offset_ns` is how far the
 /// time of day is ahead of `CLOCK_MONOTONIC`.
 pub(crate) fn query(creation: &CreationStep, realtime_offset_ns: i64) -> Option<Query> {
     let millis =
@@ -137,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_in_a_container_s_cgroup_is_the_container_s() {
+    fn process_in_a_container_cgroup_belongs_to_the_container() {
         let path = format!("{POD}/{}", "ab".repeat(32));
         assert_eq!(certain(&by("runc:[1:CHILD]", &path)).and_then(|c| c.id), Some("ab".repeat(32)));
         assert_eq!(certain(&by("runc:[1:CHILD]", "/system.slice/cron.service")), None);
@@ -147,12 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_daemon_makes_is_perhaps_for_the_newest_pod_without_a_container() {
+    fn netns_by_a_daemon_has_the_newest_pod_as_candidate() {
         let found = candidates(&by("containerd", "/system.slice/containerd.service"), &with_pods());
         let uids: Vec<&str> = found.iter().filter_map(|c| c.container.pod_uid.as_deref()).collect();
         assert_eq!(uids.len(), 2);
         assert!(uids[0].starts_with("6f1c") && uids[1].starts_with("0001"), "{uids:?}");
-        assert!(found[0].why.contains("newest") && !found[1].why.contains("newest"));
+        assert!(
+            found[0].why == CandidateReason::NewestPod && found[1].why == CandidateReason::FreePod
+        );
         let none = candidates(&by("containerd", "/system.slice"), &Cgroups::default());
         assert_eq!(none, []);
         // podman has nothing to do with pods of the kubelet's.
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn who_made_a_container_s_cgroup_starts_that_container() {
+    fn process_that_made_a_cgroup_has_that_container_as_candidate() {
         let mut cgroups = with_pods();
         let creation = by("crun", "/user.slice");
         let path = format!("/machine.slice/libpod-{}.scope", "cd".repeat(32));
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_asked_for_what_a_runtime_made_outside() {
+    fn runtime_records_are_queried_for_steps_outside_containers() {
         let mut creation = by("containerd", "/system.slice/containerd.service");
         creation.ended_ns = 21 * SECOND;
         let comm = "containerd".to_owned();

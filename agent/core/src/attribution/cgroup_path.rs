@@ -25,7 +25,7 @@ struct Shape {
     id: Id,
     /// What its name ends with.
     after: &'static str,
-    /// The name of the directory that it is in, where only that tells.
+    /// The name of the directory that it is in, where only that distinguishes.
     within: Option<&'static str>,
     /// `None` where several do the same.
     runtime: Option<&'static str>,
@@ -61,7 +61,7 @@ const SHAPES: &[Shape] = &[
     within("docker", Id::Hex, "docker"),
     within("libpod_parent", Id::Hex, "podman"),
     within("crio", Id::Hex, "cri-o"),
-    // containerd told to use the cgroupfs driver while the kubelet uses systemd's: `slice:prefix:id`
+    // containerd configured to use the cgroupfs driver while the kubelet uses systemd's: `slice:prefix:id`
     // is a directory then
     shape(":cri-containerd:", Id::Hex, "", Some("containerd")),
     shape(":crio:", Id::Hex, "", Some("cri-o")),
@@ -161,7 +161,7 @@ mod tests {
     type Reported = Option<&'static str>;
 
     /// Paths as they are found on nodes; `ID`, `UID`, `U_ID` (with underscores) and `STATIC` stand for
-    /// those above. Then the runtime, the container's id and the pod's uid that they tell.
+    /// those above. Then the runtime, the container's id and the pod's uid that they hold.
     const PATHS: &[(&str, Reported, Reported, Reported)] = &[
         // kubelet, systemd driver: guaranteed, burstable, best effort
         (
@@ -290,9 +290,9 @@ mod tests {
     }
 
     #[test]
-    fn each_runtime_s_paths_tell_their_container() {
+    fn paths_of_each_runtime_are_recognised() {
         for &(shape, runtime, id, pod_uid) in PATHS {
-            let found = find(&path(shape)).unwrap_or_else(|| panic!("nobody's: {shape}"));
+            let found = find(&path(shape)).unwrap_or_else(|| panic!("not found: {shape}"));
             assert_eq!(found.runtime.as_deref(), runtime, "{shape}");
             assert_eq!(found.id.as_deref(), id, "{shape}");
             assert_eq!(found.pod_uid.as_deref(), pod_uid, "{shape}");
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_container_is_none() {
+    fn other_paths_are_no_container() {
         for shape in [
             "/",
             "/init.scope",
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn units_escapes_are_read_and_broken_ones_kept() {
+    fn systemd_escapes_are_decoded() {
         assert_eq!(unescape("a\\x2db\\x20c"), "a-b c");
         assert_eq!(unescape("a\\x2"), "a\\x2");
         assert_eq!(unescape("\\xzz\\"), "\\xzz\\");

@@ -14,13 +14,13 @@ use crate::{
 
 /// Cgroups kept at a time that are still there. Of more, the one that came first goes first.
 pub const MAX_LIVING: usize = 8192;
-/// Removed ones kept beside them, the last ones: what happened in them is told within milliseconds.
+/// Removed ones kept beside them, the last ones: what happened in them is reported within milliseconds.
 const MAX_GONE: usize = 2048;
 
 /// What a path begins with whose beginning is not known. A whole one begins with a slash.
 const CUT: &str = "…";
 
-/// The cgroups of the hierarchy that tasks are told by.
+/// The cgroups of the hierarchy that tasks are identified by.
 #[derive(Default)]
 pub struct Cgroups {
     by_id: HashMap<u64, Cgroup>,
@@ -64,7 +64,7 @@ impl Kind {
     }
 }
 
-/// When and by whom a cgroup was made.
+/// When and by which process a cgroup was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Made {
     /// `CLOCK_MONOTONIC` in nanoseconds.
@@ -74,7 +74,7 @@ pub struct Made {
 }
 
 impl Cgroups {
-    /// A cgroup was made, or one was there already if nobody saw that.
+    /// A cgroup was made, or one was there already if that was not seen.
     pub fn insert(&mut self, id: u64, path: &CgroupPath, made: Option<Made>) {
         // Found by the walk and made at the same time: what is known stays.
         let known = self.by_id.get(&id).and_then(|known| known.made);
@@ -171,7 +171,7 @@ impl Cgroups {
         self.by_id.get(&id).map(Cgroup::path)
     }
 
-    /// When and by whom the cgroup at this path was made, if that was seen.
+    /// When and by which process the cgroup at this path was made, if that was seen.
     pub fn made(&self, path: &CgroupPath) -> Option<Made> {
         self.by_id.get(self.ids.get(&*spell(path))?)?.made
     }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_outlives_its_cgroup() {
+    fn path_outlives_its_cgroup() {
         let mut cgroups = Cgroups::default();
         cgroups.insert(7, &path("/a"), Some(by(5, 1)));
         cgroups.remove(7);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded_and_those_still_there_are_kept_longer() {
+    fn table_is_bounded_and_live_cgroups_are_kept_longer() {
         let mut cgroups = Cgroups::default();
         cgroups.insert(1, &path("/stays"), None);
         for id in 2..20_000 {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_renamed_takes_all_below_it_along() {
+    fn rename_moves_the_subtree() {
         let mut cgroups = Cgroups::default();
         cgroups.insert(1, &path("/a"), None);
         cgroups.insert(2, &path("/a/b"), Some(by(5, 1)));
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn inside_a_namespace_one_whole_path_tells_the_beginning_of_all() {
+    fn in_a_cgroup_namespace_one_whole_path_completes_all() {
         let cut = |spelled: &str| CgroupPath { truncated: true, ..path(spelled) };
         let mut cgroups = Cgroups::default();
         cgroups.insert(1, &cut("/"), None);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_were_cut_are_made_whole() {
+    fn cut_names_are_completed() {
         let long = path(&format!("/{}", "x".repeat(255)));
         let cut = path(&format!("/{}", "x".repeat(127)));
         let mut cgroups = Cgroups::default();
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_takes_nothing_from_what_was_seen() {
+    fn walk_keeps_what_events_showed() {
         let mut cgroups = Cgroups::default();
         cgroups.insert(1, &path("/a"), Some(by(5, 1)));
         cgroups.insert(1, &path("/a"), None);
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_wait_for_their_first_container() {
+    fn pods_without_container_are_listed() {
         let mut cgroups = Cgroups::default();
         cgroups.insert(1, &path(&pod(1)), None);
         cgroups.insert(2, &path(&pod(2)), Some(by(5, 1)));
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_known_by_the_container_s_cgroup_that_it_made() {
+    fn container_made_by_a_process_is_found() {
         let mut cgroups = Cgroups::default();
         cgroups.insert(1, &path("/machine.slice/libpod-ID.scope"), Some(by(5, 70)));
         cgroups.insert(2, &path("/machine.slice/libpod-ID.scope/container"), Some(by(6, 70)));

@@ -1,30 +1,24 @@
-//! What was asked about containers and answered, and the creations that still wait for an reply.
+//! What was looked up about containers, and the creations that still wait for a reply.
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     attribution::candidates::{self, MAX_CANDIDATES},
     model::{
-        container::{Candidate, Container},
+        container::{Candidate, CandidateReason, Container},
         event::Task,
         identity::{Identity, NamedBy, Query, Reply},
         step::CreationStep,
     },
 };
 
-/// Answers kept at a time; the oldest goes first.
-const MAX_ANSWERS: usize = 512;
-/// Kept of one query: there are not so many to tell it.
-const MAX_KNOWN: usize = 8;
-/// Creations that wait for an reply at a time; the oldest goes first, and stays as it was told.
+/// Replies kept at a time; the oldest goes first.
+const MAX_REPLIES: usize = 512;
+/// Identities kept of one query: there are not more sources.
+const MAX_IDENTITIES: usize = 8;
+/// Creations that wait for a reply at a time; the oldest goes first, and stays as it was reported.
 const MAX_WAITING: usize = 256;
 
-/// Why a container is a candidate of which only a runtime's records tell.
-const BY_LOG: &str = "a runtime's log says that its start was under way";
-const BY_STATE: &str = "it was made just before";
-const BY_BOTH: &str =
-    "it has no container yet, and a runtime's log says that its start was under way";
-
-/// A creation's owner, as far as it is known.
+/// The container of a creation, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LateAttribution {
     /// The creation.
@@ -39,7 +33,7 @@ pub struct LateAttribution {
     pub candidates: Vec<Candidate>,
 }
 
-/// Answers, and who waits for more.
+/// Replies, and the creations that wait for more.
 #[derive(Default)]
 pub(crate) struct Attributions {
     replies: HashMap<Query, Reply>,
@@ -48,8 +42,8 @@ pub(crate) struct Attributions {
 }
 
 struct Waiting {
-    /// As it was told last.
-    owner: LateAttribution,
+    /// As it was reported last.
+    attribution: LateAttribution,
     /// What is asked about it as a whole.
     about: Option<Query>,
 }
@@ -59,17 +53,17 @@ impl Attributions {
     /// day is ahead of `CLOCK_MONOTONIC`.
     pub(crate) fn queries(&self, creation: &CreationStep, realtime_offset_ns: i64) -> Vec<Query> {
         let about = candidates::query(creation, realtime_offset_ns);
-        let mut asked = queries(&creation.owner(), about.as_ref());
-        // What nobody knew somebody may know now.
+        let mut asked = queries(&creation.attribution(), about.as_ref());
+        // Retry failed lookups.
         let known = |reply: &Reply| !reply.identities.is_empty();
         asked.retain(|query| !self.replies.get(query).is_some_and(known));
         asked
     }
 
-    /// Keeps an reply. Those that it tells more about than was told before are returned.
+    /// Keeps a reply. Returns the attributions that it adds to.
     pub(crate) fn reply(&mut self, mut reply: Reply) -> Vec<LateAttribution> {
         let query = reply.query.clone();
-        // Whom a runtime was starting it knows better later; all else adds to what was told before.
+        // Later replies replace earlier ones on what a runtime was starting; all others add to them.
         if let Some(before) = self.replies.get(&query)
             && (reply.identities.is_empty() || !matches!(query, Query::Starting { .. }))
         {
@@ -80,34 +74,34 @@ impl Attributions {
                 .cloned()
                 .collect();
             reply.identities.extend(more);
-            reply.identities.truncate(MAX_KNOWN);
+            reply.identities.truncate(MAX_IDENTITIES);
         }
         if self.replies.insert(query.clone(), reply).is_none() {
             self.order.push_back(query.clone());
         }
-        if self.order.len() > MAX_ANSWERS
+        if self.order.len() > MAX_REPLIES
             && let Some(oldest) = self.order.pop_front()
         {
             self.replies.remove(&oldest);
         }
-        let mut told = Vec::new();
+        let mut completed = Vec::new();
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain_mut(|one| {
-            if !queries(&one.owner, one.about.as_ref()).contains(&query) {
+            if !queries(&one.attribution, one.about.as_ref()).contains(&query) {
                 return true;
             }
-            let before = one.owner.clone();
-            self.fill(&mut one.owner, one.about.as_ref());
-            if one.owner != before {
-                told.push(one.owner.clone());
+            let before = one.attribution.clone();
+            self.fill(&mut one.attribution, one.about.as_ref());
+            if one.attribution != before {
+                completed.push(one.attribution.clone());
             }
             self.is_open(one)
         });
         self.waiting = waiting;
-        told
+        completed
     }
 
-    /// Adds to a creation what is known of its owner, and waits for what is not.
+    /// Adds to a creation what is known of its container, and waits for what is not.
     pub(crate) fn name(&mut self, creation: &mut CreationStep, realtime_offset_ns: i64) {
         let about = candidates::query(creation, realtime_offset_ns);
         if let Some(inode) = creation.namespaces().and_then(|made| made.netns) {
@@ -116,11 +110,11 @@ impl Attributions {
             let of_it = |about: &Query| matches!(about, Query::Netns { inode: other, .. } if *other == inode);
             self.waiting.retain(|one| !one.about.as_ref().is_some_and(of_it));
         }
-        let mut owner = creation.owner();
-        self.fill(&mut owner, about.as_ref());
+        let mut attribution = creation.attribution();
+        self.fill(&mut attribution, about.as_ref());
         (creation.container, creation.candidates) =
-            (owner.container.clone(), owner.candidates.clone());
-        let waiting = Waiting { owner, about };
+            (attribution.container.clone(), attribution.candidates.clone());
+        let waiting = Waiting { attribution, about };
         if self.is_open(&waiting) {
             if self.waiting.len() == MAX_WAITING {
                 self.waiting.pop_front();
@@ -131,22 +125,22 @@ impl Attributions {
 
     /// Whether anything may still be learnt about it.
     fn is_open(&self, waiting: &Waiting) -> bool {
-        queries(&waiting.owner, waiting.about.as_ref())
+        queries(&waiting.attribution, waiting.about.as_ref())
             .iter()
             .any(|query| self.replies.get(query).is_none_or(|reply| !reply.last))
     }
 
-    fn fill(&self, owner: &mut LateAttribution, about: Option<&Query>) {
+    fn fill(&self, attribution: &mut LateAttribution, about: Option<&Query>) {
         let known =
             |query: &Query| self.replies.get(query).map_or(&[][..], |reply| &reply.identities);
         match about {
             // The runtime's own record of the namespace: no guess.
-            Some(query @ Query::Netns { .. }) if owner.container.is_none() => {
+            Some(query @ Query::Netns { .. }) if attribution.container.is_none() => {
                 if let Some(first) = known(query).first() {
                     let mut container = Container::default();
                     container.learn(first);
-                    owner.container = Some(container);
-                    owner.candidates.clear();
+                    attribution.container = Some(container);
+                    attribution.candidates.clear();
                 }
             }
             Some(query @ Query::Starting { .. }) => {
@@ -154,12 +148,14 @@ impl Attributions {
                 known(query)
                     .iter()
                     .rev()
-                    .for_each(|known| add_candidate(&mut owner.candidates, known));
+                    .for_each(|known| add_candidate(&mut attribution.candidates, known));
             }
             _ => {}
         }
-        let containers = owner.container.iter_mut();
-        for container in containers.chain(owner.candidates.iter_mut().map(|c| &mut c.container)) {
+        let containers = attribution.container.iter_mut();
+        for container in
+            containers.chain(attribution.candidates.iter_mut().map(|c| &mut c.container))
+        {
             if let Some(query) = container.query() {
                 for known in known(&query) {
                     container.learn(known);
@@ -169,21 +165,23 @@ impl Attributions {
     }
 }
 
-/// Puts what a runtime's records say that it was starting first. Of a candidate that there is already
-/// they tell more.
+/// Puts first what a runtime's records say that it was starting. To a candidate that there is already
+/// they add what they know.
 fn add_candidate(candidates: &mut Vec<Candidate>, known: &Identity) {
     let mut container = Container::default();
     container.learn(known);
     let by_log = known.by == NamedBy::RuntimeLog;
-    let mut added = Candidate { container, why: if by_log { BY_LOG } else { BY_STATE } };
+    let reason = if by_log { CandidateReason::RuntimeLog } else { CandidateReason::RuntimeState };
+    let mut added = Candidate { container, why: reason };
     let known_already =
         candidates.iter().position(|c| candidates::same(&c.container, &added.container));
     if let Some(at) = known_already {
         let mut candidate = candidates.remove(at);
         candidate.container.learn(known);
-        let of_pods = [candidates::NEWEST_POD, candidates::FREE_POD].contains(&candidate.why);
+        let of_pods =
+            matches!(candidate.why, CandidateReason::NewestPod | CandidateReason::FreePod);
         if by_log && of_pods {
-            candidate.why = BY_BOTH;
+            candidate.why = CandidateReason::PodInRuntimeLog;
         }
         added = candidate;
     }
@@ -191,11 +189,12 @@ fn add_candidate(candidates: &mut Vec<Candidate>, known: &Identity) {
     candidates.truncate(MAX_CANDIDATES);
 }
 
-/// All that can be asked about an owner.
-fn queries(owner: &LateAttribution, about: Option<&Query>) -> Vec<Query> {
-    let containers = owner.container.iter().chain(owner.candidates.iter().map(|c| &c.container));
+/// All that can be looked up for an attribution.
+fn queries(attribution: &LateAttribution, about: Option<&Query>) -> Vec<Query> {
+    let containers =
+        attribution.container.iter().chain(attribution.candidates.iter().map(|c| &c.container));
     let mut seen = HashSet::new();
-    let about = about.filter(|_| owner.container.is_none()).cloned();
+    let about = about.filter(|_| attribution.container.is_none()).cloned();
     about
         .into_iter()
         .chain(containers.filter_map(Container::query))
@@ -204,8 +203,8 @@ fn queries(owner: &LateAttribution, about: Option<&Query>) -> Vec<Query> {
 }
 
 impl CreationStep {
-    /// Whose it is.
-    fn owner(&self) -> LateAttribution {
+    /// What is known of its container.
+    fn attribution(&self) -> LateAttribution {
         LateAttribution {
             creation: self.id,
             ended_ns: self.ended_ns,

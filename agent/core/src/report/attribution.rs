@@ -30,7 +30,7 @@ pub(super) fn candidates(candidates: &[Candidate]) -> Vec<Value> {
         .iter()
         .map(|candidate| {
             let mut value = container(&candidate.container);
-            value["why"] = candidate.why.into();
+            value["why"] = candidate.why.describe().into();
             value
         })
         .collect()
@@ -61,7 +61,8 @@ pub(super) fn whose(container: Option<&Container>, candidates: &[Candidate]) -> 
 pub(super) fn lines(container: Option<&Container>, candidates: &[Candidate]) -> Vec<String> {
     let known = container.map(|found| labelled("container", &describe(found)));
     let guessed = candidates.iter().map(|candidate| {
-        let text = format!("{} (a guess: {})", describe(&candidate.container), candidate.why);
+        let text =
+            format!("{} (a guess: {})", describe(&candidate.container), candidate.why.describe());
         labelled("perhaps", &text)
     });
     known.into_iter().chain(guessed).collect()

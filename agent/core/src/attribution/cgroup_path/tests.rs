@@ -33,7 +33,7 @@ fn names_are_added_and_their_source_is_kept() {
     };
     assert!(container.learn(&state));
     assert_eq!(container.label(), "default/web-0");
-    assert_eq!(container.named_by, Some(NamedBy::PodLogs), "who told the pod's name");
+    assert_eq!(container.named_by, Some(NamedBy::PodLogs), "the source of the pod's name");
     assert_eq!(container.runtime.as_deref(), Some("containerd"));
     assert_eq!(container.name.as_deref(), Some("nginx"));
 }
