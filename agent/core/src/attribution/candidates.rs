@@ -1,5 +1,5 @@
-//! Which container something was done for: the container whose cgroup it was done in, or, where a runtime did it
-//! from outside, those that it may have been for.
+//! The container that a creation is for: the one whose cgroup it was made in, or candidates if a runtime
+//! made it from outside.
 use crate::{
     attribution::{cgroup_path, cgroups::Cgroups},
     model::{
@@ -10,10 +10,10 @@ use crate::{
     },
 };
 
-/// What runc calls its processes inside a container until they become the container's own program
+/// Prefix of the comm of runc's processes inside a container until they execute the container's program
 /// (libcontainer/nsenter/nsexec.c).
 pub(crate) const RUNC_INIT: &str = "runc:[";
-/// Attributions of programs that start containers. They do other things too.
+/// comm of programs that start containers. They make other creations too.
 const RUNTIMES: &[&str] = &[
     "runc",
     "crun",
@@ -31,32 +31,33 @@ const RUNTIMES: &[&str] = &[
     "lxc-start",
     "systemd-nspawn",
 ];
-/// Those that make a pod's network namespace before there is any container in it.
+/// Programs that create a pod's network namespace before its first container.
 const MAKE_FOR_PODS: &[&str] = &["containerd", "pinns", "crio", "dockerd", "cri-dockerd"];
-/// Those whose records say what they were starting.
+/// Programs whose log or state shows what they were starting.
 const KEEP_RECORDS: &[&str] = &["containerd", "pinns", "crio", "podman"];
 
-/// A container's start is over after this time.
+/// Longest time between creating a container's cgroup and a later step of the same start, in
+/// nanoseconds.
 const START_NS: u64 = 10_000_000_000;
 /// Candidates that are reported.
 pub const MAX_CANDIDATES: usize = 5;
 
-/// Whether a program of this name starts containers.
+/// Whether a program with this comm starts containers.
 pub(crate) fn is_runtime(comm: &str) -> bool {
     RUNTIMES.contains(&comm)
 }
 
-/// The container that a creation is for, if that is certain: the cgroup is a container's, and what
-/// happened in it was not done by a runtime that runs in a container itself and starts others.
+/// The container that a creation is for, if that is certain: the one whose cgroup it was made in, unless
+/// by a runtime, which may run in a container itself and start others.
 pub(crate) fn certain(creation: &CreationStep) -> Option<Container> {
-    // A cgroup's making is known by its path, whatever process makes it.
+    // When a cgroup is created, its path identifies the container, even if a runtime creates it.
     if is_runtime(&creation.task.comm) && creation.cgroup_setup().is_none() {
         return None;
     }
     cgroup_path::find(creation.cgroup.as_ref()?)
 }
 
-/// Those that a creation may be for, none of them certain, the likeliest first.
+/// Containers that a creation by a runtime may be for, the most likely first.
 pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Candidate> {
     let comm = creation.task.comm.as_str();
     if !is_runtime(comm) {
@@ -75,14 +76,13 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     let pods = cgroups.pods_without_container().into_iter().take(MAX_CANDIDATES).enumerate();
     pods.filter_map(|(at, (path, made))| {
         let newest = at == 0 && made.is_some();
-        let why = if newest { CandidateReason::NewestPod } else { CandidateReason::FreePod };
-        candidate(&path, why)
+        candidate(&path, if newest { CandidateReason::NewestPod } else { CandidateReason::FreePod })
     })
     .collect()
 }
 
-/// What can be looked up about a creation's container that its cgroup doesn't show; `realtime_offset_ns` is how far the
-/// time of day is ahead of `CLOCK_MONOTONIC`.
+/// The query about a creation whose cgroup does not identify the container. `realtime_offset_ns` is
+/// `CLOCK_REALTIME` minus `CLOCK_MONOTONIC`.
 pub(crate) fn query(creation: &CreationStep, realtime_offset_ns: i64) -> Option<Query> {
     let millis =
         |at_ns: u64| at_ns.cast_signed().saturating_add(realtime_offset_ns).div_euclid(1_000_000);
@@ -99,7 +99,7 @@ pub(crate) fn query(creation: &CreationStep, realtime_offset_ns: i64) -> Option<
     }
 }
 
-/// Whether two are one, as far as both are known.
+/// Whether two are the same container or pod, by the fields that both have.
 pub(crate) fn same(one: &Container, other: &Container) -> bool {
     let both = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
     both(&one.id, &other.id) && one.id.as_deref().is_some_and(is_id)
@@ -134,17 +134,17 @@ mod tests {
     }
 
     #[test]
-    fn process_in_a_container_cgroup_belongs_to_the_container() {
+    fn a_process_in_a_containers_cgroup_belongs_to_the_container() {
         let path = format!("{POD}/{}", "ab".repeat(32));
         assert_eq!(certain(&by("runc:[1:CHILD]", &path)).and_then(|c| c.id), Some("ab".repeat(32)));
         assert_eq!(certain(&by("runc:[1:CHILD]", "/system.slice/cron.service")), None);
-        // A node that is a container itself: what its runtime makes is for another.
+        // The node is a container itself, and its runtime starts others.
         assert_eq!(certain(&by("containerd", &path)), None);
         assert_eq!(candidates(&by("sh", &path), &with_pods()), []);
     }
 
     #[test]
-    fn netns_by_a_daemon_has_the_newest_pod_as_candidate() {
+    fn the_newest_pod_without_a_container_is_a_daemons_first_candidate() {
         let found = candidates(&by("containerd", "/system.slice/containerd.service"), &with_pods());
         let uids: Vec<&str> = found.iter().filter_map(|c| c.container.pod_uid.as_deref()).collect();
         assert_eq!(uids.len(), 2);
@@ -154,12 +154,12 @@ mod tests {
         );
         let none = candidates(&by("containerd", "/system.slice"), &Cgroups::default());
         assert_eq!(none, []);
-        // podman has nothing to do with pods of the kubelet's.
+        // podman does not start the kubelet's pods.
         assert_eq!(candidates(&by("podman", "/user.slice"), &with_pods()), []);
     }
 
     #[test]
-    fn process_that_made_a_cgroup_has_that_container_as_candidate() {
+    fn the_process_that_created_a_containers_cgroup_starts_that_container() {
         let mut cgroups = with_pods();
         let creation = by("crun", "/user.slice");
         let path = format!("/machine.slice/libpod-{}.scope", "cd".repeat(32));
@@ -169,11 +169,11 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].container.runtime.as_deref(), Some("podman"));
         let later = CreationStep { began_ns: 60 * SECOND, ..creation };
-        assert_eq!(candidates(&later, &cgroups), [], "its start is long over");
+        assert_eq!(candidates(&later, &cgroups), [], "the start ended long before");
     }
 
     #[test]
-    fn runtime_records_are_queried_for_steps_outside_containers() {
+    fn a_creation_by_a_runtime_is_looked_up_in_its_records() {
         let mut creation = by("containerd", "/system.slice/containerd.service");
         creation.ended_ns = 21 * SECOND;
         let comm = "containerd".to_owned();

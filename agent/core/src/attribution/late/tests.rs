@@ -1,4 +1,4 @@
-//! Creations that are reported with what is known, and completed when more is.
+//! Creations that are reported with the names known by then, and completed by later replies.
 use super::*;
 use crate::model::step::{Namespaces, StepKind};
 use crate::{attribution::cgroup_path, fixtures::failed_creation, model::event::CgroupPath};
@@ -21,14 +21,14 @@ fn reply(query: &Query, known: &[Identity], last: bool) -> Reply {
     Reply { query: query.clone(), identities: known.to_vec(), last }
 }
 
-/// One of a container's own process.
+/// A creation made by a process in the container.
 fn inside() -> CreationStep {
     let mut creation = failed_creation();
     creation.container = candidates::certain(&creation);
     creation
 }
 
-/// One that containerd made, with this pod as its candidate.
+/// A creation made by containerd, with a pod as its candidate.
 fn outside(netns: Option<u32>) -> CreationStep {
     let mut creation = failed_creation();
     creation.task.comm = "containerd".to_owned();
@@ -42,40 +42,40 @@ fn outside(netns: Option<u32>) -> CreationStep {
 
 fn first_query(names: &Attributions, creation: &CreationStep) -> Query {
     let mut queries = names.queries(creation, 0);
-    assert!(!queries.is_empty(), "no query");
+    assert!(!queries.is_empty(), "there is no query");
     queries.remove(0)
 }
 
 #[test]
-fn identity_known_in_time_is_reported_at_once() {
+fn a_reply_before_the_report_names_the_container() {
     let (mut names, mut creation) = (Attributions::default(), inside());
     let query = first_query(&names, &creation);
-    let completed = names.reply(reply(&query, &[known(NamedBy::PodLogs, "web-0")], true));
-    assert_eq!(completed, [], "it is not reported yet");
+    let changed = names.reply(reply(&query, &[known(NamedBy::PodLogs, "web-0")], true));
+    assert_eq!(changed, [], "the creation is not reported yet");
     names.name(&mut creation, 0);
     assert_eq!(creation.container.map(|c| c.label()).as_deref(), Some("default/web-0"));
     assert!(names.waiting.is_empty());
-    assert_eq!(names.queries(&inside(), 0), [], "what is known is not asked again");
+    assert_eq!(names.queries(&inside(), 0), [], "a known container is not queried again");
 }
 
 #[test]
-fn later_reply_completes_the_attribution_once() {
+fn a_later_reply_completes_the_attribution_once() {
     let (mut names, mut creation) = (Attributions::default(), inside());
     let query = first_query(&names, &creation);
     names.name(&mut creation, 0);
     assert_eq!(creation.container.as_ref().and_then(|c| c.pod.clone()), None);
     assert_eq!(names.reply(reply(&query, &[], false)), [], "nothing new");
-    let completed = names.reply(reply(&query, &[known(NamedBy::Cri, "web-0")], true));
-    assert_eq!(completed.len(), 1);
-    assert_eq!(completed[0].creation, creation.id);
-    let container = completed[0].container.as_ref().expect("it had one");
+    let changed = names.reply(reply(&query, &[known(NamedBy::Cri, "web-0")], true));
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0].creation, creation.id);
+    let container = changed[0].container.as_ref().expect("the creation has a container");
     assert_eq!((container.pod.as_deref(), container.named_by), (Some("web-0"), Some(NamedBy::Cri)));
     assert!(names.waiting.is_empty());
     assert_eq!(names.reply(reply(&query, &[known(NamedBy::Cri, "web-1")], true)), []);
 }
 
 #[test]
-fn reply_of_one_source_is_not_withdrawn_by_another() {
+fn an_empty_reply_removes_no_names() {
     let (mut names, creation) = (Attributions::default(), inside());
     let query = first_query(&names, &creation);
     names.reply(reply(&query, &[known(NamedBy::Cri, "web-0")], false));
@@ -89,7 +89,7 @@ fn reply_of_one_source_is_not_withdrawn_by_another() {
     names.reply(reply(&query, &[state], true));
     let mut creation = inside();
     names.name(&mut creation, 0);
-    let container = creation.container.expect("it had one");
+    let container = creation.container.expect("the creation has a container");
     assert_eq!(
         (container.pod.as_deref(), container.runtime.as_deref()),
         (Some("web-0"), Some("runc"))
@@ -97,7 +97,7 @@ fn reply_of_one_source_is_not_withdrawn_by_another() {
 }
 
 #[test]
-fn reused_netns_inode_names_no_earlier_creation() {
+fn a_reused_inode_does_not_name_the_first_namespaces_owner() {
     let mut names = Attributions::default();
     let (mut first, mut second) = (outside(Some(7)), outside(Some(7)));
     (first.id, second.id) = (1, 2);
@@ -111,33 +111,33 @@ fn reused_netns_inode_names_no_earlier_creation() {
 }
 
 #[test]
-fn reply_about_another_pod_is_ignored() {
+fn a_reply_about_another_pod_is_ignored() {
     let (mut names, mut creation) = (Attributions::default(), inside());
     let query = first_query(&names, &creation);
-    let lie = Identity { pod_uid: Some(UID.replace('6', "0")), ..known(NamedBy::Cri, "liar") };
-    names.reply(reply(&query, &[lie], true));
+    let wrong = Identity { pod_uid: Some(UID.replace('6', "0")), ..known(NamedBy::Cri, "other") };
+    names.reply(reply(&query, &[wrong], true));
     let before = creation.container.clone();
     names.name(&mut creation, 0);
     assert_eq!(creation.container, before);
 }
 
 #[test]
-fn runtime_record_of_the_netns_is_certain() {
+fn a_runtimes_record_of_the_namespace_is_certain() {
     let (mut names, mut creation) = (Attributions::default(), outside(Some(7)));
     let query = first_query(&names, &creation);
     assert!(matches!(query, Query::Netns { inode: 7, .. }), "{query:?}");
     names.name(&mut creation, 0);
     assert_eq!((creation.container.is_none(), creation.candidates.len()), (true, 1));
     let record = Identity { id: Some("ab".repeat(32)), ..known(NamedBy::RuntimeState, "web-0") };
-    let completed = names.reply(reply(&query, &[record], true));
-    assert_eq!(completed.len(), 1);
-    let container = completed[0].container.as_ref().expect("the record has it");
+    let changed = names.reply(reply(&query, &[record], true));
+    assert_eq!(changed.len(), 1);
+    let container = changed[0].container.as_ref().expect("the record has it");
     assert_eq!(container.label(), "default/web-0");
-    assert_eq!(completed[0].candidates, [], "no guess is left");
+    assert_eq!(changed[0].candidates, [], "a certain container needs no candidates");
 }
 
 #[test]
-fn runtime_log_alone_makes_candidates() {
+fn records_without_a_namespace_give_candidates() {
     let (mut names, mut creation) = (Attributions::default(), outside(None));
     let query = first_query(&names, &creation);
     assert!(matches!(query, Query::Starting { .. }), "{query:?}");
@@ -161,7 +161,7 @@ fn runtime_log_alone_makes_candidates() {
 }
 
 #[test]
-fn waiting_and_replies_are_bounded() {
+fn waiting_creations_and_replies_are_bounded() {
     let mut names = Attributions::default();
     for id in 0..2000 {
         let mut creation = inside();
