@@ -36,7 +36,7 @@ fn outside(netns: Option<u32>) -> CreationStep {
     creation.container = None;
     let container = cgroup_path::find(&CgroupPath::parse(&format!("/kubepods/pod{UID}")));
     let container = container.expect("a pod's path");
-    creation.candidates = vec![Candidate { container, why: "the newest pod without a container" }];
+    creation.candidates = vec![Candidate { container, why: CandidateReason::NewestPod }];
     creation
 }
 
@@ -148,7 +148,10 @@ fn records_without_a_namespace_give_candidates() {
     assert_eq!(creation.container, None);
     let labels: Vec<String> = creation.candidates.iter().map(|c| c.container.label()).collect();
     assert_eq!(labels, ["default/web-0", "default/web-1"]);
-    assert_eq!((creation.candidates[0].why, creation.candidates[1].why), (BY_BOTH, BY_LOG));
+    assert_eq!(
+        (creation.candidates[0].why, creation.candidates[1].why),
+        (CandidateReason::PodInRuntimeLog, CandidateReason::RuntimeLog)
+    );
     // The same again changes nothing.
     let waiting = names.waiting[0].attribution.clone();
     let first = Identity { pod_uid: Some(UID.to_owned()), ..known(NamedBy::RuntimeLog, "web-0") };
