@@ -1,5 +1,6 @@
-//! What is learnt of a container, and how it is called.
+//! Names that are added to a container, and its label.
 use super::*;
+use crate::{attribution::cgroup_path, model::event::CgroupPath};
 
 const ID: &str = "64bec1f2a0c54b7d8e9f00112233445566778899aabbccddeeff001122334455";
 const UID: &str = "6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
@@ -23,7 +24,7 @@ fn named() -> Identity {
 }
 
 #[test]
-fn names_are_added_and_their_source_is_kept() {
+fn names_are_added_with_their_source() {
     let mut container = by_path();
     assert!(container.learn(&named()));
     let state = Identity {
@@ -33,13 +34,13 @@ fn names_are_added_and_their_source_is_kept() {
     };
     assert!(container.learn(&state));
     assert_eq!(container.label(), "default/web-0");
-    assert_eq!(container.named_by, Some(NamedBy::PodLogs), "who told the pod's name");
+    assert_eq!(container.named_by, Some(NamedBy::PodLogs), "the source of the pod's name");
     assert_eq!(container.runtime.as_deref(), Some("containerd"));
     assert_eq!(container.name.as_deref(), Some("nginx"));
 }
 
 #[test]
-fn another_pod_s_or_container_s_names_are_left() {
+fn names_of_another_pod_or_container_are_ignored() {
     let other = Some("0bad0bad-4a5b-4c6d-8e9f-0a1b2c3d4e5f".to_owned());
     for wrong in
         [Identity { pod_uid: other, ..named() }, Identity { id: Some("0".repeat(64)), ..named() }]
@@ -48,13 +49,13 @@ fn another_pod_s_or_container_s_names_are_left() {
         assert!(!container.learn(&wrong));
         assert_eq!(container, by_path());
     }
-    // A static pod's uid is spelled with dashes by some.
+    // Some sources write a static pod's uid with dashes.
     let mut container = by_path();
     assert!(container.learn(&Identity { pod_uid: Some(UID.replace('-', "")), ..named() }));
 }
 
 #[test]
-fn the_best_that_is_known_is_its_label() {
+fn the_label_is_the_most_specific_known_name() {
     let mut container = by_path();
     assert_eq!(container.label(), "container 64bec1f2a0c5");
     container.runtime = Some("podman".to_owned());
@@ -72,7 +73,7 @@ fn the_best_that_is_known_is_its_label() {
 }
 
 #[test]
-fn what_has_no_id_of_a_runtime_s_is_not_asked_for() {
+fn only_hexadecimal_ids_are_queried() {
     let query = by_path().query();
     assert_eq!(query, Some(Query::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) }));
     let lxc = cgroup_path::find(&CgroupPath::parse("/lxc.payload.web")).expect("LXC's path");
@@ -82,10 +83,9 @@ fn what_has_no_id_of_a_runtime_s_is_not_asked_for() {
 }
 
 #[test]
-fn of_what_users_make_nobody_is_asked() {
+fn rootless_containers_are_not_queried() {
     let rootless =
         format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope");
-    let container =
-        cgroup_path::find(&CgroupPath::parse(&rootless)).expect("a container's path");
+    let container = cgroup_path::find(&CgroupPath::parse(&rootless)).expect("a container's path");
     assert_eq!((container.label(), container.query()), ("podman 64bec1f2a0c5".to_owned(), None));
 }
