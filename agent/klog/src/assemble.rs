@@ -59,7 +59,7 @@ const REPEAT_GAP: (Duration, u64) = (Duration::from_mins(1), 400);
 enum Owner {
     IncidentBuilder(u64),
     /// To something that isn't told.
-    Nobody,
+    NotReported,
 }
 
 /// Puts lines together into incidents. Its memory is bounded whatever the log.

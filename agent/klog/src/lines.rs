@@ -111,7 +111,7 @@ impl Lines {
                     }
                 }
                 Taken::Quiet if release.is_some() && release == until => {
-                    self.sources.flush(&mut self.stats)
+                    self.sources.flush(&mut self.stats);
                 }
                 Taken::Quiet => return Next::Quiet,
                 Taken::Failed(error) => {

@@ -5,7 +5,7 @@
 //! incident. `must_contain` holds conditions on an incident's JSON, separated by `;`: `path=value`,
 //! `path!=value`, `path~text` (the JSON there contains it), `path!~text`. They are about the first
 //! incident; behind `@2:` about the second, `@-1:` the last, `*:` any.
-use std::{fs, io::Cursor, path::PathBuf, sync::Arc};
+use std::{fmt::Write, fs, io::Cursor, path::PathBuf, sync::Arc};
 
 use fragwatch_core::report::Json;
 use fragwatch_klog::explain::Explainer;
@@ -64,9 +64,10 @@ fn condition(text: &str, incidents: &[Value]) -> Option<String> {
         let any = incidents.iter().any(|incident| holds(incident, path, sign, wanted));
         return (!any).then(|| format!("no incident has {rest}"));
     }
-    let index: i64 = place[1..].parse().expect("a number");
-    let index = if index > 0 { index - 1 } else { incidents.len() as i64 + index };
-    let Some(incident) = usize::try_from(index).ok().and_then(|index| incidents.get(index)) else {
+    let number: isize = place[1..].parse().expect("a number");
+    let from_end = incidents.len().checked_sub(number.unsigned_abs());
+    let index = if number > 0 { Some(number.unsigned_abs() - 1) } else { from_end };
+    let Some(incident) = index.and_then(|index| incidents.get(index)) else {
         return Some(format!("{text}: no such incident"));
     };
     (!holds(incident, path, sign, wanted))
@@ -109,7 +110,7 @@ fn all_rows_hold() {
         let wrong = judge(&row);
         rows += 1;
         if !wrong.is_empty() {
-            failed.push_str(&format!("{}: {}\n", row[0], wrong.join("; ")));
+            writeln!(failed, "{}: {}", row[0], wrong.join("; ")).expect("a string can be written");
         }
     }
     assert_eq!(rows, 60);

@@ -101,11 +101,14 @@ fn remedies(path: Option<&str>) -> Vec<Remedy> {
             | "kubepods-besteffort.slice"
             | "kubelet-kubepods.slice"
     ) || path.contains("/kubepods") && matches!(last, "burstable" | "besteffort");
+    // Names of systemd's units are in lower case.
+    let kind = last.rsplit_once('.').map(|(_, kind)| kind);
+    let is_unit = kind == Some("service") || kind == Some("slice") && !last.contains("pod");
     let raise = if of_all_pods {
         OF_ALL_PODS
     } else if path.starts_with("/user.slice") {
         OF_USER
-    } else if last.ends_with(".service") || last.ends_with(".slice") && !last.contains("pod") {
+    } else if is_unit {
         OF_UNIT
     } else {
         return REMEDIES.to_vec();

@@ -77,7 +77,6 @@ pub(super) struct OomBuilder {
     pub(super) of_memcg: Option<bool>,
     pub(super) memcg: MemcgState,
     pub(super) has_memcg_lines: bool,
-    pub(super) nobody_to_kill: bool,
     /// All of a cgroup's tasks are killed (`memory.oom.group`).
     pub(super) of_group: bool,
 }
@@ -225,7 +224,7 @@ impl OomBuilder {
                     || self.of_group && *memcg == Some(true)
                     || self.victims.iter().any(known)
             }
-            Oom::NobodyToKill { .. } => self.victims.is_empty(),
+            Oom::NoVictim { .. } => self.victims.is_empty(),
             Oom::Group { .. } => !self.of_group,
         }
     }
@@ -277,9 +276,8 @@ impl OomBuilder {
                 self.memcg.path.get_or_insert(memcg);
                 self.of_group = true;
             }
-            Oom::NobodyToKill { memcg } => {
+            Oom::NoVictim { memcg } => {
                 self.of_memcg = self.of_memcg.or(Some(memcg));
-                self.nobody_to_kill = true;
             }
         }
     }

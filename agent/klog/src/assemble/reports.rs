@@ -202,15 +202,15 @@ impl Assembler {
                     None
                 }
             }
-            Some(Owner::Nobody) => None,
+            Some(Owner::NotReported) => None,
             None => self.youngest(at, wants),
         };
         match owner {
             Some(id) => self.draft_or_new(Some(id), at).memory.take(memory),
             None if begins => {
                 self.without_beginning +=
-                    u64::from(!matches!(self.owner.get(&at.lane()), Some(Owner::Nobody)));
-                self.set_owner(at.lane(), Owner::Nobody);
+                    u64::from(!matches!(self.owner.get(&at.lane()), Some(Owner::NotReported)));
+                self.set_owner(at.lane(), Owner::NotReported);
             }
             None => {}
         }

@@ -47,7 +47,7 @@ impl Assembler {
                         .push(frame, at);
                 }
             }
-            Trace::OtherReport => self.set_owner(at.lane(), Owner::Nobody),
+            Trace::OtherReport => self.set_owner(at.lane(), Owner::NotReported),
         }
     }
 
@@ -97,7 +97,7 @@ impl Assembler {
                 });
                 if !known {
                     self.without_beginning += 1;
-                    self.set_owner(lane.clone(), Owner::Nobody);
+                    self.set_owner(lane.clone(), Owner::NotReported);
                 }
             }
             None => {}

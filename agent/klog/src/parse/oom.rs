@@ -71,7 +71,7 @@ pub enum Oom {
         memcg: String,
     },
     /// No task was left to be killed.
-    NobodyToKill {
+    NoVictim {
         /// In a memory cgroup.
         memcg: bool,
     },
@@ -225,7 +225,7 @@ fn victim(text: &str) -> Option<Oom> {
     if let Some(memcg) = memcg
         && text.contains("no killable processes")
     {
-        return Some(Oom::NobodyToKill { memcg });
+        return Some(Oom::NoVictim { memcg });
     }
     let said = |verb: &str| text.split_once(verb);
     let (before, rest) = said("Killed process ")

@@ -94,11 +94,11 @@ fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
     // Names of the request follow in the same line, or it is a sentence about such a message.
     let rest = &line[start..];
     let complete = ["order:", "order=", "mode:0x", "gfp_mask=0x", "failure: ", "size "];
-    let digit = |part: &&str| {
-        let number = rest.split_once(*part).map(|(_, number)| number.trim_start_matches('-'));
+    let digit = |part: &str| {
+        let number = rest.split_once(part).map(|(_, number)| number.trim_start_matches('-'));
         number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_hexdigit()))
     };
-    if !complete.iter().any(|part| digit(&part)) {
+    if !complete.iter().any(|part| digit(part)) {
         return None;
     }
     names(line, start)
@@ -127,7 +127,7 @@ fn says_more(text: &str) -> bool {
     match parse::parse_kernel(text) {
         Some(Message::Oom(oom)) => match oom {
             Oom::Summary(summary) => summary.pid.is_some(),
-            Oom::NobodyToKill { .. } => text.trim_end().ends_with("processes..."),
+            Oom::NoVictim { .. } => text.trim_end().ends_with("processes..."),
             _ => true,
         },
         Some(Message::Memory(memory)) => !matches!(memory, Memory::Other),
@@ -170,7 +170,7 @@ fn names(line: &str, end: usize) -> Option<Anchor> {
 pub(crate) fn known_prefix(line: &str) -> Option<usize> {
     let reach = line.floor_char_boundary(REACH / 4);
     let mut places = boundaries(&line[..reach]).filter(|&at| {
-        let first = line[at..].as_bytes().first().copied().unwrap_or(b' ');
+        let first = line.as_bytes().get(at).copied().unwrap_or(b' ');
         matches!(first, b'[' | b'<' | b'0'..=b'9' | b'A'..=b'Z' | b't')
     });
     places.by_ref().take(MAX_PLACES).find(|&at| {

@@ -35,7 +35,7 @@ const NEIGHBOURS: u64 = 300;
 pub(crate) struct Sources {
     /// Lines without a beginning that had to be learnt.
     plain: Assembler,
-    sources: Vec<Source>,
+    open: Vec<Source>,
     layouts: Vec<Learnt>,
     held: VecDeque<RawLine>,
     /// The number of the last line.
@@ -79,7 +79,7 @@ impl Sources {
 
     fn collect(&mut self) {
         self.out.extend(std::iter::from_fn(|| self.plain.pop()));
-        for source in &mut self.sources {
+        for source in &mut self.open {
             self.out.extend(std::iter::from_fn(|| source.messages.pop()).map(|mut line| {
                 line.source = source.id;
                 line
@@ -91,7 +91,7 @@ impl Sources {
     pub(crate) fn waits(&self) -> bool {
         !self.held.is_empty()
             || self.plain.waits()
-            || self.sources.iter().any(|source| source.messages.waits())
+            || self.open.iter().any(|source| source.messages.waits())
     }
 
     /// Takes a line.
@@ -99,7 +99,7 @@ impl Sources {
         if raw.number != self.last + 1 {
             self.settle(true, stats);
             self.plain.leave();
-            for source in &mut self.sources {
+            for source in &mut self.open {
                 source.messages.leave();
             }
         }
@@ -112,7 +112,7 @@ impl Sources {
     pub(crate) fn flush(&mut self, stats: &mut Stats) {
         self.settle(true, stats);
         self.plain.flush();
-        for source in &mut self.sources {
+        for source in &mut self.open {
             source.messages.flush();
         }
     }
@@ -121,7 +121,7 @@ impl Sources {
     pub(crate) fn end(&mut self, stats: &mut Stats) {
         self.settle(true, stats);
         self.plain.end();
-        for source in &mut self.sources {
+        for source in &mut self.open {
             source.messages.end();
         }
     }
@@ -248,42 +248,40 @@ impl Sources {
 
     fn learn(&mut self, head: &str, number: u64) {
         let Some(layout) = Layout::of(head) else { return };
-        match self.layouts.iter_mut().find(|learnt| learnt.layout.is_like(&layout)) {
-            Some(learnt) => {
-                learnt.layout.narrow(&layout);
-                learnt.last = number;
-            }
-            None => {
-                if self.layouts.len() == MAX_LAYOUTS {
-                    self.layouts.remove(0);
-                }
-                self.layouts.push(Learnt { layout, last: number });
-            }
+        let known = self.layouts.iter_mut().find(|learnt| learnt.layout.is_like(&layout));
+        if let Some(learnt) = known {
+            learnt.layout.narrow(&layout);
+            learnt.last = number;
+            return;
         }
+        if self.layouts.len() == MAX_LAYOUTS {
+            self.layouts.remove(0);
+        }
+        self.layouts.push(Learnt { layout, last: number });
     }
 
     fn source(&mut self, head: &str) -> &mut Source {
         let key = layout::source(head);
-        let known = self.sources.iter().position(|source| source.key == key);
+        let known = self.open.iter().position(|source| source.key == key);
         let index = known.unwrap_or_else(|| {
-            if self.sources.len() == MAX_SOURCES {
+            if self.open.len() == MAX_SOURCES {
                 self.end_oldest();
             }
             self.made = self.made.wrapping_add(1).max(1);
             let messages = Assembler::default();
-            self.sources.push(Source { key, id: self.made, messages, last: 0 });
-            self.sources.len() - 1
+            self.open.push(Source { key, id: self.made, messages, last: 0 });
+            self.open.len() - 1
         });
-        &mut self.sources[index]
+        &mut self.open[index]
     }
 
     /// Makes room for another source.
     fn end_oldest(&mut self) {
-        let oldest = self.sources.iter().enumerate().min_by_key(|(_, source)| source.last);
+        let oldest = self.open.iter().enumerate().min_by_key(|(_, source)| source.last);
         let Some((index, _)) = oldest else { return };
-        self.sources[index].messages.end();
+        self.open[index].messages.end();
         self.collect();
-        self.sources.remove(index);
+        self.open.remove(index);
     }
 }
 
