@@ -51,6 +51,25 @@ const BEGINNINGS: &[&str] = &[
     "Linux version ",
     "<TASK>",
 ];
+/// What the messages of runtimes and their clients begin with.
+const OF_RUNTIMES: &[&str] = &[
+    "docker: Error response from daemon",
+    "Error response from daemon: ",
+    "Error: OCI runtime",
+    "Error: unable to start container",
+    "Error: netavark",
+    "OCI runtime create failed",
+    "OCI runtime error",
+    "FATA[0",
+    "ERRO[0",
+    "ctr: failed",
+    "crictl: ",
+    "nsexec-",
+    "lxc ",
+    "mkdir: cannot create directory",
+    "runc run failed",
+    "unable to start container process",
+];
 /// What stands behind the name that a heading begins with.
 const BEHIND_NAME: &[&str] = &[
     ": page allocation failure",
@@ -67,8 +86,9 @@ const MAX_PLACES: usize = 24;
 /// Bytes of a task's name.
 const NAME: usize = 15;
 
-static WORDS: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::new(BEGINNINGS.iter().chain(BEHIND_NAME)).ok());
+static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::new(BEGINNINGS.iter().chain(BEHIND_NAME).chain(OF_RUNTIMES)).ok()
+});
 
 /// Where a message begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +111,9 @@ fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
         return (begins_there(line, start) && says_more(&line[start..]))
             .then_some(Anchor::At(start));
     }
+    if pattern >= BEGINNINGS.len() + BEHIND_NAME.len() {
+        return of_runtime(line, start).then_some(Anchor::At(start));
+    }
     // Names of the request follow in the same line, or it is a sentence about such a message.
     let rest = &line[start..];
     let complete = ["order:", "order=", "mode:0x", "gfp_mask=0x", "failure: ", "size "];
@@ -102,6 +125,18 @@ fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
         return None;
     }
     names(line, start)
+}
+
+/// Whether a runtime's message begins there and not in the middle of another.
+fn of_runtime(line: &str, at: usize) -> bool {
+    if let Some(rest) = line[at..].strip_prefix("lxc ") {
+        // The container's name, and a date of 17 digits.
+        let date = rest.split(' ').nth(1).unwrap_or_default();
+        return date.len() == 18 && date.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    }
+    // What precedes a message is no part of an error.
+    let before = line[..at].trim_end_matches(['"', '\\', ' ']);
+    begins_there(line, at) && !before.ends_with(['=', ':']) || before.is_empty()
 }
 
 /// Whether something else can end there.
@@ -132,6 +167,7 @@ fn says_more(text: &str) -> bool {
         },
         Some(Message::Memory(memory)) => !matches!(memory, Memory::Other),
         Some(Message::Trace(Trace::Task { pid, .. })) => pid.is_some(),
+        Some(Message::Trace(Trace::Frame(_))) => false,
         Some(Message::Trace(Trace::OtherReport)) => text.contains(" blocked for more than "),
         Some(_) => true,
         None => false,

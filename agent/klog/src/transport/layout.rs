@@ -134,8 +134,13 @@ impl Layout {
                 rest = &rest[piece.text.len()..];
                 continue;
             }
-            // The last part may touch the message.
-            return None;
+            // What is open in the beginning ends in the message.
+            match part {
+                Part::Sign(sign) if piece.text.starts_with(*sign) => {
+                    rest = &rest[sign.len_utf8()..];
+                }
+                _ => return None,
+            }
         }
         Some(line.len() - rest.len())
     }

@@ -158,6 +158,9 @@ impl Sources {
             return Place::Plain;
         }
         let known = text.len() - rest.len();
+        if let Some(end) = self.learnt_with_message(text, number) {
+            return Place::Behind(end);
+        }
         match anchor::find(rest) {
             // Indented, as lines of the kernel's reports are.
             Some(Anchor::At(at)) if trace::without_marks(&rest[..at]).is_empty() => Place::Plain,
@@ -170,7 +173,7 @@ impl Sources {
             }
             _ => self.learnt(text, number, prefix.any.then_some(known)).map_or_else(
                 || match anchor::known_prefix(rest) {
-                    Some(at) if !prefix.any && !payload::is_program(rest) => {
+                    Some(at) if !prefix.names_logger() && !payload::is_program(rest) => {
                         Place::Behind(known + at)
                     }
                     _ => Place::Plain,
@@ -205,6 +208,23 @@ impl Sources {
     fn layouts_near(&self, number: u64) -> impl Iterator<Item = &Layout> {
         let near = move |learnt: &&Learnt| number.abs_diff(learnt.last) <= NEIGHBOURS;
         self.layouts.iter().rev().filter(near).map(|learnt| &learnt.layout)
+    }
+
+    /// Where a beginning ends that a neighbour has too, if behind it a message begins, or what known
+    /// transports put before one.
+    fn learnt_with_message(&self, text: &str, number: u64) -> Option<usize> {
+        let ends = self.layouts_near(number).filter_map(|layout| layout.end_in(text));
+        ends.filter(|&end| {
+            let inner = &text[end..];
+            let (prefix, rest) = Prefix::take(mail::unquote(inner).1, &mut LastDate::default());
+            let begins = match anchor::find(rest) {
+                Some(Anchor::At(at)) => trace::without_marks(&rest[..at]).is_empty(),
+                Some(Anchor::OneOf(places)) => places.contains(&0),
+                None => false,
+            };
+            begins || prefix.names_logger()
+        })
+        .max()
     }
 
     /// Where a beginning ends that a neighbour has too. One that known transports have taken off
@@ -291,7 +311,10 @@ fn outermost(text: &str, quote: usize, message: usize) -> usize {
     let leads_there = |at: &usize| {
         let rest = &text[*at..];
         let (prefix, behind) = Prefix::take(rest, &mut LastDate::default());
-        prefix.any && text.len() - behind.len() == message
+        let end = text.len() - behind.len();
+        // Lines of a report may be indented behind the last prefix.
+        let leads = text.get(end..message).is_some_and(|between| between.trim().is_empty());
+        !rest.starts_with(char::is_whitespace) && prefix.any && leads
     };
     anchor::boundaries(head).filter(|at| *at > quote).find(leads_there).unwrap_or(message)
 }
