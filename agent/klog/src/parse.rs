@@ -141,6 +141,7 @@ mod tests {
     fn line(origin: Origin, text: &str) -> LogLine {
         LogLine {
             source: 0,
+            received: None,
             first: 1,
             last: 1,
             time: None,

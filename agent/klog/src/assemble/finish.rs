@@ -80,7 +80,7 @@ pub(super) fn finish(
     Incident {
         source: Source::Log(LogSource {
             lines: (draft.begin.first, draft.end.last.max(draft.begin.last)),
-            time: draft.begin.time,
+            time: draft.begin.time.or(draft.begin.received),
             host: draft.begin.host.clone(),
             readings: masks.readings_of_first(&draft),
             buddyinfo,

@@ -28,7 +28,10 @@ pub(super) struct Machine {
 pub(super) struct LogPosition {
     pub(super) first: u64,
     pub(super) last: u64,
+    /// When it was logged.
     pub(super) time: Option<LogTime>,
+    /// When it was received.
+    pub(super) received: Option<LogTime>,
     pub(super) caller: Option<Caller>,
     pub(super) host: Option<String>,
     pub(super) source: u32,
@@ -40,6 +43,7 @@ impl LogPosition {
             first: line.first,
             last: line.last,
             time: line.time,
+            received: line.received,
             caller: line.caller,
             host: line.host.clone(),
             source: line.source,
@@ -49,7 +53,8 @@ impl LogPosition {
     /// The same for what different programs log: if only one of the two has a time, they must be
     /// neighbours.
     pub(super) fn may_be_of_one(&self, other: &Self, time: Duration, lines: u64) -> bool {
-        let lines = if self.time.is_some() == other.time.is_some() { lines } else { NEIGHBOURS };
+        let timed = |at: &Self| at.time.or(at.received).is_some();
+        let lines = if timed(self) == timed(other) { lines } else { NEIGHBOURS };
         self.near(other, time, lines)
     }
 
@@ -64,7 +69,8 @@ impl LogPosition {
     /// Whether what stands here and there is at most so far apart: in time where both have one that
     /// can be compared, else in lines.
     pub(super) fn near(&self, other: &Self, time: Duration, lines: u64) -> bool {
-        match apart(self.time.as_ref(), other.time.as_ref()) {
+        let received = || apart(self.received.as_ref(), other.received.as_ref());
+        match apart(self.time.as_ref(), other.time.as_ref()).or_else(received) {
             Some(apart) => apart <= time,
             None => self.first.abs_diff(other.last).min(other.first.abs_diff(self.last)) <= lines,
         }
@@ -116,7 +122,15 @@ mod tests {
     use super::*;
 
     fn at(line: u64, time: Option<LogTime>) -> LogPosition {
-        LogPosition { first: line, last: line, time, caller: None, host: None, source: 0 }
+        LogPosition {
+            first: line,
+            last: line,
+            time,
+            received: None,
+            caller: None,
+            host: None,
+            source: 0,
+        }
     }
 
     #[test]

@@ -9,7 +9,10 @@ use aho_corasick::AhoCorasick;
 
 use crate::{
     parse::{self, Message, memory::Memory, oom::Oom, trace::Trace},
-    transport::prefix::{LastDate, Prefix},
+    transport::{
+        head, json,
+        prefix::{LastDate, Prefix},
+    },
 };
 
 /// What messages begin with.
@@ -51,25 +54,30 @@ const BEGINNINGS: &[&str] = &[
     "Linux version ",
     "<TASK>",
 ];
-/// What the messages of runtimes and their clients begin with.
+/// What the messages of runtimes and their clients, and of kubectl, begin with.
 const OF_RUNTIMES: &[&str] = &[
     "docker: Error response from daemon",
-    "Error response from daemon: ",
     "Error: OCI runtime",
     "Error: unable to start container",
     "Error: netavark",
-    "OCI runtime create failed",
-    "OCI runtime error",
     "FATA[0",
     "ERRO[0",
     "ctr: failed",
     "crictl: ",
-    "nsexec-",
     "lxc ",
     "mkdir: cannot create directory",
+    "NAMESPACE  ",
+    "LAST SEEN  ",
+    "Warning  ",
+    // These may be parts of another message too.
+    "Error response from daemon: ",
+    "OCI runtime create failed",
+    "OCI runtime error",
     "runc run failed",
     "unable to start container process",
 ];
+/// How many of them are no part of another message.
+const WHOLE: usize = 13;
 /// What stands behind the name that a heading begins with.
 const BEHIND_NAME: &[&str] = &[
     ": page allocation failure",
@@ -112,7 +120,8 @@ fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
             .then_some(Anchor::At(start));
     }
     if pattern >= BEGINNINGS.len() + BEHIND_NAME.len() {
-        return of_runtime(line, start).then_some(Anchor::At(start));
+        let whole = pattern < BEGINNINGS.len() + BEHIND_NAME.len() + WHOLE;
+        return of_runtime(line, start, whole).then_some(Anchor::At(start));
     }
     // Names of the request follow in the same line, or it is a sentence about such a message.
     let rest = &line[start..];
@@ -128,15 +137,25 @@ fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
 }
 
 /// Whether a runtime's message begins there and not in the middle of another.
-fn of_runtime(line: &str, at: usize) -> bool {
+fn of_runtime(line: &str, at: usize, whole: bool) -> bool {
+    if let Some(rest) = line[at..].strip_prefix("Warning  ") {
+        // An event of `kubectl describe`: its reason, and how long ago.
+        let ago = rest.split_ascii_whitespace().nth(1).unwrap_or_default();
+        let number = ago.trim_end_matches(['s', 'm', 'h', 'd']);
+        return number.len() < ago.len() && number.starts_with(|c: char| c.is_ascii_digit());
+    }
     if let Some(rest) = line[at..].strip_prefix("lxc ") {
         // The container's name, and a date of 17 digits.
         let date = rest.split(' ').nth(1).unwrap_or_default();
         return date.len() == 18 && date.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     }
-    // What precedes a message is no part of an error.
-    let before = line[..at].trim_end_matches(['"', '\\', ' ']);
-    begins_there(line, at) && !before.ends_with(['=', ':']) || before.is_empty()
+    if whole || at == 0 {
+        return begins_there(line, at);
+    }
+    // A program's field for errors holds a part of its message; a shipper's field holds a whole one.
+    let Some(before) = line[..at].strip_suffix('"') else { return false };
+    let field = before.trim_end_matches(['=', ':', '"', '\\', ' ']);
+    !["error", "err", "desc", "reason", "caused"].iter().any(|key| field.ends_with(key))
 }
 
 /// Whether something else can end there.
@@ -207,10 +226,13 @@ pub(crate) fn known_prefix(line: &str) -> Option<usize> {
     let reach = line.floor_char_boundary(REACH / 4);
     let mut places = boundaries(&line[..reach]).filter(|&at| {
         let first = line.as_bytes().get(at).copied().unwrap_or(b' ');
-        matches!(first, b'[' | b'<' | b'0'..=b'9' | b'A'..=b'Z' | b't')
+        matches!(first, b'{' | b'[' | b'<' | b'0'..=b'9' | b'A'..=b'Z' | b't')
     });
     places.by_ref().take(MAX_PLACES).find(|&at| {
         let rest = &line[at..];
+        if rest.starts_with('{') {
+            return json::message(&head::take(line, at).message).is_some();
+        }
         let (prefix, message) = Prefix::take(rest, &mut LastDate::default());
         prefix.names_logger() && message.len() < rest.len()
             || crate::transport::payload::is_program(rest)

@@ -154,7 +154,9 @@ impl Sources {
             return Place::Plain;
         }
         let (prefix, rest) = Prefix::take(line, &mut LastDate::default());
-        if matches!(prefix.origin, Origin::Program { .. }) {
+        if matches!(prefix.origin, Origin::Program { pid: Some(_), .. })
+            || matches!(prefix.origin, Origin::Program { .. }) && !wraps_kernel(rest)
+        {
             return Place::Plain;
         }
         let known = text.len() - rest.len();
@@ -317,6 +319,18 @@ fn outermost(text: &str, quote: usize, message: usize) -> usize {
         !rest.starts_with(char::is_whitespace) && prefix.any && leads
     };
     anchor::boundaries(head).filter(|at| *at > quote).find(leads_there).unwrap_or(message)
+}
+
+/// Whether a program's name is a shipper's source: behind it fields follow, of which one is a message
+/// of the kernel's.
+fn wraps_kernel(line: &str) -> bool {
+    let found = anchor::find(line);
+    payload::is_program(line)
+        && match found {
+            Some(Anchor::At(at)) => is_own_message(line, at),
+            Some(Anchor::OneOf(places)) => is_own_message(line, places[0]),
+            None => false,
+        }
 }
 
 /// Whether a line is one of the kernel's reports as it is: of those with nothing before them, as
