@@ -332,6 +332,10 @@ impl IncidentBuilder {
         } else {
             REPEAT_GAP
         };
+        // What another machine logs meanwhile ends nothing.
+        if !self.end.is_of_same_machine(at) && self.end.source != 0 {
+            return self.end.lines_between(at) <= gap.1;
+        }
         near(&self.end, at, gap)
     }
 }

@@ -54,8 +54,19 @@ impl LogPosition {
     /// neighbours.
     pub(super) fn may_be_of_one(&self, other: &Self, time: Duration, lines: u64) -> bool {
         let timed = |at: &Self| at.time.or(at.received).is_some();
-        let lines = if timed(self) == timed(other) { lines } else { NEIGHBOURS };
+        let alike = timed(self) == timed(other) || !self.same_host(other);
+        let lines = if alike { lines } else { NEIGHBOURS };
         self.near(other, time, lines)
+    }
+
+    /// Whether the log says that they are of one machine.
+    pub(super) fn is_of_same_machine(&self, other: &Self) -> bool {
+        self.source == other.source && self.host == other.host
+    }
+
+    /// How many lines apart they are.
+    pub(super) fn lines_between(&self, other: &Self) -> u64 {
+        self.first.abs_diff(other.last).min(other.first.abs_diff(self.last))
     }
 
     pub(super) fn lane(&self) -> Lane {
@@ -69,10 +80,13 @@ impl LogPosition {
     /// Whether what stands here and there is at most so far apart: in time where both have one that
     /// can be compared, else in lines.
     pub(super) fn near(&self, other: &Self, time: Duration, lines: u64) -> bool {
+        // Clocks of two machines say nothing about each other.
+        let logged = || apart(self.time.as_ref(), other.time.as_ref());
         let received = || apart(self.received.as_ref(), other.received.as_ref());
-        match apart(self.time.as_ref(), other.time.as_ref()).or_else(received) {
+        let apart = if self.same_host(other) { logged().or_else(received) } else { None };
+        match apart {
             Some(apart) => apart <= time,
-            None => self.first.abs_diff(other.last).min(other.first.abs_diff(self.last)) <= lines,
+            None => self.lines_between(other) <= lines,
         }
     }
 

@@ -141,6 +141,7 @@ impl Assembler {
         }
         let can_take = |draft: &IncidentBuilder| {
             draft.oom.as_ref().is_some_and(|of| of.can_take(&oom))
+                && draft.end.same_host(at)
                 && near(&draft.end, at, REPORT_GAP)
         };
         // The killer's lines come from whoever called it; before 5.1 a second one may tell of the kill.

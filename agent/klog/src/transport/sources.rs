@@ -54,6 +54,8 @@ struct Source {
 
 struct Learnt {
     layout: Layout,
+    /// The source that it was learnt of.
+    key: String,
     /// The number of the last line with it.
     last: u64,
 }
@@ -173,15 +175,13 @@ impl Sources {
             Some(Anchor::OneOf(places)) if is_own_message(rest, places[0]) => {
                 self.place_of_name(text, number, quote.len(), known, &places)
             }
-            _ => self.learnt(text, number, prefix.any.then_some(known)).map_or_else(
-                || match anchor::known_prefix(rest) {
-                    Some(at) if !prefix.names_logger() && !payload::is_program(rest) => {
-                        Place::Behind(known + at)
-                    }
-                    _ => Place::Plain,
-                },
-                Place::Behind,
-            ),
+            _ => {
+                let unknown = !prefix.names_logger() && !payload::is_program(rest);
+                let known_behind = unknown.then(|| anchor::known_prefix(rest)).flatten();
+                let learnt = self.learnt(text, number, prefix.any.then_some(known));
+                let behind = known_behind.map(|at| known + at).max(learnt);
+                behind.map_or(Place::Plain, Place::Behind)
+            }
         }
     }
 
@@ -196,10 +196,7 @@ impl Sources {
     ) -> Place {
         let in_line = |at: usize| if at == 0 { 0 } else { outermost(text, quote, known + at) };
         let places: Vec<usize> = places.iter().map(|&at| in_line(at)).collect();
-        let learnt = self.layouts_near(number).find_map(|layout| {
-            let end = layout.end_in(text)?;
-            places.contains(&end).then_some(end)
-        });
+        let learnt = self.ends_near(text, number).find(|end| places.contains(end));
         match (learnt, places.as_slice()) {
             (Some(at), _) => Place::Behind(at),
             (None, [0]) => Place::Plain,
@@ -207,33 +204,42 @@ impl Sources {
         }
     }
 
-    fn layouts_near(&self, number: u64) -> impl Iterator<Item = &Layout> {
-        let near = move |learnt: &&Learnt| number.abs_diff(learnt.last) <= NEIGHBOURS;
-        self.layouts.iter().rev().filter(near).map(|learnt| &learnt.layout)
-    }
-
     /// Where a beginning ends that a neighbour has too, if behind it a message begins, or what known
     /// transports put before one.
     fn learnt_with_message(&self, text: &str, number: u64) -> Option<usize> {
-        let ends = self.layouts_near(number).filter_map(|layout| layout.end_in(text));
-        ends.filter(|&end| {
-            let inner = &text[end..];
-            let (prefix, rest) = Prefix::take(mail::unquote(inner).1, &mut LastDate::default());
-            let begins = match anchor::find(rest) {
-                Some(Anchor::At(at)) => trace::without_marks(&rest[..at]).is_empty(),
-                Some(Anchor::OneOf(places)) => places.contains(&0),
-                None => false,
-            };
-            begins || prefix.names_logger()
-        })
-        .max()
+        self.ends_near(text, number)
+            .filter(|&end| {
+                let inner = &text[end..];
+                let (prefix, rest) = Prefix::take(mail::unquote(inner).1, &mut LastDate::default());
+                let begins = match anchor::find(rest) {
+                    Some(Anchor::At(at)) => trace::without_marks(&rest[..at]).is_empty(),
+                    Some(Anchor::OneOf(places)) => places.contains(&0),
+                    None => false,
+                };
+                begins || prefix.names_logger()
+            })
+            .max()
     }
 
     /// Where a beginning ends that a neighbour has too. One that known transports have taken off
     /// already is none.
     fn learnt(&self, text: &str, number: u64, known: Option<usize>) -> Option<usize> {
-        let ends = self.layouts_near(number).filter_map(|layout| layout.end_in(text));
-        ends.filter(|end| known.is_none_or(|known| *end > known)).max()
+        self.ends_near(text, number).filter(|end| known.is_none_or(|known| *end > known)).max()
+    }
+
+    /// Where beginnings end that neighbours have too: of the same source, if that is known.
+    fn ends_near(&self, text: &str, number: u64) -> impl Iterator<Item = usize> {
+        let near = self.layouts.iter().rev().filter(|l| number.abs_diff(l.last) <= NEIGHBOURS);
+        let ends = near.filter_map(|learnt| {
+            let end = learnt.layout.end_in(text)?;
+            let same = layout::source(&text[..end]) == learnt.key;
+            // Another source may have more blanks there.
+            let blanks = text[end..].len() - text[end..].trim_start().len();
+            Some((if same { end } else { end + blanks }, same))
+        });
+        let ends: Vec<(usize, bool)> = ends.collect();
+        let known = ends.iter().any(|(_, same)| *same);
+        ends.into_iter().filter(move |(_, same)| *same || !known).map(|(end, _)| end)
     }
 
     /// The place at which lines after this one, in which messages are recognised, show its message
@@ -270,7 +276,9 @@ impl Sources {
 
     fn learn(&mut self, head: &str, number: u64) {
         let Some(layout) = Layout::of(head) else { return };
-        let known = self.layouts.iter_mut().find(|learnt| learnt.layout.is_like(&layout));
+        let key = layout::source(head);
+        let same = |learnt: &&mut Learnt| learnt.key == key && learnt.layout.is_like(&layout);
+        let known = self.layouts.iter_mut().find(same);
         if let Some(learnt) = known {
             learnt.layout.narrow(&layout);
             learnt.last = number;
@@ -279,7 +287,7 @@ impl Sources {
         if self.layouts.len() == MAX_LAYOUTS {
             self.layouts.remove(0);
         }
-        self.layouts.push(Learnt { layout, last: number });
+        self.layouts.push(Learnt { layout, key, last: number });
     }
 
     fn source(&mut self, head: &str) -> &mut Source {
