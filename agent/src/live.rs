@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// The kernel programs, compiled into this binary.
-static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fragwatch-ebpf"));
+static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
 
 /// Where the kernel describes itself.
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
