@@ -2,12 +2,9 @@
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task};
 use fragwatch_ebpf::CgroupPath;
 
-use crate::{
-    kernel::{
-        self, CGROUP_KN, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_MEMORY, KN_ID, KN_NAME,
-        KN_PARENT, MEMCG_CGROUP, TASK_CGROUPS,
-    },
-    maps::TASKS_ON_V1,
+use crate::kernel::{
+    self, CGROUP_KN, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_MEMORY, KN_ID, KN_NAME,
+    KN_PARENT, MEMCG_CGROUP, TASK_CGROUPS, TASKS_ON_V1,
 };
 
 /// The current task's cgroups: the v2 one, and the memory controller's where that has a hierarchy of

@@ -1,10 +1,9 @@
-//! The maps: two rings, the threads that are being followed, and counters.
+//! The maps: three rings, the threads that are being followed, and counters.
 use aya_ebpf::{
-    Global,
     macros::map,
     maps::{HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
-use fragwatch_ebpf::{COUNTERS as COUNTER_COUNT, Counter};
+use fragwatch_ebpf::Counter;
 
 use crate::thread::Thread;
 
@@ -41,22 +40,15 @@ pub(crate) static UNREAD_CALLS: LruHashMap<u32, u64> = LruHashMap::with_max_entr
 #[map]
 pub(crate) static COUNTED_NAMESPACES: LruHashMap<u32, u32> = LruHashMap::with_max_entries(256, 0);
 
-/// When a fork was last refused, by the `struct pids_cgroup` of whoever forked: what keeps trying is
-/// told once a second.
+/// When a refused fork was last reported, by the `struct pids_cgroup` of the parent: repeated refusals
+/// are reported once a second.
 #[map]
 pub(crate) static REFUSED_FORKS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(256, 0);
 
 /// See [`Counter`].
 #[map]
-pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTER_COUNT, 0);
-
-/// 1 if what happens outside creations is wanted in detail.
-#[unsafe(no_mangle)]
-pub(crate) static WANT_ALL: Global<u8> = Global::new(0);
-
-/// 1 if tasks are told by the memory controller's own hierarchy (v1), 0 if by v2's.
-#[unsafe(no_mangle)]
-pub(crate) static TASKS_ON_V1: Global<u8> = Global::new(0);
+pub(crate) static COUNTERS: PerCpuArray<u64> =
+    PerCpuArray::with_max_entries(Counter::ALL.len() as u32, 0);
 
 /// Adds one to a counter of this CPU.
 pub(crate) fn count(counter: Counter) {

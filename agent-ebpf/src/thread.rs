@@ -4,8 +4,8 @@ use fragwatch_ebpf::Counter;
 
 use crate::{
     emit::now,
-    kernel::{self, TASK_START_TIME},
-    maps::{CREATING, OUTSIDE, WANT_ALL, count},
+    kernel::{self, TASK_START_TIME, WANT_ALL},
+    maps::{CREATING, OUTSIDE, count},
     zones::Walk,
 };
 
@@ -211,7 +211,7 @@ fn current_start() -> u64 {
 pub(crate) fn begin_creation(now_ns: u64, opener: Opener, namespaces: u64) -> bool {
     let tid = tid();
     if CREATING.get_ptr(tid).is_some() {
-        // Its return was never seen, whosever it was: nothing may be added to it any more.
+        // The earlier creation's return was never seen: nothing may be added to it any more.
         count(Counter::UnseenReturns);
     }
     if CREATING.insert(tid, BLANK, 0).is_err() {
@@ -288,7 +288,7 @@ pub(crate) fn watched_outside<'a>() -> Option<&'a mut Thread> {
     outside()
 }
 
-/// The current thread outside creations, for what is rare enough to be always told.
+/// The current thread outside creations, for what is rare enough to be always reported.
 #[inline(always)]
 pub(crate) fn outside<'a>() -> Option<&'a mut Thread> {
     let tid = tid();

@@ -4,10 +4,10 @@
 //! make Linux 5.10's verifier go through more than the million instructions that it allows. What
 //! can be read is read without a branch: errors are gathered, and sense is made of it in the agent.
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
-use fragwatch_ebpf::{ABSENT, AREAS_LEN, Kind, ZoneRead};
+use fragwatch_ebpf::{AREAS_LEN, ZoneRead, table::ABSENT};
 
 use crate::{
-    emit::{emit, head},
+    emit::emit,
     kernel::{
         self, AC_HIGHEST_ZONEIDX, AC_NODEMASK, AC_ZONELIST, OC_NODEMASK, OC_ZONELIST,
         PGDAT_NODE_ID, ZONE_AREAS_LEN, ZONE_FREE_AREA, ZONE_FREE_CMA, ZONE_FREE_PAGES,
@@ -173,11 +173,11 @@ fn in_nodemask(nodemask: u64, node: i32) -> bool {
 
 #[inline(always)]
 fn record_zone(zone: u64, index: u32, highest: u32, failure_ns: u64, creation: u64) {
-    emit::<ZoneRead>(creation, |record| {
+    emit::<ZoneRead>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the areas' rest is never read.
         let into = unsafe { &mut *record };
-        into.head = head(Kind::ZoneRead, creation);
+        into.head = head;
         into.failure_ns = failure_ns;
         into.areas_at = zone.wrapping_add(u64::from(ZONE_FREE_AREA.load()));
         into.node = node_of(zone);

@@ -7,11 +7,11 @@ mod text;
 use std::{fs, io, path::Path};
 
 use anyhow::Context as _;
-use fragwatch_core::model::hook::HookStatus;
+use fragwatch_core::model::hook::{HookStatus, Refusal};
 
 use crate::{
     cli::{DoctorArgs, Format},
-    hook::{self, NOT_TRIED, Preference, Target},
+    hook::{self, Preference, Target},
     host::privileges,
     kernel::{
         self,
@@ -117,7 +117,7 @@ impl Checkup {
 
 /// Whether attaching was attempted, or no candidate was left to attempt.
 fn was_tried(hook: &HookStatus) -> bool {
-    hook.attempts.iter().all(|attempt| attempt.refusal.as_deref() != Some(NOT_TRIED))
+    hook.attempts.iter().all(|attempt| attempt.refusal != Some(Refusal::NotTried))
 }
 
 /// Runs all checks and writes the report to standard output.
@@ -164,7 +164,7 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
             |_| Vec::new(),
             |types| {
                 let unusable_records = &offsets::resolve(types).unusable_records;
-                hook::foresee(&Target { symbols: &symbols, types, unusable_records, preference })
+                hook::dry_run(&Target { symbols: &symbols, types, unusable_records, preference })
             },
         )
     });

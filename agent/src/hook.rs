@@ -1,16 +1,19 @@
-//! Logical hooks: what fragwatch wants to see, and by which function of this kernel it sees it.
+//! Hooks: by which function or tracepoint of this kernel each one is attached.
+//!
+//! What there is to attach to stands in [`fragwatch_ebpf::table`].
 mod attach;
+mod attach_kernel;
 mod attacher;
-mod foresee;
-mod place;
+mod dry_run;
 #[cfg(test)]
-pub(crate) mod played;
-mod table;
+pub(crate) mod fake_kernel;
+#[cfg(test)]
+mod table_tests;
 
 pub use attach::{Target, attach_all};
-pub use attacher::{AttachError, Attacher};
-pub use foresee::{NOT_TRIED, foresee};
-pub use place::Running;
+pub use attach_kernel::RunningKernel;
+pub use attacher::{AttachPoint, Attacher};
+pub use dry_run::dry_run;
 
 /// Ways to attach that a user may ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

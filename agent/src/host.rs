@@ -1,4 +1,4 @@
-//! The machine and this process on it: clocks, capabilities, cgroups, and the node's facts.
+//! The machine and this process: clocks, capabilities, cgroups, and the node's facts.
 pub mod clock;
 pub mod exit_watchdog;
 pub mod hierarchy;

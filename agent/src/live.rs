@@ -16,10 +16,16 @@ use bytes::Bytes;
 use fragwatch_core::model::{
     event::{Event, EventKind},
     gfp::GfpNames,
-    hook::{HookStatus, Logical},
+    hook::{Hook, HookStatus},
     loss::{Loss, OutsideCounts},
 };
-use fragwatch_ebpf::Counter;
+use fragwatch_ebpf::{
+    Counter, map,
+    table::{
+        ZONE_WALK,
+        global::{GFP_FALLBACK, TASKS_ON_V1, WANT_ALL, ZONES_READABLE},
+    },
+};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
@@ -36,7 +42,8 @@ use crate::{
 };
 
 /// The kernel programs, compiled into this binary.
-static PROGRAMS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
+pub(crate) static PROGRAMS: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
 
 /// Where the kernel describes itself.
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -85,13 +92,13 @@ pub struct Options {
     pub all: bool,
     /// How to attach.
     pub preference: Preference,
-    /// The hierarchy of cgroups that tasks are told by; see [`Hierarchy::id`].
+    /// The hierarchy of cgroups that tasks are identified by; see [`Hierarchy::id`].
     ///
     /// [`Hierarchy::id`]: crate::host::hierarchy::Hierarchy::id
     pub hierarchy: u32,
 }
 
-/// What the running kernel tells, from now on.
+/// The events of the running kernel, from now on.
 pub struct Live {
     /// What became of each hook.
     pub hooks: Vec<HookStatus>,
@@ -141,12 +148,7 @@ impl Live {
         }
         let btf = Btf::parse(&bytes, Endianness::default()).map_err(StartError::UnusableBtf)?;
         let offsets = offsets::resolve(&types);
-        not_seen.extend(
-            offsets
-                .missing
-                .iter()
-                .map(|global| format!("what {global} is for: this kernel's BTF does not have it")),
-        );
+        not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
         if offsets.areas.is_none() {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
@@ -158,21 +160,22 @@ impl Live {
             preference: options.preference,
         };
         // The rings and counters are taken before the first program runs, so nothing is missed.
-        let creations = ring(&mut ebpf, "CREATION_EVENTS")?;
-        let others = ring(&mut ebpf, "OTHER_EVENTS")?;
-        let cgroups = ring(&mut ebpf, "CGROUP_EVENTS")?;
+        let creations = ring(&mut ebpf, map::CREATION_EVENTS)?;
+        let others = ring(&mut ebpf, map::OTHER_EVENTS)?;
+        let cgroups = ring(&mut ebpf, map::CGROUP_EVENTS)?;
         let counters = ebpf
-            .take_map("COUNTERS")
+            .take_map(map::COUNTERS)
             .and_then(|map| PerCpuArray::try_from(map).ok())
-            .ok_or(StartError::NoMap("COUNTERS"))?;
+            .ok_or(StartError::NoMap(map::COUNTERS))?;
         if let Err(error) = put_zone_walk(&mut ebpf) {
-            log::debug!("zone_walk_kprobe: {error:?}");
+            log::debug!("{ZONE_WALK}: {error:?}");
             let reason = innermost(error.as_ref());
             not_seen.push(format!(
                 "the zones at a failure: the kernel refused the program that reads them: {reason}"
             ));
         }
-        let hooks = hook::attach_all(&mut hook::Running { ebpf: &mut ebpf, btf: &btf }, &target);
+        let hooks =
+            hook::attach_all(&mut hook::RunningKernel { ebpf: &mut ebpf, btf: &btf }, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
             return Err(StartError::NoHook(hooks));
         }
@@ -280,7 +283,7 @@ impl Live {
         })
     }
 
-    /// Asks the kernel how often it skipped a program so far; [`Live::loss`] tells.
+    /// Asks the kernel how often it skipped a program so far, for [`Live::loss`].
     pub fn refresh_missed_runs(&mut self) {
         self.missed_runs = self.programs.count();
     }
@@ -297,7 +300,7 @@ impl Live {
 
     /// Whether an allocation that comes back NULL is seen.
     pub fn sees_failures(&self) -> bool {
-        self.hooks.iter().any(|h| h.hook == Logical::AllocationFailed && h.via.is_some())
+        self.hooks.iter().any(|h| h.hook == Hook::AllocationFailed && h.via.is_some())
     }
 
     /// Detaches every hook; what lies in the rings can still be taken.
@@ -340,27 +343,27 @@ fn load(
     gfp: &GfpNames,
     btf: &Btf,
 ) -> Result<Ebpf, StartError> {
-    let zones_readable = u8::from(offsets.areas.is_some());
-    let want_all = u8::from(options.all);
-    let tasks_on_v1 = u8::from(options.hierarchy != 0);
+    let zones_readable = u32::from(offsets.areas.is_some());
+    let want_all = u32::from(options.all);
+    let tasks_on_v1 = u32::from(options.hierarchy != 0);
     let log_level = log::max_level() as u8;
     let mut loader = EbpfLoader::new();
     loader.btf(Some(btf));
-    loader.override_global("WANT_ALL", &want_all, true);
-    loader.override_global("TASKS_ON_V1", &tasks_on_v1, true);
+    loader.override_global(WANT_ALL.name, &want_all, true);
+    loader.override_global(TASKS_ON_V1.name, &tasks_on_v1, true);
     loader.override_global(aya_log::LEVEL, &log_level, false);
-    loader.override_global("ZONES_READABLE", &zones_readable, true);
+    loader.override_global(ZONES_READABLE.name, &zones_readable, true);
     let fallback = gfp.fallback_mask();
     if let Some(fallback) = &fallback {
-        loader.override_global("GFP_FALLBACK", fallback, true);
+        loader.override_global(GFP_FALLBACK.name, fallback, true);
     }
     for (global, value) in &offsets.globals {
         loader.override_global(global, value, true);
     }
     if !options.all {
         // Only what is rare is put into them.
-        loader.map_max_entries("OTHER_EVENTS", 64 * 1024);
-        loader.map_max_entries("OUTSIDE", 64);
+        loader.map_max_entries(map::OTHER_EVENTS, 64 * 1024);
+        loader.map_max_entries(map::OUTSIDE, 64);
     }
     loader.load(PROGRAMS).map_err(|error| StartError::Load(innermost(&error)))
 }
@@ -383,15 +386,15 @@ fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
 /// Puts the program that reads a zone where the one that sees a failure calls it.
 fn put_zone_walk(ebpf: &mut Ebpf) -> anyhow::Result<()> {
     let program: &mut KProbe =
-        ebpf.program_mut("zone_walk_kprobe").context("there is no such program")?.try_into()?;
+        ebpf.program_mut(ZONE_WALK).context("there is no such program")?.try_into()?;
     program.load()?;
     let fd = program.fd()?.try_clone()?;
-    let map = ebpf.map_mut("ZONE_WALK").context("there is no such map")?;
+    let map = ebpf.map_mut(map::ZONE_WALK).context("there is no such map")?;
     ProgramArray::try_from(map)?.set(0, &fd, 0)?;
     Ok(())
 }
 
-/// The programs' own log, if anybody wants it.
+/// The programs' own log, if the log level asks for it.
 fn logger(
     ebpf: &mut Ebpf,
 ) -> Result<Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>, StartError> {

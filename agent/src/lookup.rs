@@ -51,7 +51,7 @@ impl Lookup {
         let (root, notify) = (root.to_owned(), Arc::clone(&arrival));
         let (prepared, is_prepared) = blocking::sync_channel::<()>(0);
         let work = move || {
-            if let Err(error) = privileges::keep_reading() {
+            if let Err(error) = privileges::drop_all_but_reading() {
                 log::warn!("the lookup thread could not give up capabilities: {error}");
             }
             drop(prepared);

@@ -6,16 +6,15 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
-
-use crate::channel::Channel;
-use crate::container;
-use crate::creator::{Creator, Outcome, Step};
 use harness::job::Cgroups;
 use harness::judge::cause;
-pub(crate) use harness::judge::cause::Side;
 
-use crate::node;
+use crate::channel::Channel;
+use crate::creator::{Creator, Outcome, Step};
 use crate::scenario::Node;
+use crate::{container, node};
+
+pub(crate) use harness::judge::cause::Side;
 
 /// The pod for containers of this side.
 fn pod_uid(side: Side) -> &'static str {

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
 use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
@@ -71,6 +72,12 @@ impl Channel {
 pub(crate) fn now_ms() -> i64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .map_or(0, |now| now.tv_sec() * 1000 + now.tv_nsec() / 1_000_000)
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn realtime_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs().cast_signed() * 1000 + i64::from(now.subsec_millis())
 }
 
 fn write_all(mut port: File, lines: &Receiver<Option<String>>) {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::channel::Channel;
 
-/// Where the bundle lies.
+/// The directory of the bundle.
 pub(crate) const BUNDLE: &str = "/run/bundle";
 const OUTPUT: &str = "/run/runc.out";
 /// Every container of a scenario belongs to this pod.

@@ -112,6 +112,11 @@ impl Creator {
         Ok((if number == 0 { Ok(()) } else { Err(Errno::from_raw(number)) }, took_us))
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
     /// Kills it, and waits until it is gone.
     pub(crate) fn kill(mut self) -> Result<()> {
         self.child.kill().context("can't kill the creator")?;
@@ -178,7 +183,7 @@ fn take(line: &str) -> Result<Outcome> {
         "fork-and-stay" => make_process(true),
         "brief-unshare" => brief(what, Trial::Unshare),
         "brief-fork" => brief(what, Trial::Fork),
-        _ => bail!("the creator knows no step {step}"),
+        _ => bail!("the creator has no step {step}"),
     })
 }
 

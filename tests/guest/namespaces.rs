@@ -17,7 +17,7 @@ pub(crate) fn fill(left: u64) -> Result<()> {
 /// What the child does. It looks before each step, for a namespace takes other memory too, some
 /// of which breaks large blocks.
 pub(crate) fn run_child(left: &str) -> Result<()> {
-    let left: u64 = left.parse().context("the number of blocks isn't one")?;
+    let left: u64 = left.parse().context("the number of blocks is malformed")?;
     let mut held = Vec::new();
     while left == 0 || node::room_for(6)? > left {
         match unshare(CloneFlags::CLONE_NEWNET) {

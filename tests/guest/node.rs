@@ -87,7 +87,7 @@ pub(crate) fn load_module(name: &str, parameters: &CStr) -> Result<()> {
         .with_context(|| format!("the kernel doesn't take {path} with {parameters:?}"))
 }
 
-/// Loads the module that wants an order-6 block for each network namespace.
+/// Loads the module that allocates an order-6 block for each network namespace.
 pub(crate) fn load_pernet_module(channel: &Channel) -> Result<()> {
     load_module("fragwatch_pernet", c"")?;
     channel
@@ -95,7 +95,7 @@ pub(crate) fn load_pernet_module(channel: &Channel) -> Result<()> {
     Ok(())
 }
 
-/// Changes what the loaded module that wants memory for each network namespace does.
+/// Sets a parameter of that module.
 pub(crate) fn set_pernet(parameter: &str, value: u32) -> Result<()> {
     let path = format!("/sys/module/fragwatch_pernet/parameters/{parameter}");
     fs::write(&path, value.to_string()).with_context(|| format!("can't write {value} to {path}"))

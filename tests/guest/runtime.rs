@@ -14,27 +14,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use harness::disk::{IMAGE, IMAGE_ARCHIVE as ARCHIVE};
+use harness::judge::runtimes::Identity;
 use nix::mount::{MsFlags, mount};
-use serde::Serialize;
 
 /// Where runtimes look for programs.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const SHARED_MEMORY: &str = "/dev/shm";
-
-/// The container of a start, as far as the runtime's client knows it.
-#[derive(Default, Serialize)]
-pub(crate) struct Identity {
-    /// The container's id, or the pod sandbox's.
-    pub(crate) id: Option<String>,
-    /// The pod's uid.
-    pub(crate) pod_uid: Option<String>,
-    /// The pod's name.
-    pub(crate) pod: Option<String>,
-    /// The pod's Kubernetes namespace.
-    pub(crate) namespace: Option<String>,
-    /// The name that the container was given.
-    pub(crate) name: Option<String>,
-}
 
 /// The outcome of a start.
 pub(crate) struct Start {
@@ -83,7 +68,7 @@ pub(crate) fn prepare_node() -> Result<()> {
     crate::container::prepare()
 }
 
-/// Writes a file of a runtime's configuration, and the directories it lies in.
+/// Writes a file of a runtime's configuration, and creates its directory.
 fn configure(path: &str, content: &str) -> Result<()> {
     let parent = path.rsplit_once('/').map_or("/", |(parent, _)| parent);
     fs::create_dir_all(parent).with_context(|| format!("can't create {parent}"))?;

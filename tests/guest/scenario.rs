@@ -24,7 +24,6 @@ mod renamed;
 mod runtimes;
 
 use anyhow::{Result, bail};
-
 use harness::job::Cgroups;
 
 use crate::channel::Channel;
@@ -58,8 +57,8 @@ impl Node<'_> {
 
     /// Whether the OOM killer was called by a creator.
     fn called_oom_killer(&self) -> Result<bool> {
-        let words = format!("] {} invoked oom-killer", creator::COMM);
-        Ok(self.log.lines()?.iter().any(|line| line.contains(&words)))
+        let message = format!("] {} invoked oom-killer", creator::COMM);
+        Ok(self.log.lines()?.iter().any(|line| line.contains(&message)))
     }
 }
 

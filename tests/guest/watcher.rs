@@ -13,11 +13,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde_json::json;
 
-use crate::channel::Channel;
+use crate::channel::{self, Channel};
 use crate::{inside, unprivileged};
 
-const READY_DEADLINE: Duration = Duration::from_mins(1);
-const STOP_DEADLINE: Duration = Duration::from_secs(20);
+const READY_DEADLINE: Duration = Duration::from_mins(2);
+const STOP_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A fragwatch that runs.
 pub(crate) struct Watcher {
@@ -95,6 +95,7 @@ impl Watcher {
             self.channel.send("measure", &measure);
         }
         self.send_capabilities();
+        self.channel.send("clock", &channel::realtime_ms().to_string());
         Ok(true)
     }
 

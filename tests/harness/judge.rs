@@ -1,4 +1,4 @@
-//! What fragwatch reported of a run, compared with what the guest knows of it.
+//! What fragwatch reported of a run, compared with what happened in the guest.
 
 pub mod cause;
 pub mod findings;

@@ -1,4 +1,4 @@
-//! Where things lie.
+//! Directories of the repository, and programs of the host.
 
 use std::env;
 use std::path::{Path, PathBuf};

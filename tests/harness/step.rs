@@ -1,4 +1,5 @@
-//! Runs programs with a name, their output passed on, and a sign of life when they are silent.
+//! Runs programs as named steps: their output is passed on, and a line of progress appears when they
+//! are silent.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths;
 
-/// Nothing a user waits for is silent for longer.
+/// After so much silence a line of progress appears.
 pub const SILENCE: Duration = Duration::from_secs(4);
 
 /// Runs a program; its stdout and stderr both go to stderr.
@@ -24,7 +25,7 @@ pub fn run_to_stdout(name: &str, command: &mut Command) -> Result<()> {
     pass_on(name, command, true)
 }
 
-/// `cargo`, in the repository, in colour where the user sees colour.
+/// `cargo`, in the repository, in colour where stderr is a terminal.
 #[must_use]
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
@@ -39,7 +40,7 @@ pub fn colour(command: &mut Command) {
     command.env("CARGO_TERM_COLOR", if wanted { "always" } else { "never" });
 }
 
-/// The stdout of a short program that says what is there.
+/// The stdout of a short query, whatever its exit code.
 pub fn output<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> Result<String> {
     let output = Command::new(program)
         .args(args)
@@ -62,13 +63,14 @@ fn pass_on(name: &str, command: &mut Command, to_stdout: bool) -> Result<()> {
         .with_context(|| format!("{name}: can't run {program}: is it installed?"))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let last_output = AtomicU64::new(0);
-    let heard = || last_output.store(started.elapsed().as_millis() as u64, Ordering::Relaxed);
+    let record_output =
+        || last_output.store(started.elapsed().as_millis() as u64, Ordering::Relaxed);
     let status = thread::scope(|scope| {
         if let Some(stderr) = stderr {
-            scope.spawn(|| copy(stderr, false, heard));
+            scope.spawn(|| copy(stderr, false, record_output));
         }
         if let Some(stdout) = stdout {
-            scope.spawn(move || copy(stdout, to_stdout, heard));
+            scope.spawn(move || copy(stdout, to_stdout, record_output));
         }
         loop {
             if let Some(status) = child.try_wait()? {
@@ -77,24 +79,24 @@ fn pass_on(name: &str, command: &mut Command, to_stdout: bool) -> Result<()> {
             let last = Duration::from_millis(last_output.load(Ordering::Relaxed));
             if started.elapsed().saturating_sub(last) > SILENCE {
                 eprintln!("    … {name}, {} s", started.elapsed().as_secs());
-                heard();
+                record_output();
             }
             thread::sleep(Duration::from_millis(20));
         }
     })
     .with_context(|| format!("{name}: can't wait for {program}"))?;
     if !status.success() {
-        bail!("{name} failed: {program}, {status}; its own words are above");
+        bail!("{name} failed: {program}, {status}; its output is above");
     }
     eprintln!("    {name}: done in {:.1} s", started.elapsed().as_secs_f32());
     Ok(())
 }
 
-fn copy(pipe: impl Read, to_stdout: bool, heard: impl Fn()) {
+fn copy(pipe: impl Read, to_stdout: bool, record_output: impl Fn()) {
     let mut pipe = BufReader::new(pipe);
     let mut line = Vec::new();
     while matches!(pipe.read_until(b'\n', &mut line), Ok(length) if length > 0) {
-        heard();
+        record_output();
         if to_stdout {
             // A reader that went away is no reason to stop building.
             let _ = io::stdout().lock().write_all(&line);

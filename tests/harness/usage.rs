@@ -5,7 +5,7 @@ use std::fmt;
 pub struct Usage(String);
 
 impl Usage {
-    /// `sentence` says which names there are.
+    /// `sentence` lists the names there are.
     #[must_use]
     pub fn new(sentence: String) -> Self {
         Self(sentence)

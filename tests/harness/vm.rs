@@ -4,6 +4,7 @@ pub mod accel;
 mod cpio;
 mod initramfs;
 mod interrupt;
+pub mod places;
 pub mod protocol;
 pub mod qemu;
 mod record;

@@ -29,7 +29,7 @@ static bool storm;
 module_param(storm, bool, 0444);
 MODULE_PARM_DESC(storm, "a kernel thread tries for blocks until the module goes");
 
-/* Counts for whoever compares; a few lost to a race would do no harm, but there is one thread. */
+/* Counts for tests; a few lost to a race would do no harm, but there is one thread. */
 static unsigned long failed_inside;
 module_param(failed_inside, ulong, 0444);
 MODULE_PARM_DESC(failed_inside, "allocations that failed while a network namespace was made");
@@ -103,5 +103,5 @@ static void __exit fw_exit(void)
 
 module_init(fw_init);
 module_exit(fw_exit);
-MODULE_DESCRIPTION("Makes high-order allocations fail where nobody minds");
+MODULE_DESCRIPTION("Makes high-order allocations with a fallback fail");
 MODULE_LICENSE("GPL");

@@ -11,9 +11,11 @@ use crate::plan::{Kernels, Plan, facts, is_default};
 const THREADS: usize = 20;
 
 pub(crate) fn plans() -> Vec<Plan> {
+    // Alone, as `flood`, and for the same reason: nothing may be missed.
     vec![
         Plan::new("burst", TRACE_ALL)
             .on(Kernels::DefaultFirst)
+            .alone()
             .facts(facts![all_creations_are_reported, misses_are_counted])
             .facts(facts![some_hook_has_a_trampoline])
             // Elsewhere some hook has none, as that of slab caches on 5.10 and 6.1, or a kernel is
@@ -23,6 +25,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         Plan::new("burst", TRACE_ALL_WITH_KPROBES)
             .named("burst-kprobe")
             .on(Kernels::DefaultFirst)
+            .alone()
             .facts(facts![kprobes_alone_are_attached, missed_returns_are_counted]),
     ]
 }

@@ -45,7 +45,7 @@ fn endings_have_exit_codes_and_errors(run: &Observed) {
     // The kernel programs' own log.
     check(run, "debug-log", "0", "netns setup begins");
     check(run, "overrun", "0", "");
-    check(run, "stuck-reader", "1", "nobody reads it");
+    check(run, "stuck-reader", "1", "the report");
     check(run, "hidden-symbols", "0", "");
     check(run, "sigkill", "by a signal", "");
     for quiet in ["duration", "reader-gone", "sigterm", "hidden-symbols"] {

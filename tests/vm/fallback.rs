@@ -26,7 +26,7 @@ fn failed_allocation_degrades_the_creation(run: &Observed) {
     let mut troubled = run.creations_that("degraded");
     troubled.extend(run.creations_that("stalled"));
     assert!(!troubled.is_empty(), "{:#?}", run.json);
-    // The table of 2 MiB that each namespace wants as one huge page.
+    // The table of 2 MiB that each namespace allocates as one huge page.
     let order9 = troubled
         .iter()
         .filter_map(|creation| creation["allocations"].as_array())

@@ -14,7 +14,9 @@ pub(crate) fn plans() -> Vec<Plan> {
         no_creation_is_lost,
         creation_without_fallback_failed,
     ];
-    vec![Plan::new("flood", TRACE_ALL).on(Kernels::DefaultFirst).facts(facts)]
+    // Alone: beside other work on the host hundreds of returns were missed in one run of three. A guest
+    // that loses its processor in the middle of a program skips other runs of it meanwhile.
+    vec![Plan::new("flood", TRACE_ALL).on(Kernels::DefaultFirst).alone().facts(facts)]
 }
 
 /// What the module counted, inside or outside of creations.

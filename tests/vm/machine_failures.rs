@@ -5,23 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::kernel::DEFAULT;
+use harness::vm::places::Places;
 use harness::vm::{self, Event, Request};
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::machines::Machines;
 use crate::panics;
 
 /// The tests; they take turns from `first` on.
-pub(crate) fn trials(machines: &Arc<Machines>, first: usize) -> Vec<Trial> {
+pub(crate) fn trials(places: &Arc<Places>, first: usize) -> Vec<Trial> {
     let tests: [(&str, fn()); 2] = [
         ("killed_machine_is_an_error_with_the_end_of_the_console", killed_machine),
         ("machine_is_killed_at_its_deadline", deadline),
     ];
     let trial = |(turn, (name, test)): (usize, (&str, fn()))| {
-        let machines = Arc::clone(machines);
-        let run = move || machines.run(first + turn, || panics::caught(test)).map_err(Into::into);
+        let places = Arc::clone(places);
+        let run =
+            move || places.run(first + turn, false, || panics::caught(test)).map_err(Into::into);
         Trial::test(format!("machine_failures::{name}"), run).with_ignored_flag(true)
     };
     tests.into_iter().enumerate().map(trial).collect()

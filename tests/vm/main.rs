@@ -1,5 +1,5 @@
-//! Boots each scenario beside the real fragwatch, and judges its report by what the kernel and runc
-//! of the same machine say.
+//! Boots each scenario beside the real fragwatch, and judges its report by the kernel log and
+//! the outcomes of the same machine.
 //!
 //! Each fact of each run is a test: `PLAN::KERNEL::FACT`, with `slow::` in front if only
 //! `cargo xtask test --slow` runs it. A machine boots once for all of its facts. Two run at once;
@@ -20,7 +20,6 @@ mod healthy;
 mod hostile;
 mod killed;
 mod machine_failures;
-mod machines;
 mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
@@ -39,9 +38,9 @@ mod tracepoints;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use harness::vm::places::Places;
 use libtest_mimic::{Arguments, Trial};
 
-use machines::Machines;
 use observed::Observed;
 use plan::{Boot, Plan, Suite};
 
@@ -50,11 +49,11 @@ const MACHINES: usize = 2;
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
-    let machines = Arc::new(Machines::new(args.test_threads.unwrap_or(MACHINES).max(1)));
+    let places = Arc::new(Places::new(args.test_threads.unwrap_or(MACHINES).max(1)));
     let boots: Vec<Boot> = plans().iter().flat_map(Plan::boots).collect();
-    let mut trials = machine_failures::trials(&machines, boots.len());
+    let mut trials = machine_failures::trials(&places, boots.len());
     for (turn, boot) in boots.into_iter().enumerate() {
-        trials.extend(trials_of(boot, turn, &machines));
+        trials.extend(trials_of(boot, turn, &places));
     }
     // A test mostly waits: for its machine's turn, or for the end of its run.
     args.test_threads = Some(trials.len());
@@ -62,32 +61,33 @@ fn main() -> ExitCode {
     libtest_mimic::run(&args, trials).exit_code()
 }
 
-/// All plans, those that take longest first, so that none of them is left to run alone.
+/// All plans: those that take longest first, so that none of them is left over at the end, and those
+/// that run alone last.
 fn plans() -> Vec<Plan> {
     [
         runtimes::plans(),
         memcg_ids::plans(),
         endings::plans(),
         order6::plans(),
+        recorded::plans(),
         doctor::plans(),
         tracepoints::plans(),
-        recorded::plans(),
-        flood::plans(),
-        check::plans(),
+        healthy::plans(),
+        oom_order1::plans(),
+        exhausted::plans(),
+        killed::plans(),
+        oom_real::plans(),
         memcg_limit::plans(),
         fallback::plans(),
-        oom_order1::plans(),
-        healthy::plans(),
-        burst::plans(),
+        check::plans(),
+        hostile::plans(),
         cgroup_storm::plans(),
         cgroup_paths::plans(),
-        exhausted::plans(),
-        hostile::plans(),
-        killed::plans(),
-        memcg_kmem_v1::plans(),
         netns_limit::plans(),
-        oom_real::plans(),
         pids_limit::plans(),
+        memcg_kmem_v1::plans(),
+        flood::plans(),
+        burst::plans(),
     ]
     .into_iter()
     .flatten()
@@ -95,23 +95,23 @@ fn plans() -> Vec<Plan> {
 }
 
 /// A test for each fact. The first that starts boots the machine.
-fn trials_of(boot: Boot, turn: usize, machines: &Arc<Machines>) -> Vec<Trial> {
-    let Boot { suite, name, request, facts } = boot;
+fn trials_of(boot: Boot, turn: usize, places: &Arc<Places>) -> Vec<Trial> {
+    let Boot { suite, name, alone, request, facts } = boot;
     let run: Arc<OnceLock<Result<Observed, String>>> = Arc::default();
     let request = Arc::new(request);
     let trial = |(fact, holds): plan::Fact| {
         // A path's last part is the function.
         let fact = fact.rsplit("::").next().unwrap_or(fact);
-        let (run, request, machines) = (Arc::clone(&run), Arc::clone(&request), machines.clone());
+        let (run, request, places) = (Arc::clone(&run), Arc::clone(&request), places.clone());
         let judge = move || {
             let observe = || Observed::run(&request).map_err(|error| format!("{error:#}"));
-            let observed = run.get_or_init(|| machines.run(turn, observe));
-            // Each test of a machine that did not run to its end fails with the same words.
+            let observed = run.get_or_init(|| places.run(turn, alone, observe));
+            // Each test of a machine that did not run to its end fails with the same error.
             let observed = observed.as_ref()?;
             panics::caught(|| holds(observed)).map_err(Into::into)
         };
         let prefix = if suite == Suite::Slow { "slow::" } else { "" };
-        // Ignored unless asked for: it boots a machine.
+        // Ignored by default: it boots a machine.
         Trial::test(format!("{prefix}{name}::{fact}"), judge).with_ignored_flag(true)
     };
     facts.into_iter().map(trial).collect()

@@ -32,7 +32,7 @@ impl Observed {
         Ok(Self { scenario: request.scenario.clone(), run, json })
     }
 
-    /// The first line, which must say what is attached.
+    /// The first line, which must be `ready`.
     pub(crate) fn ready(&self) -> &Value {
         let first = self.json.first().expect("fragwatch prints at least one line");
         assert_eq!(first["type"], "ready", "the first line is another: {first}");

@@ -120,7 +120,7 @@ fn allocation_agrees_with_the_kernel_log(run: &Observed) {
     let logged = run.run.stream("dmesg").filter_map(logged_failure).find(|logged| {
         logged.order == 6 && Some(logged.mode) == raw && Some(logged.flags) == flags
     });
-    let logged = logged.unwrap_or_else(|| panic!("no line of the kernel log says {gfp}"));
+    let logged = logged.unwrap_or_else(|| panic!("no line of the kernel log has {gfp}"));
     assert_eq!(logged.comm, "runc:[1:CHILD]");
     assert_eq!(allocation(run)["bytes"], 4096 << 6);
 }

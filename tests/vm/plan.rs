@@ -16,6 +16,7 @@ pub(crate) struct Plan {
     append: &'static str,
     cgroups: Cgroups,
     capabilities: Option<&'static str>,
+    alone: bool,
     kernels: Kernels,
     /// Each with the kernels on which it must hold.
     facts: Vec<(Condition, Fact)>,
@@ -100,6 +101,7 @@ impl Plan {
             append: "",
             cgroups,
             capabilities: None,
+            alone: false,
             kernels: Kernels::DefaultOnly,
             facts: Vec::new(),
         }
@@ -147,6 +149,12 @@ impl Plan {
         self
     }
 
+    /// Without another machine beside it. Say why where it is called: it takes twice the time.
+    pub(crate) fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     /// The boots that it takes.
     pub(crate) fn boots(&self) -> Vec<Boot> {
         let scenario = scenario::find(self.scenario).ok();
@@ -158,6 +166,7 @@ impl Plan {
                 Some(Boot {
                     suite: self.kernels.suite(series)?,
                     name: format!("{}::{}", self.results, series.name),
+                    alone: self.alone,
                     request: self.request(series),
                     facts: self.facts_of(series),
                 })
@@ -186,6 +195,8 @@ pub(crate) struct Boot {
     pub(crate) suite: Suite,
     /// Plan and kernel, as the tests are called.
     pub(crate) name: String,
+    /// No other machine runs beside it.
+    pub(crate) alone: bool,
     pub(crate) request: Request,
     pub(crate) facts: Vec<Fact>,
 }

@@ -49,7 +49,7 @@ fn pod_that_containerd_could_not_start_is_a_candidate(run: &Observed) {
         .iter()
         .find(|one| one.truth.runtime == "containerd" && one.truth.phase == Phase::Failure);
     let failed = failed.expect("containerd fails once");
-    let uid = failed.truth.pod_uid.as_deref().expect("each sandbox has a pod");
+    let uid = failed.truth.identity.pod_uid.as_deref().expect("each sandbox has a pod");
     let names_it = failed.creations.iter().any(|creation| {
         let candidates = creation["candidates"].as_array();
         candidates.is_some_and(|all| all.iter().any(|one| one["pod_uid"] == uid))

@@ -1,18 +1,13 @@
-//! `cargo xtask bench`: measurements that must hold, each beside what it is compared with.
+//! `cargo xtask bench`: measurements.
 
+mod explain;
 mod journal;
+mod latency;
 mod measure;
 
-use std::path::Path;
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Result, bail};
-
-use self::measure::Contestant;
-use crate::setup::apt;
-use harness::{build, paths};
-
-/// What `cargo xtask bench` takes.
+/// Arguments of the command.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -21,61 +16,17 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// How long fragwatch takes to explain a journal of 1 GiB, beside ripgrep and grep
+    /// How long fragwatch takes to explain a journal of 1 GiB, beside ripgrep and grep; fails if it
+    /// takes more than three times as long as ripgrep
     Explain,
+    /// How long after the end of a creation its report comes, in scenario order6
+    Latency(latency::Args),
 }
-
-/// How often each is run; the median counts.
-const ROUNDS: usize = 7;
-/// `explain` may take this much of ripgrep's time.
-const LIMIT: f64 = 3.0;
-/// What ripgrep and grep count: one of many phrases that `explain` looks for.
-const PHRASE: &str = "page allocation failure";
 
 /// Runs a benchmark; fails if what it must show does not hold.
 pub fn run(args: &Args) -> Result<()> {
-    match args.what {
-        What::Explain => explain(),
+    match &args.what {
+        What::Explain => explain::run(),
+        What::Latency(args) => latency::run(args),
     }
-}
-
-fn explain() -> Result<()> {
-    apt::install(&["ripgrep", "grep"])?;
-    build::fragwatch(true)?;
-    let log = journal::generate(&paths::target().join("bench"))?;
-    let results = measure::rounds(&contestants(&log), ROUNDS)?;
-    println!(
-        "{} with {} incidents; median of {ROUNDS} runs each, in turn",
-        log.display(),
-        journal::INCIDENTS
-    );
-    println!("{:24} {:>9} {:>14} {:>9}", "", "seconds", "times ripgrep", "peak MiB");
-    let ripgrep = results[0].seconds;
-    for result in &results {
-        let times = result.seconds / ripgrep;
-        let memory = result.peak_kib as f64 / 1024.0;
-        println!("{:24} {:9.3} {times:14.2} {memory:9.1}", result.name, result.seconds);
-    }
-    let times = results[2].seconds / ripgrep;
-    if times > LIMIT {
-        bail!(
-            "explain took {times:.2} times as long as ripgrep; it may take {LIMIT} times as long"
-        );
-    }
-    Ok(())
-}
-
-fn contestants(log: &Path) -> [Contestant; 3] {
-    let new = |name, program: &Path, args: &[&str]| {
-        let mut command = Command::new(program);
-        command.args(args).arg(log);
-        // What looks at bytes, not at characters, is what both are fastest at.
-        command.env("LC_ALL", "C");
-        Contestant { name, command }
-    };
-    [
-        new("rg -c", Path::new("rg"), &["-c", PHRASE]),
-        new("grep -c", Path::new("grep"), &["-c", PHRASE]),
-        new("fragwatch explain", &build::fragwatch_path(), &["explain"]),
-    ]
 }

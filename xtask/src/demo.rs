@@ -1,16 +1,15 @@
-//! `cargo xtask demo`: a container that can't be created, live, and what fragwatch says about it.
+//! `cargo xtask demo`: a container that can't be created, live, with fragwatch's report.
 
 use std::io::{self, IsTerminal};
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Result, bail};
-
-use crate::setup;
-use harness::kernel;
-use harness::step;
 use harness::vm::protocol::Line;
 use harness::vm::{self, Event, Request};
+use harness::{kernel, step};
+
+use crate::setup;
 
 const NODE: Style = AnsiColor::Cyan.on_default();
 const RUNC: Style = AnsiColor::Yellow.on_default();
@@ -40,7 +39,7 @@ pub fn run() -> Result<()> {
     let mut shown = started;
     let run = vm::run(&request, &mut |event| match event {
         Event::Progress(text) => {
-            say("demo", ASIDE, text);
+            show_line("demo", ASIDE, text);
             shown = Instant::now();
         }
         Event::Line(line) => {
@@ -50,7 +49,7 @@ pub fn run() -> Result<()> {
         }
         Event::Silence(silence) => {
             if silence.min(shown.elapsed()) > step::SILENCE {
-                say("demo", ASIDE, &format!("… {} s", started.elapsed().as_secs()));
+                show_line("demo", ASIDE, &format!("… {} s", started.elapsed().as_secs()));
                 shown = Instant::now();
             }
         }
@@ -59,7 +58,7 @@ pub fn run() -> Result<()> {
     if run.exit_code != 0 {
         bail!("fragwatch ended with exit code {}; see {}", run.exit_code, run.directory.display());
     }
-    say(
+    show_line(
         "demo",
         ASIDE,
         &format!("{} s; all of it is in {}", started.elapsed().as_secs(), run.directory.display()),
@@ -68,23 +67,23 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Shows what a viewer wants to see; false for what only files are for.
+/// Shows a line of the node, runc or fragwatch; false for other streams, which are kept in files only.
 fn show(line: &Line) -> bool {
     match line.stream.as_str() {
-        "node" => say("node", NODE, &short_ids(&line.text)),
-        "runc" => say("runc", RUNC, &line.text),
-        "fragwatch-out" | "fragwatch-err" => say("fragwatch", FRAGWATCH, &line.text),
-        "error" => say("node", NODE, &format!("the scenario failed: {}", line.text)),
+        "node" => show_line("node", NODE, &short_ids(&line.text)),
+        "runc" => show_line("runc", RUNC, &line.text),
+        "fragwatch-out" | "fragwatch-err" => show_line("fragwatch", FRAGWATCH, &line.text),
+        "error" => show_line("node", NODE, &format!("the scenario failed: {}", line.text)),
         _ => return false,
     }
     true
 }
 
-fn say(who: &str, style: Style, text: &str) {
-    anstream::println!("{style}{who:>9} │{style:#} {text}");
+fn show_line(source: &str, style: Style, text: &str) {
+    anstream::println!("{style}{source:>9} │{style:#} {text}");
 }
 
-/// Twelve digits of a container's id suffice to recognise it.
+/// Shortens container ids to twelve digits, as Docker does.
 fn short_ids(text: &str) -> String {
     let short = |word: &str| {
         let id = word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -9,9 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-
-use harness::kernel;
-use harness::paths;
+use fragwatch_ebpf::table::{GLOBALS, HOOKS, Source};
+use harness::{kernel, paths};
 
 /// What `cargo xtask fixtures` takes.
 #[derive(clap::Args)]
@@ -38,73 +37,56 @@ pub enum What {
     Captures(captures::Args),
 }
 
-/// Structures that the kernel programs read; what they hold by value comes with them. `*` at the
-/// end stands for any rest.
-const STRUCTURES: [&str; 29] = [
-    "alloc_context",
-    "cgroup",
+/// Structures that are kept besides those that the programs read by the table of hooks: what these
+/// hold by value comes with them. `*` at the end stands for any rest.
+const MORE_STRUCTURES: [&str; 9] = [
     "cgroup_root",
-    "cgroup_subsys_state",
     "clone_args",
-    "css_set",
     "free_area",
-    "kernfs_node",
-    "mem_cgroup",
-    "net",
-    "nsproxy",
-    "oom_control",
-    "page_counter",
-    "pernet_operations",
-    "pglist_data",
-    "pids_cgroup",
-    "syscall_trace_enter",
-    "syscall_trace_exit",
-    "task_struct",
     "trace_event_raw_cgroup*",
-    "trace_event_raw_mark_victim",
     "trace_event_raw_mm_compaction_*",
     "trace_event_raw_mm_vmscan_direct_reclaim_*",
     "trace_event_raw_oom_score_adj_update",
     "trace_event_raw_reclaim_retry_zone",
     "trace_event_raw_sys_*",
-    "zone",
-    "zonelist",
-    "zoneref",
 ];
 
-/// Enumerations by name, or by their first enumerator if they have none.
-const ENUMERATIONS: [&str; 8] = [
-    "___GFP_DMA_BIT",
-    "cgroup_subsys_id",
-    "compact_priority",
-    "compact_result",
-    "migratetype",
-    "ucount_type",
-    "zone_stat_item",
-    "zone_type",
-];
+/// The same for enumerations, by name, or by their first enumerator if they have none.
+const MORE_ENUMERATIONS: [&str; 4] =
+    ["___GFP_DMA_BIT", "compact_priority", "compact_result", "migratetype"];
+
+/// The same for functions.
+const MORE_FUNCTIONS: [&str; 1] = ["out_of_memory"];
+
+fn structures() -> Vec<&'static str> {
+    let read = GLOBALS.iter().copied().flatten().filter_map(|global| match global.source {
+        Source::Member(structure, _)
+        | Source::Size(structure)
+        | Source::Element(structure, ..)
+        | Source::Number(structure, ..) => Some(structure),
+        Source::ZoneCounter(_) => Some("zone"),
+        Source::Enumerator(..) | Source::Setting(_) => None,
+    });
+    read.chain(MORE_STRUCTURES).collect()
+}
+
+fn enumerations() -> Vec<&'static str> {
+    let read = GLOBALS.iter().copied().flatten().filter_map(|global| match global.source {
+        Source::Element(_, _, enumeration, _) | Source::Enumerator(enumeration, _) => {
+            Some(enumeration)
+        }
+        Source::ZoneCounter(_) => Some("zone_stat_item"),
+        Source::Member(..) | Source::Size(_) | Source::Number(..) | Source::Setting(_) => None,
+    });
+    read.chain(MORE_ENUMERATIONS).collect()
+}
 
 /// Functions that hooks are attached to.
-const FUNCTIONS: [&str; 18] = [
-    "__alloc_pages_slowpath",
-    "__kmem_cache_create_args",
-    "cgroup_mkdir",
-    "copy_net_ns",
-    "create_new_namespaces",
-    "inc_ucount",
-    "kmem_cache_create",
-    "kmem_cache_create_usercopy",
-    "mem_cgroup_css_alloc",
-    "oom_kill_process",
-    "ops_init",
-    "out_of_memory",
-    "page_counter_try_charge",
-    "pids_can_fork",
-    "try_to_compact_pages",
-    "try_to_free_pages",
-    "wake_all_kswapds",
-    "warn_alloc",
-];
+fn functions() -> Vec<&'static str> {
+    let candidates = HOOKS.iter().flat_map(|hook| hook.candidates);
+    let named = candidates.filter_map(|candidate| candidate.function());
+    named.map(|function| function.name).chain(MORE_FUNCTIONS).collect()
+}
 
 /// Writes the fixtures of every kernel that is unpacked, or of the one that is named.
 pub fn run(args: &Args) -> Result<()> {
@@ -133,9 +115,10 @@ fn check_name(name: &str) -> Result<()> {
 
 fn write_btf(name: &str, from: &Path) -> Result<()> {
     let bytes = image::btf(from)?;
-    let small = btf::reduce(&bytes, &STRUCTURES, &ENUMERATIONS, &FUNCTIONS).with_context(|| {
-        format!("can't make sense of the type information in {}", from.display())
-    })?;
+    let small =
+        btf::reduce(&bytes, &structures(), &enumerations(), &functions()).with_context(|| {
+            format!("can't make sense of the type information in {}", from.display())
+        })?;
     write(&directory("btf").join(format!("{name}.btf")), &small)
 }
 
@@ -152,7 +135,7 @@ fn write_kallsyms(name: &str, from: &Path) -> Result<()> {
 fn is_of_use(line: &str) -> bool {
     let Some(symbol) = line.split_ascii_whitespace().nth(2) else { return false };
     let stem = symbol.split('.').next().unwrap_or_default();
-    FUNCTIONS.contains(&stem) || ["_text", "_etext"].contains(&symbol)
+    functions().contains(&stem) || ["_text", "_etext"].contains(&symbol)
 }
 
 fn directory(kind: &str) -> PathBuf {

@@ -3,10 +3,10 @@
 use std::process::Command;
 
 use anyhow::Result;
+use harness::{build, paths, step};
 
 use crate::setup;
 use crate::setup::toolchain;
-use harness::{build, paths, step};
 
 /// Arguments of the command.
 #[derive(clap::Args)]

@@ -1,15 +1,14 @@
-//! `void warn_alloc(gfp_t gfp, nodemask_t *, const char *fmt, ...)` (5.10–7.2; mm/page_alloc.c).
-//! The slow path calls it whenever it returns NULL, before anybody looks at `__GFP_NOWARN`, with
-//! the order as the first variadic argument. Variadic: a kprobe only.
+//! An allocation failed: the slow path calls `warn_alloc` whenever it returns NULL, with the order as
+//! the first variadic argument.
 use aya_ebpf::{
     EbpfContext, helpers::generated::bpf_get_stack, macros::kprobe, programs::ProbeContext,
 };
 use aya_log_ebpf::debug;
-use fragwatch_ebpf::{AllocationFailed, Counter, Kind, MAX_FALLBACKS, MAX_FRAMES};
+use fragwatch_ebpf::{AllocationFailed, Counter, MAX_FALLBACKS, MAX_FRAMES};
 
 use super::oom_kill;
 use crate::{
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{self, GFP_FALLBACK},
     maps::ZONE_WALK,
     thread::{self, Thread},
@@ -47,13 +46,13 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     thread.walk.order = order;
     if is_one_of_many(thread, gfp) {
         thread.walk.begin(0);
-        tell::<false>(&ctx, thread, false);
+        report::<false>(&ctx, thread, false);
         return 0;
     }
     thread.walk.begin(alloc_context);
     walk(&ctx);
     // There is no program to walk with.
-    tell::<true>(&ctx, thread, false);
+    report::<true>(&ctx, thread, false);
     0
 }
 
@@ -84,9 +83,9 @@ fn zone_walk_kprobe(ctx: ProbeContext) -> u32 {
         Step::Stopped => false,
     };
     if thread.walk.oom_control == 0 {
-        tell::<true>(&ctx, thread, complete);
+        report::<true>(&ctx, thread, complete);
     } else {
-        oom_kill::tell(&ctx, thread, complete);
+        oom_kill::report(&ctx, thread, complete);
     }
     0
 }
@@ -98,15 +97,15 @@ pub(super) fn walk(ctx: &ProbeContext) {
     unsafe { ZONE_WALK.tail_call(ctx, 0) };
 }
 
-/// Tells of the failure that the thread's walk was for, with its stack or without.
+/// Reports the failure that the thread's walk was for, with its stack or without.
 #[inline(always)]
-fn tell<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, complete: bool) {
+fn report<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, complete: bool) {
     let (creation, walk) = (thread.creation_ns, thread.walk);
-    emit::<AllocationFailed>(creation, |record| {
+    emit::<AllocationFailed>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the stack's rest is never read.
         let record = unsafe { &mut *record };
-        record.head = head(Kind::AllocationFailed, creation);
+        record.head = head;
         record.failure_ns = walk.failure_ns;
         record.gfp = walk.gfp;
         record.order = walk.order;

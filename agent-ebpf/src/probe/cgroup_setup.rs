@@ -1,26 +1,23 @@
-//! A cgroup is made: `int cgroup_mkdir(struct kernfs_node *parent, const char *name, umode_t mode)`
-//! (5.10–7.2; kernel/cgroup/cgroup.c). Only what failed or met trouble is recorded.
+//! A cgroup is created. Only what failed, or had failures or stalls inside, is recorded.
 //!
-//! The memory controller's part of it is `static struct cgroup_subsys_state *mem_cgroup_css_alloc(
-//! struct cgroup_subsys_state *parent)` (5.10–7.2; mm/memcontrol.c), `ERR_PTR` on failure. It alone
-//! can say that memory cgroups' ids are used up: of its steps only that for the id fails with
+//! The memory controller's part of it, `mem_cgroup_css_alloc`, alone can say that memory cgroups' ids are used up: of its steps only that for the id fails with
 //! another error than `ENOMEM`.
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{CgroupSetupEnded, Counter, Kind};
+use fragwatch_ebpf::{CgroupSetupEnded, Counter};
 
 use super::memcg_charge;
 use crate::{
     cgroup,
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{argument, errno_of, read_str},
     maps::count,
     thread::{self, Opener},
 };
 
-/// It is there already: no failure, whoever makes a path tries every part of it.
+/// It is there already: no failure, since creating a path means trying every part of it.
 const EEXIST: i32 = -17;
 
 #[inline(always)]
@@ -43,7 +40,7 @@ fn leave(errno: i32) {
     }
     let failed = errno < 0 && errno != EEXIST;
     if failed {
-        memcg_charge::tell_refusal(thread);
+        memcg_charge::report_refusal(thread);
     }
     let mut lost = thread.lost as u32;
     if thread.has_open_ends() {
@@ -53,16 +50,16 @@ fn leave(errno: i32) {
     let creation = thread.creation_ns;
     let (parent, name, memory_errno) =
         (thread.cgroup_parent, thread.cgroup_name, thread.memory_errno as i32);
-    let worth_telling = failed || thread.troubled != 0;
+    let worth_reporting = failed || thread.troubled != 0;
     thread::end_creation();
-    if !worth_telling {
+    if !worth_reporting {
         return;
     }
-    emit::<CgroupSetupEnded>(creation, |record| {
+    emit::<CgroupSetupEnded>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };
-        record.head = head(Kind::CgroupSetupEnded, creation);
+        record.head = head;
         record.errno = if failed { errno } else { 0 };
         record.memory_errno = memory_errno;
         record.lost = lost;

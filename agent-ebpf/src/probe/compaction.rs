@@ -1,7 +1,5 @@
 //! Direct compaction, from either of:
-//! - `enum compact_result try_to_compact_pages(gfp_t, unsigned int order, unsigned int alloc_flags,
-//!   const struct alloc_context *, enum compact_priority, struct page **)`
-//!   (5.10–7.2; mm/compaction.c);
+//! - `try_to_compact_pages`;
 //! - tracepoints inside it (5.10–7.2; include/trace/events/compaction.h):
 //!   `compaction:mm_compaction_try_to_compact_pages` says for which allocation, and then one of
 //!   `mm_compaction_deferred` and `mm_compaction_begin` with `mm_compaction_end` comes for each
@@ -14,10 +12,10 @@ use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe, tracepoint},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
-use fragwatch_ebpf::{CompactionEnded, Counter, Kind};
+use fragwatch_ebpf::{CompactionEnded, Counter};
 
 use crate::{
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{
         self, COMPACTION_DEFERRED_ORDER, COMPACTION_END_STATUS, COMPACTION_TRY_GFP,
         COMPACTION_TRY_ORDER, argument,
@@ -50,22 +48,15 @@ fn leave(result: u32) {
     }
     thread.compaction.since = 0;
     thread.troubled = 1;
-    tell(thread, result, now().saturating_sub(since));
+    report(thread, result, now().saturating_sub(since));
 }
 
 #[inline(always)]
-fn tell(thread: &Thread, result: u32, stall_ns: u64) {
+fn report(thread: &Thread, result: u32, stall_ns: u64) {
     let Stall { gfp, order, .. } = thread.compaction;
     let creation = thread.creation_ns;
-    emit::<CompactionEnded>(creation, |record| {
-        let ended = CompactionEnded {
-            head: head(Kind::CompactionEnded, creation),
-            gfp,
-            order,
-            result,
-            reserved: 0,
-            stall_ns,
-        };
+    emit::<CompactionEnded>(creation, |record, head| {
+        let ended = CompactionEnded { head, gfp, order, result, reserved: 0, stall_ns };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(ended) };
     });
@@ -141,7 +132,7 @@ fn compaction_deferred_tracepoint(ctx: TracePointContext) -> u32 {
         && thread.compaction.order == order
         && !thread.is_stalled()
     {
-        tell(thread, DEFERRED, 0);
+        report(thread, DEFERRED, 0);
     }
     0
 }

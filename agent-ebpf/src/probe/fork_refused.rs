@@ -1,16 +1,15 @@
-//! `static int pids_can_fork(struct task_struct *child, struct css_set *cset)`
-//! (5.10–7.2; kernel/cgroup/pids.c): `-EAGAIN` if a cgroup has as many processes as its `pids.max`
-//! allows. Only refusals are recorded, of each cgroup one a second.
+//! `pids_can_fork` refuses a fork because a cgroup has as many processes as its `pids.max` allows.
+//! Only refusals are recorded, of each cgroup one a second.
 use aya_ebpf::{
     helpers::generated::bpf_get_current_task,
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
-use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused, Kind};
+use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused};
 
 use crate::{
     cgroup,
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{self, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument},
     maps::REFUSED_FORKS,
 };
@@ -36,19 +35,19 @@ fn leave(cset: u64, errno: i32) {
     let time = now();
     if let Some(last) = REFUSED_FORKS.get_ptr(of) {
         // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, one refusal
-        // is told too many or too few of another cgroup.
+        // is reported too many or too few of another cgroup.
         if time.saturating_sub(unsafe { *last }) < SECOND_NS {
             return;
         }
     }
-    // If it can't be kept, the next refusal is told too.
+    // If it can't be kept, the next refusal is reported too.
     let _ = REFUSED_FORKS.insert(of, time, 0);
     let (full, processes, limit) = full_one(of);
-    emit::<ForkRefused>(0, |record| {
+    emit::<ForkRefused>(0, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };
-        record.head = head(Kind::ForkRefused, 0);
+        record.head = head;
         record.processes = processes;
         record.limit = limit;
         cgroup::record_css(full, &mut record.cgroup);

@@ -1,21 +1,19 @@
-//! `bool page_counter_try_charge(struct page_counter *, unsigned long nr_pages,
-//! struct page_counter **fail)` (5.10–7.2; mm/page_counter.c): false if a limit has no room, which
-//! `*fail` then is.
+//! Charges to a memory cgroup, at `page_counter_try_charge`.
 //!
 //! A memory cgroup's charges end up here, but only some: a CPU takes 64 pages in advance. What every
 //! charge goes through (`obj_cgroup_charge`) would cost the node 11 % of a pipe's making; here the
 //! same loop pays nothing that can be measured. A refusal is not yet a failure, for the kernel makes
-//! room and tries again. So it is told when a step of a creation has failed, and the last charge
+//! room and tries again. So it is reported when a step of a creation has failed, and the last charge
 //! before that was refused.
 use aya_ebpf::{
     macros::{fexit, kprobe, kretprobe},
     programs::{FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{CGROUP_LEVELS, ChargeFailed, Kind, Limit};
+use fragwatch_ebpf::{CGROUP_LEVELS, ChargeFailed, Limit, table::ABSENT};
 
 use crate::{
     cgroup,
-    emit::{emit, head},
+    emit::emit,
     kernel::{
         self, COUNTER_MAX, COUNTER_USAGE, CSS_PARENT, MEMCG_KMEM, MEMCG_MEMORY, MEMCG_MEMSW,
         argument,
@@ -42,27 +40,27 @@ fn leave(thread: &mut Thread, pages: u64, fail: u64, taken: bool) {
 #[inline(always)]
 fn is_own(counter: u64) -> bool {
     let memcg = cgroup::current_memcg();
-    let is = |offset: u32| offset != fragwatch_ebpf::ABSENT && memcg + u64::from(offset) == counter;
+    let is = |offset: u32| offset != ABSENT && memcg + u64::from(offset) == counter;
     memcg != 0
         && (is(MEMCG_MEMORY.load())
             || is(MEMCG_KMEM.load())
             || is(MEMCG_MEMSW.load()) && cgroup::memory_is_on_v1())
 }
 
-/// A step of the thread's creation has failed: tells of its last charge, if that was refused.
+/// A step of the thread's creation has failed: reports its last charge, if that was refused.
 #[inline(always)]
-pub(super) fn tell_refusal(thread: &mut Thread) {
+pub(super) fn report_refusal(thread: &mut Thread) {
     let refusal = thread.refusal;
     if refusal.count == 0 {
         return;
     }
     thread.refusal.count = 0;
     let creation = thread.creation_ns;
-    emit::<ChargeFailed>(creation, |record| {
+    emit::<ChargeFailed>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };
-        record.head = head(Kind::ChargeFailed, creation);
+        record.head = head;
         record.pages = refusal.pages;
         record.usage = refusal.usage;
         record.max = refusal.max;
@@ -73,12 +71,10 @@ pub(super) fn tell_refusal(thread: &mut Thread) {
     });
 }
 
-/// Whose counter it is, among the current task's memory cgroup and those above it.
+/// The owner of a counter, among the current task's memory cgroup and those above it.
 #[inline(always)]
 fn owner(counter: u64) -> (Limit, u64) {
-    let is = |memcg: u64, offset: u32| {
-        offset != fragwatch_ebpf::ABSENT && memcg + u64::from(offset) == counter
-    };
+    let is = |memcg: u64, offset: u32| offset != ABSENT && memcg + u64::from(offset) == counter;
     let mut memcg = cgroup::current_memcg();
     for _ in 0..CGROUP_LEVELS {
         if memcg == 0 {

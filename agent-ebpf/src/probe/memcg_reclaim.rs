@@ -3,10 +3,10 @@
 //! `try_to_free_mem_cgroup_pages`). Their records are laid out as those of direct reclaim. The
 //! charge may have succeeded afterwards.
 use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
-use fragwatch_ebpf::{Kind, ReclaimEnded};
+use fragwatch_ebpf::{MemcgReclaimEnded, ReclaimEnded};
 
 use crate::{
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED},
     thread::{self, Stall},
 };
@@ -36,9 +36,8 @@ fn memcg_reclaim_end_tracepoint(ctx: TracePointContext) -> u32 {
     let stall_ns = now().saturating_sub(since);
     let reclaimed = kernel::read(ctx.as_ptr() as u64, RECLAIM_END_RECLAIMED.load()).unwrap_or(0);
     let creation = thread.creation_ns;
-    emit::<ReclaimEnded>(creation, |record| {
-        let head = head(Kind::MemcgReclaimEnded, creation);
-        let ended = ReclaimEnded { head, gfp, order, reclaimed, stall_ns };
+    emit::<MemcgReclaimEnded>(creation, |record, head| {
+        let ended = MemcgReclaimEnded(ReclaimEnded { head, gfp, order, reclaimed, stall_ns });
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(ended) };
     });

@@ -1,5 +1,4 @@
-//! `struct ucounts *inc_ucount(struct user_namespace *, kuid_t, enum ucount_type)`
-//! (5.10–7.2; kernel/ucount.c): counts one more namespace of a user. NULL if that would be more than
+//! `inc_ucount` counts one more namespace of a user. It refuses if that would be more than
 //! `user.max_*_namespaces` of the user namespace or one above it allows, or if there is no memory for
 //! the count.
 //!
@@ -8,10 +7,10 @@ use aya_ebpf::{
     macros::{fexit, kprobe, kretprobe},
     programs::{FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{Kind, NamespaceRefused};
+use fragwatch_ebpf::NamespaceRefused;
 
 use crate::{
-    emit::{emit, head},
+    emit::emit,
     kernel::{UCOUNT_NAMESPACES, argument},
     maps::COUNTED_NAMESPACES,
     thread,
@@ -29,9 +28,8 @@ fn leave(kind: u32, ucounts: u64) {
         return;
     }
     let creation = thread::creating().map_or(0, |thread| thread.creation_ns);
-    emit::<NamespaceRefused>(creation, |record| {
-        let refused =
-            NamespaceRefused { head: head(Kind::NamespaceRefused, creation), kind, reserved: 0 };
+    emit::<NamespaceRefused>(creation, |record, head| {
+        let refused = NamespaceRefused { head, kind, reserved: 0 };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(refused) };
     });
@@ -49,7 +47,7 @@ fn namespace_refused_kprobe(ctx: ProbeContext) -> u32 {
     if let Some(kind) = ctx.arg::<u32>(2)
         && is_namespace(kind)
     {
-        // Without it a refusal is not told; the table's oldest entry goes if it is full.
+        // Without it a refusal is not reported; the table's oldest entry goes if it is full.
         let _ = COUNTED_NAMESPACES.insert(thread::tid(), kind, 0);
     }
     0
@@ -60,7 +58,7 @@ fn namespace_refused_kretprobe(ctx: RetProbeContext) -> u32 {
     let tid = thread::tid();
     if let Some(kind) = COUNTED_NAMESPACES.get_ptr(tid) {
         // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, another
-        // kind of namespace is told.
+        // kind of namespace is reported.
         let kind = unsafe { *kind };
         // Not there any more is as good as removed.
         let _ = COUNTED_NAMESPACES.remove(tid);

@@ -1,9 +1,5 @@
-//! `static struct nsproxy *create_new_namespaces(unsigned long flags, struct task_struct *,
-//! struct user_namespace *, struct fs_struct *)` (5.10–6.12; `u64 flags` on 7.2; kernel/nsproxy.c):
-//! makes all namespaces of one `clone` or `unshare` but the user namespace, the network's second to
-//! last. `ERR_PTR` on failure.
-//!
-//! With a network or a pid namespace among them it is taken for a container's: services have mount
+//! All namespaces of one `clone` or `unshare` but the user namespace are created, at
+//! `create_new_namespaces`. With a network or a pid namespace among them it is taken for a container's: services have mount
 //! namespaces of their own, and few of them more.
 use aya_ebpf::{
     EbpfContext,

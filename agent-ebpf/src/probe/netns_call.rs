@@ -125,8 +125,9 @@ fn clone3_exit_tracepoint(ctx: TracePointContext) -> u32 {
     0
 }
 
-/// A creation that is still under way here was left by a return that a kretprobe missed. The call's own answer is told in its stead, which a later step of the
-/// call may have made: so the creation counts as one of which something was lost.
+/// Ends a creation that is still under way here because a kretprobe missed its return. The system
+/// call's own result is reported instead, which a later step of the call may have caused: so the
+/// creation counts as one of which something was lost.
 #[inline(always)]
 fn end_missed(ctx: &TracePointContext, netns: impl FnOnce() -> u64) {
     let Some(thread) = creating() else { return };

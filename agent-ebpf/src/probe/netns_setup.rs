@@ -1,17 +1,16 @@
-//! `struct net *copy_net_ns(unsigned long flags, struct user_namespace *, struct net *old)`
-//! (5.10–6.12; `u64 flags` on 7.2; net/core/net_namespace.c). `ERR_PTR` on failure.
+//! A network namespace is created, at `copy_net_ns`.
 use aya_ebpf::{
     EbpfContext,
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
 use aya_log_ebpf::debug;
-use fragwatch_ebpf::{Counter, Kind, NetnsSetupBegan, NetnsSetupEnded};
+use fragwatch_ebpf::{Counter, NetnsSetupBegan, NetnsSetupEnded};
 
 use super::memcg_charge;
 use crate::{
     cgroup,
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{self, NET_INUM, argument, errno_of},
     maps::count,
     thread::{self, Opener},
@@ -29,11 +28,11 @@ pub(super) fn begin(ctx: &impl EbpfContext, opener: Opener, namespaces: u64, cal
         return;
     }
     debug!(ctx, "netns setup begins, tid {}", thread::tid());
-    emit::<NetnsSetupBegan>(began, |record| {
+    emit::<NetnsSetupBegan>(began, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the arrays' rest is never read.
         let record = unsafe { &mut *record };
-        record.head = head(Kind::NetnsSetupBegan, began);
+        record.head = head;
         record.call_flags = call_flags;
         record.namespaces = namespaces;
         cgroup::record_current(&mut record.cgroup);
@@ -73,19 +72,13 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
     }
     let errno = errno_of(returned);
     if errno != 0 {
-        memcg_charge::tell_refusal(thread);
+        memcg_charge::report_refusal(thread);
     }
     thread::end_creation();
     debug!(ctx, "netns setup ends, tid {}, errno {}", thread::tid(), errno);
     let netns = if errno == 0 { kernel::read(netns(), NET_INUM.load()).unwrap_or(0) } else { 0 };
-    emit::<NetnsSetupEnded>(creation, |record| {
-        let ended = NetnsSetupEnded {
-            head: head(Kind::NetnsSetupEnded, creation),
-            errno,
-            netns,
-            lost,
-            reserved: 0,
-        };
+    emit::<NetnsSetupEnded>(creation, |record, head| {
+        let ended = NetnsSetupEnded { head, errno, netns, lost, reserved: 0 };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(ended) };
     });

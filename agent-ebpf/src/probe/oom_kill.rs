@@ -1,41 +1,33 @@
 //! The OOM killer has chosen, for an allocation of the current task:
-//! - `static void oom_kill_process(struct oom_control *oc, const char *message)`
-//!   (5.10–7.2; mm/oom_kill.c), for the node's memory and for memory cgroups' alike;
-//! - the tracepoint `oom:mark_victim`, which knows no more than the victim.
+//! - `oom_kill_process`, for the node's memory and for memory cgroups' alike;
+//! - the tracepoint `oom:mark_victim`, which knows the victim only.
 //!
-//! It is rare, and told wherever it happens: a container's first process may be the victim, or the
+//! It is rare, and recorded wherever it happens: a container's first process may be the victim, or the
 //! one that asks, outside every creation's own steps.
 use aya_ebpf::{
     EbpfContext,
     macros::{kprobe, tracepoint},
     programs::{ProbeContext, TracePointContext},
 };
-use fragwatch_ebpf::{COMM_LEN, Kind, OomKilled};
+use fragwatch_ebpf::{COMM_LEN, Head, OomKilled, OomScope};
 
 use super::allocation_failed::{stack, walk};
 use crate::{
     cgroup,
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{self, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID},
     thread::{self, Thread},
 };
 
-/// [`OomKilled::scope`]
-const NODE: u32 = 0;
-/// [`OomKilled::scope`]
-const MEMCG: u32 = 1;
-/// [`OomKilled::scope`]
-const UNKNOWN: u32 = 2;
-
 /// Writes what holds wherever the record comes from.
 #[inline(always)]
-fn begin(record: &mut OomKilled, creation: u64, failure_ns: u64) {
-    record.head = head(Kind::OomKilled, creation);
+fn begin(record: &mut OomKilled, head: Head, failure_ns: u64) {
+    record.head = head;
     record.victim = 0;
     record.request_known = 0;
     record.order = 0;
     record.gfp = 0;
-    record.scope = UNKNOWN;
+    record.scope = OomScope::Unknown as u32;
     record.zones_complete = 0;
     record.failure_ns = failure_ns;
     record.victim_cgroup = 0;
@@ -59,21 +51,21 @@ fn oom_kill_kprobe(ctx: ProbeContext) -> u32 {
     if gfp.is_some() && kernel::read::<u64>(oc, OC_MEMCG.load()) == Some(0) {
         walk(&ctx);
     }
-    tell(&ctx, thread, false);
+    report(&ctx, thread, false);
     0
 }
 
-/// Tells of the call that the thread's walk was for.
+/// Reports the call that the thread's walk was for.
 #[inline(always)]
-pub(super) fn tell(ctx: &ProbeContext, thread: &Thread, complete: bool) {
+pub(super) fn report(ctx: &ProbeContext, thread: &Thread, complete: bool) {
     let (creation, walk) = (thread.creation_ns, thread.walk);
     let oc = walk.oom_control;
-    emit::<OomKilled>(creation, |record| {
+    emit::<OomKilled>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written here or in `begin` before anything reads it; the names' and the stack's rest
         // is never read.
         let record = unsafe { &mut *record };
-        begin(record, creation, walk.failure_ns);
+        begin(record, head, walk.failure_ns);
         record.zones_complete = u32::from(complete);
         record.zone_count = walk.count;
         let order = kernel::read::<i32>(oc, OC_ORDER.load());
@@ -90,9 +82,9 @@ pub(super) fn tell(ctx: &ProbeContext, thread: &Thread, complete: bool) {
         }
         record.victim_cgroup = cgroup::id_of(victim);
         match kernel::read::<u64>(oc, OC_MEMCG.load()) {
-            Some(0) => record.scope = NODE,
+            Some(0) => record.scope = OomScope::Node as u32,
             Some(memcg) => {
-                record.scope = MEMCG;
+                record.scope = OomScope::Memcg as u32;
                 cgroup::record_memcg(memcg, &mut record.memcg);
             }
             None => {}
@@ -108,10 +100,10 @@ fn mark_victim_tracepoint(ctx: TracePointContext) -> u32 {
         thread.creation_ns
     });
     let victim = kernel::read(ctx.as_ptr() as u64, MARK_VICTIM_PID.load()).unwrap_or(0);
-    emit::<OomKilled>(creation, |record| {
+    emit::<OomKilled>(creation, |record, head| {
         // SAFETY: as above.
         let record = unsafe { &mut *record };
-        begin(record, creation, 0);
+        begin(record, head, 0);
         record.victim = victim;
     });
     0

@@ -1,15 +1,13 @@
-//! `static int ops_init(const struct pernet_operations *ops, struct net *net)`
-//! (5.10–7.2; net/core/net_namespace.c): runs one subsystem's init for a new namespace. Only
-//! failures are recorded.
+//! One subsystem's init for a new network namespace, at `ops_init`. Only failures are recorded.
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{Kind, PernetInitFailed};
+use fragwatch_ebpf::PernetInitFailed;
 
 use super::memcg_charge;
 use crate::{
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{self, PERNET_INIT, argument},
     thread,
 };
@@ -30,17 +28,11 @@ fn leave(errno: i32) {
     if errno >= 0 {
         return;
     }
-    memcg_charge::tell_refusal(thread);
+    memcg_charge::report_refusal(thread);
     let init = kernel::read(ops, PERNET_INIT.load()).unwrap_or(0);
     let (creation, began_ns) = (thread.creation_ns, thread.pernet_since);
-    emit::<PernetInitFailed>(creation, |record| {
-        let failed = PernetInitFailed {
-            head: head(Kind::PernetInitFailed, creation),
-            began_ns,
-            init,
-            errno,
-            reserved: 0,
-        };
+    emit::<PernetInitFailed>(creation, |record, head| {
+        let failed = PernetInitFailed { head, began_ns, init, errno, reserved: 0 };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(failed) };
     });

@@ -1,6 +1,5 @@
 //! Direct reclaim, from either of:
-//! - `unsigned long try_to_free_pages(struct zonelist *, int order, gfp_t, nodemask_t *)`
-//!   (5.10–7.2; mm/vmscan.c), which returns the pages it freed;
+//! - `try_to_free_pages`, which returns the pages it freed;
 //! - the tracepoints `vmscan:mm_vmscan_direct_reclaim_begin` and `_end` inside it, behind where it
 //!   holds allocations back (`throttle_direct_reclaim`).
 use aya_ebpf::{
@@ -8,10 +7,10 @@ use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe, tracepoint},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
-use fragwatch_ebpf::{Counter, Kind, ReclaimEnded};
+use fragwatch_ebpf::{Counter, ReclaimEnded};
 
 use crate::{
-    emit::{emit, head, now},
+    emit::{emit, now},
     kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, argument},
     thread::{self, Stall},
 };
@@ -36,14 +35,8 @@ fn leave(reclaimed: u64) {
     thread.troubled = 1;
     let stall_ns = now().saturating_sub(since);
     let creation = thread.creation_ns;
-    emit::<ReclaimEnded>(creation, |record| {
-        let ended = ReclaimEnded {
-            head: head(Kind::ReclaimEnded, creation),
-            gfp,
-            order,
-            reclaimed,
-            stall_ns,
-        };
+    emit::<ReclaimEnded>(creation, |record, head| {
+        let ended = ReclaimEnded { head, gfp, order, reclaimed, stall_ns };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(ended) };
     });

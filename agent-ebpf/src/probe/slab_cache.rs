@@ -1,17 +1,13 @@
-//! A slab cache is created, in whichever of these the kernel has; all return NULL on failure, and
-//! all take the name and the object's size first:
-//! - `__kmem_cache_create_args(const char *name, unsigned int size, struct kmem_cache_args *,
-//!   slab_flags_t)` (6.12–7.2; mm/slab_common.c);
-//! - `kmem_cache_create_usercopy(const char *name, unsigned int size, …)` (5.10–6.1), which
-//!   `kmem_cache_create` calls.
+//! A slab cache is created. All candidates return NULL on failure, and all take the name and the
+//! object's size first.
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{Kind, SlabCacheCreated};
+use fragwatch_ebpf::SlabCacheCreated;
 
 use crate::{
-    emit::{emit, head},
+    emit::emit,
     kernel::{argument, read_str},
     thread,
 };
@@ -32,11 +28,11 @@ fn leave(cache: u64) {
     }
     thread.cache_name = 0;
     let creation = thread.creation_ns;
-    emit::<SlabCacheCreated>(creation, |record| {
+    emit::<SlabCacheCreated>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it.
         let record = unsafe { &mut *record };
-        record.head = head(Kind::SlabCacheCreated, creation);
+        record.head = head;
         record.size = size as u32;
         record.failed = u32::from(cache == 0);
         // The caller's name outlives the call; one that can't be read stays empty.

@@ -1,9 +1,7 @@
-//! A page allocation entered the slow path, from either of:
-//! - `struct page *__alloc_pages_slowpath(gfp_t gfp, unsigned int order, struct alloc_context *ac)`
-//!   (5.10–7.2; mm/page_alloc.c), where the kernel lets it be probed, else at a breakpoint on its
+//! A page allocation entered the slow path, from one of:
+//! - `__alloc_pages_slowpath`, where the kernel allows a kprobe on it, else at a breakpoint on its
 //!   first instruction;
-//! - `void wake_all_kswapds(unsigned int order, gfp_t gfp, const struct alloc_context *ac)`
-//!   (5.10–6.12; inlined on 7.2), which it calls on entry and on every retry if the mask has
+//! - `wake_all_kswapds`, which it calls on entry and on every retry if the mask has
 //!   `__GFP_KSWAPD_RECLAIM`;
 //! - the tracepoint `compaction:mm_compaction_try_to_compact_pages` (5.10–7.2): only the slow path
 //!   tries direct compaction. `oom:reclaim_retry_zone` would not do: it knows no gfp mask, and an
@@ -13,10 +11,10 @@ use aya_ebpf::{
     macros::{kprobe, perf_event, tracepoint},
     programs::{PerfEventContext, ProbeContext, TracePointContext},
 };
-use fragwatch_ebpf::{Counter, Kind, SlowPathEntered};
+use fragwatch_ebpf::{Counter, SlowPathEntered};
 
 use crate::{
-    emit::{emit, head},
+    emit::emit,
     kernel::{self, COMPACTION_TRY_GFP, COMPACTION_TRY_ORDER},
     thread,
 };
@@ -35,8 +33,8 @@ fn enter(gfp: u32, order: u32, alloc_context: u64) {
         return;
     }
     let creation = thread.creation_ns;
-    emit::<SlowPathEntered>(creation, |record| {
-        let entered = SlowPathEntered { head: head(Kind::SlowPathEntered, creation), gfp, order };
+    emit::<SlowPathEntered>(creation, |record, head| {
+        let entered = SlowPathEntered { head, gfp, order };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(entered) };
     });

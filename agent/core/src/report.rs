@@ -127,7 +127,7 @@ mod tests {
         fixtures as node, fixtures,
         model::{
             container::{Candidate, Container},
-            hook::{Logical, State},
+            hook::{Hook, State},
             identity::{Identity, NamedBy},
         },
     };
@@ -155,26 +155,27 @@ mod tests {
     /// A whole run, as it would be reported.
     fn correlate(report: &mut dyn Report) -> io::Result<()> {
         let time: Timestamp = TIME.parse().expect("a valid time");
-        let hook = |hook, via: Option<&str>, state, why: Option<&str>| HookStatus {
+        let hook = |hook: Hook, via: Option<&str>, state, why: Option<&str>| HookStatus {
             hook,
-            via: via.map(str::to_owned),
+            via: via.map(|via| via.parse().expect("a way to attach")),
             state,
             why: why.map(str::to_owned),
-            not_seen: (state == State::Missing).then(|| hook.lost_without().to_owned()),
+            not_seen: (state == State::Missing).then(|| hook.info().lost.to_owned()),
+            reasons: Vec::new(),
             attempts: Vec::new(),
         };
         report.ready(&Ready {
             kernel: "6.12.117+deb12-cloud-amd64".to_owned(),
             hooks: vec![
-                hook(Logical::NetnsSetup, Some("fentry+fexit:copy_net_ns"), State::Attached, None),
+                hook(Hook::NetnsSetup, Some("fentry+fexit:copy_net_ns"), State::Attached, None),
                 hook(
-                    Logical::SlowPathEntered,
+                    Hook::SlowPathEntered,
                     Some("kprobe:wake_all_kswapds"),
                     State::Fallback,
                     Some("the kernel refused a kprobe on __alloc_pages_slowpath.constprop.0"),
                 ),
                 hook(
-                    Logical::Reclaim,
+                    Hook::Reclaim,
                     None,
                     State::Missing,
                     Some("this kernel has no function try_to_free_pages"),

@@ -10,7 +10,7 @@ use fragwatch_core::{
     model::{
         entry::{Entry, FORMAT, FORMAT_VERSION, Header},
         event::CgroupPath,
-        hook::{HookStatus, Logical, State},
+        hook::{Hook, HookStatus, State},
         identity::{Identity, NamedBy, Query, Reply},
         loss::{Loss, OutsideCounts},
     },
@@ -31,11 +31,12 @@ fn header() -> Header {
         page_size: 4096,
         all: false,
         hooks: vec![HookStatus {
-            hook: Logical::AllocationFailed,
-            via: Some("kprobe:warn_alloc".to_owned()),
+            hook: Hook::AllocationFailed,
+            via: Some("kprobe:warn_alloc".parse().expect("a way to attach")),
             state: State::Attached,
             why: None,
             not_seen: None,
+            reasons: Vec::new(),
             attempts: Vec::new(),
         }],
         not_seen: Vec::new(),

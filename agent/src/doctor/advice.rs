@@ -1,5 +1,6 @@
 //! Steps that would let `trace` observe more on this machine, the quickest first.
 use caps::Capability;
+use fragwatch_core::model::hook::Method;
 
 use crate::{
     doctor::{Checkup, Kallsyms, was_tried},
@@ -36,14 +37,17 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
     // Above level 2 Debian's kernels require CAP_SYS_ADMIN, where other kernels accept CAP_PERFMON.
     let paranoid = environment.perf_event_paranoid.is_some_and(|level| level > 2)
         && !held(Capability::CAP_SYS_ADMIN);
-    if paranoid && (refused(checkup, "kprobe") || refused(checkup, "tracepoint:")) {
+    if paranoid
+        && (refused(checkup, Method::is_kprobe)
+            || refused(checkup, |method| method == Method::Tracepoint))
+    {
         advice.push(
             "let CAP_PERFMON be enough for kprobes and tracepoints: sysctl -w \
              kernel.perf_event_paranoid=2, or give it CAP_SYS_ADMIN"
                 .to_owned(),
         );
     }
-    if refused(checkup, "tracepoint:") {
+    if refused(checkup, |method| method == Method::Tracepoint) {
         if environment.tracefs.is_none() {
             advice.push(
                 "mount tracefs, which holds the ids of tracepoints: mount -t tracefs tracefs \
@@ -66,7 +70,11 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
         }
     }
     let tried = checkup.hooks.iter().all(was_tried) && checkup.kallsyms == Kallsyms::Complete;
-    if tried && !paranoid && refused(checkup, "breakpoint:") && !held(Capability::CAP_SYS_ADMIN) {
+    if tried
+        && !paranoid
+        && refused(checkup, |method| method == Method::Breakpoint)
+        && !held(Capability::CAP_SYS_ADMIN)
+    {
         advice.push("give it CAP_SYS_ADMIN, for the execution breakpoint".to_owned());
     }
     if checkup.btf.is_err() {
@@ -79,14 +87,15 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if !environment.kprobes && refused(checkup, "kprobe") {
+    if !environment.kprobes && refused(checkup, Method::is_kprobe) {
         advice.push("boot a kernel with CONFIG_KPROBES".to_owned());
     }
     advice
 }
 
-/// Whether a candidate of this kind was refused or not tried for a hook that misses events without it.
-fn refused(checkup: &Checkup, kind: &str) -> bool {
+/// Whether a candidate with such a method was refused or not tried for a hook that misses events
+/// without it.
+fn refused(checkup: &Checkup, is_meant: impl Fn(Method) -> bool) -> bool {
     let degraded = checkup.hooks.iter().filter(|hook| hook.not_seen.is_some());
-    degraded.flat_map(|hook| &hook.attempts).any(|a| a.refusal.is_some() && a.via.starts_with(kind))
+    degraded.flat_map(|hook| &hook.attempts).any(|a| a.refusal.is_some() && is_meant(a.via.method))
 }

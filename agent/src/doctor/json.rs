@@ -1,7 +1,7 @@
 //! The report for programs: one object.
 use std::io::{self, Write};
 
-use fragwatch_core::model::hook::HookStatus;
+use fragwatch_core::model::hook::{Attempt, HookStatus};
 use serde_json::{Value, json};
 
 use crate::{
@@ -78,15 +78,21 @@ fn capability((u, held): &(Use, bool)) -> Value {
 }
 
 fn hook(hook: &HookStatus) -> Value {
-    let attempts: Vec<Value> =
-        hook.attempts.iter().map(|a| json!({"via": a.via, "refusal": a.refusal})).collect();
+    let attempts: Vec<Value> = hook.attempts.iter().map(attempt).collect();
     json!({
         "name": hook.hook.name(),
-        "via": hook.via,
+        "via": hook.via.as_ref().map(ToString::to_string),
         // Not known where nobody tried.
         "state": was_tried(hook).then(|| hook.state.name()),
         "why": hook.why,
         "not_seen": hook.not_seen,
         "attempts": attempts,
+    })
+}
+
+fn attempt(attempt: &Attempt) -> Value {
+    json!({
+        "via": attempt.via.to_string(),
+        "refusal": attempt.refusal.as_ref().map(ToString::to_string),
     })
 }

@@ -1,9 +1,10 @@
 //! `doctor` reports for kernels known by their BTF and kallsyms extracts.
 use caps::Capability;
+use fragwatch_core::model::hook::AttachKind;
 
 use super::*;
 use crate::{
-    hook::played::{NO_KPROBES, Played, Refusal, STOCK, play},
+    hook::fake_kernel::{Answer, FakeKernel, NO_KPROBES, Rule, STOCK, attach_on},
     kernel::{
         environment::{Cgroups, Lockdown},
         fixtures::{self, Fixture, SERIES},
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// A node with this kernel and default settings, fragwatch running as root.
-fn node(kernel: &Fixture, refuses: &'static [Refusal]) -> Checkup {
+fn node(kernel: &Fixture, rules: &'static [Rule]) -> Checkup {
     let types = Btf::index(kernel.btf).expect("a kernel's own");
     Checkup {
         kernel: kernel.name.to_owned(),
@@ -32,7 +33,7 @@ fn node(kernel: &Fixture, refuses: &'static [Refusal]) -> Checkup {
             kptr_restrict: Some(0),
         },
         capabilities: privileges::USES.map(|u| (u, true)).to_vec(),
-        hooks: play(kernel, kernel.kallsyms, Preference::Auto, &mut Played::new(refuses)),
+        hooks: attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut FakeKernel::new(rules)),
         not_seen: Vec::new(),
         obstacle: None,
     }
@@ -62,7 +63,7 @@ fn unprivileged() -> Checkup {
     let mut checkup = node(kernel, STOCK);
     checkup.capabilities.iter_mut().for_each(|(_, held)| *held = false);
     checkup.kallsyms = Kallsyms::NamesOnly;
-    checkup.hooks = hook::foresee(&target);
+    checkup.hooks = hook::dry_run(&target);
     checkup.obstacle = Some(privileges::MissingCapabilities { missing }.to_string());
     checkup
 }
@@ -151,16 +152,16 @@ fn drop_capability(checkup: &mut Checkup, capability: Capability) {
 
 #[test]
 fn advice_names_the_missing_prerequisite() {
-    const NO_TRACEPOINTS: &[Refusal] = &[("a tracepoint", "*", "tracefs not found")];
-    const PARANOID: &[Refusal] = &[
-        ("a kprobe", "*", "Permission denied (os error 13)"),
-        ("a tracepoint", "*", "Permission denied (os error 13)"),
-        ("an execution breakpoint", "*", "Permission denied (os error 13)"),
+    const NO_TRACEPOINTS: &[Rule] = &[(AttachKind::Tracepoint, "*", Answer::NoTracefs)];
+    const PARANOID: &[Rule] = &[
+        (AttachKind::Kprobe, "*", Answer::Errno(libc::EACCES)),
+        (AttachKind::Tracepoint, "*", Answer::Errno(libc::EACCES)),
+        (AttachKind::Breakpoint, "*", Answer::Errno(libc::EACCES)),
     ];
     let no_tracepoints = || {
         let kernel = &SERIES[2];
-        let mut attacher = Played::new(NO_TRACEPOINTS);
-        play(kernel, kernel.kallsyms, Preference::Auto, &mut attacher)
+        let mut attacher = FakeKernel::new(NO_TRACEPOINTS);
+        attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut attacher)
     };
     let unmounted = advice_without(|checkup| {
         checkup.hooks = no_tracepoints();
@@ -185,8 +186,8 @@ fn advice_names_the_missing_prerequisite() {
     assert_eq!(no_syslog, "give it CAP_SYSLOG, for names of functions");
     let paranoid = advice_without(|checkup| {
         let kernel = &SERIES[2];
-        let mut attacher = Played::new(PARANOID);
-        checkup.hooks = play(kernel, kernel.kallsyms, Preference::Auto, &mut attacher);
+        let mut attacher = FakeKernel::new(PARANOID);
+        checkup.hooks = attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut attacher);
         checkup.environment.perf_event_paranoid = Some(3);
         drop_capability(checkup, Capability::CAP_SYS_ADMIN);
     });
@@ -213,9 +214,9 @@ fn a_refused_map_advises_to_raise_the_memlock_limit() {
 /// 7.2 inlines the function that a kprobe could use instead.
 #[test]
 fn a_refused_breakpoint_advises_its_capability() {
-    const NO_BREAKPOINT: &[Refusal] = &[
-        ("a kprobe", "__alloc_pages_slowpath.constprop.0", "Invalid argument (os error 22)"),
-        ("an execution breakpoint", "*", "Operation not permitted (os error 1)"),
+    const NO_BREAKPOINT: &[Rule] = &[
+        (AttachKind::Kprobe, "__alloc_pages_slowpath.constprop.0", Answer::Errno(libc::EINVAL)),
+        (AttachKind::Breakpoint, "*", Answer::Errno(libc::EPERM)),
     ];
     let mut checkup = node(&SERIES[3], NO_BREAKPOINT);
     drop_capability(&mut checkup, Capability::CAP_SYS_ADMIN);

@@ -121,11 +121,11 @@ fn hook(hook: &HookStatus) -> Vec<String> {
         State::Missing => (RED, "missing"),
     };
     let name = hook.hook.name();
-    let via = hook.via.as_deref().map_or_else(|| "-".to_owned(), short);
+    let via = hook.via.as_ref().map_or_else(|| "-".to_owned(), |via| short(&via.to_string()));
     let mut lines = vec![format!("  {} {name:<NAME$} {via}", paint(style, &format!("{state:<8}")))];
     for attempt in &hook.attempts {
         if let Some(refusal) = &attempt.refusal {
-            lines.push(format!("           {}: {refusal}", short(&attempt.via)));
+            lines.push(format!("           {}: {refusal}", short(&attempt.via.to_string())));
         }
     }
     let label = if was_tried(hook) { "not seen" } else { "not seen without it" };

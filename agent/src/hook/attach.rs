@@ -1,11 +1,11 @@
-//! Attaching the hooks: each to its first candidate that this kernel takes.
-use fragwatch_core::model::hook::{Attempt, HookStatus, State};
+//! Attaching the hooks: each to its first candidate that this kernel accepts.
+use fragwatch_core::model::hook::{Attempt, HookStatus, Refusal, State, Via};
+use fragwatch_ebpf::table::{Candidate, Function, HOOKS, HookInfo, Method, Tracepoint};
 
 use crate::{
     hook::{
         Preference,
-        attacher::{AttachError, Attacher},
-        table::{Candidate, GUARDS, HOOKS, Hook},
+        attacher::{AttachPoint, Attacher},
     },
     kernel::{btf, symbols::Symbols},
 };
@@ -28,231 +28,207 @@ pub fn attach_all(attacher: &mut dyn Attacher, target: &Target) -> Vec<HookStatu
     HOOKS.iter().map(|hook| attach(attacher, target, hook)).collect()
 }
 
-fn attach(attacher: &mut dyn Attacher, target: &Target, hook: &Hook) -> HookStatus {
+fn attach(attacher: &mut dyn Attacher, target: &Target, hook: &HookInfo) -> HookStatus {
     let mut attempts: Vec<Attempt> = Vec::new();
     for candidate in hook.candidates {
-        if !candidate.is_wanted(target.preference) {
+        if !is_wanted(candidate, target.preference) {
             continue;
         }
-        match try_candidate(attacher, target, candidate) {
+        match try_candidate(attacher, target, candidate, hook.guards) {
             Ok(via) => {
-                let state = if candidate.function() == Some(hook.named) {
-                    State::Attached
-                } else {
-                    State::Fallback
-                };
+                let named = candidate.function() == Some(&hook.function);
+                let state = if named { State::Attached } else { State::Fallback };
                 let mut refusals = refusals(&attempts);
-                let known = !target.symbols.is_empty();
                 if state == State::Fallback
-                    && known
-                    && target.symbols.variants(hook.named).is_empty()
+                    && !target.symbols.is_empty()
+                    && target.symbols.variants(hook.function.name).is_empty()
                 {
-                    refusals.push(AttachError::NoFunction(hook.named.to_owned()).to_string());
-                    refusals.dedup();
+                    refusals.push(Refusal::NoFunction(hook.function.name.to_owned()));
                 }
-                let why = (!refusals.is_empty()).then(|| refusals.join("; "));
                 attempts.push(Attempt { via: via.clone(), refusal: None });
                 let not_seen = candidate.lost().map(str::to_owned);
-                return HookStatus {
-                    hook: hook.logical,
-                    via: Some(via),
-                    state,
-                    why,
-                    not_seen,
-                    attempts,
-                };
+                return status(hook, Some(via), state, &refusals, not_seen, attempts);
             }
-            Err(error) => {
-                attempts
-                    .push(Attempt { via: candidate.describe(), refusal: Some(error.to_string()) });
+            Err(refusal) => {
+                attempts.push(Attempt { via: via_of(candidate), refusal: Some(refusal) });
             }
         }
     }
-    let why = if attempts.is_empty() {
-        AttachError::NoTracepoint.to_string()
-    } else {
-        refusals(&attempts).join("; ")
+    let mut refusals = refusals(&attempts);
+    if attempts.is_empty() {
+        refusals.push(Refusal::NoTracepoint);
+    }
+    let not_seen = Some(hook.lost.to_owned());
+    status(hook, None, State::Missing, &refusals, not_seen, attempts)
+}
+
+fn status(
+    hook: &HookInfo,
+    via: Option<Via>,
+    state: State,
+    refusals: &[Refusal],
+    not_seen: Option<String>,
+    attempts: Vec<Attempt>,
+) -> HookStatus {
+    let mut sentences: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    sentences.dedup();
+    let mut reasons = Vec::new();
+    for reason in refusals.iter().map(Refusal::reason) {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    let why = (!sentences.is_empty()).then(|| sentences.join("; "));
+    HookStatus { hook: hook.hook, via, state, why, reasons, not_seen, attempts }
+}
+
+/// What the kernel answered.
+fn refusals(attempts: &[Attempt]) -> Vec<Refusal> {
+    attempts.iter().filter_map(|attempt| attempt.refusal.clone()).collect()
+}
+
+/// Whether the user's preference allows it.
+fn is_wanted(candidate: &Candidate, preference: Preference) -> bool {
+    let method = candidate.method();
+    match preference {
+        Preference::Auto => true,
+        Preference::Kprobe => !method.is_trampoline(),
+        Preference::Tracepoint => method == Method::Tracepoint,
+    }
+}
+
+/// What a candidate would be attached to, if the function has no suffix.
+fn via_of(candidate: &Candidate) -> Via {
+    let target = match candidate {
+        Candidate::Tracepoints { points, .. } => {
+            let names: Vec<String> = points.iter().map(ToString::to_string).collect();
+            names.join("+")
+        }
+        Candidate::Trampoline { function, .. }
+        | Candidate::Exit { function, .. }
+        | Candidate::Return { function, .. }
+        | Candidate::Entry { function, .. }
+        | Candidate::EntryAndReturn { function, .. }
+        | Candidate::Breakpoint { function, .. } => function.name.to_owned(),
     };
-    HookStatus {
-        hook: hook.logical,
-        via: None,
-        state: State::Missing,
-        why: Some(why),
-        not_seen: Some(hook.logical.lost_without().to_owned()),
-        attempts,
-    }
+    Via { method: candidate.method(), target }
 }
 
-/// What the kernel answered, each answer once.
-fn refusals(attempts: &[Attempt]) -> Vec<String> {
-    let mut refusals: Vec<String> = attempts.iter().filter_map(|a| a.refusal.clone()).collect();
-    refusals.dedup();
-    refusals
-}
-
-impl Candidate {
-    /// Whether the user's wish leaves it.
-    fn is_wanted(&self, preference: Preference) -> bool {
-        match preference {
-            Preference::Auto => true,
-            Preference::Kprobe => !matches!(self, Self::Trampoline { .. } | Self::Exit { .. }),
-            Preference::Tracepoint => matches!(self, Self::Tracepoints { .. }),
-        }
-    }
-
-    /// The function that it shows itself, `None` if it shows something in its stead.
-    fn function(&self) -> Option<&'static str> {
-        match self {
-            Self::Trampoline { function, .. }
-            | Self::Exit { function, .. }
-            | Self::Return { function, .. }
-            | Self::Entry { function, .. }
-            | Self::EntryAndReturn { function, .. }
-            | Self::Breakpoint { function, .. } => Some(function),
-            Self::Tracepoints { .. } => None,
-        }
-    }
-
-    /// What it doesn't show of what the hook is for.
-    fn lost(&self) -> Option<&'static str> {
-        match self {
-            Self::Tracepoints { lost, .. } => *lost,
-            Self::Trampoline { .. }
-            | Self::Exit { .. }
-            | Self::Return { .. }
-            | Self::Entry { .. }
-            | Self::EntryAndReturn { .. }
-            | Self::Breakpoint { .. } => None,
-        }
-    }
-
-    /// How it attaches, in a word or two.
-    fn describe(&self) -> String {
-        match self {
-            Self::Trampoline { function, .. } => format!("fentry+fexit:{function}"),
-            Self::Exit { function, .. } => format!("fexit:{function}"),
-            Self::Return { function, .. } => format!("kretprobe:{function}"),
-            Self::Entry { function, .. } => format!("kprobe:{function}"),
-            Self::EntryAndReturn { function, .. } => format!("kprobe+kretprobe:{function}"),
-            Self::Breakpoint { function, .. } => format!("breakpoint:{function}"),
-            Self::Tracepoints { points, .. } => {
-                let names: Vec<String> = points
-                    .iter()
-                    .map(|(_, category, event)| format!("{category}:{event}"))
-                    .collect();
-                format!("tracepoint:{}", names.join("+"))
-            }
-        }
-    }
-}
-
-/// Attaches one candidate whole or not at all; returns how.
+/// Attaches one candidate whole or not at all; returns to what.
 fn try_candidate(
     attacher: &mut dyn Attacher,
     target: &Target,
     candidate: &Candidate,
-) -> Result<String, AttachError> {
-    match *candidate {
-        Candidate::Trampoline { function, parameters, entry, exit } => {
-            check_name(target, function)?;
-            check_prototype(target, function, parameters)?;
+    guards: &[Tracepoint],
+) -> Result<Via, Refusal> {
+    let at = |function: String| Via { method: candidate.method(), target: function };
+    match candidate {
+        Candidate::Trampoline { function, entry, exit } => {
+            check_name(target, function.name)?;
+            check_prototype(target, function)?;
             // The exit first: an entry whose exit is missing would begin what never ends.
-            attacher.fexit(exit, function)?;
-            if let Err(error) = attacher.fentry(entry, function) {
+            attacher.attach(exit, AttachPoint::Fexit(function.name))?;
+            if let Err(refusal) = attacher.attach(entry, AttachPoint::Fentry(function.name)) {
                 attacher.unload(exit);
-                return Err(error);
+                return Err(refusal);
             }
-            Ok(candidate.describe())
+            Ok(via_of(candidate))
         }
-        Candidate::Exit { function, parameters, program } => {
-            check_name(target, function)?;
-            check_prototype(target, function, parameters)?;
-            attacher.fexit(program, function)?;
-            Ok(candidate.describe())
+        Candidate::Exit { function, program } => {
+            check_name(target, function.name)?;
+            check_prototype(target, function)?;
+            attacher.attach(program, AttachPoint::Fexit(function.name))?;
+            Ok(via_of(candidate))
         }
         Candidate::Return { function, program } => {
-            let function = the_variant(target, function)?;
-            attacher.kprobe(program, "a kretprobe", &function)?;
-            Ok(format!("kretprobe:{function}"))
+            let function = the_variant(target, function.name)?;
+            attacher.attach(program, AttachPoint::Kretprobe(&function))?;
+            Ok(at(function))
         }
         Candidate::Entry { function, program } => {
-            let function = the_variant(target, function)?;
-            attacher.kprobe(program, "a kprobe", &function)?;
-            Ok(format!("kprobe:{function}"))
+            let function = the_variant(target, function.name)?;
+            attacher.attach(program, AttachPoint::Kprobe(&function))?;
+            Ok(at(function))
         }
         Candidate::EntryAndReturn { function, entry, exit } => {
-            let function = the_variant(target, function)?;
-            attacher.kprobe(exit, "a kretprobe", &function)?;
-            if let Err(error) = attacher.kprobe(entry, "a kprobe", &function) {
+            let function = the_variant(target, function.name)?;
+            attacher.attach(exit, AttachPoint::Kretprobe(&function))?;
+            if let Err(refusal) = attacher.attach(entry, AttachPoint::Kprobe(&function)) {
                 attacher.unload(exit);
-                return Err(error);
+                return Err(refusal);
             }
-            for &(_, (program, category, event)) in GUARDS.iter().filter(|(f, _)| *f == function) {
+            for guard in guards {
                 // Without it a missed return is noticed later, when the thread comes again.
-                if let Err(error) = attacher.tracepoint(program, category, event) {
-                    log::debug!("no guard over {function}'s returns: {error}");
+                if let Err(refusal) = attacher.attach(guard.program, point_of(guard)) {
+                    log::debug!("no guard for missed returns of {function}: {refusal}");
                 }
             }
-            Ok(format!("kprobe+kretprobe:{function}"))
+            Ok(at(function))
         }
         Candidate::Breakpoint { function, program } => {
-            let function = the_variant(target, function)?;
+            let function = the_variant(target, function.name)?;
             // Hidden symbols have no address to break at.
             let address = target
                 .symbols
                 .address(&function)
-                .ok_or_else(|| AttachError::NoAddress(function.clone()))?;
-            attacher.breakpoint(program, &function, address)?;
-            Ok(format!("breakpoint:{function}"))
+                .ok_or_else(|| Refusal::NoAddress(function.clone()))?;
+            attacher.attach(program, AttachPoint::Breakpoint { function: &function, address })?;
+            Ok(at(function))
         }
         Candidate::Tracepoints { points, records, .. } => {
-            if let Some(&record) = records.iter().find(|r| target.unusable_records.contains(r)) {
-                return Err(AttachError::NoRecord(record));
+            if let Some(record) = records.iter().find(|r| target.unusable_records.contains(r)) {
+                return Err(Refusal::NoRecord(record));
             }
-            for (i, &(program, category, event)) in points.iter().enumerate() {
-                if let Err(error) = attacher.tracepoint(program, category, event) {
-                    points[..i].iter().for_each(|(program, ..)| attacher.unload(program));
-                    return Err(error);
+            for (i, point) in points.iter().enumerate() {
+                if let Err(refusal) = attacher.attach(point.program, point_of(point)) {
+                    points[..i].iter().for_each(|point| attacher.unload(point.program));
+                    return Err(refusal);
                 }
             }
-            Ok(candidate.describe())
+            Ok(via_of(candidate))
         }
     }
 }
 
-/// Whether a function takes the arguments that the programs rely on, as far as BTF says.
-fn check_prototype(target: &Target, function: &str, expected: u32) -> Result<(), AttachError> {
-    let none = || AttachError::NoFunction(function.to_owned());
-    let found = target.types.parameters(function).ok_or_else(none)?;
+fn point_of(tracepoint: &Tracepoint) -> AttachPoint<'static> {
+    AttachPoint::Tracepoint { category: tracepoint.category, event: tracepoint.event }
+}
+
+/// Whether a function has the parameters that the programs rely on, as far as BTF says.
+fn check_prototype(target: &Target, function: &Function) -> Result<(), Refusal> {
+    let none = || Refusal::NoFunction(function.name.to_owned());
+    let (found, expected) =
+        (target.types.parameters(function.name).ok_or_else(none)?, function.parameters);
     if found != expected {
-        return Err(AttachError::OtherPrototype { function: function.to_owned(), found, expected });
+        let function = function.name.to_owned();
+        return Err(Refusal::OtherPrototype { function, found, expected });
     }
     Ok(())
 }
 
-/// Whether there is this function and no other of its name, as the kernel would put a trampoline at
-/// the first of them.
-fn check_name(target: &Target, function: &str) -> Result<(), AttachError> {
+/// Whether there is this function and no other of its name, as the kernel would attach a trampoline
+/// to the first of them.
+fn check_name(target: &Target, function: &str) -> Result<(), Refusal> {
     if the_variant(target, function)? == function {
         Ok(())
     } else {
-        Err(AttachError::NoFunction(function.to_owned()))
+        Err(Refusal::NoFunction(function.to_owned()))
     }
 }
 
 /// The name to attach by. If no name can be read, the kernel itself has to know.
 ///
 /// Of two functions with one name older kernels (before 6.1) silently probe either, and of a
-/// function that the compiler made two of (`.constprop.0`, `.constprop.1`) either sees a part of the
-/// calls: neither is taken.
-fn the_variant(target: &Target, function: &str) -> Result<String, AttachError> {
+/// function that the compiler split in two (`.constprop.0`, `.constprop.1`) either sees a part of
+/// the calls: neither is used.
+fn the_variant(target: &Target, function: &str) -> Result<String, Refusal> {
     if target.symbols.is_empty() {
         return Ok(function.to_owned());
     }
     match target.symbols.variants(function).as_slice() {
-        [] => Err(AttachError::NoFunction(function.to_owned())),
+        [] => Err(Refusal::NoFunction(function.to_owned())),
         [only] => Ok(only.clone()),
-        _ => Err(AttachError::Ambiguous(function.to_owned())),
+        _ => Err(Refusal::Ambiguous(function.to_owned())),
     }
 }
 

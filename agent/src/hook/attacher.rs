@@ -1,98 +1,68 @@
-//! Who puts programs in their places: the kernel, or in tests somebody who answers as one did.
+//! Attaching one program: done by the running kernel, and by others that stand in for it.
+use fragwatch_core::model::hook::{AttachKind, Refusal};
 
-/// Puts one program in one place. A refusal leaves nothing attached.
-pub trait Attacher {
+/// Where a program is to be attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachPoint<'a> {
     /// Before a function, by a BPF trampoline.
-    fn fentry(&mut self, program: &'static str, function: &str) -> Result<(), AttachError>;
+    Fentry(&'a str),
     /// Behind a function, by a BPF trampoline.
-    fn fexit(&mut self, program: &'static str, function: &str) -> Result<(), AttachError>;
-    /// At a function's entry; `what` is what the program makes of it, a kprobe or a kretprobe.
-    fn kprobe(
-        &mut self,
-        program: &'static str,
-        what: &'static str,
-        function: &str,
-    ) -> Result<(), AttachError>;
-    /// At an address, on every CPU that is online now.
-    fn breakpoint(
-        &mut self,
-        program: &'static str,
-        function: &str,
+    Fexit(&'a str),
+    /// A function's entry, by a kprobe.
+    Kprobe(&'a str),
+    /// A function's return, by a kretprobe.
+    Kretprobe(&'a str),
+    /// A function's first instruction, by a breakpoint on every CPU that is online now.
+    Breakpoint {
+        /// The function.
+        function: &'a str,
+        /// Its address.
         address: u64,
-    ) -> Result<(), AttachError>;
-    /// At a tracepoint.
-    fn tracepoint(
-        &mut self,
-        program: &'static str,
-        category: &str,
-        event: &str,
-    ) -> Result<(), AttachError>;
-    /// Takes back a program that has no use without its partner.
-    fn unload(&mut self, program: &'static str);
+    },
+    /// A tracepoint.
+    Tracepoint {
+        /// Such as `oom`.
+        category: &'a str,
+        /// Such as `mark_victim`.
+        event: &'a str,
+    },
 }
 
-/// Why a program could not be put in place.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachError {
-    /// The function is not there under any name.
-    #[error("this kernel has no function {0}")]
-    NoFunction(String),
-    /// There are two of that name.
-    #[error("this kernel has more than one function {0}")]
-    Ambiguous(String),
-    /// Its address is hidden.
-    #[error("the address of {0} is not known: /proc/kallsyms hides it")]
-    NoAddress(String),
-    /// The function takes other arguments.
-    #[error("{function} takes {found} arguments on this kernel, not {expected}")]
-    OtherPrototype {
-        /// Which function.
-        function: String,
-        /// How many arguments it takes.
-        found: u32,
-        /// How many the programs rely on.
-        expected: u32,
-    },
-    /// tracefs is not there.
-    #[error(
-        "tracefs, which {0} is to be found in, is not mounted: mount -t tracefs tracefs \
-         /sys/kernel/tracing"
-    )]
-    NoTracefs(String),
-    /// tracefs is root's alone.
-    #[error(
-        "could not look for {function} in /sys/kernel/tracing: {reason}; only root \
-         may, and who has CAP_DAC_READ_SEARCH"
-    )]
-    ClosedTracefs {
-        /// Which tracepoint.
-        function: String,
-        /// What the kernel answered.
-        reason: std::io::Error,
-    },
-    /// tracefs is there with nothing in it.
-    #[error("tracefs is empty, as lockdown=confidentiality leaves it, and has no {0}")]
-    EmptyTracefs(String),
-    /// A tracepoint's record is not described as the programs read it.
-    #[error("this kernel's BTF has no {0} as it is known")]
-    NoRecord(&'static str),
-    /// No tracepoint shows it, and nothing else was asked for.
-    #[error("no tracepoint shows it")]
-    NoTracepoint,
-    /// The kernel said no.
-    #[error("the kernel refused {what} on {function}: {reason}")]
-    Refused {
-        /// `fentry`, `kprobe`, …
-        what: &'static str,
-        /// Which function.
-        function: String,
-        /// What it answered.
-        reason: String,
-    },
-    /// Nobody asked the kernel.
-    #[error("not tried")]
-    NotTried,
-    /// The kernel programs lack it: agent and programs are not of one build.
-    #[error("the kernel side has no program {0}")]
-    NoProgram(&'static str),
+impl AttachPoint<'_> {
+    /// What the program is attached as.
+    pub fn kind(&self) -> AttachKind {
+        match self {
+            Self::Fentry(_) => AttachKind::Fentry,
+            Self::Fexit(_) => AttachKind::Fexit,
+            Self::Kprobe(_) => AttachKind::Kprobe,
+            Self::Kretprobe(_) => AttachKind::Kretprobe,
+            Self::Breakpoint { .. } => AttachKind::Breakpoint,
+            Self::Tracepoint { .. } => AttachKind::Tracepoint,
+        }
+    }
+
+    /// The function's name, or the tracepoint's as `category:event`.
+    pub fn target(&self) -> String {
+        match self {
+            Self::Fentry(function)
+            | Self::Fexit(function)
+            | Self::Kprobe(function)
+            | Self::Kretprobe(function)
+            | Self::Breakpoint { function, .. } => (*function).to_owned(),
+            Self::Tracepoint { category, event } => format!("{category}:{event}"),
+        }
+    }
+
+    /// The kernel's refusal to attach there.
+    pub fn refused(&self, errno: Option<i32>, reason: String) -> Refusal {
+        Refusal::Refused { kind: self.kind(), target: self.target(), errno, reason }
+    }
+}
+
+/// Attaches programs one by one.
+pub trait Attacher {
+    /// Attaches a program. A refusal leaves nothing attached.
+    fn attach(&mut self, program: &'static str, point: AttachPoint) -> Result<(), Refusal>;
+    /// Detaches a program that has no use without its partner.
+    fn unload(&mut self, program: &'static str);
 }

@@ -1,5 +1,5 @@
-//! The end, even when whoever reads the report does not read: a full pipe or a stopped terminal
-//! blocks the thread that writes, and with it the one that would take the signal.
+//! Ends the process after a signal even if stdout blocks: a full pipe or a stopped terminal blocks the
+//! thread that writes the report, which is also the one that handles signals.
 use std::{
     io, process,
     sync::atomic::{AtomicU64, Ordering},
@@ -14,36 +14,40 @@ use signal_hook::{
 
 use crate::host::privileges;
 
-/// How long the report may stand still after a signal.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the main thread may make no progress after a signal.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Steps that were made. On a busy node many events may still wait when the signal comes.
+/// Counts progress. On a busy node many events may be waiting when the signal arrives, and processing
+/// them is progress.
 static STEPS: AtomicU64 = AtomicU64::new(0);
 
-/// Says that the report goes on.
+/// Notes progress; called for each event.
 pub fn step() {
     STEPS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Starts a thread that ends the process with exit code 1 when, after SIGINT or SIGTERM, the report
-/// stands still for some seconds. The kernel detaches what was attached.
+/// Starts a thread that exits the process with code 1 if, after SIGINT or SIGTERM, there is no progress
+/// for 5 s. The kernel detaches all programs on exit.
+///
+/// # Errors
+/// If the thread or the signal handler could not be started.
 pub fn start() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let watch = move || {
-        if let Err(error) = privileges::give_back_all() {
-            log::warn!("the exit_watchdog could not give back its capabilities: {error}");
+        if let Err(error) = privileges::drop_all() {
+            log::warn!("the exit watchdog could not give up its capabilities: {error}");
         }
         if signals.forever().next().is_some() {
             let mut seen = None;
-            // What waits is finite: nothing is attached any more.
+            // This terminates, because no program is attached any more and so no event is added.
             while seen != Some(STEPS.load(Ordering::Relaxed)) {
                 seen = Some(STEPS.load(Ordering::Relaxed));
-                thread::sleep(PATIENCE);
+                thread::sleep(TIMEOUT);
             }
             anstream::eprintln!(
-                "fragwatch: the report could not be written to its end: after the signal it stood \
-                 still for {} s, so nobody reads it",
-                PATIENCE.as_secs()
+                "fragwatch: the report could not be completed: stdout accepted nothing for {} s after \
+                 the signal",
+                TIMEOUT.as_secs()
             );
             process::exit(1);
         }

@@ -1,4 +1,4 @@
-//! The cgroups that are there when watching begins.
+//! The cgroups that exist when a trace starts.
 use std::{
     collections::VecDeque,
     fs,
@@ -10,24 +10,23 @@ use fragwatch_core::{attribution::cgroups::MAX_LIVING, model::event::CgroupPath}
 
 use crate::kernel::environment;
 
-/// The hierarchy's root has this inode (fs/kernfs: ids begin with 1).
-const ROOT: u64 = 1;
+/// Inode of a hierarchy's root (fs/kernfs: ids begin with 1).
+const ROOT_INODE: u64 = 1;
 
-/// Levels that are walked: containers in containers have some ten.
+/// Levels that are walked. Nested containers have about ten.
 const MAX_DEPTH: usize = 24;
 
-/// The hierarchy of cgroups that tasks are told by: the memory controller's where that has one of
-/// its own (v1), else v2's.
+/// The cgroup hierarchy that identifies containers: that of the memory controller on v1, else v2's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hierarchy {
-    /// Its number in the kernel, 0 for v2's.
+    /// The hierarchy's id in the kernel; 0 is v2.
     pub id: u32,
-    /// Where it is mounted.
+    /// Its mount point; `None` if it is not mounted.
     mount: Option<PathBuf>,
 }
 
 impl Hierarchy {
-    /// Of the machine whose root directory this is.
+    /// Reads it for the machine whose root directory is `root`.
     pub fn read(root: &Path) -> Self {
         let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
         // The memory controller's line: name, hierarchy, …
@@ -46,13 +45,13 @@ impl Hierarchy {
         Self { id, mount }
     }
 
-    /// Its cgroups with their ids, parents first; of more than we keep only the upper ones. Inside a
-    /// cgroup namespace only those below the namespace's root are seen, and what is above them is
-    /// not known.
+    /// Its cgroups with their ids, parents first. At most [`MAX_LIVING`] are returned, those of upper
+    /// levels before deeper ones. Inside a cgroup namespace only cgroups below the namespace's root are
+    /// visible, and their paths are marked as truncated.
     pub fn walk(&self) -> Vec<(u64, CgroupPath)> {
         let mut found = Vec::new();
         let Some(top) = &self.mount else { return found };
-        let truncated = inode(top).is_some_and(|inode| inode != ROOT);
+        let truncated = inode(top).is_some_and(|inode| inode != ROOT_INODE);
         let mut left = VecDeque::from([(top.clone(), CgroupPath { names: Vec::new(), truncated })]);
         while let Some((directory, path)) = left.pop_front() {
             let Some(id) = inode(&directory) else { continue };
@@ -60,7 +59,7 @@ impl Hierarchy {
             if path.names.len() == MAX_DEPTH {
                 continue;
             }
-            // What vanishes meanwhile is not there any more.
+            // A cgroup that was removed meanwhile is skipped.
             let Ok(entries) = fs::read_dir(&directory) else { continue };
             for entry in entries.flatten() {
                 if found.len() + left.len() >= MAX_LIVING {
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn v2_is_walked_with_inodes_as_ids() {
+    fn v2_cgroups_are_walked_with_inodes_as_ids() {
         let mounts = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
         let cgroups = "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t0\t3\t1\n";
         let root = machine("walk-v2", mounts, cgroups, "sys/fs/cgroup");
@@ -108,13 +107,13 @@ mod tests {
         fs::remove_dir_all(&root).expect("it was made");
         assert_eq!(hierarchy.id, 0);
         let paths: Vec<String> = found.iter().map(|(_, path)| path.display()).collect();
-        // Not the root's inode, so it is taken for a cgroup namespace.
+        // The test's directory does not have the root's inode, so it looks like a cgroup namespace.
         assert_eq!(paths, ["/…/", "/…/a", "/…/a/b"]);
         assert_eq!(found[2].0, b);
     }
 
     #[test]
-    fn v1_s_memory_hierarchy_comes_first() {
+    fn v1_memory_hierarchy_is_preferred() {
         let mounts = "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n\
                       cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n\
                       cgroup /sys/fs/cgroup/memory cgroup rw,nosuid,memory 0 0\n";
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_mounted_there_is_nothing() {
+    fn without_a_mounted_hierarchy_no_cgroup_is_found() {
         let hierarchy = Hierarchy::read(Path::new("/nowhere"));
         assert_eq!(hierarchy, Hierarchy::default());
         assert_eq!(hierarchy.walk(), []);

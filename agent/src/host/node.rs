@@ -1,5 +1,5 @@
-//! The node's own facts: what the kernel tells everybody about its memory. They are read after a
-//! failure, so they are no proof of what was there when it happened: no cause rests on them.
+//! The node's facts: memory statistics that every user may read. They are read after a failure, so
+//! they don't prove the state at the failure, and no cause is derived from them.
 mod cache;
 mod cgroups;
 mod meminfo;
@@ -14,11 +14,12 @@ use fragwatch_core::model::node::NodeFacts;
 use crate::host::clock;
 
 pub use crate::host::node::{
-    cache::{Cache, Reads},
+    cache::{Cache, ReadFacts},
     thread::ReadingThread,
 };
 
-/// Reads those of the system whose root directory is `root`. Nothing in it needs a right.
+/// Reads the facts of the system whose root directory is `root`. Needs no privileges. A file that can't
+/// be read leaves its facts out.
 pub fn read(root: &Path) -> NodeFacts {
     let began = clock::monotonic_ns();
     let number = |path: &str| text(root, path)?.trim().parse().ok();
@@ -37,13 +38,13 @@ pub fn read(root: &Path) -> NodeFacts {
     facts
 }
 
-/// The content of a file of the kernel's.
+/// The content of a file; `None`, logged at level `debug`, if it can't be read.
 fn text(root: &Path, path: &str) -> Option<String> {
     let path = root.join(path);
     match fs::read_to_string(&path) {
         Ok(text) => Some(text),
         Err(error) => {
-            log::debug!("could not read {}: {error}; it is left out", path.display());
+            log::debug!("could not read {}: {error}; its facts are missing", path.display());
             None
         }
     }

@@ -1,4 +1,4 @@
-//! Staying alive in the memory shortage that is to be reported.
+//! Keeps this process alive and responsive during the memory shortage that it reports.
 use std::fs;
 
 use caps::Capability;
@@ -6,11 +6,11 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::host::privileges;
 
-/// A report is short work, and is wanted when the node is busy.
+/// A higher priority, because reports are needed when the node is busy, and take little CPU time.
 const NICE: libc::c_int = -10;
 
-/// Makes the OOM killer choose others, keeps what is resident resident, and asks to be run soon.
-/// None of it is needed to run, so a refusal is only logged.
+/// Lowers the OOM score, raises the priority and locks memory. None of it is required to run, so a
+/// failure is only logged.
 pub fn prepare() {
     if let Err(error) = fs::write("/proc/self/oom_score_adj", "-999") {
         log::info!("could not lower oom_score_adj, the OOM killer may choose fragwatch: {error}");
@@ -20,8 +20,8 @@ pub fn prepare() {
         let error = std::io::Error::last_os_error();
         log::info!("could not raise the priority, reports may be late on a busy node: {error}");
     }
-    give_back();
-    if !may_lock_for_good() {
+    release_free_memory();
+    if !may_lock_without_limit() {
         log::info!("could not lock memory, fragwatch may be slow under pressure: no CAP_IPC_LOCK");
         return;
     }
@@ -35,15 +35,15 @@ pub fn prepare() {
     }
 }
 
-/// Whether locked memory may grow without end. Under a limit an allocation that would pass it fails
-/// one day, which is worse than not to be locked.
-fn may_lock_for_good() -> bool {
+/// Whether locked memory is unlimited. With a limit, a later allocation beyond it would fail, which is
+/// worse than unlocked memory.
+fn may_lock_without_limit() -> bool {
     privileges::held(Capability::CAP_IPC_LOCK)
         || getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY)
 }
 
-/// Returns to the kernel what starting up took (the kernel's type information is tens of MiB).
-fn give_back() {
+/// Returns freed memory to the kernel: loading BTF takes tens of MiB.
+fn release_free_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: takes no pointer; it may be called at any time.
     unsafe {

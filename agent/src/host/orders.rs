@@ -1,5 +1,4 @@
-//! The orders that creations on this node were seen to ask for, kept in a small file so that
-//! `fragwatch check` knows what the next one will need.
+//! The orders that creations on this node requested, stored in a small file for `fragwatch check`.
 use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder, File, OpenOptions},
@@ -15,43 +14,44 @@ use fragwatch_core::model::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Where the file is, below the root directory. What was seen is of this boot, as /run is.
+/// The file's path below the root directory. Like /run, its content is valid until the next boot.
 const PATH: &str = "run/fragwatch/orders.json";
 
-/// Bytes of the file, always: it is written in place, so that no page has to be found for it in the
-/// shortage that it is about.
+/// The file's constant size in bytes. It is written in place, so that writing during a memory shortage
+/// allocates no page.
 const SIZE: usize = 4096;
 
-/// Orders above this are not kept; no kernel has them.
+/// Orders above this are ignored; no kernel has them.
 const MAX_ORDER: u32 = 20;
 
-/// The file is written no more often than this, in nanoseconds.
+/// Minimum time between writes, in nanoseconds.
 const PERIOD_NS: u64 = 60_000_000_000;
 
-/// How often and when an order was asked for.
+/// How often and when an order was requested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
-    /// How often it entered the slow path.
+    /// Number of entries to the page allocator's slow path.
     pub count: u64,
-    /// When that was first seen.
+    /// Time of the first request.
     pub first: Timestamp,
-    /// When that was last seen.
+    /// Time of the last request.
     pub last: Timestamp,
 }
 
 /// The file's content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
-    /// By order.
+    /// The requests per order.
     pub orders: BTreeMap<u32, Seen>,
 }
 
 impl Orders {
-    /// Takes it in if a creation asked for a block that it can't do without. True if it did.
+    /// Counts the event if a creation requested a block for which it has no fallback. True if it was
+    /// counted.
     fn push(&mut self, event: &Event, now: Timestamp) -> bool {
         let (gfp, order, entered) = match &event.kind {
             EventKind::SlowPathEntered { gfp, order } => (gfp, order, 1),
-            // It has been counted when it entered, where that is seen.
+            // It was counted on entry, on kernels where entries can be observed.
             EventKind::AllocationFailed { gfp, order, .. } => (gfp, order, 0),
             _ => return false,
         };
@@ -72,26 +72,26 @@ impl Orders {
     }
 }
 
-/// Whether the kernel or a module needs it: not if the mask expects a failure, or if the pages are
-/// for a process, which gets single ones instead. A mask that can't be read may be anything.
+/// Whether the caller has no fallback: the mask neither suppresses the warning about a failure nor
+/// allocates movable pages, for which single pages are used instead. False if the mask is not decoded.
 fn is_needed(gfp: &Gfp) -> bool {
     gfp.traits.is_some_and(|traits| !traits.nowarn && !traits.movable)
 }
 
-/// Reads what was kept on the system with this root directory; `None` if there is nothing.
+/// Reads the file of the system with this root directory; `None` if it does not exist or is not valid.
 pub fn read(root: &Path) -> Option<Orders> {
     let path = root.join(PATH);
-    // It is never larger; what is, is something else.
+    // A larger file is not ours.
     let small = fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= SIZE as u64);
     let text = small.then(|| fs::read_to_string(&path).ok()).flatten()?;
     let orders = Orders::parse(&text);
     if orders.is_none() {
-        log::info!("{} can't be understood; it is as if it were not there", path.display());
+        log::info!("{} is not valid and is ignored", path.display());
     }
     orders
 }
 
-/// Keeps the file while a trace runs.
+/// Maintains the file during a trace.
 pub struct OrderStore {
     file: File,
     orders: Orders,
@@ -100,7 +100,10 @@ pub struct OrderStore {
 }
 
 impl OrderStore {
-    /// Opens the file, and goes on from what is in it.
+    /// Opens or creates the file. Counting continues from its content.
+    ///
+    /// # Errors
+    /// If the file can't be created or written.
     pub fn open(root: &Path) -> io::Result<Self> {
         let path = root.join(PATH);
         if let Some(directory) = path.parent() {
@@ -114,23 +117,23 @@ impl OrderStore {
             .mode(0o644)
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)?;
-        // Whatever was behind it.
+        // Cuts off anything after a valid content.
         file.set_len(SIZE as u64)?;
-        let mut keeper = Self { file, orders, changed: true, written_ns: None };
-        // Now there is room for it.
-        keeper.write()?;
-        Ok(keeper)
+        let mut store = Self { file, orders, changed: true, written_ns: None };
+        // Allocates the file's page now.
+        store.write()?;
+        Ok(store)
     }
 
-    /// Takes in what was seen.
+    /// Counts an event if it is a request that matters.
     pub fn push(&mut self, event: &Event) {
         if self.orders.push(event, Timestamp::now()) {
             self.changed = true;
         }
     }
 
-    /// Writes the file if it is time, at `now_ns` of `CLOCK_MONOTONIC`; at the end (`None`) in any
-    /// case. Not if nothing changed.
+    /// Writes the file if something changed and the last write is long enough ago at `now_ns`
+    /// (`CLOCK_MONOTONIC`). At the end of a trace (`None`) the time does not matter.
     pub fn tick(&mut self, now_ns: Option<u64>) {
         let due = match (now_ns, self.written_ns) {
             (Some(now), Some(written)) => now.saturating_sub(written) >= PERIOD_NS,
@@ -147,7 +150,7 @@ impl OrderStore {
     fn write(&mut self) -> io::Result<()> {
         self.changed = false;
         let mut text = serde_json::to_string(&self.orders)?.into_bytes();
-        // Twenty orders fit by far.
+        // Twenty orders take less than that.
         text.resize(SIZE - 1, b' ');
         text.push(b'\n');
         self.file.write_all_at(&text, 0)

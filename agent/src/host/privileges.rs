@@ -1,10 +1,10 @@
-//! What this process is allowed to do, what it needs for what, and giving it back.
+//! Capabilities: which are needed and for what, which are effective, and giving them up.
 use std::collections::HashSet;
 
 use caps::{CapSet, Capability, errors::CapsError};
 use nix::sys::prctl::set_dumpable;
 
-/// Capabilities that are missing.
+/// The error for missing required capabilities.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "tracing the kernel needs {}, which this process does not have: run fragwatch as root, or give \
@@ -16,21 +16,21 @@ pub struct MissingCapabilities {
     pub missing: Vec<String>,
 }
 
-/// A capability that fragwatch has a use for.
+/// A capability that fragwatch uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// Which.
+    /// The capability.
     pub capability: Capability,
-    /// Nothing can be traced without it.
+    /// Whether tracing is impossible without it.
     pub required: bool,
-    /// What for.
+    /// What it is used for.
     pub purpose: &'static str,
-    /// What is lost without it, in words.
+    /// What can't be observed without it.
     pub lost: &'static str,
 }
 
-/// All that fragwatch has a use for, the most important first (Linux 5.8 and later). Which check of
-/// the kernel asks for each stands beside it.
+/// All capabilities that fragwatch uses, the most important first (Linux 5.8 and later). A comment names
+/// the kernel's check for each.
 pub const USES: [Use; 8] = [
     // kernel/bpf/syscall.c, bpf_capable
     Use {
@@ -51,14 +51,14 @@ pub const USES: [Use; 8] = [
         capability: Capability::CAP_SYSLOG,
         required: false,
         purpose: "shows addresses in /proc/kallsyms and /proc/modules",
-        lost: "names of functions: who asked for an allocation, which subsystem failed, and \
+        lost: "names of functions: which one requested an allocation, which subsystem failed, and \
                whether an interrupt made the allocation",
     },
     // fs/tracefs/inode.c: its directories are root's alone, as runtimes' mostly are
     Use {
         capability: Capability::CAP_DAC_READ_SEARCH,
         required: false,
-        purpose: "reads the numbers of tracepoints in tracefs, which only root may enter, and names \
+        purpose: "reads the ids of tracepoints in tracefs, which only root may enter, and names \
                   of containers in the runtimes' directories",
         lost: "every hook that is a tracepoint, and most containers' names, unless fragwatch runs \
                as user root",
@@ -98,24 +98,24 @@ pub const USES: [Use; 8] = [
     },
 ];
 
-/// What stays when all is attached: modules are loaded later, and their names wanted then; and
-/// memory that is locked counts against a limit whenever more of it is asked for.
+/// Capabilities that are kept after attaching: symbols of modules that are loaded later are read then,
+/// and memory that is allocated later is locked.
 const KEPT: [Capability; 2] = [Capability::CAP_SYSLOG, Capability::CAP_IPC_LOCK];
 
-/// What bpf(2) as a whole asked for before Linux 6.0, where `kernel.unprivileged_bpf_disabled` is
-/// set: reading a map whose descriptor is held, too.
+/// Capabilities, one of which every bpf(2) call required before Linux 6.0 if
+/// `kernel.unprivileged_bpf_disabled` is set, even reading an open map.
 const FOR_MAPS: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_SYS_ADMIN];
 
-/// Whether a capability is in force. `CAP_SYS_ADMIN` has in it what `CAP_BPF`, `CAP_PERFMON` and
-/// `CAP_SYSLOG` allow here, but the kernel's symbols ask for the very `CAP_SYSLOG`.
+/// Whether a capability is effective. `CAP_SYS_ADMIN` includes `CAP_BPF` and `CAP_PERFMON`; it does not
+/// replace `CAP_SYSLOG`, because reading kernel symbols requires that one.
 pub fn held(capability: Capability) -> bool {
-    // What can't be asked counts as not held: the kernel would say no a moment later.
+    // If it can't be determined, it counts as missing.
     let has = |cap| caps::has_cap(None, CapSet::Effective, cap).unwrap_or(false);
     let covered = matches!(capability, Capability::CAP_BPF | Capability::CAP_PERFMON);
     has(capability) || covered && has(Capability::CAP_SYS_ADMIN)
 }
 
-/// Checks that the programs may be loaded, before anything is tried.
+/// Checks that all required capabilities are effective.
 pub fn check() -> Result<(), MissingCapabilities> {
     let missing: Vec<String> = USES
         .iter()
@@ -125,18 +125,18 @@ pub fn check() -> Result<(), MissingCapabilities> {
     if missing.is_empty() { Ok(()) } else { Err(MissingCapabilities { missing }) }
 }
 
-/// Makes this process's files under /proc its own user's again: a program that got capabilities from
-/// its file starts with root's, and could not even write its own oom_score_adj. Others gain nothing
-/// by it: to trace a process takes all of its capabilities.
+/// Makes this process's files under /proc belong to its user. They belong to root if the capabilities
+/// come from the executable file, and then not even `oom_score_adj` is writable. This is safe, because
+/// tracing the process still requires all of its capabilities.
 pub fn own_proc_files() {
     if let Err(error) = set_dumpable(true) {
-        log::debug!("could not make /proc/self fragwatch's own: {error}");
+        log::debug!("could not make /proc/self writable: {error}");
     }
 }
 
-/// Gives back, for good, what this thread does not need any more once all is attached. `works` says
-/// whether maps can still be read.
-pub fn give_back(works: impl Fn() -> bool) -> Result<(), CapsError> {
+/// Gives up, irreversibly, the capabilities that this thread does not need after attaching. `works`
+/// returns whether maps can still be read.
+pub fn drop_unneeded(works: impl Fn() -> bool) -> Result<(), CapsError> {
     empty_bounding_set();
     let permitted = caps::read(None, CapSet::Permitted)?;
     let mut kept: HashSet<Capability> =
@@ -149,8 +149,8 @@ pub fn give_back(works: impl Fn() -> bool) -> Result<(), CapsError> {
     keep_only(&kept)
 }
 
-/// Gives back all that this thread has but the right to read whatever is there, if it has that.
-pub fn keep_reading() -> Result<(), CapsError> {
+/// Gives up all capabilities of this thread except `CAP_DAC_READ_SEARCH`.
+pub fn drop_all_but_reading() -> Result<(), CapsError> {
     empty_bounding_set();
     let permitted = caps::read(None, CapSet::Permitted)?;
     let wanted = [Capability::CAP_DAC_READ_SEARCH];
@@ -159,23 +159,22 @@ pub fn keep_reading() -> Result<(), CapsError> {
     keep_only(&kept)
 }
 
-/// Gives back everything that this thread has.
-pub fn give_back_all() -> Result<(), CapsError> {
+/// Gives up all capabilities of this thread.
+pub fn drop_all() -> Result<(), CapsError> {
     empty_bounding_set();
     caps::clear(None, CapSet::Effective)?;
     keep_only(&HashSet::new())
 }
 
-/// What is left to this thread, and to programs that it might start, is at most `kept`.
+/// Limits this thread, and programs that it might start, to `kept`.
 fn keep_only(kept: &HashSet<Capability>) -> Result<(), CapsError> {
     caps::clear(None, CapSet::Ambient)?;
     caps::clear(None, CapSet::Inheritable)?;
     caps::set(None, CapSet::Permitted, kept)
 }
 
-/// Lets no program that might be started have any capability, not even root's.
+/// Prevents programs that might be started from gaining capabilities, even as root.
 fn empty_bounding_set() {
-    // It takes CAP_SETPCAP. Without it there is nothing that a started program could get but by its
-    // own file.
+    // Needs CAP_SETPCAP. Without it, a program could gain capabilities only from its own file.
     let _ = caps::clear(None, CapSet::Bounding);
 }

@@ -1,12 +1,12 @@
-//! A zone's free areas, as they lay in the kernel's memory.
+//! Parsing a zone's free areas (`struct free_area`) from a copy of kernel memory.
 use super::offsets::AreasLayout;
 
 /// Size of `struct list_head` in bytes on a 64-bit kernel; `next` is its first word.
 const LIST_HEAD: u32 = 16;
 
-/// Reads a zone's free areas as they lay in memory: free blocks per order, and the orders (as
-/// bits) of which a block lies on a list that any allocation may take from. `areas_at` is the
-/// array's address: an empty list's head points to itself. `None` if the bytes are too few.
+/// Parses a zone's free areas: free blocks per order, and a bit per order that has a block on a list from
+/// which every allocation may take. `areas_at` is the array's address, needed because the head of an
+/// empty list points to itself. `None` if `areas` is too short.
 pub fn read_areas(areas: &[u8], areas_at: u64, layout: &AreasLayout) -> Option<(Vec<u64>, u32)> {
     let word = |at: u32| {
         let bytes = areas.get(at as usize..)?.first_chunk()?;

@@ -1,21 +1,21 @@
-//! What the kernel's settings and mounted file systems allow: read, never changed.
+//! Kernel settings and mounted file systems that matter for tracing. They are only read.
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// What was found.
+/// The settings of a system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
-    /// What the kernel keeps even from root.
+    /// The lockdown mode.
     pub lockdown: Lockdown,
     /// Whether the kernel was built with kprobes.
     pub kprobes: bool,
-    /// Where tracefs is mounted: tracepoints have their numbers there.
+    /// Mount point of tracefs, which has the ids of tracepoints.
     pub tracefs: Option<PathBuf>,
-    /// Where bpffs is mounted.
+    /// Mount point of bpffs.
     pub bpffs: Option<PathBuf>,
-    /// Which hierarchies of cgroups are mounted.
+    /// The mounted cgroup hierarchies.
     pub cgroups: Cgroups,
     /// `kernel.perf_event_paranoid`; `None` if it can't be read.
     pub perf_event_paranoid: Option<i64>,
@@ -28,18 +28,18 @@ pub struct Environment {
 /// The kernel's lockdown (security/lockdown).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lockdown {
-    /// Nothing is kept from root.
+    /// Root is not restricted.
     Off,
-    /// The running kernel can't be changed; reading it is allowed.
+    /// Root may not modify the running kernel, but may read its memory.
     Integrity,
-    /// Nor can it be read: no kprobe, no tracefs, no kernel memory.
+    /// Root may not read it either: no kprobes, no tracefs, no kernel memory.
     Confidentiality,
-    /// securityfs is not mounted, or not readable.
+    /// securityfs is not mounted or not readable.
     Unknown,
 }
 
 impl Lockdown {
-    /// Its name in reports.
+    /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -50,21 +50,21 @@ impl Lockdown {
     }
 }
 
-/// Which hierarchies of cgroups are mounted.
+/// The mounted cgroup hierarchies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cgroups {
-    /// The one of v2.
+    /// Only v2.
     V2,
-    /// Those of v1, the memory controller's among them.
+    /// v1, including the memory controller.
     V1,
-    /// v2 for the names, v1 for the memory controller.
+    /// v2, and v1 with the memory controller.
     Hybrid,
-    /// None.
+    /// No hierarchy is mounted.
     None,
 }
 
 impl Cgroups {
-    /// Its name in reports.
+    /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::V2 => "v2",
@@ -76,7 +76,8 @@ impl Cgroups {
 }
 
 impl Environment {
-    /// Reads those of the system whose root directory is `root`. What can't be read is unknown.
+    /// Reads the settings of the system whose root directory is `root`. What can't be read is unknown or
+    /// `None`.
     pub fn read(root: &Path) -> Self {
         let mounts = fs::read_to_string(root.join("proc/self/mounts")).unwrap_or_default();
         let number = |name: &str| {
@@ -96,7 +97,7 @@ impl Environment {
     }
 }
 
-/// Lines of a table of mounts, as file system type, directory and options.
+/// The lines of a mount table, as file system type, mount point and options.
 fn entries(mounts: &str) -> impl Iterator<Item = (&str, &str, &str)> {
     mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
@@ -105,12 +106,12 @@ fn entries(mounts: &str) -> impl Iterator<Item = (&str, &str, &str)> {
     })
 }
 
-/// Where a file system of this type is mounted first, by a table of mounts.
+/// The first mount point of a file system type in a mount table.
 pub(crate) fn mounted(mounts: &str, kind: &str) -> Option<PathBuf> {
     entries(mounts).find(|(found, ..)| *found == kind).map(|(_, at, _)| PathBuf::from(at))
 }
 
-/// Where tracefs is looked for. The second one the kernel mounts itself when it is entered.
+/// The directory of tracefs. The kernel mounts the second one itself, on access.
 fn tracefs(mounts: &str) -> Option<PathBuf> {
     let own = Path::new("/sys/kernel/tracing");
     let at_own = entries(mounts).any(|(kind, at, _)| kind == "tracefs" && Path::new(at) == own);
@@ -120,12 +121,12 @@ fn tracefs(mounts: &str) -> Option<PathBuf> {
     if at_own { Some(own.to_owned()) } else { in_debugfs.then(|| debugfs.join("tracing")) }
 }
 
-/// Whether the memory controller has a hierarchy of its own, by a table of mounts.
+/// Whether the memory controller has a v1 hierarchy in a mount table.
 pub(crate) fn has_v1_memory(mounts: &str) -> bool {
     v1_memory(mounts).is_some()
 }
 
-/// Where the memory controller's own hierarchy is mounted, by a table of mounts.
+/// The mount point of the memory controller's v1 hierarchy in a mount table.
 pub(crate) fn v1_memory(mounts: &str) -> Option<PathBuf> {
     entries(mounts)
         .find(|(kind, _, options)| *kind == "cgroup" && options.split(',').any(|o| o == "memory"))
@@ -142,11 +143,11 @@ fn cgroups(mounts: &str) -> Cgroups {
     }
 }
 
-/// `none [integrity] confidentiality`: the one in brackets is in force.
+/// Parses `none [integrity] confidentiality`, where brackets mark the active mode.
 fn lockdown(root: &Path, securityfs: bool) -> Lockdown {
     let text = match fs::read_to_string(root.join("sys/kernel/security/lockdown")) {
         Ok(text) => text,
-        // A kernel built without it.
+        // The kernel was built without lockdown.
         Err(error) if error.kind() == io::ErrorKind::NotFound && securityfs => {
             return Lockdown::Off;
         }
@@ -172,7 +173,7 @@ securityfs /sys/kernel/security securityfs rw 0 0
 bpf /sys/fs/bpf bpf rw,mode=700 0 0
 ";
 
-    /// A root directory with these files, gone when dropped.
+    /// A root directory with these files, removed when dropped.
     struct Root(PathBuf);
 
     impl Root {
@@ -195,7 +196,7 @@ bpf /sys/fs/bpf bpf rw,mode=700 0 0
     }
 
     #[test]
-    fn reads_what_a_node_has() {
+    fn the_settings_of_a_node_are_read() {
         let root = Root::new(
             "node",
             &[
@@ -221,7 +222,7 @@ bpf /sys/fs/bpf bpf rw,mode=700 0 0
     }
 
     #[test]
-    fn what_is_not_there_is_unknown() {
+    fn missing_files_leave_settings_unknown() {
         let root = Root::new("empty", &[("etc/empty", "")]);
         let expected = Environment {
             lockdown: Lockdown::Unknown,
@@ -237,13 +238,13 @@ bpf /sys/fs/bpf bpf rw,mode=700 0 0
     }
 
     #[test]
-    fn a_kernel_without_lockdown_has_none() {
+    fn a_kernel_without_lockdown_is_not_locked_down() {
         let root = Root::new("no-lockdown", &[("proc/self/mounts", V2)]);
         assert_eq!(Environment::read(&root.0).lockdown, Lockdown::Off);
     }
 
     #[test]
-    fn tracefs_counts_where_it_is_looked_for() {
+    fn tracefs_is_found_only_at_its_standard_mount_points() {
         let at = |mounts: &str| tracefs(mounts).map(|path| path.display().to_string());
         assert_eq!(at(V2).as_deref(), Some("/sys/kernel/tracing"));
         assert_eq!(at("tracefs /mnt tracefs rw 0 0\n"), None);
@@ -252,7 +253,7 @@ bpf /sys/fs/bpf bpf rw,mode=700 0 0
     }
 
     #[test]
-    fn hierarchies_are_told_apart() {
+    fn cgroup_hierarchies_are_distinguished() {
         let v1 = "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n";
         let names_only = "cgroup /sys/fs/cgroup/systemd cgroup rw,xattr,name=systemd 0 0\n";
         assert_eq!(cgroups(V2), Cgroups::V2);

@@ -1,144 +1,11 @@
-//! The offsets and enum values that the kernel programs read memory by, taken from the running
-//! kernel's BTF and handed to them as globals.
+//! The values of the programs' globals that come from the running kernel's BTF: offsets, sizes and
+//! enumerators, as listed in [`fragwatch_ebpf::table`].
+use fragwatch_ebpf::table::{
+    GLOBALS, Global, HOOKS, Need, Source,
+    global::{ALLOC_CONTEXT, HEAD, THREAD, ZONE, ZONE_AREAS_LEN, ZONELIST},
+};
+
 use crate::kernel::btf::Btf;
-
-/// Where a value comes from.
-enum From {
-    /// Offset of a member: structure, then paths of which the first that exists counts.
-    Member(&'static str, &'static [&'static str]),
-    /// Size of a structure.
-    Size(&'static str),
-    /// The element of an array of pointers that an enumerator numbers: structure and member of the
-    /// array, enumeration, enumerator.
-    Element(&'static str, &'static str, &'static str, &'static str),
-    /// An enumerator's value: enumeration, enumerator.
-    Enumerator(&'static str, &'static str),
-    /// A counter in `zone.vm_stat`, whose elements are longs.
-    ZoneCounter(&'static str),
-    /// Offset of a number in a structure: at least so many bytes long, of which the programs read
-    /// the first, the low ones. Tracepoints have kept a gfp mask in four bytes and in eight.
-    Number(&'static str, &'static str, u32),
-}
-
-use From::{Element, Enumerator, Member, Number, Size, ZoneCounter};
-
-/// Name of the global in the programs, and where its value comes from.
-const TABLE: &[(&str, From)] = &[
-    ("TASK_START_TIME", Member("task_struct", &["start_time"])),
-    ("TASK_CGROUPS", Member("task_struct", &["cgroups"])),
-    ("CSS_SET_DFL_CGRP", Member("css_set", &["dfl_cgrp"])),
-    ("CSS_SET_MEMORY", Element("css_set", "subsys", "cgroup_subsys_id", "memory_cgrp_id")),
-    ("CSS_CGROUP", Member("cgroup_subsys_state", &["cgroup"])),
-    ("CGROUP_KN", Member("cgroup", &["kn"])),
-    ("CGROUP_ROOT", Member("cgroup", &["root"])),
-    ("KN_ID", Member("kernfs_node", &["id"])),
-    ("KN_NAME", Member("kernfs_node", &["name"])),
-    ("KN_PARENT", Member("kernfs_node", &["parent", "__parent"])),
-    ("NET_INUM", Member("net", &["ns.inum"])),
-    ("PERNET_INIT", Member("pernet_operations", &["init"])),
-    ("AC_ZONELIST", Member("alloc_context", &["zonelist"])),
-    ("AC_NODEMASK", Member("alloc_context", &["nodemask"])),
-    ("AC_HIGHEST_ZONEIDX", Member("alloc_context", &["highest_zoneidx"])),
-    ("ZONELIST_ZONEREFS", Member("zonelist", &["_zonerefs"])),
-    ("ZONEREF_ZONE", Member("zoneref", &["zone"])),
-    ("ZONEREF_IDX", Member("zoneref", &["zone_idx"])),
-    ("ZONEREF_SIZE", Size("zoneref")),
-    ("ZONE_WATERMARK", Member("zone", &["_watermark"])),
-    ("ZONE_WATERMARK_BOOST", Member("zone", &["watermark_boost"])),
-    ("ZONE_RESERVED_HIGHATOMIC", Member("zone", &["nr_free_highatomic", "nr_reserved_highatomic"])),
-    ("ZONE_LOWMEM_RESERVE", Member("zone", &["lowmem_reserve"])),
-    ("ZONE_PGDAT", Member("zone", &["zone_pgdat"])),
-    ("ZONE_MANAGED", Member("zone", &["managed_pages"])),
-    ("ZONE_NAME", Member("zone", &["name"])),
-    ("ZONE_FREE_AREA", Member("zone", &["free_area"])),
-    ("ZONE_FREE_PAGES", ZoneCounter("NR_FREE_PAGES")),
-    ("ZONE_FREE_CMA", ZoneCounter("NR_FREE_CMA_PAGES")),
-    ("PGDAT_NODE_ID", Member("pglist_data", &["node_id"])),
-    ("MEMCG_CGROUP", Member("mem_cgroup", &["css.cgroup"])),
-    ("MEMCG_MEMORY", Member("mem_cgroup", &["memory"])),
-    ("MEMCG_KMEM", Member("mem_cgroup", &["kmem"])),
-    ("MEMCG_MEMSW", Member("mem_cgroup", &["memsw"])),
-    ("CSS_PARENT", Member("cgroup_subsys_state", &["parent"])),
-    ("COUNTER_USAGE", Member("page_counter", &["usage"])),
-    ("COUNTER_MAX", Member("page_counter", &["max"])),
-    ("OC_ZONELIST", Member("oom_control", &["zonelist"])),
-    ("OC_NODEMASK", Member("oom_control", &["nodemask"])),
-    ("OC_ORDER", Member("oom_control", &["order"])),
-    ("OC_GFP", Member("oom_control", &["gfp_mask"])),
-    ("OC_MEMCG", Member("oom_control", &["memcg"])),
-    ("OC_CHOSEN", Member("oom_control", &["chosen"])),
-    ("TASK_TGID", Member("task_struct", &["tgid"])),
-    ("TASK_COMM", Member("task_struct", &["comm"])),
-    ("MARK_VICTIM_PID", Member("trace_event_raw_mark_victim", &["pid"])),
-    ("CGROUP_EVENT_ID", Member("trace_event_raw_cgroup", &["id"])),
-    ("CGROUP_EVENT_ROOT", Member("trace_event_raw_cgroup", &["root"])),
-    ("CGROUP_EVENT_PATH", Member("trace_event_raw_cgroup", &["__data_loc_path"])),
-    ("ZONE_TYPE_DMA", Enumerator("zone_type", "ZONE_DMA")),
-    ("ZONE_TYPE_DMA32", Enumerator("zone_type", "ZONE_DMA32")),
-    ("ZONE_TYPE_NORMAL", Enumerator("zone_type", "ZONE_NORMAL")),
-    ("ZONE_TYPE_MOVABLE", Enumerator("zone_type", "ZONE_MOVABLE")),
-    ("CSS_SET_PIDS", Element("css_set", "subsys", "cgroup_subsys_id", "pids_cgrp_id")),
-    ("PIDS_COUNTER", Member("pids_cgroup", &["counter"])),
-    ("PIDS_LIMIT", Member("pids_cgroup", &["limit"])),
-    ("UCOUNT_NAMESPACES", Enumerator("ucount_type", "UCOUNT_INOTIFY_INSTANCES")),
-    ("TASK_NSPROXY", Member("task_struct", &["nsproxy"])),
-    ("NSPROXY_NET_NS", Member("nsproxy", &["net_ns"])),
-];
-
-/// What a tracepoint hands to its programs, by the structure. Only candidates that attach to it need
-/// it.
-const RECORDS: &[(&str, From)] = &[
-    ("SYSCALL_ARGS", Member("syscall_trace_enter", &["args"])),
-    ("SYSCALL_RETURNED", Number("syscall_trace_exit", "ret", 8)),
-    (
-        "COMPACTION_TRY_ORDER",
-        Number("trace_event_raw_mm_compaction_try_to_compact_pages", "order", 4),
-    ),
-    (
-        "COMPACTION_TRY_GFP",
-        Number("trace_event_raw_mm_compaction_try_to_compact_pages", "gfp_mask", 4),
-    ),
-    ("COMPACTION_END_STATUS", Number("trace_event_raw_mm_compaction_end", "status", 4)),
-    (
-        "COMPACTION_DEFERRED_ORDER",
-        Number("trace_event_raw_mm_compaction_defer_template", "order", 4),
-    ),
-    (
-        "RECLAIM_BEGIN_ORDER",
-        Number("trace_event_raw_mm_vmscan_direct_reclaim_begin_template", "order", 4),
-    ),
-    (
-        "RECLAIM_BEGIN_GFP",
-        Number("trace_event_raw_mm_vmscan_direct_reclaim_begin_template", "gfp_flags", 4),
-    ),
-    (
-        "RECLAIM_END_RECLAIMED",
-        Number("trace_event_raw_mm_vmscan_direct_reclaim_end_template", "nr_reclaimed", 8),
-    ),
-];
-
-/// Globals that a kernel may lack without anything being lost: pages of CMA are counted with
-/// `CONFIG_CMA` only, v1's limits of kernel memory and of swap are there only where v1 is, low zones
-/// and limits on processes only where they were configured, and before 5.13 inotify could be too.
-const OPTIONAL: &[&str] = &[
-    "ZONE_FREE_CMA",
-    "MEMCG_KMEM",
-    "MEMCG_MEMSW",
-    "ZONE_TYPE_DMA",
-    "ZONE_TYPE_DMA32",
-    "CSS_SET_PIDS",
-    "PIDS_COUNTER",
-    "PIDS_LIMIT",
-    "UCOUNT_NAMESPACES",
-];
-
-/// Globals without which a zone can't be read.
-fn reads_zones(global: &str) -> bool {
-    let zone_type = global.starts_with("ZONE_TYPE_");
-    global.starts_with("AC_")
-        || global.starts_with("ZONE") && !zone_type
-        || global.starts_with("PGDAT_")
-}
 
 /// What the kernel's BTF says about its structures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,52 +54,83 @@ impl AreasLayout {
 
 /// Resolves every global against the running kernel's BTF.
 pub fn resolve(btf: &Btf) -> Offsets {
-    let (mut globals, mut missing) = (Vec::new(), Vec::new());
-    for (global, from) in TABLE {
-        match value(btf, from) {
-            Some(value) => globals.push((*global, value)),
-            None if OPTIONAL.contains(global) => {}
-            None => missing.push(*global),
+    let (mut globals, mut missing, mut unusable_records) = (Vec::new(), Vec::new(), Vec::new());
+    for global in GLOBALS.iter().copied().flatten() {
+        if let Source::Setting(_) = global.source {
+            continue;
         }
-    }
-    let mut unusable_records = Vec::new();
-    for (global, from) in RECORDS {
-        match (value(btf, from), from) {
-            (Some(value), _) => globals.push((*global, value)),
-            (None, Member(record, _) | Number(record, ..)) => unusable_records.push(*record),
-            // Neither is part of a record.
-            (None, Size(_) | Element(..) | Enumerator(..) | ZoneCounter(_)) => {}
+        match (value(btf, global.source), global.need) {
+            (Some(value), _) => globals.push((global.name, value)),
+            (None, Need::Needed) => missing.push(global.name),
+            (None, Need::Optional) => {}
+            (None, Need::Record) => unusable_records.extend(structure(global.source)),
         }
     }
     let areas = AreasLayout::from_btf(btf).filter(|areas| {
         areas.bytes() as usize <= fragwatch_ebpf::AREAS_LEN
-            && !missing.iter().any(|global| reads_zones(global))
+            && !missing.iter().any(|name| reads_zones(name))
     });
     if let Some(areas) = areas {
-        globals.push(("ZONE_AREAS_LEN", areas.bytes()));
+        globals.push((ZONE_AREAS_LEN.name, areas.bytes()));
     }
     Offsets { globals, missing, unusable_records, areas }
 }
 
-fn value(btf: &Btf, from: &From) -> Option<u32> {
-    match from {
-        Member(structure, paths) => {
+/// Whether a zone can't be read without this global.
+fn reads_zones(name: &str) -> bool {
+    [ALLOC_CONTEXT, ZONELIST, ZONE].into_iter().flatten().any(|global| global.name == name)
+}
+
+/// What is not seen without a global that is [`Offsets::missing`], in a sentence.
+pub fn not_seen_without(name: &str) -> String {
+    let reads = |globals: &[Global]| globals.iter().any(|global| global.name == name);
+    let hooks: Vec<&str> = HOOKS
+        .iter()
+        .filter(|row| row.reads.iter().any(|group| reads(group)))
+        .map(|row| row.name)
+        .collect();
+    let what = if reads(HEAD) || reads(THREAD) {
+        "what every hook reads".to_owned()
+    } else if hooks.is_empty() {
+        "what is read of zones".to_owned()
+    } else {
+        format!("what {} reads", hooks.join(", "))
+    };
+    format!("{what} by {name}: this kernel's BTF does not have it")
+}
+
+/// The structure that a tracepoint's record is.
+fn structure(source: Source) -> Option<&'static str> {
+    match source {
+        Source::Member(structure, _) | Source::Number(structure, ..) => Some(structure),
+        Source::Size(_)
+        | Source::Element(..)
+        | Source::Enumerator(..)
+        | Source::ZoneCounter(_)
+        | Source::Setting(_) => None,
+    }
+}
+
+fn value(btf: &Btf, source: Source) -> Option<u32> {
+    match source {
+        Source::Member(structure, paths) => {
             paths.iter().find_map(|path| btf.member(structure, path)).map(|m| m.offset)
         }
-        Size(structure) => btf.size_of(structure),
-        Number(structure, name, bytes) => {
+        Source::Size(structure) => btf.size_of(structure),
+        Source::Number(structure, name, bytes) => {
             let member = btf.member(structure, name)?;
-            (btf.size_of_number(member)? >= *bytes).then_some(member.offset)
+            (btf.size_of_number(member)? >= bytes).then_some(member.offset)
         }
-        Element(structure, array, enumeration, enumerator) => {
+        Source::Element(structure, array, enumeration, enumerator) => {
             let start = btf.member(structure, array)?.offset;
             at(start, btf.enumerator(enumeration, enumerator)?)
         }
-        Enumerator(enumeration, enumerator) => btf.enumerator(enumeration, enumerator),
-        ZoneCounter(name) => {
+        Source::Enumerator(enumeration, enumerator) => btf.enumerator(enumeration, enumerator),
+        Source::ZoneCounter(name) => {
             let start = btf.member("zone", "vm_stat")?.offset;
             at(start, btf.enumerator("zone_stat_item", name)?)
         }
+        Source::Setting(_) => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The kernel's symbols: names for addresses, and which of a function's names it has.
+//! The kernel's function symbols, from /proc/kallsyms: names of addresses, and variants of functions.
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -13,9 +13,9 @@ pub enum SymbolError {
     /// The file could not be read.
     #[error("could not read {path}: {source}")]
     Read {
-        /// Which file.
+        /// The file's path.
         path: String,
-        /// What the kernel answered.
+        /// The kernel's error.
         source: io::Error,
     },
     /// All addresses read as zero.
@@ -26,24 +26,24 @@ pub enum SymbolError {
     Hidden,
 }
 
-/// Text symbols, kept small: sorted addresses and one string.
+/// Text symbols, stored compactly as sorted addresses and one string.
 #[derive(Default)]
 pub struct Symbols {
-    /// Address, start of the name in `names`, and the module's index, 0 for the kernel itself.
+    /// Address, offset of the name in `names`, and index in `modules`. Sorted.
     entries: Vec<(u64, u32, u16)>,
-    /// All names, each ended by a newline.
+    /// All names, each followed by a newline.
     names: String,
     /// Names of modules; index 0 is the kernel itself.
     modules: Vec<String>,
     /// False if every address reads as zero.
     has_addresses: bool,
-    /// Where the kernel's own text ends (`_etext`); 0 if it does not say.
+    /// End of the kernel's own text (`_etext`); 0 if unknown.
     text_end: u64,
-    /// Where each loaded module lies.
+    /// Memory of the loaded modules.
     ranges: Vec<ModuleRange>,
 }
 
-/// A loaded module's memory, of /proc/modules.
+/// A loaded module's memory, from /proc/modules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ModuleRange {
     name: String,
@@ -52,7 +52,7 @@ struct ModuleRange {
 }
 
 impl Symbols {
-    /// Reads the running kernel's. Whoever may not see addresses sees the names all the same.
+    /// Reads the running kernel's symbols. Without the privilege to see addresses, names are still read.
     pub fn load() -> Result<Self, SymbolError> {
         let mut symbols = Self::parse(open("/proc/kallsyms")?)
             .map_err(|source| SymbolError::Read { path: "/proc/kallsyms".to_owned(), source })?;
@@ -60,13 +60,12 @@ impl Symbols {
         Ok(symbols)
     }
 
-    /// Whether addresses can be told from each other: an error says what to do if not.
+    /// Checks that addresses are visible; the error says what to do if not.
     pub fn check_addresses(&self) -> Result<(), SymbolError> {
         if self.has_addresses { Ok(()) } else { Err(SymbolError::Hidden) }
     }
 
-    /// Parses lines as kallsyms prints them: `address type name [\t[module]]`. Lines of another
-    /// shape are skipped.
+    /// Parses the format of /proc/kallsyms: `address type name [\t[module]]`. Other lines are ignored.
     pub fn parse(mut lines: impl BufRead) -> io::Result<Self> {
         let mut symbols = Self { modules: vec![String::new()], ..Self::default() };
         let mut module_ids: BTreeMap<String, u16> = BTreeMap::new();
@@ -116,15 +115,15 @@ impl Symbols {
         self.names.push('\n');
     }
 
-    /// Whether not even a name is known.
+    /// Whether there are no symbols, not even names.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Every name of `function` that the kernel itself has, without its modules: the plain one, or
-    /// with a suffix that a compiler gives to the whole function (`.constprop.0`, `.isra.0`). Parts
-    /// of it (`.cold`, `.part.0`) are left out: a probe there would not see its entry or its
-    /// arguments. A name that two functions have stands there twice.
+    /// All names of `function` in the kernel itself, not in modules: the plain name, and those with a
+    /// suffix that the compiler gives to a whole function (`.constprop.0`, `.isra.0`). Parts of functions
+    /// (`.cold`, `.part.0`) are omitted, because a probe there would not be at the entry. A name that two
+    /// functions have is returned twice.
     pub fn variants(&self, function: &str) -> Vec<String> {
         let mut found: Vec<String> = self
             .own()
@@ -144,15 +143,15 @@ impl Symbols {
         found
     }
 
-    /// The kernel's address of the one function of exactly this name; `None` if there is no such
-    /// function or more than one, or addresses are hidden.
+    /// The address of the kernel's only function with exactly this name; `None` if there is none or more
+    /// than one, or if addresses are hidden.
     pub fn address(&self, function: &str) -> Option<u64> {
         let mut all = self.own().filter(|(_, name)| *name == function).map(|(address, _)| address);
         let address = all.next().filter(|&address| address != 0)?;
         all.next().is_none().then_some(address)
     }
 
-    /// Addresses and names of the kernel's own functions, without its modules'.
+    /// Addresses and names of functions in the kernel itself, not in modules.
     fn own(&self) -> impl Iterator<Item = (u64, &str)> {
         self.entries
             .iter()
@@ -165,30 +164,29 @@ impl Symbols {
         rest.split('\n').next().unwrap_or_default()
     }
 
-    /// The place of an address. `returned_to` says that it is a return address, which may lie one
-    /// past the end of the function that called.
+    /// The function and module of an address. A return address (`is_return`) may be one past the end of
+    /// the calling function.
     ///
-    /// `None` if the address is code that the kernel made while running, such as the trampolines
-    /// of our own probes.
-    pub fn frame(&mut self, address: u64, returned_to: bool) -> Option<Frame> {
-        // A return address lies behind its call, which may be the function's last instruction.
-        let inside = if returned_to && !self.is_trampoline(address) {
+    /// `None` for code that was generated at run time, such as trampolines of probes.
+    pub fn frame(&mut self, address: u64, is_return: bool) -> Option<Frame> {
+        // The call before the return address may be the function's last instruction.
+        let inside = if is_return && !self.is_trampoline(address) {
             address.saturating_sub(1)
         } else {
             address
         };
         let in_kernel = self.text_end == 0 || inside < self.text_end;
         if !in_kernel && !self.in_a_module(inside) {
-            // A module that was loaded since, or code made at run time.
+            // Either a module that was loaded since, or code generated at run time.
             self.refresh();
             if !self.in_a_module(inside) {
                 return None;
             }
         }
         let at = self.entries.partition_point(|&(start, ..)| start <= inside).checked_sub(1);
-        // Of hidden addresses any name would be a wrong one.
+        // With hidden addresses every name would be wrong.
         let entry = at.filter(|_| self.has_addresses).and_then(|i| self.entries.get(i));
-        // What stands before it may belong to another module, or to the kernel.
+        // The symbol before the address may belong to another module, or to the kernel.
         let owned = entry.and_then(|&(_, start, owner)| {
             let module = self.modules.get(owner as usize)?;
             let inside_owner = if module.is_empty() {
@@ -205,9 +203,8 @@ impl Symbols {
         Some(Frame { function, module: module.filter(|name| !name.is_empty()), address })
     }
 
-    /// The frames of a stack as the kernel took it, innermost first, without code made at run
-    /// time. A function that is entered through such code stands on the stack twice, before it and
-    /// behind it; it is told once.
+    /// The frames of a stack, innermost first, without code generated at run time. A function that is
+    /// entered through such code is on the stack twice, before and after it; it is returned once.
     pub fn stack(&mut self, addresses: &[u64]) -> Vec<Frame> {
         let mut frames: Vec<Frame> = Vec::new();
         let mut through_trampoline = false;
@@ -216,8 +213,8 @@ impl Symbols {
                 through_trampoline = true;
                 continue;
             };
-            let again = frames.last().is_some_and(|last| last.function == frame.function);
-            if !(through_trampoline && again) {
+            let is_same = frames.last().is_some_and(|last| last.function == frame.function);
+            if !(through_trampoline && is_same) {
                 frames.push(frame);
             }
             through_trampoline = false;
@@ -225,15 +222,16 @@ impl Symbols {
         frames
     }
 
-    /// Whether a kretprobe put this in place of a return address: nobody called from before it.
+    /// Whether this is a kretprobe's trampoline, which replaces a return address: there is no call before
+    /// it.
     fn is_trampoline(&self, address: u64) -> bool {
         let at = self.entries.partition_point(|&(start, ..)| start < address);
         let mut begins_here = self.entries.iter().skip(at).take_while(|entry| entry.0 == address);
         begins_here.any(|&(_, name, _)| TRAMPOLINES.contains(&self.name(name)))
     }
 
-    /// Looks whether modules were loaded since, and reads the symbols again if so. Cheap when none
-    /// was; called where time does not matter yet, so that names are there when it does.
+    /// Reads the symbols again if modules were loaded since. Cheap if none was. Called periodically, so
+    /// that a report rarely has to wait for it.
     pub fn refresh(&mut self) {
         let Ok(ranges) = module_ranges() else { return };
         let known = ranges.iter().all(|range| self.ranges.contains(range));
@@ -244,12 +242,12 @@ impl Symbols {
         let loaded = Self::load().and_then(|new| new.check_addresses().map(|()| new));
         match loaded {
             Ok(symbols) => *self = symbols,
-            Err(error) => log::warn!("names of newly loaded modules are missing: {error}"),
+            Err(error) => log::warn!("symbols of newly loaded modules are missing: {error}"),
         }
     }
 
-    /// Whether a loaded module may lie there. /proc/modules tells one start and the size of all of
-    /// a module's parts, so that ranges may overlap, and reach too far.
+    /// Whether the address may be in a loaded module. /proc/modules has one start address and the total
+    /// size of all parts of a module, so ranges may overlap or be too long.
     fn in_a_module(&self, address: u64) -> bool {
         self.ranges.iter().any(|range| range.contains(address))
     }

@@ -24,7 +24,7 @@ fn unobservable(live: &Live) -> Vec<String> {
     let mut unobservable: Vec<String> = live
         .hooks
         .iter()
-        .filter(|hook| hook.hook.bears_on_others())
+        .filter(|hook| hook.hook.info().supports_others)
         .filter_map(|hook| hook.not_seen.clone())
         .collect();
     if !live.knows_names() {

@@ -84,7 +84,7 @@ impl Watch {
         oom_protection::prepare();
         // Also before, because the lookup thread keeps the capability to read others' files.
         let names = Names::start();
-        if let Err(error) = privileges::give_back(|| live.loss().is_ok()) {
+        if let Err(error) = privileges::drop_unneeded(|| live.loss().is_ok()) {
             log::warn!("could not give up capabilities that are not needed any more: {error}");
         }
         let node = match ReadingThread::start() {

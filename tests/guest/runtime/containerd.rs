@@ -19,7 +19,7 @@ pub(super) const SOCKET: &str = "/run/containerd/containerd.sock";
 const DAEMON: Daemon =
     Daemon { name: "containerd", command: &["/usr/bin/containerd"], socket: SOCKET };
 const DEADLINE: Duration = Duration::from_mins(2);
-/// The image is the one that lies on the disk; podman's networks are none of its business.
+/// The image is the one on the disk; podman's networks are in another directory.
 const CONFIGURATION: &str = r#"
 version = 2
 [plugins."io.containerd.grpc.v1.cri"]

@@ -1,12 +1,11 @@
-//! Pods, with what a kubelet makes for each before it asks a runtime for anything.
+//! Pods, with the cgroup and the directory that a kubelet makes for each before it calls the runtime.
 
 use std::fs;
 
 use anyhow::{Context, Result};
-
-use super::Identity;
 use harness::job::Cgroups;
 
+use super::Identity;
 use crate::node;
 
 /// The Kubernetes namespace of all.

@@ -14,8 +14,8 @@ use crate::node;
 const THREADS: usize = 20;
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    // So long that all of them are inside at once.
-    node::load_module("fragwatch_pernet", c"order=0 hold_ms=500")?;
+    // Each takes so long that all of them are under way at once, on a busy host too.
+    node::load_module("fragwatch_pernet", c"order=0 hold_ms=2000")?;
     let barrier = Barrier::new(2 * THREADS);
     let unshare_at_once = &|flags| {
         barrier.wait();

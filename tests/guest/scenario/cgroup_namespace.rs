@@ -6,11 +6,10 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use harness::job::Cgroups;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use serde_json::json;
-
-use harness::job::Cgroups;
 
 use super::Node;
 use crate::creator::{Creator, Step};
@@ -64,7 +63,7 @@ fn enter(node: &Node, creator: &mut Creator, number: u64) -> Result<()> {
 fn refuse(node: &Node, creator: &mut Creator, what: &str, number: u64) -> Result<()> {
     let outcome = creator.take(&Step::Fork)?;
     if outcome != Err(Errno::EAGAIN) {
-        bail!("at the limit the kernel answers EAGAIN, and here it was {outcome:?}");
+        bail!("at the limit the errno must be EAGAIN, and it is {outcome:?}");
     }
     let id = container::container_id(3_000_000 + number);
     let outcome = json!({"what": what, "path": path(number), "id": id});

@@ -2,17 +2,20 @@
 //! Each run is reported to the host as `NAME exited CODE` and `NAME printed: LINE`.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use super::Node;
 use crate::{fragmenter, namespaces, node};
 
 /// More namespaces than the blocks that are left can be for.
 const MOST: usize = 100;
+/// For the trace to save what it saw.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     check(node, "plenty", &["--order", "6", "--format", "json"])?;
@@ -35,8 +38,26 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     for (stream, path) in [("buddyinfo", "/proc/buddyinfo"), ("zoneinfo", "/proc/zoneinfo")] {
         node::send_file(node.channel, stream, path)?;
     }
-    thread::sleep(Duration::from_secs(3));
+    wait_until_seen()?;
     check(node, "unasked", &["--format", "json"])
+}
+
+/// Waits until the trace has saved that it saw the failure. Without `--order`, check looks at the
+/// orders that were seen.
+fn wait_until_seen() -> Result<()> {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let output = run_check(&["--format", "json"])?;
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let orders = report["orders"].as_array().map_or(&[][..], Vec::as_slice);
+        if orders.iter().any(|order| order["from"] == "seen") {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("check lists no order that was seen: {report}");
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
 }
 
 /// A process in a network namespace of its own, which it holds; `None` if there can be none.
@@ -49,23 +70,27 @@ fn namespace() -> Result<Option<Child>> {
         .context("can't run busybox")?;
     let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line).context("can't hear busybox")?;
+        BufReader::new(stdout).read_line(&mut line).context("can't read from busybox")?;
     }
     Ok((line.trim() == "made").then_some(child))
 }
 
 /// Runs it to its end and sends the outcome to the host.
 fn check(node: &mut Node, name: &str, args: &[&str]) -> Result<()> {
-    let output = Command::new("/bin/fragwatch")
-        .arg("check")
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .context("can't start /bin/fragwatch")?;
+    let output = run_check(args)?;
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         node.channel.node(format!("{name} printed: {line}"));
     }
     let code = output.status.code().map_or_else(|| "by a signal".to_owned(), |c| c.to_string());
     node.channel.node(format!("{name} exited {code}"));
     Ok(())
+}
+
+fn run_check(args: &[&str]) -> Result<Output> {
+    Command::new("/bin/fragwatch")
+        .arg("check")
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .context("can't start /bin/fragwatch")
 }

@@ -11,7 +11,7 @@ use super::Node;
 use crate::{node, unprivileged};
 
 const FRAGWATCH: &str = "/bin/fragwatch";
-/// With these an unprivileged user sees all that root does.
+/// With these an unprivileged user has all hooks.
 const SIGHT: [&str; 4] = ["CAP_BPF", "CAP_PERFMON", "CAP_SYSLOG", "CAP_DAC_READ_SEARCH"];
 
 pub(super) fn run(node: &mut Node) -> Result<()> {

@@ -1,5 +1,5 @@
-//! A container's network wants more single pages than the node has. It gives up at once, or it must
-//! not even wait for them. The controls want few.
+//! A container's network needs more single pages than the node has. The allocation gives up at once,
+//! or it may not wait at all. The controls need few.
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -10,7 +10,7 @@ use crate::attempt::{Attempt, Side};
 use crate::creator::Step;
 use crate::{hog, node};
 
-/// What the node has left, in MiB, and what its containers' networks want.
+/// What the node has left, in MiB, and what its containers' networks take.
 const LEFT: u64 = 48;
 const MORE: u32 = 256;
 const LITTLE: u32 = 1;
@@ -38,7 +38,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         node::set_pernet("take_mib", MORE)?;
         let outcome = faulty.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
         if outcome != Err(Errno::ENOMEM) {
-            bail!("without memory the kernel answers ENOMEM, not {outcome:?}");
+            bail!("without memory the errno must be ENOMEM, and it is {outcome:?}");
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         node::set("user/max_net_namespaces", "0")?;
         let outcome = unshare_as(name, &directory)?;
         if outcome != Err(Errno::ENOSPC) {
-            bail!("at the limit the kernel answers ENOSPC, and here it was {outcome:?}");
+            bail!("at the limit the errno must be ENOSPC, and it is {outcome:?}");
         }
         node.channel.send("outcome", &json!({"what": what}).to_string());
     }

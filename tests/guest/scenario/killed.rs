@@ -1,19 +1,22 @@
-//! Whoever makes a container is killed while it waits for its turn to make a network namespace. The
-//! control waits just as long and is not.
+//! A creator is killed while it waits for its turn to make a network namespace. The control waits too
+//! and is not killed.
 
+use std::fs;
+use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::sched::CloneFlags;
+use nix::unistd::gettid;
 
 use super::Node;
 use crate::attempt::{self, Attempt, Side};
 use crate::creator::Step;
 use crate::node;
 
-/// So long that a slow machine's creators are inside when one is killed.
-const WAIT: Duration = Duration::from_secs(1);
+/// For a thread to come to the function where it waits.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     let mut faulty = Attempt::prepare(node, Side::Faulty, "wait")?;
@@ -21,19 +24,42 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     faulty.enter()?;
     control.enter()?;
     thread::scope(|scope| {
-        // A subsystem that is registered is set up for the namespaces there are, and nobody makes a
-        // new one meanwhile (net/core/net_namespace.c `pernet_ops_rwsem`).
-        let load = || node::load_module("fragwatch_pernet", c"order=0 hold_ms=3000");
-        let loading = scope.spawn(load);
-        thread::sleep(WAIT);
-        faulty.creator().begin(&Step::Unshare(CloneFlags::CLONE_NEWNET))?;
-        control.creator().begin(&Step::Unshare(CloneFlags::CLONE_NEWNET))?;
-        thread::sleep(WAIT);
+        // A new subsystem is set up for the namespaces there are, and no new one can be made
+        // meanwhile (net/core/net_namespace.c `pernet_ops_rwsem`). That takes this long.
+        let (started, loader) = mpsc::channel();
+        let loading = scope.spawn(move || {
+            // The receiver waits for it.
+            let _ = started.send(gettid().as_raw());
+            node::load_module("fragwatch_pernet", c"order=0 hold_ms=4000")
+        });
+        let loader = loader.recv().context("the thread that loads the module ended")?;
+        wait_until_in(loader, "fw_pernet_init")?;
+        for attempt in [&mut faulty, &mut control] {
+            let creator = attempt.creator();
+            creator.begin(&Step::Unshare(CloneFlags::CLONE_NEWNET))?;
+            wait_until_in(creator.pid(), "copy_net_ns")?;
+        }
         attempt::report(node.channel, Side::Faulty, "wait", &faulty.cgroup(), Some("killed"));
         faulty.into_creator().kill()?;
         let outcome = control.creator().finish()?;
         control.report(node, outcome);
-        outcome.context("who is not killed must have its namespace")?;
+        outcome.context("the control must have its namespace")?;
         loading.join().map_err(|_| anyhow!("the thread that loads the module panicked"))?
     })
+}
+
+/// Waits until a thread sleeps within a function of the kernel.
+fn wait_until_in(task: i32, function: &str) -> Result<()> {
+    let path = format!("/proc/{task}/stack");
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let stack = fs::read_to_string(&path).with_context(|| format!("can't read {path}"))?;
+        if stack.contains(function) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("thread {task} did not come to {function}; it is at {}", stack.trim());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
 }

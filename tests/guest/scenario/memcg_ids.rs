@@ -4,7 +4,6 @@
 use std::fs;
 
 use anyhow::{Context, Result, bail};
-
 use harness::job::Cgroups;
 
 use super::Node;

@@ -25,7 +25,7 @@ fn reach(node: &Node, part: &'static str, limit: &str, flags: CloneFlags) -> Res
     faulty.enter()?;
     let outcome = faulty.take(node, &Step::Unshare(flags))?;
     if outcome != Err(Errno::ENOSPC) {
-        bail!("at the limit the kernel answers ENOSPC, and here it was {outcome:?}");
+        bail!("at the limit the errno must be ENOSPC, and it is {outcome:?}");
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A container's network wants more single pages than the node has, and insists: the OOM killer takes
-//! another process, and the container starts. The control wants few.
+//! A container's network needs more single pages than the node has, and never gives up: the OOM killer takes
+//! another process, and the container starts. The control needs few.
 
 use anyhow::{Context, Result, bail};
 use nix::sched::CloneFlags;
@@ -9,7 +9,7 @@ use crate::attempt::{self, Attempt, Side};
 use crate::creator::Step;
 use crate::{hog, node};
 
-/// What the node has left, in MiB, and what its containers' networks want.
+/// What the node has left, in MiB, and what its containers' networks take.
 const LEFT: u64 = 48;
 const MORE: u32 = 256;
 const LITTLE: u32 = 1;

@@ -1,4 +1,4 @@
-//! The real thing: a container that can't be created, because no order-6 block is left.
+//! A container that can't be created, because no order-6 block is left.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::Node;
 use crate::attempt::{self, Side};
 use crate::{container, fragmenter, namespaces, node};
 
-const DEADLINE: Duration = Duration::from_secs(150);
+const DEADLINE: Duration = Duration::from_mins(5);
 /// Blocks that are left for containers: some of them shall start.
 const LEFT: u64 = 4;
 
@@ -31,9 +31,9 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
             attempt::report(node.channel, Side::Control, "order6", &start.cgroup, None);
             continue;
         }
-        // A node this short of blocks has other mishaps too; this scenario is about one of them.
+        // A node this short of blocks has other failures too; this scenario is about one of them.
         if !lacks_memory_for_a_namespace(&start.output) || !order6_failed(node)? {
-            node.channel.node("that was another failure than the one meant: going on");
+            node.channel.node("that was another failure: going on");
             continue;
         }
         attempt::report(node.channel, Side::Faulty, "order6", &start.cgroup, Some("ENOMEM"));
@@ -41,7 +41,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         node::send_file(node.channel, "buddyinfo", "/proc/buddyinfo")?;
         return Ok(());
     }
-    bail!("no container failed for want of an order-6 block within {} s", DEADLINE.as_secs())
+    bail!("no container failed for lack of an order-6 block within {} s", DEADLINE.as_secs())
 }
 
 fn lacks_memory_for_a_namespace(output: &str) -> bool {

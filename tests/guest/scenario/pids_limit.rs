@@ -1,4 +1,4 @@
-//! A pod is at its limit of processes when a container's start wants one more. The control's pod has
+//! A pod is at its limit of processes when a container's start forks. The control's pod has
 //! room.
 
 use anyhow::{Context, Result, bail};
@@ -17,7 +17,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         match side {
             Side::Control => outcome.context("with room a process must be made")?,
             Side::Faulty if outcome == Err(Errno::EAGAIN) => {}
-            Side::Faulty => bail!("at the limit the kernel answers EAGAIN, not {outcome:?}"),
+            Side::Faulty => bail!("at the limit the errno must be EAGAIN, and it is {outcome:?}"),
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     attempt.rename()?;
     let outcome = attempt.take(node, &Step::Fork)?;
     if outcome != Err(Errno::EAGAIN) {
-        bail!("at the limit the kernel answers EAGAIN, and here it was {outcome:?}");
+        bail!("at the limit the errno must be EAGAIN, and it is {outcome:?}");
     }
     Ok(())
 }

@@ -1,39 +1,16 @@
 //! Real container runtimes, while the node is healthy and when its memory is fragmented. Each start
 //! goes to the host with its container's identity, as one JSON object on the stream `truth`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use harness::judge::runtimes::{Phase, Truth};
 
 use super::Node;
-use crate::runtime::{self, Identity, Runtime, Start};
+use crate::channel::realtime_ms;
+use crate::runtime::{self, Runtime, Start};
 use crate::{fragmenter, namespaces, node};
 
 /// How often a runtime is given the chance to fail.
 const TRIES: u32 = 12;
-
-/// One start. Times are in milliseconds since 1970; nothing else is started between them.
-#[derive(Serialize)]
-struct Truth<'a> {
-    runtime: &'static str,
-    phase: Phase,
-    began_ms: u64,
-    ended_ms: u64,
-    #[serde(flatten)]
-    identity: &'a Identity,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Phase {
-    /// The container runs.
-    Success,
-    /// Its network namespace was refused.
-    Failure,
-    /// It failed for another reason.
-    Other,
-}
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     node::load_pernet_module(node.channel)?;
@@ -71,9 +48,9 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
 fn start(node: &Node, runtime: &dyn Runtime, number: &mut u64) -> Result<Phase> {
     *number += 1;
     let refused = node::pernet_refused()?;
-    let began_ms = now_ms();
+    let began_ms = realtime_ms();
     let Start { running, identity, output } = runtime.start(*number)?;
-    let ended_ms = now_ms();
+    let ended_ms = realtime_ms();
     output.lines().for_each(|line| node.channel.send("runtime", line));
     let phase = match (running, node::pernet_refused()? > refused) {
         (true, _) => Phase::Success,
@@ -87,12 +64,8 @@ fn start(node: &Node, runtime: &dyn Runtime, number: &mut u64) -> Result<Phase> 
     };
     let name = runtime.name();
     node.channel.node(format!("{name}'s container {number} {how}, {} ms", ended_ms - began_ms));
-    let truth = Truth { runtime: name, phase, began_ms, ended_ms, identity: &identity };
+    let runtime = name.to_owned();
+    let truth = Truth { runtime, phase, began_ms, ended_ms, identity };
     node.channel.send_json("truth", &truth);
     Ok(phase)
-}
-
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.as_secs() * 1000 + u64::from(now.subsec_millis())
 }

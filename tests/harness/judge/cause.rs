@@ -62,7 +62,7 @@ impl fmt::Display for Given {
 /// The verdicts on creations that met the same fault, or on the controls.
 #[derive(Debug, Default)]
 pub struct Verdicts {
-    /// One for each line that says of such a creation that it failed or called the OOM killer.
+    /// One for each line in which such a creation failed or called the OOM killer.
     pub given: Vec<Given>,
     /// How many of these creations have no such line.
     pub missing: usize,
@@ -118,7 +118,7 @@ impl Boot {
         Verdicts { given: lines.map(|line| given(&line["verdict"])).collect(), missing: 0 }
     }
 
-    /// The lines that say of one of these creations that it failed or called the OOM killer.
+    /// The lines in which one of these creations failed or called the OOM killer.
     fn failures_of(&self, outcomes: &[&Outcome]) -> Vec<&Value> {
         let cgroups: BTreeSet<&str> =
             outcomes.iter().map(|outcome| outcome.cgroup.as_str()).collect();

@@ -7,7 +7,7 @@ use crate::vm::Run;
 /// The facts of one run, as the tables show them; `None` where fragwatch reported none.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// What `uname -r` says.
+    /// What `uname -r` prints.
     pub release: String,
     /// All logical hooks.
     pub hooks: Vec<Hook>,
@@ -17,7 +17,7 @@ pub struct Findings {
     pub gfp: Option<String>,
     /// What the creation came back with.
     pub errno: Option<String>,
-    /// Who asked for the memory.
+    /// The function that made the allocation.
     pub site: Option<String>,
     /// Node and name of the zone that should have had it.
     pub zone: Option<String>,
@@ -25,7 +25,7 @@ pub struct Findings {
     pub verdict: Option<String>,
     /// Events that were lost.
     pub lost: Option<String>,
-    /// All that is not as it should be, in sentences.
+    /// All deviations from the expected report, in sentences.
     pub problems: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ pub struct Findings {
 pub struct Hook {
     /// Its name.
     pub name: String,
-    /// By what it sees.
+    /// What it is attached to.
     pub via: Option<String>,
     /// `attached`, `fallback` or `missing`.
     pub state: String,
@@ -43,13 +43,13 @@ pub struct Hook {
 }
 
 impl Hook {
-    /// Whether it is in place, by whichever candidate.
+    /// Whether it is attached, by any candidate.
     #[must_use]
     pub fn is_attached(&self) -> bool {
         ["attached", "fallback"].contains(&self.state.as_str()) && self.via.is_some()
     }
 
-    /// What a table shows of it: by what it sees, and its state unless all is as named.
+    /// Its cell in a table: what it is attached to, and its state unless that is `attached`.
     #[must_use]
     pub fn shown(&self) -> String {
         match &self.via {
@@ -114,7 +114,7 @@ fn problems(found: &Findings) -> Vec<String> {
         problems.push("fragwatch reported no hooks".to_owned());
     }
     for hook in found.hooks.iter().filter(|hook| !hook.is_attached()) {
-        let why = hook.why.as_deref().unwrap_or("it doesn't say why");
+        let why = hook.why.as_deref().unwrap_or("no reason reported");
         problems.push(format!("hook {} is {}: {why}", hook.name, hook.state));
     }
     let expected = [

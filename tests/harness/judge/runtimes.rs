@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use comfy_table::Table;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::matrix;
@@ -20,7 +20,7 @@ const FACTS: [Fact; 5] = [Fact::Id, Fact::PodUid, Fact::Name, Fact::Namespace, F
 const ROUNDED_MS: i64 = 2;
 
 /// The outcome of a start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// The container runs.
@@ -31,18 +31,29 @@ pub enum Phase {
     Other,
 }
 
-/// A start and its container. Its times are in milliseconds since 1970.
-#[derive(Clone, Debug, Deserialize)]
+/// A start and its container, as the guest sends it on the stream `truth`. Nothing else is started
+/// between its times, which are in milliseconds since 1970.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Truth {
     /// The runtime that started it.
     pub runtime: String,
     /// Its outcome.
     pub phase: Phase,
-    began_ms: i64,
-    ended_ms: i64,
-    /// The container's id, if its starter came to know it.
+    /// When it began.
+    pub began_ms: i64,
+    /// When it ended.
+    pub ended_ms: i64,
+    /// Its container.
+    #[serde(flatten)]
+    pub identity: Identity,
+}
+
+/// The container of a start, as far as the runtime's client learns it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Identity {
+    /// The container's id, or the pod sandbox's.
     pub id: Option<String>,
-    /// The pod's uid, if it is in one, as all that follows.
+    /// The pod's uid; none, like the two below, without a pod.
     pub pod_uid: Option<String>,
     /// The pod's name.
     pub pod: Option<String>,
@@ -135,10 +146,10 @@ impl Truth {
 
     fn fact(&self, fact: Fact) -> Option<&str> {
         match fact {
-            Fact::Id => self.id.as_deref(),
-            Fact::PodUid => self.pod_uid.as_deref(),
-            Fact::Name => self.pod.as_deref().or(self.name.as_deref()),
-            Fact::Namespace => self.namespace.as_deref(),
+            Fact::Id => self.identity.id.as_deref(),
+            Fact::PodUid => self.identity.pod_uid.as_deref(),
+            Fact::Name => self.identity.pod.as_deref().or(self.identity.name.as_deref()),
+            Fact::Namespace => self.identity.namespace.as_deref(),
             Fact::Runtime => Some(&self.runtime),
         }
     }
@@ -160,7 +171,7 @@ impl Fact {
         let value = match self {
             Self::Id => &of["id"],
             Self::PodUid => &of["pod_uid"],
-            Self::Name if truth.pod.is_some() || !of["pod"].is_null() => &of["pod"],
+            Self::Name if truth.identity.pod.is_some() || !of["pod"].is_null() => &of["pod"],
             Self::Name => &of["name"],
             Self::Namespace => &of["namespace"],
             Self::Runtime => &of["runtime"],

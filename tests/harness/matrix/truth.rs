@@ -22,7 +22,7 @@ struct Row {
     /// None for the controls.
     fault: Option<&'static str>,
     expected: &'static str,
-    /// One for each kernel that was asked for.
+    /// By kernel.
     cells: BTreeMap<&'static str, Cell>,
 }
 
@@ -70,7 +70,7 @@ pub fn run(wanted: &[Wanted], kernels: &[&'static Series], times: u32) -> Result
                             let verdicts =
                                 row.fault.map_or_else(|| boot.controls(), |name| boot.fault(name));
                             totals.add(row, &verdicts);
-                            println!("{place}: {}: {}", row.name(), in_words(&verdicts));
+                            println!("{place}: {}: {}", row.name(), summary(&verdicts));
                             let deviation = deviation(row, &verdicts);
                             deviations.extend(deviation.map(|what| format!("{place}: {what}")));
                             row.cells.entry(series.name).or_default().add(row.expected, &verdicts);
@@ -93,7 +93,7 @@ pub fn run(wanted: &[Wanted], kernels: &[&'static Series], times: u32) -> Result
     for deviation in &deviations {
         println!("{deviation}");
     }
-    println!("{}", totals.in_words());
+    println!("{}", totals.summary());
     Ok(totals.are_good())
 }
 
@@ -158,21 +158,21 @@ fn is_right(expected: &str, verdicts: &Verdicts) -> bool {
 
 fn deviation(row: &Row, verdicts: &Verdicts) -> Option<String> {
     (!is_right(row.expected, verdicts)).then(|| {
-        format!("{}: expected {}, reported {}", row.name(), row.expected, in_words(verdicts))
+        format!("{}: expected {}, reported {}", row.name(), row.expected, summary(verdicts))
     })
 }
 
-fn in_words(verdicts: &Verdicts) -> String {
+fn summary(verdicts: &Verdicts) -> String {
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for given in &verdicts.given {
         *counts.entry(given.to_string()).or_default() += 1;
     }
-    let mut words: Vec<String> =
+    let mut parts: Vec<String> =
         counts.iter().map(|(given, count)| format!("{count} {given}")).collect();
     if verdicts.missing > 0 {
-        words.push(format!("{} not reported", verdicts.missing));
+        parts.push(format!("{} not reported", verdicts.missing));
     }
-    if words.is_empty() { NOTHING.to_owned() } else { words.join(", ") }
+    if parts.is_empty() { NOTHING.to_owned() } else { parts.join(", ") }
 }
 
 impl Totals {
@@ -204,7 +204,7 @@ impl Totals {
             && self.boots_failed == 0
     }
 
-    fn in_words(&self) -> String {
+    fn summary(&self) -> String {
         format!(
             "{} faults: {} right, {} wrong ({} of them with confidence high; aim 0), {} undetermined \
              and {} not all reported (aim: one in {UNDETERMINED_ONE_IN} at most); {} controls \

@@ -1,4 +1,4 @@
-//! Whether KVM works here, found out by trying and remembered until the host reboots.
+//! Whether KVM works here: tried once, and kept until the host reboots.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -59,16 +59,16 @@ pub fn choose(kernel: &Kernel, observe: &mut dyn FnMut(Event)) -> Result<Accel> 
     let directory = paths::target().join("vm");
     fs::create_dir_all(&directory)
         .with_context(|| format!("can't create {}", directory.display()))?;
-    let answer = directory.join("accel");
+    let result = directory.join("accel");
     // One process tries it; others wait for the result.
     let lock = directory.join("accel.lock");
     let _lock = File::create(&lock)
         .and_then(|file| file.lock().map(|()| file))
         .with_context(|| format!("can't lock {}", lock.display()))?;
-    // What was true before the host's last boot says nothing.
+    // The result of an earlier boot of the host doesn't count.
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .context("can't read the host's boot id")?;
-    let known = fs::read_to_string(&answer).unwrap_or_default();
+    let known = fs::read_to_string(&result).unwrap_or_default();
     for accel in [Accel::Kvm, Accel::Tcg] {
         if known == format!("{} {}\n", boot_id.trim(), accel.name()) {
             return Ok(accel);
@@ -76,8 +76,8 @@ pub fn choose(kernel: &Kernel, observe: &mut dyn FnMut(Event)) -> Result<Accel> 
     }
     observe(Event::Progress("try whether KVM works here (a few seconds)"));
     let accel = if kvm_boots(kernel, &directory)? { Accel::Kvm } else { Accel::Tcg };
-    fs::write(&answer, format!("{} {}\n", boot_id.trim(), accel.name()))
-        .with_context(|| format!("can't write {}", answer.display()))?;
+    fs::write(&result, format!("{} {}\n", boot_id.trim(), accel.name()))
+        .with_context(|| format!("can't write {}", result.display()))?;
     Ok(accel)
 }
 

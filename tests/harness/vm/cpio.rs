@@ -21,7 +21,7 @@ impl<W: Write> Archive<W> {
         Self { to, entries: 0, directories: BTreeSet::new() }
     }
 
-    /// Adds a directory and those it lies in; paths are absolute, as the guest sees them.
+    /// Adds a directory and its parents; paths are absolute, as in the guest.
     pub(super) fn directory(&mut self, path: &str) -> io::Result<()> {
         let path = path.trim_matches('/');
         if path.is_empty() || !self.directories.insert(path.to_owned()) {
@@ -31,7 +31,7 @@ impl<W: Write> Archive<W> {
         self.entry(path, DIRECTORY, (0, 0), &[])
     }
 
-    /// Adds a file and the directories it lies in. Every file may be executed: who cares here.
+    /// Adds a file and its directories. Every file may be executed, which does no harm here.
     pub(super) fn file(&mut self, path: &str, content: &[u8]) -> io::Result<()> {
         self.parent(path)?;
         self.entry(path.trim_matches('/'), EXECUTABLE, (0, 0), content)
@@ -68,7 +68,7 @@ impl<W: Write> Archive<W> {
             .map_err(|_| io::Error::other(format!("{name} is too large for an initramfs")))?;
         let name_length = name.len() as u32 + 1;
         write!(self.to, "070701{:08x}{mode:08x}", self.entries)?;
-        // Owner, group, links, time; size; the device it lies on; the device it is.
+        // Owner, group, links, time; size; the device it is on; the device it is.
         for field in [0, 0, 1, 0, length, 0, 0, device.0, device.1, name_length, 0] {
             write!(self.to, "{field:08x}")?;
         }

@@ -1,4 +1,4 @@
-//! Everything the machine has on disk, in one archive.
+//! The machine's first file system, an archive.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -63,7 +63,7 @@ pub(super) fn write(
     archive.finish().with_context(|| format!("can't write {}", to.display()))
 }
 
-/// Where a file of that name lies in the guest.
+/// The path of such a file in the guest.
 fn in_root(path: &Path) -> String {
     format!("/{}", path.file_name().unwrap_or_default().to_string_lossy())
 }

@@ -1,4 +1,4 @@
-//! What the guest says: `<monotonic ms> <stream> <text>`, one line each.
+//! The lines of the guest: `<monotonic ms> <stream> <text>`.
 
 use anyhow::{Context, Result};
 
@@ -7,20 +7,21 @@ use anyhow::{Context, Result};
 pub struct Line {
     /// Milliseconds since the guest booted.
     pub ms: u64,
-    /// Who speaks: node, outcome, runc, fragwatch-out, fragwatch-err, dmesg, `extfrag_index`,
-    /// buddyinfo, cgroups, zoneinfo, capture, measure, measure-later, storm, exit, error or end.
+    /// The source or the meaning of the text: node, outcome, truth, runc, runtime, fragwatch-out,
+    /// fragwatch-err, dmesg, `extfrag_index`, buddyinfo, cgroups, zoneinfo, capture, capabilities,
+    /// clock (the realtime in ms), measure, measure-later, storm, exit, error or end.
     pub stream: String,
-    /// What is said.
+    /// One line of it.
     pub text: String,
 }
 
-/// Takes a line apart.
+/// Parses a line.
 pub fn parse(line: &str) -> Result<Line> {
     let mut parts = line.splitn(3, ' ');
     let ms = parts.next().and_then(|ms| ms.parse().ok());
     let stream = parts.next().filter(|stream| !stream.is_empty());
     let (Some(ms), Some(stream)) = (ms, stream) else {
-        return None.with_context(|| format!("the guest sent a line that isn't one: {line}"));
+        return None.with_context(|| format!("the guest sent a malformed line: {line}"));
     };
     let text = parts.next().unwrap_or_default();
     Ok(Line { ms, stream: stream.to_owned(), text: text.to_owned() })
@@ -31,7 +32,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn a_line_has_time_stream_and_text() {
+    fn line_has_time_stream_and_text() {
         let line = parse("1234 runc level=error msg=\"no  memory\"").expect("it is a line");
         assert_eq!((line.ms, line.stream.as_str()), (1234, "runc"));
         assert_eq!(line.text, "level=error msg=\"no  memory\"");
@@ -39,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_is_shown() {
+    fn malformed_line_is_in_the_error() {
         let error = parse("Kernel panic").expect_err("it has no time");
         assert!(error.to_string().contains("Kernel panic"));
     }

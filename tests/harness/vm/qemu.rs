@@ -1,4 +1,4 @@
-//! One QEMU process: started, listened to, and killed and reaped whatever happens.
+//! One QEMU process: started, read from, and always killed and reaped.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -31,7 +31,7 @@ pub struct Boot {
     pub memory_mib: u32,
     /// What the kernel's command line ends with.
     pub append: String,
-    /// Who runs the guest's instructions.
+    /// How the guest's instructions are run.
     pub accel: Accel,
     /// Where the console's text goes.
     pub directory: PathBuf,
@@ -112,7 +112,7 @@ impl Machine {
         self.child.id()
     }
 
-    /// Waits for the guest to say something.
+    /// Waits for a line of the guest.
     pub fn next(&mut self, timeout: Duration) -> Result<Next> {
         match self.lines.recv_timeout(timeout) {
             Ok(line) => Ok(Next::Line(line)),
@@ -120,14 +120,14 @@ impl Machine {
             Err(RecvTimeoutError::Disconnected) => {
                 let status = self.child.wait().context("can't wait for QEMU")?;
                 let log = fs::read_to_string(self.console.with_file_name("qemu.log"));
-                let said = log.unwrap_or_default().trim().replace('\n', "; ");
-                let said = if said.is_empty() { said } else { format!(": {said}") };
-                Ok(Next::Ended(format!("{status}{said}")))
+                let errors = log.unwrap_or_default().trim().replace('\n', "; ");
+                let errors = if errors.is_empty() { errors } else { format!(": {errors}") };
+                Ok(Next::Ended(format!("{status}{errors}")))
             }
         }
     }
 
-    /// All that the console shows.
+    /// The console's text.
     #[must_use]
     pub fn console(&self) -> String {
         let mut bytes = Vec::new();
@@ -136,12 +136,12 @@ impl Machine {
         String::from_utf8_lossy(&bytes).replace('\r', "")
     }
 
-    /// The kernel's own words, if it gave up.
+    /// The kernel's panic message, if it panicked.
     #[must_use]
     pub fn panic(&self) -> Option<String> {
         let console = self.console();
-        let (_, words) = console.split_once("Kernel panic - not syncing")?;
-        Some(format!("Kernel panic{}", words.lines().next().unwrap_or_default()))
+        let (_, message) = console.split_once("Kernel panic - not syncing")?;
+        Some(format!("Kernel panic{}", message.lines().next().unwrap_or_default()))
     }
 
     /// The console's last lines, as the end of an error's sentence.

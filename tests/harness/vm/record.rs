@@ -1,4 +1,4 @@
-//! Keeps what the guest says in files, one per stream.
+//! Writes the guest's lines to files, by stream.
 
 use std::fs::File;
 use std::io::Write;
@@ -40,7 +40,7 @@ impl Recorder {
         Ok(Self { files: FILES.into_iter().map(open).collect::<Result<_>>()? })
     }
 
-    /// Appends a line to its file. A scenario's log keeps time and speaker too.
+    /// Appends a line to its file. Files with several streams have the time and the stream too.
     pub(super) fn write(&mut self, line: &Line) -> Result<()> {
         for (file, streams) in &mut self.files {
             if streams.contains(&line.stream.as_str()) {
@@ -49,7 +49,7 @@ impl Recorder {
                 } else {
                     writeln!(file, "{}", line.text)
                 };
-                written.context("can't keep what the guest says: is the disk full?")?;
+                written.context("can't write the guest's lines: is the disk full?")?;
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ const BYTES: u64 = 1 << 30;
 /// Incidents in it.
 pub(super) const INCIDENTS: u64 = 100;
 
-/// What a node logs when nothing is wrong; `#` is a number, `@` an id.
+/// Lines of a healthy node; `#` is a number, `@` an id.
 const NOISE: [&str; 16] = [
     "kubelet[1421]: I1120 09:42:36.######    1421 reconciler_common.go:220] \"operationExecutor.VerifyControllerAttachedVolume started for volume \\\"kube-api-access-####\\\" (UniqueName: \\\"kubernetes.io/projected/@\\\") pod \\\"web-####\\\"\"",
     "kubelet[1421]: E1120 09:42:36.######    1421 pod_workers.go:1301] \"Error syncing pod, skipping\" err=\"failed to \\\"StartContainer\\\" for \\\"app\\\" with CrashLoopBackOff: back-off 5m0s restarting failed container\" pod=\"shop/web-####\"",
@@ -32,7 +32,7 @@ const NOISE: [&str; 16] = [
     "node-exporter[640]: ts=2026-11-20T09:42:36.###Z caller=collector.go:169 level=error msg=\"collector failed\" name=mdadm duration_seconds=0.###### err=\"error parsing mdstatus\"",
 ];
 
-/// A failed allocation as 6.12 reports it, and what the runtime says of it.
+/// A failed allocation as 6.12 logs it, with the runtime's errors.
 const INCIDENT: &str = "\
 kernel: runc:[1:CHILD]: page allocation failure: order:6, mode:0x40dc0(GFP_KERNEL|__GFP_COMP|__GFP_ZERO), nodemask=(null),cpuset=@,mems_allowed=0
 kernel: CPU: 1 UID: 0 PID: ##### Comm: runc:[1:CHILD] Not tainted 6.12.107+deb12-cloud-amd64

@@ -1,4 +1,4 @@
-//! Runs programs in turn, and says how long each took and how much memory it had.
+//! Runs programs in turn, and measures time and peak memory.
 
 use std::fs::File;
 use std::io;
@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-
 use harness::paths;
 
 /// A program to measure.
@@ -24,7 +23,7 @@ pub(super) struct Measured {
     pub(super) peak_kib: i64,
 }
 
-/// Runs all, one after another, as often as told and once before, to warm the page cache.
+/// Runs all, one after another, in so many rounds and one before, to warm the page cache.
 pub(super) fn rounds(contestants: &[Contestant], rounds: usize) -> Result<Vec<Measured>> {
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); contestants.len()];
     let mut peaks = vec![0; contestants.len()];
@@ -57,7 +56,7 @@ fn once(contestant: &Contestant) -> Result<(f64, i64)> {
     let mut copy = Command::new(command.get_program());
     copy.args(command.get_args());
     copy.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    // Not /dev/null: grep stops at the first match where nobody sees its count.
+    // Not /dev/null: with it grep stops at the first match.
     let path = paths::target().join("bench/output");
     let output = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
     let started = Instant::now();
@@ -69,7 +68,7 @@ fn once(contestant: &Contestant) -> Result<(f64, i64)> {
         .with_context(|| format!("can't run {name}: is it installed?"))?;
     let (status, peak) = wait(child.id()).with_context(|| format!("can't wait for {name}"))?;
     let seconds = started.elapsed().as_secs_f64();
-    // 1 is what explain says when it found incidents, and grep when it found nothing.
+    // 1 is explain's exit code for incidents, and grep's for no match.
     if !libc::WIFEXITED(status) || libc::WEXITSTATUS(status) > 1 {
         bail!("{name} failed, so there is nothing to measure: run it by hand to see why");
     }

@@ -4,7 +4,6 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
-
 use harness::step;
 
 /// Installs those of the packages that are missing.
@@ -63,7 +62,7 @@ fn available(package: &str) -> Result<bool> {
     }))
 }
 
-/// `apt-get`, which asks nothing.
+/// `apt-get` without questions.
 pub(super) fn get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive").args([

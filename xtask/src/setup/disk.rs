@@ -10,17 +10,17 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-
-use super::apt;
 use harness::disk::path;
 use harness::kernel::{self, Series};
 use harness::step;
+
+use super::apt;
 
 /// A change of how the disk is made must increase this, so that it is made again.
 const RECIPE: u32 = 1;
 /// There is room for what runtimes write.
 const SIZE: &str = "2G";
-/// What lies on the disk; their dependencies come too.
+/// The packages on the disk; their dependencies come too.
 const RUNTIMES: [&str; 10] = [
     "runc",
     "crun",
@@ -88,7 +88,7 @@ fn make_once(series: &'static Series) -> Result<()> {
     fs::write(&key, contents).with_context(|| format!("can't write {}", key.display()))
 }
 
-/// Writes a file and the directories it lies in.
+/// Writes a file and creates its directory.
 fn write(root: &Path, name: &str, content: impl AsRef<[u8]>) -> Result<()> {
     let path = root.join(name);
     let cannot = || format!("can't write {}", path.display());

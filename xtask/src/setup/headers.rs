@@ -1,4 +1,4 @@
-//! Makes a kernel's unpacked headers build modules where they lie and with what is here.
+//! Adapts a kernel's unpacked headers so that modules can be built in place with this machine's tools.
 
 use std::fs::{self, File};
 use std::io::Read;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use harness::{paths, step};
 
 use super::apt;
-use harness::{paths, step};
 
 /// The suite of the machine itself, whose packages its own sources have.
 pub const OWN: &str = "bookworm";
@@ -24,12 +24,12 @@ pub struct Suite {
 /// The mirrors that the machine's own sources name.
 struct Mirrors {
     main: String,
-    /// Security fixes lie elsewhere. Not every machine has them.
+    /// Security fixes have a mirror of their own. Not every machine has them.
     security: Option<String>,
 }
 
 impl Suite {
-    /// A suite, with its package lists at hand. Those of others than the machine's own lie under
+    /// A suite, with its package lists at hand. Those of other suites than the machine's own are under
     /// target/apt, so that nothing here gets installed from them.
     pub fn open(name: &'static str) -> Result<Self> {
         if name == OWN {
@@ -116,7 +116,7 @@ fn options(directory: &Path) -> Vec<String> {
         format!("Dir::Cache={}", directory.display()),
         // As for downloads.
         "APT::Sandbox::User=root".to_owned(),
-        // Only names and dependencies are asked for.
+        // Only names and dependencies are needed.
         "Acquire::Languages=none".to_owned(),
         "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
     ]
@@ -198,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_security_fixes_has_none_for_others() {
+    fn machine_without_security_mirror_has_none_for_other_suites() {
         let mirrors = find_mirrors("http://mirror.test/debian/ bookworm bookworm\n");
         let sources = mirrors.expect("there is a mirror").sources("bullseye");
         assert_eq!(sources.lines().count(), 2, "{sources}");
     }
 
     #[test]
-    fn a_machine_of_another_suite_is_told_what_it_lacks() {
+    fn missing_suite_is_named_in_the_error() {
         let error = find_mirrors("http://mirror.test/debian/ trixie trixie\n").err();
         let error = error.expect("there is no mirror").to_string();
         assert!(error.contains("no suite bookworm"), "{error}");

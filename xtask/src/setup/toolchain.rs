@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
+use harness::{paths, step};
 
 use super::apt;
-use harness::{paths, step};
 
 /// The rustup name of Debian's compiler.
 const LINKED: &str = "fragwatch-ebpf";

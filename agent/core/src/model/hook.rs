@@ -1,115 +1,24 @@
-//! What can be seen on a kernel: the hooks and their states.
+//! What can be seen on a kernel: the hooks and what became of each.
+mod refusal;
+
+use std::{
+    fmt::{self, Display},
+    str::FromStr,
+};
+
+pub use fragwatch_ebpf::table::{Hook, Method};
 use serde::{Deserialize, Serialize};
-use serde_with::skip_serializing_none;
+use serde_with::{DisplayFromStr, serde_as, skip_serializing_none};
 
-/// One thing to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Logical {
-    /// A network namespace is set up.
-    NetnsSetup,
-    /// A container's namespaces are made.
-    Namespaces,
-    /// An allocation enters the slow path.
-    SlowPathEntered,
-    /// An allocation fails.
-    AllocationFailed,
-    /// Direct compaction.
-    Compaction,
-    /// Direct reclaim.
-    Reclaim,
-    /// A slab cache is created.
-    SlabCache,
-    /// A subsystem's per-netns initialisation fails.
-    PernetInit,
-    /// A charge to a memory cgroup fails.
-    MemcgCharge,
-    /// The OOM killer kills.
-    OomKill,
-    /// A cgroup is made.
-    CgroupMade,
-    /// A cgroup can't be made.
-    CgroupSetup,
-    /// The memory controller refuses a cgroup.
-    MemcgSetup,
-    /// A user's limit on namespaces refuses one.
-    NamespaceRefused,
-    /// A cgroup's limit on processes refuses a fork.
-    ForkRefused,
-}
+pub use self::refusal::{AttachKind, Reason, Refusal};
 
-impl Logical {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NetnsSetup => "netns_setup",
-            Self::Namespaces => "namespaces",
-            Self::SlowPathEntered => "slow_path_entered",
-            Self::AllocationFailed => "allocation_failed",
-            Self::Compaction => "compaction",
-            Self::Reclaim => "reclaim",
-            Self::SlabCache => "slab_cache",
-            Self::PernetInit => "pernet_init",
-            Self::MemcgCharge => "memcg_charge",
-            Self::OomKill => "oom_kill",
-            Self::CgroupMade => "cgroup_made",
-            Self::CgroupSetup => "cgroup_setup",
-            Self::MemcgSetup => "memcg_setup",
-            Self::NamespaceRefused => "namespace_refused",
-            Self::ForkRefused => "fork_refused",
-        }
-    }
-
-    /// Whether without it a verdict on what others show has less to rest on. These show steps of their
-    /// own: without them such a step is not reported at all.
-    pub fn bears_on_others(self) -> bool {
-        !matches!(
-            self,
-            Self::Namespaces
-                | Self::CgroupMade
-                | Self::CgroupSetup
-                | Self::MemcgSetup
-                | Self::ForkRefused
-        )
-    }
-
-    /// What is not seen without it.
-    pub fn lost_without(self) -> &'static str {
-        match self {
-            Self::NetnsSetup => "container creations: nothing can be tied to one",
-            Self::Namespaces => {
-                "containers without a network namespace of their own, and failures before the \
-                 network's is made"
-            }
-            Self::SlowPathEntered => {
-                "the zones at a failure that no compaction came before, and entries into the slow \
-                 path"
-            }
-            Self::AllocationFailed => "failed allocations",
-            Self::Compaction => "compaction's results and how long it stalled",
-            Self::Reclaim => "how long direct reclaim stalled",
-            Self::SlabCache => "names and results of slab caches",
-            Self::PernetInit => "which subsystem's initialisation failed",
-            Self::MemcgCharge => {
-                "charges to a memory cgroup, which fail without any allocation failing"
-            }
-            Self::OomKill => "processes that the OOM killer killed",
-            Self::CgroupMade => "paths of cgroups that no creation began in",
-            Self::CgroupSetup => "containers whose cgroup can't be made",
-            Self::MemcgSetup => "whether it is the memory controller that refuses a cgroup",
-            Self::NamespaceRefused => "which limit on namespaces refuses one",
-            Self::ForkRefused => "forks that a cgroup's limit on processes refuses",
-        }
-    }
-}
-
-/// Whether a hook is in place.
+/// Whether a hook is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// On the function that it is named after.
+    /// To the function that it is named after.
     Attached,
-    /// On another function that says the same.
+    /// To another function, or to tracepoints, that show the same or a part of it.
     Fallback,
     /// Nowhere.
     Missing,
@@ -126,18 +35,55 @@ impl State {
     }
 }
 
+/// What a hook is attached to, such as `fentry+fexit:copy_net_ns`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// How.
+    pub method: Method,
+    /// The function by its name in this kernel, or the tracepoints, joined by `+`.
+    pub target: String,
+}
+
+impl Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.method, self.target)
+    }
+}
+
+/// It is not what [`Via`] is displayed as.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a way to attach, such as `kprobe:warn_alloc`")]
+pub struct InvalidVia(String);
+
+impl FromStr for Via {
+    type Err = InvalidVia;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVia> {
+        let invalid = || InvalidVia(text.to_owned());
+        let (method, target) = text.split_once(':').ok_or_else(invalid)?;
+        let method = method.parse().map_err(|_| invalid())?;
+        Ok(Self { method, target: target.to_owned() })
+    }
+}
+
 /// What became of one hook.
+#[serde_as]
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HookStatus {
     /// Which.
-    pub hook: Logical,
-    /// How it is attached, such as `kprobe:warn_alloc`; `None` if it is not.
-    pub via: Option<String>,
-    /// Whether.
+    #[serde_as(as = "DisplayFromStr")]
+    pub hook: Hook,
+    /// What it is attached to; `None` if it is missing.
+    #[serde_as(as = "Option<DisplayFromStr>")]
+    pub via: Option<Via>,
+    /// Whether it is attached.
     pub state: State,
-    /// Why it is not on the function that it is named after, in a sentence.
+    /// Why it is not attached to the function that it is named after, in a sentence.
     pub why: Option<String>,
+    /// The same for programs, each reason once: reports group hooks by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
     /// What is not seen because of that, in words; `None` if nothing is lost.
     pub not_seen: Option<String>,
     /// Everything that was tried, in order. Not kept in a capture.
@@ -148,8 +94,56 @@ pub struct HookStatus {
 /// One way to attach that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// What, such as `kprobe:__alloc_pages_slowpath`.
-    pub via: String,
-    /// Why it did not work, in a sentence; `None` if it did.
-    pub refusal: Option<String>,
+    /// What.
+    pub via: Via,
+    /// Why it did not work; `None` if it did.
+    pub refusal: Option<Refusal>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn via_is_parsed_from_what_it_is_displayed_as() {
+        for text in [
+            "fentry+fexit:copy_net_ns",
+            "kprobe+kretprobe:ops_init.isra.0",
+            "tracepoint:cgroup:cgroup_mkdir+cgroup:cgroup_rename",
+        ] {
+            assert_eq!(text.parse::<Via>().expect("it is valid").to_string(), text);
+        }
+        for text in ["", "kprobe", "uprobe:main"] {
+            assert_eq!(text.parse::<Via>(), Err(InvalidVia(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_status_reads_as_captures_have_it() {
+        let text = r#"{"hook":"slow_path_entered","via":"kprobe:wake_all_kswapds","state":"fallback","why":"a sentence"}"#;
+        let status: HookStatus = serde_json::from_str(text).expect("a status");
+        assert_eq!(status.hook, Hook::SlowPathEntered);
+        assert_eq!(status.via.as_ref().map(|via| via.method), Some(Method::Kprobe));
+        assert_eq!(serde_json::to_string(&status).expect("JSON"), text);
+        let unknown = text.replace("slow_path_entered", "no_such_hook");
+        assert!(serde_json::from_str::<HookStatus>(&unknown).is_err());
+    }
+
+    #[test]
+    fn a_reason_is_kept_in_captures() {
+        let status = HookStatus {
+            hook: Hook::AllocationFailed,
+            via: None,
+            state: State::Missing,
+            why: None,
+            reasons: vec![
+                Reason::KprobesNotBuiltIn,
+                Reason::Refused { kind: AttachKind::Fexit, errno: Some(1) },
+            ],
+            not_seen: None,
+            attempts: Vec::new(),
+        };
+        let text = serde_json::to_string(&status).expect("JSON");
+        assert_eq!(serde_json::from_str::<HookStatus>(&text).expect("a status"), status);
+    }
 }

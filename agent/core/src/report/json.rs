@@ -12,7 +12,7 @@ use crate::{
         event::{CgroupPath, ChargeFailed, LimitKind, OomKill, OomScope, Task},
         frame::Frame,
         gfp::Gfp,
-        hook::{HookStatus, Logical, State},
+        hook::{Hook, HookStatus, State},
         incident::Incident,
         loss::Loss,
         step::{CreationStep, Outcome},
@@ -55,7 +55,7 @@ impl<W: Write> Report for Json<W> {
         self.sees_oom_kills = ready
             .hooks
             .iter()
-            .any(|hook| hook.hook == Logical::OomKill && hook.state != State::Missing);
+            .any(|hook| hook.hook == Hook::OomKill && hook.state != State::Missing);
         self.line(&json!({
             "type": "ready",
             "version": env!("CARGO_PKG_VERSION"),
@@ -238,7 +238,7 @@ fn outcome(outcome: Outcome) -> &'static str {
 fn hook(status: &HookStatus) -> Value {
     json!({
         "name": status.hook.name(),
-        "via": status.via,
+        "via": status.via.as_ref().map(ToString::to_string),
         "state": status.state.name(),
         "why": status.why,
         "not_seen": status.not_seen,

@@ -192,7 +192,7 @@ impl<W: Write> Report for Text<W> {
             ready.hooks.len()
         )];
         for hook in &ready.hooks {
-            let via = hook.via.as_deref().unwrap_or("-");
+            let via = hook.via.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
             let mark = match hook.state {
                 State::Attached => paint(GREEN, "attached"),
                 State::Fallback => paint(GREEN, "fallback"),

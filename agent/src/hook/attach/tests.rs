@@ -1,36 +1,40 @@
-//! Hooks on kernels that answer as real ones did, and on kernels in a bad state.
+//! Hooks on kernels that answer as real ones did, and on kernels with something wrong.
 use std::fmt::Write as _;
 
-use fragwatch_core::model::hook::Logical;
+use fragwatch_core::model::hook::{AttachKind, Hook, Reason};
 
 use super::*;
 use crate::{
-    hook::played::{NO_KPROBES, Played, Refusal, STOCK, play},
+    hook::fake_kernel::{Answer, FakeKernel, NO_KPROBES, Rule, STOCK, attach_on},
     kernel::fixtures::{self, SERIES},
 };
 
-fn status(hooks: &[HookStatus], wanted: Logical) -> &HookStatus {
+fn status(hooks: &[HookStatus], wanted: Hook) -> &HookStatus {
     hooks.iter().find(|hook| hook.hook == wanted).expect("every hook has a status")
 }
 
 /// 6.12 with other symbols, or other answers.
-fn with(kallsyms: &str, refuses: &'static [Refusal]) -> Vec<HookStatus> {
-    play(&SERIES[2], kallsyms, Preference::Auto, &mut Played::new(refuses))
+fn with(kallsyms: &str, rules: &'static [Rule]) -> Vec<HookStatus> {
+    attach_on(&SERIES[2], kallsyms, Preference::Auto, &mut FakeKernel::new(rules))
+}
+
+fn shown(hook: &HookStatus) -> String {
+    hook.via.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 #[track_caller]
 fn is_missing_because(hook: &HookStatus, words: &str) {
     assert_eq!((hook.state, &hook.via), (State::Missing, &None), "{hook:#?}");
-    assert_eq!(hook.not_seen.as_deref(), Some(hook.hook.lost_without()));
+    assert_eq!(hook.not_seen.as_deref(), Some(hook.hook.info().lost));
     let why = hook.why.as_deref().unwrap_or_default();
     assert!(why.contains(words), "`{words}` is not in: {why}");
 }
 
-/// It lost something by it, whether a tracepoint stepped in or nothing.
+/// It shows less because of that, whether tracepoints are its fallback or nothing is.
 #[track_caller]
 fn is_poorer_because(hook: &HookStatus, words: &str) {
-    let via = hook.via.as_deref().unwrap_or("tracepoint:");
-    assert!(via.starts_with("tracepoint:") && hook.not_seen.is_some(), "{hook:#?}");
+    let attached = hook.via.as_ref().is_none_or(|via| via.method == Method::Tracepoint);
+    assert!(attached && hook.not_seen.is_some(), "{hook:#?}");
     let why = hook.why.as_deref().unwrap_or_default();
     assert!(why.contains(words), "`{words}` is not in: {why}");
 }
@@ -40,8 +44,11 @@ fn is_poorer_because(hook: &HookStatus, words: &str) {
 fn each_kernel_has_its_candidates() {
     let mut table = String::new();
     for kernel in &SERIES {
-        for hook in play(kernel, kernel.kallsyms, Preference::Auto, &mut Played::new(STOCK)) {
-            let (name, via) = (hook.hook.name(), hook.via.as_deref().unwrap_or("-"));
+        for hook in
+            attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut FakeKernel::new(STOCK))
+        {
+            let name = hook.hook.name();
+            let via = hook.via.map_or_else(|| "-".to_owned(), |via| via.to_string());
             let state = hook.state.name();
             writeln!(table, "{:<5} {name:<18} {state:<9} {via}", kernel.name)
                 .expect("memory takes all");
@@ -52,11 +59,18 @@ fn each_kernel_has_its_candidates() {
 }
 
 #[test]
-fn kprobes_alone_do_where_they_are_wanted() {
+fn preference_for_kprobes_uses_neither_trampolines_nor_tracepoints() {
     for kernel in &SERIES {
-        for hook in play(kernel, kernel.kallsyms, Preference::Kprobe, &mut Played::new(STOCK)) {
-            let via = hook.via.as_deref().unwrap_or_default();
-            assert!(!via.is_empty() && !via.starts_with('f'), "{hook:#?} on {}", kernel.name);
+        for hook in
+            attach_on(kernel, kernel.kallsyms, Preference::Kprobe, &mut FakeKernel::new(STOCK))
+        {
+            let method = hook.via.as_ref().map(|via| via.method);
+            // cgroup_made has no other candidate than tracepoints; no other hook may use them here.
+            let allowed = match hook.hook {
+                Hook::CgroupMade => method == Some(Method::Tracepoint),
+                _ => method.is_some_and(|m| m.is_kprobe() || m == Method::Breakpoint),
+            };
+            assert!(allowed, "{hook:#?} on {}", kernel.name);
         }
     }
 }
@@ -64,11 +78,14 @@ fn kprobes_alone_do_where_they_are_wanted() {
 #[test]
 fn without_kprobes_tracepoints_are_left() {
     let kernel = &fixtures::NO_KPROBES;
-    let mut attacher = Played::new(NO_KPROBES);
-    for hook in play(kernel, kernel.kallsyms, Preference::Auto, &mut attacher) {
-        match hook.via.as_deref() {
-            Some(via) => assert!(via.starts_with("tracepoint:"), "{hook:#?}"),
-            None => is_missing_because(&hook, "No such file or directory"),
+    let mut attacher = FakeKernel::new(NO_KPROBES);
+    for hook in attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut attacher) {
+        match &hook.via {
+            Some(via) => assert_eq!(via.method, Method::Tracepoint, "{hook:#?}"),
+            None => is_missing_because(&hook, "this kernel was built without kprobes"),
+        }
+        if hook.hook != Hook::CgroupMade {
+            assert!(hook.reasons.contains(&Reason::KprobesNotBuiltIn), "{hook:#?}");
         }
     }
     assert!(attacher.attached.iter().all(|name| name.ends_with("_tracepoint")));
@@ -78,11 +95,16 @@ fn without_kprobes_tracepoints_are_left() {
 #[test]
 fn hidden_addresses_cost_the_breakpoint_only() {
     for kernel in &SERIES {
-        let hooks =
-            play(kernel, &kernel.hidden_kallsyms(), Preference::Auto, &mut Played::new(STOCK));
-        let seen = play(kernel, kernel.kallsyms, Preference::Auto, &mut Played::new(STOCK));
+        let hooks = attach_on(
+            kernel,
+            &kernel.hidden_kallsyms(),
+            Preference::Auto,
+            &mut FakeKernel::new(STOCK),
+        );
+        let seen =
+            attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut FakeKernel::new(STOCK));
         for (hook, seen) in hooks.iter().zip(&seen) {
-            if seen.via.as_deref().is_some_and(|via| via.starts_with("breakpoint:")) {
+            if seen.via.as_ref().is_some_and(|via| via.method == Method::Breakpoint) {
                 is_poorer_because(hook, "/proc/kallsyms hides it");
             } else {
                 assert_eq!(hook, seen, "on {}", kernel.name);
@@ -94,57 +116,57 @@ fn hidden_addresses_cost_the_breakpoint_only() {
 /// kallsyms can't be read at all: the kernel finds the plain names, and no other.
 #[test]
 fn without_symbols_the_kernel_finds_the_names() {
-    const PLAIN: &[Refusal] =
-        &[("a kprobe", "__alloc_pages_slowpath", "No such file or directory (os error 2)")];
+    const PLAIN: &[Rule] =
+        &[(AttachKind::Kprobe, "__alloc_pages_slowpath", Answer::Errno(libc::ENOENT))];
     let hooks = with("", PLAIN);
     assert!(hooks.iter().all(|hook| hook.via.is_some()), "{hooks:#?}");
-    let slow_path = status(&hooks, Logical::SlowPathEntered);
-    assert_eq!(slow_path.via.as_deref(), Some("kprobe:wake_all_kswapds"));
+    let slow_path = status(&hooks, Hook::SlowPathEntered);
+    assert_eq!(shown(slow_path), "kprobe:wake_all_kswapds");
 }
 
 #[test]
-fn of_two_functions_with_one_name_neither_is_taken() {
-    for (name, logical) in [
-        ("warn_alloc", Logical::AllocationFailed),
-        ("copy_net_ns", Logical::NetnsSetup),
-        ("ops_init", Logical::PernetInit),
-        ("try_to_compact_pages", Logical::Compaction),
+fn of_two_functions_with_one_name_neither_is_used() {
+    for (name, hook) in [
+        ("warn_alloc", Hook::AllocationFailed),
+        ("copy_net_ns", Hook::NetnsSetup),
+        ("ops_init", Hook::PernetInit),
+        ("try_to_compact_pages", Hook::Compaction),
     ] {
         let twice = format!("{}ffffffffb7000000 t {name}\n", SERIES[2].kallsyms);
         let hooks = with(&twice, STOCK);
-        is_poorer_because(status(&hooks, logical), &format!("more than one function {name}"));
+        is_poorer_because(status(&hooks, hook), &format!("more than one function {name}"));
         assert_eq!(hooks.iter().filter(|hook| hook.not_seen.is_some()).count(), 1);
     }
 }
 
 /// Half of its calls would not be seen, whichever is probed.
 #[test]
-fn of_a_function_made_two_neither_is_taken() {
+fn of_a_split_function_neither_part_is_used() {
     let split = format!("{}ffffffffb7000000 t warn_alloc.constprop.0\n", SERIES[2].kallsyms);
     is_missing_because(
-        status(&with(&split, STOCK), Logical::AllocationFailed),
+        status(&with(&split, STOCK), Hook::AllocationFailed),
         "more than one function warn_alloc",
     );
 }
 
 #[test]
-fn a_cold_part_is_never_taken() {
+fn a_cold_part_is_never_used() {
     for part in ["warn_alloc.cold", "warn_alloc.part.0", "warn_alloc.constprop.0.cold"] {
         let cold = SERIES[2].kallsyms.replace(" warn_alloc\n", &format!(" {part}\n"));
         assert_ne!(cold, SERIES[2].kallsyms);
         let hooks = with(&cold, STOCK);
-        let hook = status(&hooks, Logical::AllocationFailed);
+        let hook = status(&hooks, Hook::AllocationFailed);
         is_missing_because(hook, "this kernel has no function warn_alloc");
     }
 }
 
 /// A module may have a function of the same name, which is another one.
 #[test]
-fn a_modules_function_is_no_candidate() {
+fn a_function_of_a_module_is_no_candidate() {
     let line = "ffffffffc0000000 t warn_alloc\t[other]\n";
     let beside = format!("{}{line}", SERIES[2].kallsyms);
     let hooks = with(&beside, STOCK);
-    assert_eq!(status(&hooks, Logical::AllocationFailed).state, State::Attached);
+    assert_eq!(status(&hooks, Hook::AllocationFailed).state, State::Attached);
     let alone: String = SERIES[2]
         .kallsyms
         .lines()
@@ -152,15 +174,15 @@ fn a_modules_function_is_no_candidate() {
         .map(|line| line.to_owned() + "\n")
         .collect();
     let hooks = with(&(alone + line), STOCK);
-    is_missing_because(status(&hooks, Logical::AllocationFailed), "no function warn_alloc");
+    is_missing_because(status(&hooks, Hook::AllocationFailed), "no function warn_alloc");
 }
 
 #[test]
 fn a_suffix_of_the_compiler_is_found() {
     let suffixed = SERIES[2].kallsyms.replace(" ops_init\n", " ops_init.isra.0\n");
     let hooks = with(&suffixed, STOCK);
-    let hook = status(&hooks, Logical::PernetInit);
-    assert_eq!(hook.via.as_deref(), Some("kprobe+kretprobe:ops_init.isra.0"));
+    let hook = status(&hooks, Hook::PernetInit);
+    assert_eq!(shown(hook), "kprobe+kretprobe:ops_init.isra.0");
 }
 
 #[test]
@@ -174,32 +196,36 @@ fn a_function_with_other_arguments_gets_no_trampoline() {
         unusable_records: &[],
         preference: Preference::Auto,
     };
-    assert!(check_prototype(&target, "copy_net_ns", 3).is_ok());
-    let error = check_prototype(&target, "copy_net_ns", 4).expect_err("it takes three");
-    assert_eq!(error.to_string(), "copy_net_ns takes 3 arguments on this kernel, not 4");
-    assert!(check_prototype(&target, "__kmem_cache_create_args", 4).is_err());
+    let copy_net_ns = Hook::NetnsSetup.info().function;
+    assert!(check_prototype(&target, &copy_net_ns).is_ok());
+    let other = Function { parameters: 4, ..copy_net_ns };
+    let refusal = check_prototype(&target, &other).expect_err("it has three");
+    assert_eq!(refusal.to_string(), "copy_net_ns takes 3 arguments on this kernel, not 4");
+    assert!(
+        check_prototype(&target, &Function { name: "__kmem_cache_create_args", ..other }).is_err()
+    );
 }
 
 /// tracefs is not mounted.
 #[test]
-fn without_tracefs_tracepoints_are_said_to_be_missing() {
-    const UNMOUNTED: &[Refusal] = &[("a tracepoint", "*", "tracefs not found")];
+fn without_tracefs_tracepoints_are_reported_missing() {
+    const UNMOUNTED: &[Rule] = &[(AttachKind::Tracepoint, "*", Answer::NoTracefs)];
     let hooks = with(SERIES[2].kallsyms, UNMOUNTED);
-    is_missing_because(status(&hooks, Logical::CgroupMade), "tracefs not found");
+    is_missing_because(status(&hooks, Hook::CgroupMade), "mount -t tracefs");
     assert_eq!(hooks.iter().filter(|hook| hook.state == State::Missing).count(), 1);
 }
 
 /// An entry whose exit is missing would begin what never ends, and an exit alone means nothing.
 #[test]
-fn half_a_candidate_is_taken_back() {
-    const NO_ENTRY: &[Refusal] = &[
-        ("fentry", "*", "Device or resource busy (os error 16)"),
-        ("a kprobe", "*", "Device or resource busy (os error 16)"),
+fn half_a_candidate_is_detached() {
+    const NO_ENTRY: &[Rule] = &[
+        (AttachKind::Fentry, "*", Answer::Errno(libc::EBUSY)),
+        (AttachKind::Kprobe, "*", Answer::Errno(libc::EBUSY)),
     ];
-    let mut attacher = Played::new(NO_ENTRY);
+    let mut attacher = FakeKernel::new(NO_ENTRY);
     let kernel = &SERIES[2];
-    let hooks = play(kernel, kernel.kallsyms, Preference::Auto, &mut attacher);
-    is_poorer_because(status(&hooks, Logical::NetnsSetup), "Device or resource busy");
+    let hooks = attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut attacher);
+    is_poorer_because(status(&hooks, Hook::NetnsSetup), "Device or resource busy");
     let halves: Vec<_> = attacher
         .attached
         .iter()

@@ -1,14 +1,14 @@
-//! How many memory cgroups there are.
+//! The number of memory cgroups.
 use std::path::Path;
 
 use fragwatch_core::model::node::MemoryCgroups;
 
 use crate::{host::node::text, kernel::environment};
 
-/// Counts them. In v2 they are in the root's `cgroup.stat`: memory cgroups alone from 6.12 on
-/// (`nr_subsys_memory`), before that all cgroups. In v1 `num_cgroups` of /proc/cgroups has those of
-/// the memory hierarchy until they are freed, the dying ones with them (kernel/cgroup/cgroup-v1.c
-/// `proc_cgroupstats_show`, `nr_cgrps`); kernels before 5.17 take a lock for that which making a
+/// Reads the number; `None` if no file has it. On v2 it is in the root's `cgroup.stat`: only memory
+/// cgroups from 6.12 on (`nr_subsys_memory`), all cgroups before. On v1 it is `num_cgroups` of
+/// /proc/cgroups, which includes dying cgroups until they are freed (kernel/cgroup/cgroup-v1.c
+/// `proc_cgroupstats_show`, `nr_cgrps`). Before 5.17 reading that file takes the lock that creating a
 /// cgroup takes too.
 pub(super) fn read(root: &Path) -> Option<MemoryCgroups> {
     let mounts = text(root, "proc/self/mounts").unwrap_or_default();
@@ -21,7 +21,7 @@ pub(super) fn read(root: &Path) -> Option<MemoryCgroups> {
     match value(&stat, "nr_descendants") {
         Some(alive) if !environment::has_v1_memory(&mounts) => {
             let dying = value(&stat, "nr_dying_descendants");
-            // The root is nobody's descendant.
+            // The root itself is a memory cgroup, but not among its descendants.
             let count = alive.saturating_add(dying.unwrap_or_default()).saturating_add(1);
             Some(MemoryCgroups { count, dying, at_most: true })
         }
@@ -29,11 +29,12 @@ pub(super) fn read(root: &Path) -> Option<MemoryCgroups> {
     }
 }
 
-/// The root's `cgroup.stat`.
+/// The root's `cgroup.stat`; `None` inside a container, where the visible root is the container's own
+/// cgroup.
 fn of_v2_root(root: &Path, mounts: &str) -> Option<String> {
     let at = environment::mounted(mounts, "cgroup2")?;
     let at = at.strip_prefix("/").ok()?;
-    // Only what is not the root has this file: in a container all that is seen is its own.
+    // Every cgroup has this file except the hierarchy's root.
     if root.join(at).join("cgroup.events").exists() {
         return None;
     }
@@ -45,7 +46,7 @@ fn value(stat: &str, name: &str) -> Option<u64> {
     stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// The line of the memory controller: name, hierarchy (0 is v2's), cgroups in it, whether enabled.
+/// Parses the memory controller's line: name, hierarchy (0 is v2), number of cgroups, enabled.
 fn of_v1_hierarchy(cgroups: &str) -> Option<MemoryCgroups> {
     let line = cgroups.lines().find(|line| line.starts_with("memory\t"))?;
     let mut fields = line.split('\t').skip(1).map_while(|field| field.parse::<u64>().ok());

@@ -1,7 +1,7 @@
-//! Memory as a whole, from /proc/meminfo (fs/proc/meminfo.c).
+//! Memory totals from /proc/meminfo (fs/proc/meminfo.c).
 use fragwatch_core::model::node::Memory;
 
-/// Takes what it knows from lines like `MemFree:  12 kB`; `None` if there is nothing of it.
+/// Parses lines like `MemFree:  12 kB`; `None` if no known field is present.
 pub(super) fn parse(text: &str) -> Option<Memory> {
     let mut memory = Memory::default();
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! Facts as files of real kernels have them, and how often they are read.
+//! Facts from files of real kernels, and how often they are read.
 use std::{
     collections::VecDeque,
     fs,
@@ -12,7 +12,7 @@ use fragwatch_core::{
 
 use super::*;
 
-/// The root of a node's files, as they were on a real kernel.
+/// The root directory of files copied from a real node.
 pub(crate) fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/nodes").join(name)
 }
@@ -23,19 +23,19 @@ fn read(name: &str) -> NodeFacts {
 }
 
 #[test]
-fn a_node_with_v1_cgroups() {
+fn a_node_with_v1_cgroups_is_read() {
     insta::assert_debug_snapshot!(read("6.18-v1"));
 }
 
 #[test]
-fn what_is_not_there_is_left_out() {
+fn missing_files_leave_facts_empty() {
     assert_eq!(read("no-such-node"), NodeFacts::default());
 }
 
-/// A root directory of our own making, gone when it is dropped.
-struct Made(PathBuf);
+/// A root directory with given files, removed when dropped.
+struct FakeRoot(PathBuf);
 
-impl Made {
+impl FakeRoot {
     fn new(name: &str, files: &[(&str, &str)]) -> Self {
         let root = std::env::temp_dir().join(format!("fragwatch-{name}-{}", std::process::id()));
         for (path, text) in files {
@@ -47,7 +47,7 @@ impl Made {
     }
 }
 
-impl Drop for Made {
+impl Drop for FakeRoot {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -61,18 +61,18 @@ const PROC_CGROUPS: (&str, &str) =
 fn memory_cgroups_of_a_v2_node() {
     let stat = "nr_descendants 40\nnr_subsys_cpuset 2\nnr_subsys_memory 31\n\
         nr_dying_descendants 7\nnr_dying_subsys_memory 6\n";
-    let made = Made::new("v2", &[V2, PROC_CGROUPS, ("sys/fs/cgroup/cgroup.stat", stat)]);
+    let root = FakeRoot::new("v2", &[V2, PROC_CGROUPS, ("sys/fs/cgroup/cgroup.stat", stat)]);
     let expected = MemoryCgroups { count: 37, dying: Some(6), at_most: false };
-    assert_eq!(cgroups::read(&made.0), Some(expected));
+    assert_eq!(cgroups::read(&root.0), Some(expected));
     assert_eq!(expected.alive(), 31);
 }
 
 #[test]
 fn memory_cgroups_of_a_v2_node_before_6_12() {
     let stat = "nr_descendants 40\nnr_dying_descendants 7\n";
-    let made = Made::new("v2-old", &[V2, PROC_CGROUPS, ("sys/fs/cgroup/cgroup.stat", stat)]);
+    let root = FakeRoot::new("v2-old", &[V2, PROC_CGROUPS, ("sys/fs/cgroup/cgroup.stat", stat)]);
     let expected = MemoryCgroups { count: 48, dying: Some(7), at_most: true };
-    assert_eq!(cgroups::read(&made.0), Some(expected));
+    assert_eq!(cgroups::read(&root.0), Some(expected));
 }
 
 #[test]
@@ -83,14 +83,14 @@ fn memory_cgroups_seen_from_a_container() {
         ("sys/fs/cgroup/cgroup.stat", "nr_descendants 0\nnr_dying_descendants 0\n"),
         ("sys/fs/cgroup/cgroup.events", "populated 1\n"),
     ];
-    let made = Made::new("contained", &files);
+    let root = FakeRoot::new("contained", &files);
     let expected = MemoryCgroups { count: 41, dying: None, at_most: true };
-    assert_eq!(cgroups::read(&made.0), Some(expected));
+    assert_eq!(cgroups::read(&root.0), Some(expected));
 }
 
 #[test]
-fn odd_files_are_no_trouble() {
-    let made = Made::new(
+fn malformed_files_are_ignored() {
+    let root = FakeRoot::new(
         "odd",
         &[
             ("proc/meminfo", "MemFree\nMemTotal: x kB\n: 3\n"),
@@ -100,16 +100,16 @@ fn odd_files_are_no_trouble() {
             ("proc/sys/vm/zone_reclaim_mode", "-\n"),
         ],
     );
-    assert_eq!(NodeFacts { time_ns: 0, took_ns: 0, ..super::read(&made.0) }, NodeFacts::default());
+    assert_eq!(NodeFacts { time_ns: 0, took_ns: 0, ..super::read(&root.0) }, NodeFacts::default());
 }
 
 #[test]
-fn slab_caches_are_counted_where_the_kernel_counts_them() {
+fn the_slab_directorys_link_count_is_the_number_of_caches() {
     let directories = || {
         let entries = fs::read_dir("/sys/kernel/slab").ok()?;
         Some(entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).count() as u64)
     };
-    // Caches come and go: only where none did meanwhile can the two be compared.
+    // Caches are created and removed meanwhile, so only equal counts before and after are compared.
     for _ in 0..20 {
         let (before, counted, after) = (directories(), slab::count(Path::new("/")), directories());
         if before == after {
@@ -128,7 +128,7 @@ fn reading_takes_less_than_5_ms() {
 }
 
 #[test]
-fn when_it_was_read_is_told() {
+fn the_age_of_facts_is_described_relative_to_the_failure() {
     let facts = facts(2_000_000_000);
     let of = |ns| Reading::of(&facts, ns).map(|reading| reading.when());
     assert_eq!(of(1_988_000_000).as_deref(), Some("12.0 ms later"));
@@ -137,17 +137,16 @@ fn when_it_was_read_is_told() {
     assert_eq!(of(3_000_000_001), None);
 }
 
-/// Reads at once, or gives up; the clock is the test's.
+/// A source that responds at once, or never if `stuck`; the test sets the clock.
 #[derive(Default)]
-struct Played {
+struct FakeSource {
     reads: u32,
-    /// What each reading comes to; at once, if nothing stands here.
     stuck: bool,
     late: VecDeque<NodeFacts>,
     now_ns: u64,
 }
 
-impl Reads for &mut Played {
+impl ReadFacts for &mut FakeSource {
     fn read(&mut self) -> Option<NodeFacts> {
         self.reads += 1;
         (!self.stuck).then(|| facts(self.now_ns))
@@ -159,38 +158,38 @@ impl Reads for &mut Played {
 }
 
 #[test]
-fn a_storm_has_them_read_once_a_second() {
-    let mut played = Played::default();
-    let mut cache = Cache::new(&mut played);
+fn many_failures_cause_one_read_a_second() {
+    let mut source = FakeSource::default();
+    let mut cache = Cache::new(&mut source);
     let mut new = 0;
     for ms in 0..10_000 {
-        cache.reads.now_ns = ms * 1_000_000;
+        cache.source.now_ns = ms * 1_000_000;
         new += u32::from(cache.refresh(ms * 1_000_000).is_some());
     }
-    assert_eq!((new, played.reads), (10, 10));
+    assert_eq!((new, source.reads), (10, 10));
 }
 
 #[test]
-fn a_reader_that_is_stuck_is_asked_once_a_second() {
-    let mut played = Played { stuck: true, ..Played::default() };
-    let mut cache = Cache::new(&mut played);
+fn a_stuck_source_is_asked_once_a_second() {
+    let mut source = FakeSource { stuck: true, ..FakeSource::default() };
+    let mut cache = Cache::new(&mut source);
     for ms in 0..3_000 {
         assert_eq!(cache.refresh(ms * 1_000_000), None);
     }
-    assert_eq!(cache.reads.reads, 3);
-    // What it came to is not waited for, and taken when it is there.
-    cache.reads.late.push_back(facts(2_900_000_000));
+    assert_eq!(cache.source.reads, 3);
+    // A late result is used as soon as it is available.
+    cache.source.late.push_back(facts(2_900_000_000));
     assert!(cache.refresh(3_000_000_000).is_some());
-    assert_eq!(cache.refresh(3_500_000_000), None, "that was read a moment ago");
-    // What is too old by then is not.
-    cache.reads.late.push_back(facts(3_600_000_000));
+    assert_eq!(cache.refresh(3_500_000_000), None, "the facts are recent");
+    // A late result that is too old is not used.
+    cache.source.late.push_back(facts(3_600_000_000));
     assert_eq!(cache.refresh(5_000_000_000), None);
 }
 
 #[test]
-fn the_thread_reads() {
+fn the_reading_thread_returns_facts() {
     let mut thread = ReadingThread::start().expect("a thread can be started");
-    // On a busy machine it may be late.
+    // On a busy machine the first results may be late.
     let found = (0..200).find_map(|_| thread.read().or_else(|| thread.late()));
     assert!(found.is_some_and(|facts| facts.memory.is_some()));
 }

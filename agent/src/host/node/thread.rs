@@ -1,5 +1,5 @@
-//! The thread that reads the node's facts: in a shortage of memory, or where the kernel holds a
-//! lock, reading a file of the kernel's may take as long as it likes, and no report waits for that.
+//! A thread that reads the node's facts. Reading a file under /proc may block for long when memory is
+//! short or the kernel holds a lock; reports must not wait for that.
 use std::{
     io,
     path::Path,
@@ -10,32 +10,37 @@ use std::{
 
 use fragwatch_core::model::node::NodeFacts;
 
-use crate::host::{node::cache::Reads, privileges};
+use crate::host::{node::cache::ReadFacts, privileges};
 
-/// How long a report waits.
-const PATIENCE: Duration = Duration::from_millis(30);
+/// How long a report waits for the facts.
+const TIMEOUT: Duration = Duration::from_millis(30);
 
-/// Bytes of its stack, which count as locked memory once they are used.
+/// Stack size of the thread in bytes. Used stack pages count as locked memory.
 const STACK: usize = 256 << 10;
 
-/// Asks a thread of its own for the facts.
+/// The handle to the thread.
 pub struct ReadingThread {
     requests: SyncSender<()>,
     replies: Receiver<NodeFacts>,
 }
 
 impl ReadingThread {
-    /// Starts it.
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the thread could not be started.
     pub fn start() -> io::Result<Self> {
-        let (requests, wanted) = mpsc::sync_channel(1);
+        let (requests, request_receiver) = mpsc::sync_channel(1);
         let (reply, replies) = mpsc::channel();
         let work = move || {
-            if let Err(error) = privileges::give_back_all() {
-                log::warn!("the thread that reads the node's facts kept capabilities: {error}");
+            if let Err(error) = privileges::drop_all() {
+                log::warn!(
+                    "the thread that reads the node's facts could not give up capabilities: {error}"
+                );
             }
-            // Once now, for nobody: what it takes is there then when memory is short.
+            // A first read brings code and buffers into memory before memory is short.
             super::read(Path::new("/"));
-            while let Ok(()) = wanted.recv() {
+            while let Ok(()) = request_receiver.recv() {
                 if reply.send(super::read(Path::new("/"))).is_err() {
                     return;
                 }
@@ -46,13 +51,15 @@ impl ReadingThread {
     }
 }
 
-impl Reads for ReadingThread {
+impl ReadFacts for ReadingThread {
     fn read(&mut self) -> Option<NodeFacts> {
-        // Full: it is still at an earlier one, and this one is not needed.
+        // If the channel is full, the thread is busy with an earlier request.
         let _ = self.requests.try_send(());
-        let facts = self.replies.recv_timeout(PATIENCE).ok();
+        let facts = self.replies.recv_timeout(TIMEOUT).ok();
         if facts.is_none() {
-            log::debug!("the node's facts could not be read within {PATIENCE:?}: told without");
+            log::debug!(
+                "the node's facts could not be read within {TIMEOUT:?}: the report lacks them"
+            );
         }
         facts
     }

@@ -1,11 +1,11 @@
-//! Zones, from /proc/zoneinfo and /proc/buddyinfo (mm/vmstat.c). The two are not of one moment.
+//! Zones, from /proc/zoneinfo and /proc/buddyinfo (mm/vmstat.c), which are read one after the other.
 use std::path::Path;
 
 use fragwatch_core::model::node::NodeZone;
 
 use crate::host::node::text;
 
-/// Reads all that have memory, in the order in which the kernel prints them.
+/// All zones with memory, in the kernel's order.
 pub(super) fn read(root: &Path) -> Vec<NodeZone> {
     let Some(zoneinfo) = text(root, "proc/zoneinfo") else { return Vec::new() };
     let mut zones = parse_zoneinfo(&zoneinfo);
@@ -16,9 +16,10 @@ pub(super) fn read(root: &Path) -> Vec<NodeZone> {
 }
 
 /// The highest zone that `GFP_KERNEL` may use.
-const KERNELS_ZONE: &str = "Normal";
+const GFP_KERNEL_ZONE: &str = "Normal";
 
-/// One pass over it: on a machine with many CPUs nearly all of it is about their page lists.
+/// Parses in a single pass, because on a machine with many CPUs the file is large: nearly all of it is
+/// about per-CPU page lists.
 fn parse_zoneinfo(text: &str) -> Vec<NodeZone> {
     let mut zones: Vec<NodeZone> = Vec::new();
     let mut protections: Vec<Vec<u64>> = Vec::new();
@@ -57,20 +58,20 @@ fn parse_zoneinfo(text: &str) -> Vec<NodeZone> {
     zones
 }
 
-/// What the zone at `at` keeps from `GFP_KERNEL`: its protection has a number for each zone of the
-/// node that an allocation may use at most, in their order, in which all of them are printed
-/// whether they have memory or not (mm/page_alloc.c `setup_per_zone_lowmem_reserve`).
+/// Pages that the zone at index `at` reserves against `GFP_KERNEL` allocations; `None` if those can't
+/// use the zone. `protection` has a number per zone of the node, in the order in which they are printed,
+/// for allocations whose highest zone that is (mm/page_alloc.c `setup_per_zone_lowmem_reserve`).
 fn lowmem_reserve(zones: &[NodeZone], at: usize, protection: &[u64]) -> Option<u64> {
     let first = zones.iter().position(|zone| zone.node == zones[at].node)?;
     let of_node = zones[first..].iter().take_while(|zone| zone.node == zones[at].node);
-    let highest = of_node.clone().position(|zone| zone.name == KERNELS_ZONE)?;
+    let highest = of_node.clone().position(|zone| zone.name == GFP_KERNEL_ZONE)?;
     if at - first > highest {
         return None;
     }
     protection.get(highest).copied()
 }
 
-/// Adds what lines like `Node 0, zone   Normal   12   3 …` say.
+/// Adds free blocks per order from lines like `Node 0, zone   Normal   12   3 …`.
 fn add_blocks(zones: &mut [NodeZone], buddyinfo: &str) {
     for line in buddyinfo.lines() {
         let Some((node, rest)) = heading(line) else { continue };
@@ -83,7 +84,7 @@ fn add_blocks(zones: &mut [NodeZone], buddyinfo: &str) {
     }
 }
 
-/// The node of `Node 0, zone   Normal`, and what comes after `zone`.
+/// Parses `Node 0, zone   Normal …` to the node and the text after `zone`.
 fn heading(line: &str) -> Option<(u32, &str)> {
     let (node, rest) = line.strip_prefix("Node ")?.split_once(", zone ")?;
     Some((node.parse().ok()?, rest.trim()))

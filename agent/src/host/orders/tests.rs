@@ -1,4 +1,4 @@
-//! What is kept of what creations ask for, and when it is written.
+//! Which requests are counted, and when the file is written.
 use std::path::PathBuf;
 
 use fragwatch_core::{
@@ -8,7 +8,7 @@ use fragwatch_core::{
 
 use super::*;
 
-/// A root directory of our own making, gone when it is dropped.
+/// A root directory, removed when dropped.
 struct Root(PathBuf);
 
 impl Root {
@@ -34,14 +34,14 @@ fn counts(orders: &Orders) -> Vec<(u32, u64)> {
 }
 
 #[test]
-fn only_what_a_creation_needs_is_kept() {
+fn only_requests_without_fallback_in_a_creation_are_counted() {
     let mut orders = Orders::default();
     let now = Timestamp::UNIX_EPOCH;
     let mut outside = entered(0x40cc0, 6);
     outside.creation = None;
     for event in [
         outside,
-        // order 0, a mask with a fallback, a process's own pages, no such order
+        // order 0, a mask with a fallback, movable pages, an order that no kernel has
         entered(0xcc0, 0),
         entered(0xd20c0, 3),
         entered(0x1c24ca, 9),
@@ -62,34 +62,34 @@ fn only_what_a_creation_needs_is_kept() {
 }
 
 #[test]
-fn it_is_written_once_a_minute_and_at_the_end() {
+fn the_file_is_written_once_a_minute_and_at_the_end() {
     let root = Root::new("orders");
     let written = || counts(&read(&root.0).expect("the file is there"));
-    let mut keeper = OrderStore::open(&root.0).expect("it can be opened");
+    let mut store = OrderStore::open(&root.0).expect("it can be opened");
     assert_eq!(written(), []);
-    keeper.push(&entered(0x40cc0, 6));
-    keeper.tick(Some(1_000_000_000));
+    store.push(&entered(0x40cc0, 6));
+    store.tick(Some(1_000_000_000));
     assert_eq!(written(), [(6, 1)]);
-    keeper.push(&entered(0x40cc0, 6));
-    keeper.tick(Some(60_000_000_000));
+    store.push(&entered(0x40cc0, 6));
+    store.tick(Some(60_000_000_000));
     assert_eq!(written(), [(6, 1)], "a minute has not passed");
-    keeper.tick(Some(61_000_000_000));
+    store.tick(Some(61_000_000_000));
     assert_eq!(written(), [(6, 2)]);
-    keeper.push(&entered(0x40cc0, 1));
-    keeper.tick(None);
+    store.push(&entered(0x40cc0, 1));
+    store.tick(None);
     assert_eq!(written(), [(1, 1), (6, 2)]);
-    // The next trace goes on from there.
-    drop(keeper);
-    let mut keeper = OrderStore::open(&root.0).expect("it can be opened");
-    keeper.push(&entered(0x40cc0, 6));
-    keeper.tick(None);
+    // The next trace continues from the file.
+    drop(store);
+    let mut store = OrderStore::open(&root.0).expect("it can be opened");
+    store.push(&entered(0x40cc0, 6));
+    store.tick(None);
     assert_eq!(written(), [(1, 1), (6, 3)]);
     let size = fs::metadata(root.0.join(PATH)).expect("it is there").len();
     assert_eq!(size, SIZE as u64);
 }
 
 #[test]
-fn twenty_orders_fit() {
+fn twenty_orders_fit_into_the_file() {
     let mut orders = Orders::default();
     for order in 1..=MAX_ORDER {
         let seen = Seen { count: u64::MAX, first: Timestamp::MAX, last: Timestamp::MAX };
@@ -101,7 +101,7 @@ fn twenty_orders_fit() {
 }
 
 #[test]
-fn a_strange_file_is_as_if_it_were_not_there() {
+fn an_invalid_file_is_ignored_and_replaced() {
     let root = Root::new("strange-orders");
     assert_eq!(read(&root.0), None);
     let path = root.0.join(PATH);
@@ -113,7 +113,7 @@ fn a_strange_file_is_as_if_it_were_not_there() {
     fs::write(&path, r#"{"orders":{"99":{"count":1,"first":"2026-01-01T00:00:00Z","last":"2026-01-01T00:00:00Z"}}}"#)
         .expect("it can be written");
     assert_eq!(read(&root.0), Some(Orders::default()));
-    // And a trace replaces it.
+    // A trace replaces it.
     fs::write(&path, " ".repeat(1 << 20)).expect("it can be written");
     drop(OrderStore::open(&root.0).expect("it can be opened"));
     assert_eq!(read(&root.0), Some(Orders::default()));

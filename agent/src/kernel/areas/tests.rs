@@ -1,11 +1,11 @@
-//! Free areas as the kernel lays them out.
+//! Free areas with the layout of 6.12.
 use super::*;
 
 /// 6.12's layout.
 pub(crate) const LAYOUT: AreasLayout =
     AreasLayout { orders: 11, size: 88, nr_free: 80, lists: 0, ordinary_lists: 3 };
 
-/// Free areas as they would lie at `at`: `blocks` per order, each on list `list`.
+/// The memory of free areas at address `at`: `blocks` per order, all on list `list`.
 pub(crate) fn areas(at: u64, blocks: &[u64], list: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (order, &n) in blocks.iter().enumerate() {
@@ -20,13 +20,13 @@ pub(crate) fn areas(at: u64, blocks: &[u64], list: u64) -> Vec<u8> {
 }
 
 #[test]
-fn reads_areas_as_they_lie_in_memory() {
+fn blocks_and_usable_orders_are_parsed() {
     let at = 0xff11_0000_0000_0100;
     let blocks = [7, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1];
     let bytes = areas(at, &blocks, 1);
     let read = read_areas(&bytes, at, &LAYOUT);
     assert_eq!(read, Some((blocks.to_vec(), 1 << 10 | 1 << 2 | 1)));
-    // Of list 3 (high-order atomic) nobody else may take.
+    // List 3 is reserved for high-order atomic allocations.
     let read = read_areas(&areas(at, &blocks, 3), at, &LAYOUT);
     assert_eq!(read, Some((blocks.to_vec(), 0)));
     assert_eq!(read_areas(&bytes[..900], at, &LAYOUT), None);

@@ -139,13 +139,37 @@ fn areas_are_those_that_pahole_prints() {
 }
 
 #[test]
-fn functions_take_what_the_programs_rely_on() {
+fn functions_have_the_parameters_that_pahole_prints() {
     for (i, kernel) in SERIES.iter().enumerate() {
         let btf = Btf::index(kernel.btf).expect("a kernel's own");
         for (function, expected) in rows(PARAMETERS) {
             assert_eq!(btf.parameters(function), expected[i], "{function} on {}", kernel.name);
         }
     }
+}
+
+#[test]
+fn prototypes_of_the_table_are_those_of_the_kernels() {
+    let candidates = HOOKS.iter().flat_map(|hook| hook.candidates);
+    for function in candidates.filter_map(|candidate| candidate.function()) {
+        for kernel in &SERIES {
+            let btf = Btf::index(kernel.btf).expect("a kernel's own");
+            if let Some(found) = btf.parameters(function.name) {
+                assert_eq!(found, function.parameters, "{} on {}", function.name, kernel.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_missing_member_is_reported_with_the_hooks_that_read_it() {
+    let sentence = not_seen_without("PERNET_INIT");
+    assert_eq!(
+        sentence,
+        "what pernet_init reads by PERNET_INIT: this kernel's BTF does not have it"
+    );
+    assert!(not_seen_without("TASK_CGROUPS").starts_with("what every hook reads by TASK_CGROUPS"));
+    assert!(not_seen_without("ZONE_NAME").starts_with("what is read of zones by ZONE_NAME"));
 }
 
 /// The fixture of 6.12 with every string `name` made another one of the same length.
@@ -197,7 +221,7 @@ fn zones_are_not_read_when_a_part_of_them_is_unknown() {
 }
 
 #[test]
-fn what_a_kernel_may_lack_is_not_listed() {
+fn optional_members_are_not_listed() {
     let bytes = without("NR_FREE_CMA_PAGES");
     assert_eq!(resolve(&Btf::index(&bytes).expect("well formed")).missing, Vec::<&str>::new());
 }

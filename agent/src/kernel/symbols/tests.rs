@@ -1,7 +1,7 @@
-//! Symbols of a small kernel, looked up.
+//! Lookups in the symbols of a small kernel.
 use super::*;
 
-/// As 6.12 prints it: data symbols, suffixes, parts, and a module.
+/// The format of 6.12: data symbols, suffixes, parts of functions, and a module.
 const KALLSYMS: &str = "\
 0000000000000000 A fixed_percpu_data
 ffffffff81000000 T _text
@@ -26,7 +26,7 @@ fn sample() -> Symbols {
 }
 
 #[test]
-fn names_addresses() {
+fn an_address_has_a_function_and_a_module() {
     let mut symbols = sample();
     let frame = symbols.frame(0xffff_ffff_81b0_0010, false).expect("kernel text");
     assert_eq!(frame.function.as_deref(), Some("ops_init"));
@@ -46,7 +46,7 @@ fn a_return_address_belongs_to_the_caller() {
 }
 
 #[test]
-fn a_kretprobes_trampoline_is_nobodys_return_address() {
+fn a_kretprobe_trampoline_is_its_own_frame() {
     let lines = format!("{KALLSYMS}ffffffff81b00800 T kretprobe_trampoline\n");
     let mut symbols = Symbols::parse(lines.as_bytes()).expect("reads from memory");
     let frame = symbols.frame(0xffff_ffff_81b0_0800, true).expect("kernel text");
@@ -54,12 +54,12 @@ fn a_kretprobes_trampoline_is_nobodys_return_address() {
 }
 
 #[test]
-fn code_made_at_run_time_has_no_frame() {
+fn code_generated_at_run_time_has_no_frame() {
     assert_eq!(sample().frame(0xffff_ffff_c0f0_0000, true), None);
 }
 
 #[test]
-fn a_probed_function_is_told_once() {
+fn a_probed_function_is_in_the_stack_once() {
     let (init, probed) = (0xffff_ffff_c0a0_1010, 0xffff_ffff_81b0_0040);
     let (trampoline, entry) = (0xffff_ffff_c0f0_0000, 0xffff_ffff_81b0_0005);
     let caller = 0xffff_ffff_81b0_0440;
@@ -70,12 +70,12 @@ fn a_probed_function_is_told_once() {
         names(&[init, probed, trampoline, entry, caller]),
         ["fw_pernet_init", "ops_init", "copy_net_ns"]
     );
-    // One that calls itself stands there as often as it does.
+    // A recursive function stays in the stack as often as it was called.
     assert_eq!(names(&[init, probed, probed]), ["fw_pernet_init", "ops_init", "ops_init"]);
 }
 
 #[test]
-fn variants_leave_out_parts() {
+fn variants_omit_parts_of_functions() {
     let symbols = sample();
     assert_eq!(symbols.variants("__alloc_pages_slowpath"), ["__alloc_pages_slowpath.constprop.0"]);
     assert_eq!(symbols.variants("ops_init"), ["ops_init"]);
@@ -83,7 +83,7 @@ fn variants_leave_out_parts() {
 }
 
 #[test]
-fn hidden_addresses_leave_names_and_give_no_wrong_frame() {
+fn hidden_addresses_keep_names_and_give_no_function() {
     let zeros = KALLSYMS
         .lines()
         .map(|line| line.get(16..).map_or_else(String::new, |rest| format!("{:016x}{rest}\n", 0)))
@@ -99,7 +99,7 @@ fn hidden_addresses_leave_names_and_give_no_wrong_frame() {
 }
 
 #[test]
-fn a_modules_function_is_not_the_kernels() {
+fn functions_of_modules_are_no_variants() {
     let symbols = sample();
     assert!(symbols.variants("fw_pernet_init").is_empty());
     assert_eq!(symbols.address("fw_pernet_init"), None);
@@ -107,7 +107,7 @@ fn a_modules_function_is_not_the_kernels() {
 }
 
 #[test]
-fn a_name_that_two_functions_have_stands_there_twice() {
+fn an_ambiguous_name_is_returned_twice_and_has_no_address() {
     let twice = format!("{KALLSYMS}ffffffff81b00800 t ops_init\n");
     let symbols = Symbols::parse(twice.as_bytes()).expect("reads from memory");
     assert_eq!(symbols.variants("ops_init"), ["ops_init", "ops_init"]);
@@ -115,7 +115,7 @@ fn a_name_that_two_functions_have_stands_there_twice() {
 }
 
 #[test]
-fn a_part_alone_is_no_function() {
+fn a_part_without_its_function_is_no_variant() {
     let cold = "ffffffff812d7000 t warn_alloc.cold\nffffffff812d7100 t warn_alloc.part.0\n";
     let symbols = Symbols::parse(cold.as_bytes()).expect("reads from memory");
     assert!(symbols.variants("warn_alloc").is_empty());

@@ -1,38 +1,30 @@
-//! Records about cgroups that were made, renamed or removed.
-use fragwatch_core::model::event::{CgroupPath, EventKind};
-use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, Head, Kind};
+//! Cgroups that were created, renamed or removed, or could not be created.
+//!
+//! Of the first three only those of the hierarchy that tasks are identified by are events.
+use fragwatch_core::model::event::{CgroupPath, CgroupSetup, EventKind};
+use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded};
 
-use crate::live::decode::{text, whole};
+use crate::live::decode::{cgroup_path, positive, text};
 
-const MADE: u32 = Kind::CgroupMade as u32;
-const RENAMED: u32 = Kind::CgroupRenamed as u32;
-const REMOVED: u32 = Kind::CgroupRemoved as u32;
-
-/// The hierarchy that a record of these kinds is about, 0 for v2's.
-pub(super) fn hierarchy(kind: u32, record: &[u8]) -> Option<u32> {
-    match kind {
-        MADE | RENAMED => whole::<CgroupMade>(record).map(|r| r.hierarchy),
-        REMOVED => whole::<CgroupRemoved>(record).map(|r| r.hierarchy),
-        _ => None,
-    }
+pub(super) fn made(r: &CgroupMade, hierarchy: u32) -> Option<EventKind> {
+    (r.hierarchy == hierarchy).then(|| EventKind::CgroupMade { id: r.id, path: path(r) })
 }
 
-/// Decodes a record of these kinds.
-pub(super) fn decode(kind: u32, record: &[u8]) -> Option<(Head, EventKind)> {
-    Some(match kind {
-        MADE => {
-            let r: CgroupMade = whole(record)?;
-            (r.head, EventKind::CgroupMade { id: r.id, path: path(&r) })
-        }
-        RENAMED => {
-            let r: CgroupMade = whole(record)?;
-            (r.head, EventKind::CgroupRenamed { id: r.id, path: path(&r) })
-        }
-        REMOVED => {
-            let r: CgroupRemoved = whole(record)?;
-            (r.head, EventKind::CgroupRemoved { id: r.id })
-        }
-        _ => return None,
+pub(super) fn renamed(CgroupRenamed(r): &CgroupRenamed, hierarchy: u32) -> Option<EventKind> {
+    (r.hierarchy == hierarchy).then(|| EventKind::CgroupRenamed { id: r.id, path: path(r) })
+}
+
+pub(super) fn removed(r: &CgroupRemoved, hierarchy: u32) -> Option<EventKind> {
+    (r.hierarchy == hierarchy).then_some(EventKind::CgroupRemoved { id: r.id })
+}
+
+pub(super) fn setup_ended(r: &CgroupSetupEnded) -> EventKind {
+    EventKind::CgroupSetupEnded(CgroupSetup {
+        parent: cgroup_path(&r.parent),
+        name: text(&r.name),
+        errno: positive(r.errno),
+        memory_errno: positive(r.memory_errno),
+        lost: r.lost != 0,
     })
 }
 

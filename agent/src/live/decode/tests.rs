@@ -1,7 +1,12 @@
 //! Records as the programs write them, decoded.
-use fragwatch_core::fixtures::{self, fragmented};
+use fragwatch_core::{
+    fixtures::{self, fragmented},
+    model::event::{Failure, LimitKind},
+};
+use fragwatch_ebpf::{AllocationFailed, Kind, Limit, NetnsSetupBegan, ZoneRead};
+use proptest::prelude::*;
 
-use super::*;
+use super::{failure::counter, *};
 use crate::kernel::areas::tests::{LAYOUT, areas};
 
 /// A record as the programs write it: words of the contract in their order.
@@ -144,12 +149,73 @@ fn another_shape_is_an_error() {
     assert_eq!(decoder().decode(&Bytes::new()), Err(DecodeError { kind: 0, len: 0 }));
 }
 
-proptest::proptest! {
+/// A record of this kind with the length that its struct has, and anything behind the kind.
+fn record_of(kind: Kind) -> impl Strategy<Value = Bytes> {
+    let rest = kind.size() - size_of::<u32>();
+    proptest::collection::vec(proptest::num::u8::ANY, rest).prop_map(move |rest| {
+        let mut bytes = (kind as u32).to_ne_bytes().to_vec();
+        bytes.extend(rest);
+        bytes.into()
+    })
+}
+
+/// The hierarchy of the cgroup that a record is about, if it is about one.
+fn hierarchy_of(record: &Bytes) -> Option<u32> {
+    match AnyRecord::read(record)? {
+        AnyRecord::CgroupMade(r) => Some(r.hierarchy),
+        AnyRecord::CgroupRenamed(r) => Some(r.0.hierarchy),
+        AnyRecord::CgroupRemoved(r) => Some(r.hierarchy),
+        _ => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
-    fn no_bytes_panic(kind in 0u32..10, rest in proptest::collection::vec(proptest::num::u8::ANY, 0..4000)) {
+    fn every_kind_decodes_whatever_it_holds(
+        records in Kind::ALL.iter().map(|kind| record_of(*kind)).collect::<Vec<_>>(),
+    ) {
+        for (kind, record) in Kind::ALL.iter().zip(&records) {
+            let hierarchy = hierarchy_of(record);
+            let mut decoder = Decoder { hierarchy: hierarchy.unwrap_or_default(), ..decoder() };
+            let event = decoder.decode(record).expect("its length is that of its kind");
+            // A zone is only a part of an event.
+            prop_assert_eq!(event.is_none(), *kind == Kind::ZoneRead, "{:?}", kind);
+            let time = u64::from_ne_bytes(record[16..24].try_into().expect("eight bytes"));
+            prop_assert!(event.is_none_or(|event| event.time_ns == time), "{:?}", kind);
+            if let Some(hierarchy) = hierarchy {
+                let mut decoder = Decoder { hierarchy: hierarchy ^ 1, ..decoder };
+                prop_assert_eq!(decoder.decode(record), Ok(None), "of another hierarchy");
+            }
+        }
+    }
+
+    #[test]
+    fn other_lengths_and_kinds_are_errors(
+        kind in proptest::num::u32::ANY.prop_map(|word| word % 32),
+        rest in proptest::collection::vec(proptest::num::u8::ANY, 0..4000),
+    ) {
         let mut bytes = kind.to_ne_bytes().to_vec();
         bytes.extend(rest);
-        let _ = decoder().decode(&bytes.into());
+        let len = bytes.len();
+        let fits = Kind::from_number(kind).is_some_and(|kind| kind.size() == len);
+        let decoded = decoder().decode(&bytes.into());
+        prop_assert_eq!(decoded.is_ok(), fits);
+        if let Err(error) = decoded {
+            prop_assert_eq!(error, DecodeError { kind, len });
+        }
+    }
+
+    #[test]
+    fn one_byte_more_or_less_is_an_error(
+        records in Kind::ALL.iter().map(|kind| record_of(*kind)).collect::<Vec<_>>(),
+    ) {
+        for record in records {
+            let longer: Vec<u8> = record.iter().copied().chain([0]).collect();
+            prop_assert!(decoder().decode(&longer.into()).is_err());
+            prop_assert!(decoder().decode(&record.slice(..record.len() - 1)).is_err());
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Judged, Phase, Truth, Verdict, cell, join, problems, table};
+use super::{Identity, Judged, Phase, Truth, Verdict, cell, join, problems, table};
 
 const ID: &str = "84eb4454a792922a134f7096918175ce07dc930b302278a812c015a97019e937";
 const UID: &str = "5eed0001-6f1d-4c57-9a3e-1f0c2d7b8a03";
@@ -11,17 +11,20 @@ fn pod(phase: Phase) -> Truth {
         phase,
         began_ms: 1_000,
         ended_ms: 2_000,
-        id: Some(ID.to_owned()),
-        pod_uid: Some(UID.to_owned()),
-        pod: Some("web".to_owned()),
-        namespace: Some("shop".to_owned()),
-        name: None,
+        identity: Identity {
+            id: Some(ID.to_owned()),
+            pod_uid: Some(UID.to_owned()),
+            pod: Some("web".to_owned()),
+            namespace: Some("shop".to_owned()),
+            name: None,
+        },
     }
 }
 
 fn docker() -> Truth {
-    let (runtime, name) = ("docker".to_owned(), Some("db".to_owned()));
-    Truth { runtime, name, pod_uid: None, pod: None, namespace: None, ..pod(Phase::Success) }
+    let (id, name) = (Some(ID.to_owned()), Some("db".to_owned()));
+    let identity = Identity { id, name, ..Identity::default() };
+    Truth { runtime: "docker".to_owned(), identity, ..pod(Phase::Success) }
 }
 
 fn right() -> Value {
@@ -105,7 +108,8 @@ fn pod_of_a_container_without_one_is_wrong() {
 
 #[test]
 fn id_that_the_runtime_did_not_return_is_not_judged() {
-    let truth = Truth { id: None, ..pod(Phase::Failure) };
+    let mut truth = pod(Phase::Failure);
+    truth.identity.id = None;
     let judged = one(truth, vec![creation(DURING, "failed", &right())]);
     assert_eq!(judged.verdicts()[0], Verdict::Nothing);
 }

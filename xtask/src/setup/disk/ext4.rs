@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-
 use harness::step;
 
 const UUID: &str = "5f6c1b0e-92f4-4f0a-8d3e-0b7a52c6d901";
@@ -39,7 +38,7 @@ pub(super) fn write(directory: &Path, image: &Path, size: &str) -> Result<()> {
     set_change_times(directory, image)
 }
 
-/// A file's change time can't be set where the files lie, and mke2fs copies it.
+/// A file's change time can't be set in the directory, and mke2fs copies it.
 fn set_change_times(directory: &Path, image: &Path) -> Result<()> {
     let files = step::output("find", [directory])?.lines().count();
     let mut orders = String::new();
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_files_give_the_same_image_and_others_another() {
+    fn image_depends_on_the_files_alone() {
         let directory = std::env::temp_dir().join(format!("fragwatch-ext4-{}", std::process::id()));
         let first = image(&directory, "first", "content");
         let second = image(&directory, "second", "content");

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use serde_json::json;
-
 use harness::disk::{IMAGE, IMAGE_ARCHIVE};
 use harness::step;
+use serde_json::json;
 
 /// Where it is put together.
 const WORK: &str = "images";

@@ -1,7 +1,6 @@
 //! Which packages a system with nothing else needs for some programs.
 
 use anyhow::{Result, bail};
-
 use harness::step;
 
 /// The packages and all that they depend on, each as apt's `name=version`, sorted.
@@ -15,7 +14,7 @@ pub(super) fn with_dependencies(packages: &[&str]) -> Result<Vec<String>> {
     let missing: Vec<&str> = packages.iter().copied().filter(is_missing).collect();
     if !missing.is_empty() {
         bail!(
-            "apt can't tell what {} needs: see that its sources on this machine name Debian 12's \
+            "apt can't resolve the dependencies of {}: see that its sources on this machine name Debian 12's \
              main, updates and security suites, and run `cargo xtask setup` again",
             missing.join(" ")
         );
@@ -45,7 +44,7 @@ mod tests {
     use super::{installed, name};
 
     #[test]
-    fn packages_are_read_from_what_apt_would_do() {
+    fn packages_are_taken_from_the_simulation() {
         let simulation = "Reading package lists...\n\
                           Inst runc (1.1.5+ds1-1 Debian:12.15/oldstable, security:12 [amd64])\n\
                           Inst libc6 (2:2.36-9 Debian:12.15/oldstable [amd64]) []\n\
@@ -56,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_apt_refuses_is_no_package() {
+    fn error_of_apt_is_no_package() {
         assert!(installed("E: Unable to locate package runc\n").is_empty());
     }
 }

@@ -6,11 +6,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-
 use harness::kernel::Kernel;
 use harness::step;
 
-/// Nobody reads these there.
+/// Unused on the disk.
 const UNUSED: [&str; 6] = [
     "usr/share/doc",
     "usr/share/man",
@@ -22,7 +21,7 @@ const UNUSED: [&str; 6] = [
 /// Links that a package's own scripts, a base system, or systemd would have made.
 const LINKS: [(&str, &str); 6] = [
     ("bin/sh", "busybox"),
-    // Docker's client asks there.
+    // Docker's client connects there.
     ("var/run", "/run"),
     ("usr/sbin/iptables", "iptables-nft"),
     ("usr/sbin/iptables-save", "iptables-nft-save"),
@@ -34,7 +33,7 @@ const FILES: [(&str, &str); 5] = [
     ("etc/group", "root:x:0:\n"),
     ("etc/hosts", "127.0.0.1 localhost\n"),
     ("etc/hostname", "node\n"),
-    // There is no network beyond the node; runtimes want the file all the same.
+    // There is no network beyond the node; runtimes need the file all the same.
     ("etc/resolv.conf", ""),
 ];
 /// Where a node mounts something, and where programs expect a directory.
@@ -72,7 +71,7 @@ pub(super) fn add_modules(root: &Path, kernel: &Kernel) -> Result<()> {
     )
 }
 
-/// Adds what an installed system has beside its packages' files.
+/// Adds the files and links of an installed system that are in no package.
 pub(super) fn add_what_nodes_have(root: &Path) -> Result<()> {
     for name in DIRECTORIES {
         let directory = root.join(name);

@@ -1,0 +1,607 @@
+//! The hooks, with the functions that they are attached to and the globals that their programs read,
+//! and the records that programs send. All that programs, agent, `doctor` and fixtures have to agree on
+//! stands here once.
+//!
+//! A test of the agent compares it with the object file.
+pub mod candidate;
+pub mod function;
+pub mod global;
+mod info;
+pub mod structure;
+
+pub use candidate::{Candidate, Method, Tracepoint};
+pub use function::Function;
+pub use global::{ABSENT, GLOBALS, Global, Need, Source};
+pub use info::{HookInfo, UnknownHook};
+
+use self::{
+    candidate::Candidate::{
+        Breakpoint, Entry, EntryAndReturn, Exit, Return, Tracepoints, Trampoline,
+    },
+    global::{
+        ALLOC_CONTEXT, CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER,
+        CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY,
+        MEMCG_MEMSW, MEMORY_HIERARCHY, NET_INUM, NETNS, NSPROXY_NET_NS, OOM, OOM_ZONES, PERNET,
+        PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
+    },
+};
+use crate::{
+    numbered::numbered,
+    wire::{
+        AllocationFailed, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded, ChargeFailed,
+        CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused, NetnsSetupBegan,
+        NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated,
+        SlowPathEntered, ZoneRead, records,
+    },
+};
+
+records! {
+    NetnsSetupBegan = 1,
+    NetnsSetupEnded = 2,
+    SlowPathEntered = 3,
+    AllocationFailed = 4,
+    CompactionEnded = 5,
+    ReclaimEnded = 6,
+    SlabCacheCreated = 7,
+    PernetInitFailed = 8,
+    ZoneRead = 9,
+    ChargeFailed = 10,
+    OomKilled = 11,
+    CgroupMade = 12,
+    MemcgReclaimEnded = 13,
+    NamespaceRefused = 14,
+    CgroupSetupEnded = 15,
+    ForkRefused = 16,
+    CgroupRenamed = 17,
+    CgroupRemoved = 18,
+}
+
+numbered! {
+    /// One thing to observe.
+    Hook {
+        /// A network namespace is set up.
+        NetnsSetup,
+        /// A container's namespaces are created.
+        Namespaces,
+        /// An allocation enters the slow path.
+        SlowPathEntered,
+        /// An allocation fails.
+        AllocationFailed,
+        /// Direct compaction.
+        Compaction,
+        /// Direct reclaim.
+        Reclaim,
+        /// A slab cache is created.
+        SlabCache,
+        /// A subsystem's initialisation for a network namespace fails.
+        PernetInit,
+        /// A charge to a memory cgroup fails.
+        MemcgCharge,
+        /// The OOM killer kills.
+        OomKill,
+        /// A cgroup is created, renamed or removed.
+        CgroupMade,
+        /// A cgroup can't be created.
+        CgroupSetup,
+        /// The memory controller refuses a cgroup.
+        MemcgSetup,
+        /// A user's limit on namespaces refuses one.
+        NamespaceRefused,
+        /// A cgroup's limit on processes refuses a fork.
+        ForkRefused,
+    }
+}
+
+/// `ERR_PTR` on failure.
+const COPY_NET_NS: Function = Function::new(
+    "struct net *copy_net_ns(unsigned long flags, struct user_namespace *user_ns, \
+                struct net *old_net)",
+    "5.10-6.12, with u64 flags 7.2; net/core/net_namespace.c",
+);
+
+/// Makes all namespaces of one `clone` or `unshare` but the user namespace, the network's second to
+/// last. `ERR_PTR` on failure.
+const CREATE_NEW_NAMESPACES: Function = Function::new(
+    "struct nsproxy *create_new_namespaces(unsigned long flags, struct task_struct *tsk, \
+                struct user_namespace *user_ns, struct fs_struct *new_fs)",
+    "5.10-6.12, with u64 flags 7.2; kernel/nsproxy.c",
+);
+
+/// Probed on its entry, where the kernel allows that.
+const ALLOC_PAGES_SLOWPATH: Function = Function::new(
+    "struct page *__alloc_pages_slowpath(gfp_t gfp_mask, unsigned int order, \
+                struct alloc_context *ac)",
+    "5.10-7.2; mm/page_alloc.c",
+);
+
+/// The slow path calls it on entry and on every retry if the mask has `__GFP_KSWAPD_RECLAIM`.
+const WAKE_ALL_KSWAPDS: Function = Function::new(
+    "void wake_all_kswapds(unsigned int order, gfp_t gfp_mask, \
+                const struct alloc_context *ac)",
+    "5.10-6.12, inlined on 7.2; mm/page_alloc.c",
+);
+
+/// The slow path calls it whenever it returns NULL, before it looks at `__GFP_NOWARN`.
+const WARN_ALLOC: Function = Function::new(
+    "void warn_alloc(gfp_t gfp_mask, nodemask_t *nodemask, const char *fmt, ...)",
+    "5.10-7.2; mm/page_alloc.c",
+);
+
+/// Direct compaction.
+const TRY_TO_COMPACT_PAGES: Function = Function::new(
+    "enum compact_result try_to_compact_pages(gfp_t gfp_mask, unsigned int order, \
+                unsigned int alloc_flags, const struct alloc_context *ac, \
+                enum compact_priority prio, struct page **capture)",
+    "5.10-7.2; mm/compaction.c",
+);
+
+/// Direct reclaim; returns the pages that it freed.
+const TRY_TO_FREE_PAGES: Function = Function::new(
+    "unsigned long try_to_free_pages(struct zonelist *zonelist, int order, \
+                gfp_t gfp_mask, nodemask_t *nodemask)",
+    "5.10-7.2; mm/vmscan.c",
+);
+
+/// NULL on failure, as the two that follow.
+const KMEM_CACHE_CREATE_ARGS: Function = Function::new(
+    "struct kmem_cache *__kmem_cache_create_args(const char *name, \
+                unsigned int object_size, struct kmem_cache_args *args, slab_flags_t flags)",
+    "6.12-7.2; mm/slab_common.c",
+);
+
+/// What `kmem_cache_create` calls.
+const KMEM_CACHE_CREATE_USERCOPY: Function = Function::new(
+    "struct kmem_cache *kmem_cache_create_usercopy(const char *name, \
+                unsigned int size, unsigned int align, slab_flags_t flags, \
+                unsigned int useroffset, unsigned int usersize, void (*ctor)(void *))",
+    "5.10-6.1; mm/slab_common.c",
+);
+
+/// A macro where `__kmem_cache_create_args` is a function.
+const KMEM_CACHE_CREATE: Function = Function::new(
+    "struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, \
+                unsigned int align, slab_flags_t flags, void (*ctor)(void *))",
+    "5.10-6.1; mm/slab_common.c",
+);
+
+/// Runs one subsystem's init for a new network namespace.
+const OPS_INIT: Function = Function::new(
+    "int ops_init(const struct pernet_operations *ops, struct net *net)",
+    "5.10-7.2; net/core/net_namespace.c",
+);
+
+/// False if a limit has no room, which `*fail` then is.
+const PAGE_COUNTER_TRY_CHARGE: Function = Function::new(
+    "bool page_counter_try_charge(struct page_counter *counter, \
+                unsigned long nr_pages, struct page_counter **fail)",
+    "5.10-7.2; mm/page_counter.c",
+);
+
+/// For the node's memory and for memory cgroups' alike.
+const OOM_KILL_PROCESS: Function = Function::new(
+    "void oom_kill_process(struct oom_control *oc, const char *message)",
+    "5.10-7.2; mm/oom_kill.c",
+);
+
+/// Creates a cgroup.
+const CGROUP_MKDIR: Function = Function::new(
+    "int cgroup_mkdir(struct kernfs_node *parent_kn, const char *name, umode_t mode)",
+    "5.10-7.2; kernel/cgroup/cgroup.c",
+);
+
+/// The memory controller's part of it; `ERR_PTR` on failure.
+const MEM_CGROUP_CSS_ALLOC: Function = Function::new(
+    "struct cgroup_subsys_state *mem_cgroup_css_alloc(\
+                struct cgroup_subsys_state *parent_css)",
+    "5.10-7.2; mm/memcontrol.c",
+);
+
+/// NULL if a limit `user.max_*_namespaces` refuses, or without memory for the count.
+const INC_UCOUNT: Function = Function::new(
+    "struct ucounts *inc_ucount(struct user_namespace *ns, kuid_t uid, \
+                enum ucount_type type)",
+    "5.10-7.2; kernel/ucount.c",
+);
+
+/// `-EAGAIN` if a cgroup has as many processes as its `pids.max` allows.
+const PIDS_CAN_FORK: Function = Function::new(
+    "int pids_can_fork(struct task_struct *task, struct css_set *cset)",
+    "5.10-7.2; kernel/cgroup/pids.c",
+);
+
+/// The program that reads one zone after a failure and then calls itself for the next. It belongs to no
+/// hook: the loader puts it into the map [`ZONE_WALK`](crate::map::ZONE_WALK).
+pub const ZONE_WALK: &str = "zone_walk_kprobe";
+/// What [`ZONE_WALK`] reads, as [`HookInfo::reads`].
+pub const ZONE_WALK_READS: &[&[Global]] = &[ZONE, CGROUP_PATH, &[MEMCG_CGROUP], OOM];
+
+/// What creations end with: a refused charge is recorded then.
+const REFUSED_CHARGE: &[Global] =
+    &[MEMCG_MEMORY, MEMCG_KMEM, MEMCG_MEMSW, MEMCG_CGROUP, CSS_PARENT];
+
+// A hook's number is its row.
+const _: () = {
+    let mut row = 0;
+    while row < HOOKS.len() {
+        assert!(HOOKS[row].hook as usize == row, "the rows stand in the order of `Hook`");
+        row += 1;
+    }
+    assert!(HOOKS.len() == Hook::ALL.len(), "each hook has a row");
+};
+
+/// The table.
+pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
+    HookInfo {
+        hook: Hook::NetnsSetup,
+        name: "netns_setup",
+        function: COPY_NET_NS,
+        candidates: &[
+            Trampoline {
+                function: COPY_NET_NS,
+                entry: "netns_setup_fentry",
+                exit: "netns_setup_fexit",
+            },
+            EntryAndReturn {
+                function: COPY_NET_NS,
+                entry: "netns_setup_kprobe",
+                exit: "netns_setup_kretprobe",
+            },
+            Tracepoints {
+                points: &[
+                    Tracepoint::new("unshare_exit_tracepoint", "syscalls", "sys_exit_unshare"),
+                    Tracepoint::new("clone_exit_tracepoint", "syscalls", "sys_exit_clone"),
+                    Tracepoint::new("clone3_exit_tracepoint", "syscalls", "sys_exit_clone3"),
+                    Tracepoint::new("unshare_enter_tracepoint", "syscalls", "sys_enter_unshare"),
+                    Tracepoint::new("clone_enter_tracepoint", "syscalls", "sys_enter_clone"),
+                    Tracepoint::new("clone3_enter_tracepoint", "syscalls", "sys_enter_clone3"),
+                ],
+                records: &[structure::SYSCALL_ENTER, structure::SYSCALL_EXIT],
+                lost: Some(
+                    "which step of the system call an error comes from: another namespace's, or a \
+                     check before any was made; and the inode of a namespace that clone made",
+                ),
+            },
+        ],
+        guards: &[
+            Tracepoint::new("unshare_guard_tracepoint", "syscalls", "sys_exit_unshare"),
+            Tracepoint::new("clone_guard_tracepoint", "syscalls", "sys_exit_clone"),
+            Tracepoint::new("clone3_guard_tracepoint", "syscalls", "sys_exit_clone3"),
+        ],
+        reads: &[CGROUP_PATH, MEMORY_HIERARCHY, NETNS, SYSCALL, REFUSED_CHARGE],
+        lost: "container creations: nothing can be tied to one",
+        supports_others: true,
+    },
+    HookInfo {
+        hook: Hook::Namespaces,
+        name: "namespaces",
+        function: CREATE_NEW_NAMESPACES,
+        candidates: &[
+            Trampoline {
+                function: CREATE_NEW_NAMESPACES,
+                entry: "namespaces_fentry",
+                exit: "namespaces_fexit",
+            },
+            EntryAndReturn {
+                function: CREATE_NEW_NAMESPACES,
+                entry: "namespaces_kprobe",
+                exit: "namespaces_kretprobe",
+            },
+        ],
+        guards: &[],
+        reads: &[CGROUP_PATH, MEMORY_HIERARCHY, &[NET_INUM, NSPROXY_NET_NS], REFUSED_CHARGE],
+        lost: "containers without a network namespace of their own, and failures before the \
+               network's is made",
+        supports_others: false,
+    },
+    HookInfo {
+        hook: Hook::SlowPathEntered,
+        name: "slow_path_entered",
+        function: ALLOC_PAGES_SLOWPATH,
+        candidates: &[
+            Entry { function: ALLOC_PAGES_SLOWPATH, program: "slow_path_kprobe" },
+            Entry { function: WAKE_ALL_KSWAPDS, program: "wake_all_kswapds_kprobe" },
+            Breakpoint { function: ALLOC_PAGES_SLOWPATH, program: "slow_path_breakpoint" },
+            Tracepoints {
+                points: &[Tracepoint::new(
+                    "slow_path_tracepoint",
+                    "compaction",
+                    "mm_compaction_try_to_compact_pages",
+                )],
+                records: &[structure::COMPACTION_TRY],
+                lost: Some(
+                    "entries into the slow path that no direct compaction followed, such as all of \
+                     order 0; and the zones at a failure",
+                ),
+            },
+        ],
+        guards: &[],
+        reads: &[COMPACTION_TRY],
+        lost: "the zones at a failure that no compaction came before, and entries into the slow \
+               path",
+        supports_others: true,
+    },
+    HookInfo {
+        hook: Hook::AllocationFailed,
+        name: "allocation_failed",
+        function: WARN_ALLOC,
+        // Variadic: a kprobe only.
+        candidates: &[Entry { function: WARN_ALLOC, program: "allocation_failed_kprobe" }],
+        guards: &[],
+        reads: &[ALLOC_CONTEXT, ZONELIST],
+        lost: "failed allocations",
+        supports_others: true,
+    },
+    HookInfo {
+        hook: Hook::Compaction,
+        name: "compaction",
+        function: TRY_TO_COMPACT_PAGES,
+        candidates: &[
+            Trampoline {
+                function: TRY_TO_COMPACT_PAGES,
+                entry: "compaction_fentry",
+                exit: "compaction_fexit",
+            },
+            EntryAndReturn {
+                function: TRY_TO_COMPACT_PAGES,
+                entry: "compaction_kprobe",
+                exit: "compaction_kretprobe",
+            },
+            Tracepoints {
+                points: &[
+                    Tracepoint::new("compaction_end_tracepoint", "compaction", "mm_compaction_end"),
+                    Tracepoint::new(
+                        "compaction_deferred_tracepoint",
+                        "compaction",
+                        "mm_compaction_deferred",
+                    ),
+                    Tracepoint::new(
+                        "compaction_begin_tracepoint",
+                        "compaction",
+                        "mm_compaction_begin",
+                    ),
+                    Tracepoint::new(
+                        "compaction_try_tracepoint",
+                        "compaction",
+                        "mm_compaction_try_to_compact_pages",
+                    ),
+                ],
+                records: &[
+                    structure::COMPACTION_END,
+                    structure::COMPACTION_DEFERRED,
+                    structure::COMPACTION_TRY,
+                ],
+                lost: Some("zones that direct compaction skipped"),
+            },
+        ],
+        guards: &[],
+        reads: &[COMPACTION_TRY, COMPACTION_RESULT],
+        lost: "compaction's results and how long it stalled",
+        supports_others: true,
+    },
+    HookInfo {
+        hook: Hook::Reclaim,
+        name: "reclaim",
+        function: TRY_TO_FREE_PAGES,
+        candidates: &[
+            Trampoline {
+                function: TRY_TO_FREE_PAGES,
+                entry: "reclaim_fentry",
+                exit: "reclaim_fexit",
+            },
+            EntryAndReturn {
+                function: TRY_TO_FREE_PAGES,
+                entry: "reclaim_kprobe",
+                exit: "reclaim_kretprobe",
+            },
+            Tracepoints {
+                points: &[
+                    Tracepoint::new(
+                        "reclaim_end_tracepoint",
+                        "vmscan",
+                        "mm_vmscan_direct_reclaim_end",
+                    ),
+                    Tracepoint::new(
+                        "reclaim_begin_tracepoint",
+                        "vmscan",
+                        "mm_vmscan_direct_reclaim_begin",
+                    ),
+                ],
+                records: &[structure::RECLAIM_BEGIN, structure::RECLAIM_END],
+                lost: Some("how long an allocation was held back before direct reclaim"),
+            },
+        ],
+        guards: &[],
+        reads: &[RECLAIM],
+        lost: "how long direct reclaim stalled",
+        supports_others: true,
+    },
+    HookInfo {
+        hook: Hook::SlabCache,
+        name: "slab_cache",
+        function: KMEM_CACHE_CREATE,
+        // kmem_cache_create itself comes last: where kmem_cache_create_usercopy is a function, it
+        // is what every creation goes through.
+        candidates: &[
+            Trampoline {
+                function: KMEM_CACHE_CREATE_ARGS,
+                entry: "slab_cache_fentry",
+                exit: "slab_cache_fexit",
+            },
+            EntryAndReturn {
+                function: KMEM_CACHE_CREATE_ARGS,
+                entry: "slab_cache_kprobe",
+                exit: "slab_cache_kretprobe",
+            },
+            EntryAndReturn {
+                function: KMEM_CACHE_CREATE_USERCOPY,
+                entry: "slab_cache_kprobe",
+                exit: "slab_cache_kretprobe",
+            },
+            EntryAndReturn {
+                function: KMEM_CACHE_CREATE,
+                entry: "slab_cache_kprobe",
+                exit: "slab_cache_kretprobe",
+            },
+        ],
+        guards: &[],
+        reads: &[],
+        lost: "names and results of slab caches",
+        supports_others: true,
+    },
+    HookInfo {
+        hook: Hook::PernetInit,
+        name: "pernet_init",
+        function: OPS_INIT,
+        candidates: &[
+            Trampoline {
+                function: OPS_INIT,
+                entry: "pernet_init_fentry",
+                exit: "pernet_init_fexit",
+            },
+            EntryAndReturn {
+                function: OPS_INIT,
+                entry: "pernet_init_kprobe",
+                exit: "pernet_init_kretprobe",
+            },
+        ],
+        guards: &[],
+        reads: &[PERNET, REFUSED_CHARGE, CGROUP_PATH],
+        lost: "which subsystem's initialisation failed",
+        supports_others: true,
+    },
+    HookInfo {
+        hook: Hook::MemcgCharge,
+        name: "memcg_charge",
+        function: PAGE_COUNTER_TRY_CHARGE,
+        candidates: &[
+            Exit { function: PAGE_COUNTER_TRY_CHARGE, program: "memcg_charge_fexit" },
+            EntryAndReturn {
+                function: PAGE_COUNTER_TRY_CHARGE,
+                entry: "memcg_charge_kprobe",
+                exit: "memcg_charge_kretprobe",
+            },
+            Tracepoints {
+                points: &[
+                    Tracepoint::new(
+                        "memcg_reclaim_end_tracepoint",
+                        "vmscan",
+                        "mm_vmscan_memcg_reclaim_end",
+                    ),
+                    Tracepoint::new(
+                        "memcg_reclaim_begin_tracepoint",
+                        "vmscan",
+                        "mm_vmscan_memcg_reclaim_begin",
+                    ),
+                ],
+                records: &[structure::RECLAIM_BEGIN, structure::RECLAIM_END],
+                lost: Some("charges to a memory cgroup that failed: only reclaim for one is seen"),
+            },
+        ],
+        guards: &[],
+        reads: &[MEMCG_COUNTERS, MEMORY_HIERARCHY, COUNTER, RECLAIM],
+        lost: "charges to a memory cgroup, which fail without any allocation failing",
+        supports_others: true,
+    },
+    HookInfo {
+        hook: Hook::OomKill,
+        name: "oom_kill",
+        function: OOM_KILL_PROCESS,
+        candidates: &[
+            Entry { function: OOM_KILL_PROCESS, program: "oom_kill_kprobe" },
+            Tracepoints {
+                points: &[Tracepoint::new("mark_victim_tracepoint", "oom", "mark_victim")],
+                records: &[],
+                lost: Some(
+                    "the order of the allocation that called the OOM killer, and whose memory ran \
+                     out",
+                ),
+            },
+        ],
+        guards: &[],
+        reads: &[OOM, OOM_ZONES, ZONELIST, ZONE_TYPES, CGROUP_PATH, &[MEMCG_CGROUP], MARK_VICTIM],
+        lost: "processes that the OOM killer killed",
+        supports_others: true,
+    },
+    HookInfo {
+        hook: Hook::CgroupMade,
+        name: "cgroup_made",
+        function: CGROUP_MKDIR,
+        candidates: &[Tracepoints {
+            points: &[
+                Tracepoint::new("cgroup_mkdir_tracepoint", "cgroup", "cgroup_mkdir"),
+                Tracepoint::new("cgroup_rename_tracepoint", "cgroup", "cgroup_rename"),
+                Tracepoint::new("cgroup_rmdir_tracepoint", "cgroup", "cgroup_rmdir"),
+            ],
+            records: &[],
+            lost: None,
+        }],
+        guards: &[],
+        reads: &[CGROUP_EVENT],
+        lost: "paths of cgroups that no creation began in",
+        supports_others: false,
+    },
+    HookInfo {
+        hook: Hook::CgroupSetup,
+        name: "cgroup_setup",
+        function: CGROUP_MKDIR,
+        candidates: &[
+            Trampoline {
+                function: CGROUP_MKDIR,
+                entry: "cgroup_setup_fentry",
+                exit: "cgroup_setup_fexit",
+            },
+            EntryAndReturn {
+                function: CGROUP_MKDIR,
+                entry: "cgroup_setup_kprobe",
+                exit: "cgroup_setup_kretprobe",
+            },
+        ],
+        guards: &[],
+        reads: &[CGROUP_PATH, REFUSED_CHARGE],
+        lost: "containers whose cgroup can't be made",
+        supports_others: false,
+    },
+    HookInfo {
+        hook: Hook::MemcgSetup,
+        name: "memcg_setup",
+        function: MEM_CGROUP_CSS_ALLOC,
+        candidates: &[
+            Exit { function: MEM_CGROUP_CSS_ALLOC, program: "memcg_setup_fexit" },
+            Return { function: MEM_CGROUP_CSS_ALLOC, program: "memcg_setup_kretprobe" },
+        ],
+        guards: &[],
+        reads: &[],
+        lost: "whether it is the memory controller that refuses a cgroup",
+        supports_others: false,
+    },
+    HookInfo {
+        hook: Hook::NamespaceRefused,
+        name: "namespace_refused",
+        function: INC_UCOUNT,
+        candidates: &[
+            Exit { function: INC_UCOUNT, program: "namespace_refused_fexit" },
+            EntryAndReturn {
+                function: INC_UCOUNT,
+                entry: "namespace_refused_kprobe",
+                exit: "namespace_refused_kretprobe",
+            },
+        ],
+        guards: &[],
+        reads: &[UCOUNTS],
+        lost: "which limit on namespaces refuses one",
+        supports_others: true,
+    },
+    HookInfo {
+        hook: Hook::ForkRefused,
+        name: "fork_refused",
+        function: PIDS_CAN_FORK,
+        candidates: &[
+            Exit { function: PIDS_CAN_FORK, program: "fork_refused_fexit" },
+            Return { function: PIDS_CAN_FORK, program: "fork_refused_kretprobe" },
+        ],
+        guards: &[],
+        reads: &[PIDS, CGROUP_PATH, &[CSS_PARENT]],
+        lost: "forks that a cgroup's limit on processes refuses",
+        supports_others: false,
+    },
+];

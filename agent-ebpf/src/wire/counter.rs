@@ -1,0 +1,28 @@
+//! What the kernel side counts instead of recording it.
+use super::numbered;
+
+numbered! {
+    /// What the kernel side counts, per CPU; the index into the map `COUNTERS`.
+    Counter {
+        /// Records for which the creations' ring had no room.
+        LostCreationEvents,
+        /// Records for which the ring of everything else (`--all`) had no room.
+        LostOtherEvents,
+        /// Creations that could not be tracked: the table of threads was full, or the arguments of the
+        /// system call could not be read in time.
+        UntrackedCreations,
+        /// Returns that were never seen: of a creation, found when its thread id came up again, or of
+        /// something inside one, found when that ended.
+        UnseenReturns,
+        /// Slow paths entered outside any creation, retries included.
+        OutsideSlowPaths,
+        /// Allocations that failed outside any creation.
+        OutsideFailures,
+        /// Direct compactions outside any creation.
+        OutsideCompactions,
+        /// Direct reclaims outside any creation.
+        OutsideReclaims,
+        /// Records of cgroups for which their ring had no room.
+        LostCgroupEvents,
+    }
+}
