@@ -15,12 +15,13 @@ use aya_ebpf::{
 use fragwatch_ebpf::{CompactionEnded, Counter};
 
 use crate::{
-    emit::{emit, now},
-    kernel::{
+    emit::emit,
+    kernel::{now, 
         self, COMPACTION_DEFERRED_ORDER, COMPACTION_END_STATUS, COMPACTION_TRY_GFP,
         COMPACTION_TRY_ORDER, argument,
     },
-    thread::{self, Stall, Thread},
+    state::{Stall, Thread},
+    thread,
 };
 
 /// `COMPACT_DEFERRED` of `enum compact_result`.

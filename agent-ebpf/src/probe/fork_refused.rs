@@ -9,8 +9,8 @@ use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused};
 
 use crate::{
     cgroup,
-    emit::{emit, now},
-    kernel::{self, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument},
+    emit::emit,
+    kernel::{self, now, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument},
     maps::REFUSED_FORKS,
 };
 

@@ -20,8 +20,10 @@ use super::{
 };
 use crate::{
     kernel::{self, NSPROXY_NET_NS, SYSCALL_ARGS, SYSCALL_RETURNED, TASK_NSPROXY},
-    maps::{UNREAD_CALLS, count},
-    thread::{Opener, creating, drop_stale_creation, tid},
+    counters::count,
+    maps::UNREAD_CALLS,
+    state::Opener,
+    thread::{creating, drop_stale_creation, tid},
 };
 
 #[inline(always)]

@@ -32,7 +32,9 @@ pub enum Outcome {
 /// The subsystem whose per-netns initialisation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PernetInit {
-    /// When it was entered, `CLOCK_MONOTONIC` in nanoseconds; `None` if that was not seen.
+    /// The earliest that it can have been entered, `CLOCK_MONOTONIC` in nanoseconds: when the
+    /// initialisation before it returned. `None` if that is not known, or no allocation had failed by
+    /// then.
     pub began_ns: Option<u64>,
     /// When it returned.
     pub ended_ns: u64,
