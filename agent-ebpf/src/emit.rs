@@ -64,7 +64,11 @@ pub(crate) fn emit<R: Record>(creation_ns: u64, fill: impl FnOnce(*mut R, Head))
 
 /// As [`emit`], inside a creation. `wake` if this is its end, which is to be reported at once.
 #[inline(always)]
-pub(crate) fn emit_in_creation<R: Record>(creation_ns: u64, wake: bool, fill: impl FnOnce(*mut R, Head)) {
+pub(crate) fn emit_in_creation<R: Record>(
+    creation_ns: u64,
+    wake: bool,
+    fill: impl FnOnce(*mut R, Head),
+) {
     let Some(mut entry) = CREATION_EVENTS.reserve::<R>(0) else {
         count(Counter::LostCreationEvents);
         thread::note_lost();

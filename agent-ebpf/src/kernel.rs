@@ -92,7 +92,12 @@ pub(crate) fn errno_of(pointer: u64) -> i32 {
 pub(crate) fn stack(ctx: &impl EbpfContext, into: &mut [u64; MAX_FRAMES]) -> u32 {
     // SAFETY: the buffer is as large as the size that is passed.
     let bytes = unsafe {
-        generated::bpf_get_stack(ctx.as_ptr(), into.as_mut_ptr().cast(), size_of_val(into) as u32, 0)
+        generated::bpf_get_stack(
+            ctx.as_ptr(),
+            into.as_mut_ptr().cast(),
+            size_of_val(into) as u32,
+            0,
+        )
     };
     if bytes > 0 { bytes as u32 / 8 } else { 0 }
 }

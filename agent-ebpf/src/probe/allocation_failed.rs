@@ -6,7 +6,7 @@ use fragwatch_ebpf::{AllocationFailed, Counter, MAX_FALLBACKS};
 
 use crate::{
     emit::emit,
-    kernel::{self, now, GFP_FALLBACK, stack},
+    kernel::{self, GFP_FALLBACK, now, stack},
     maps::LAST_FAILURE,
     state::Thread,
     thread,

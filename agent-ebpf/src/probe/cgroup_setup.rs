@@ -11,9 +11,9 @@ use fragwatch_ebpf::{CgroupSetupEnded, Counter};
 use super::memcg_charge;
 use crate::{
     cgroup,
-    emit::emit_in_creation,
-    kernel::{now, argument, errno_of, read_str},
     counters::count,
+    emit::emit_in_creation,
+    kernel::{argument, errno_of, now, read_str},
     state::Opener,
     thread,
 };

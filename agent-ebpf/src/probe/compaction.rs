@@ -16,9 +16,9 @@ use fragwatch_ebpf::{CompactionEnded, Counter};
 
 use crate::{
     emit::emit,
-    kernel::{now, 
+    kernel::{
         self, COMPACTION_DEFERRED_ORDER, COMPACTION_END_STATUS, COMPACTION_TRY_GFP,
-        COMPACTION_TRY_ORDER, argument,
+        COMPACTION_TRY_ORDER, argument, now,
     },
     state::{Stall, Thread},
     thread,

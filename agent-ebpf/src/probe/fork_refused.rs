@@ -10,7 +10,9 @@ use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused};
 use crate::{
     cgroup,
     emit::emit,
-    kernel::{self, now, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument},
+    kernel::{
+        self, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument, now,
+    },
     maps::REFUSED_FORKS,
 };
 

@@ -7,7 +7,7 @@ use fragwatch_ebpf::{MemcgReclaimEnded, ReclaimEnded};
 
 use crate::{
     emit::emit,
-    kernel::{self, now, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED},
+    kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, now},
     state::Stall,
     thread,
 };

@@ -19,8 +19,8 @@ use super::{
     netns_setup::{CLONE_NEWNET, begin, end},
 };
 use crate::{
-    kernel::{self, NSPROXY_NET_NS, SYSCALL_ARGS, SYSCALL_RETURNED, TASK_NSPROXY},
     counters::count,
+    kernel::{self, NSPROXY_NET_NS, SYSCALL_ARGS, SYSCALL_RETURNED, TASK_NSPROXY},
     maps::UNREAD_CALLS,
     state::Opener,
     thread::{creating, drop_stale_creation, tid},

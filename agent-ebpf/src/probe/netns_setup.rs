@@ -10,9 +10,9 @@ use fragwatch_ebpf::{Counter, NetnsSetupBegan, NetnsSetupEnded};
 use super::memcg_charge;
 use crate::{
     cgroup,
-    emit::{emit, emit_in_creation},
-    kernel::{self, now, NET_INUM, WANT_ALL, argument, errno_of},
     counters::count,
+    emit::{emit, emit_in_creation},
+    kernel::{self, NET_INUM, WANT_ALL, argument, errno_of, now},
     state::Opener,
     thread,
 };

@@ -14,7 +14,10 @@ use fragwatch_ebpf::{COMM_LEN, Head, OomKilled, OomScope};
 use crate::{
     cgroup,
     emit::emit,
-    kernel::{self, now, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID, stack},
+    kernel::{
+        self, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID, now,
+        stack,
+    },
     state::Thread,
     thread,
     zones::walk,

@@ -11,7 +11,7 @@ use fragwatch_ebpf::{Counter, ReclaimEnded};
 
 use crate::{
     emit::emit,
-    kernel::{self, now, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, argument},
+    kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, argument, now},
     state::Stall,
     thread,
 };
