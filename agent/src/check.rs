@@ -1,19 +1,21 @@
 //! `fragwatch check`: could the next container start now? It reads only files that every user may
 //! read, and attaches nothing.
 mod assess;
-mod json;
 mod needs;
-mod text;
+mod view;
 
 use std::{io, path::Path};
 
+use fragwatch_core::model::status::CheckStatus;
+
 use crate::{
-    cli::{CheckArgs, Format},
+    cli::CheckArgs,
     host::{node, orders},
+    output,
 };
 
 pub use crate::check::{
-    assess::{Check, CheckStatus, IdCheck, OrderCheck, ZoneCheck, assess},
+    assess::{Check, IdCheck, OrderCheck, ZoneCheck, assess},
     needs::{Need, Source, needs},
 };
 
@@ -36,10 +38,7 @@ pub fn run(args: &CheckArgs) -> Result<CheckStatus, CheckError> {
     let root = Path::new("/");
     let needs = needs(&args.orders, orders::read(root));
     let check = assess(node::read(root), needs, crate::kernel::page_size()?);
-    match args.format {
-        Format::Text => text::write(&check, &mut anstream::stdout())?,
-        Format::Json => json::write(&check, &mut io::stdout())?,
-    }
+    output::to_stdout(args.format).line(&view::line(&check))?;
     Ok(check.status())
 }
 

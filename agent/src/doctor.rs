@@ -1,16 +1,18 @@
 //! `fragwatch doctor`: tries to load and attach every hook, and reports what this kernel supports and
 //! what `trace` can't observe on it.
 mod advice;
-mod json;
-mod text;
+mod view;
 
 use std::{fs, io, path::Path};
 
 use anyhow::Context as _;
-use fragwatch_core::model::hook::{HookStatus, Refusal};
+use fragwatch_core::model::{
+    hook::{HookStatus, Refusal},
+    status::DoctorStatus,
+};
 
 use crate::{
-    cli::{DoctorArgs, Format},
+    cli::DoctorArgs,
     hook::{self, Preference, Target},
     host::privileges,
     kernel::{
@@ -21,6 +23,7 @@ use crate::{
         symbols::{SymbolError, Symbols},
     },
     live::{BTF_PATH, Live, Options, StartError},
+    output,
 };
 
 /// The result of all checks.
@@ -64,37 +67,6 @@ pub enum Kallsyms {
     Unreadable(String),
 }
 
-/// How much `fragwatch trace` sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DoctorStatus {
-    /// Everything that `trace` can report.
-    Full,
-    /// `trace` runs, but something can't be observed.
-    Degraded,
-    /// `trace` can't start.
-    CannotRun,
-}
-
-impl DoctorStatus {
-    /// The status as reports write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Degraded => "degraded",
-            Self::CannotRun => "cannot-run",
-        }
-    }
-
-    /// The exit code of `fragwatch doctor`.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Full => 0,
-            Self::Degraded => 1,
-            Self::CannotRun => 2,
-        }
-    }
-}
-
 impl Checkup {
     /// The overall status.
     pub fn status(&self) -> DoctorStatus {
@@ -126,10 +98,7 @@ fn was_tried(hook: &HookStatus) -> bool {
 /// If the kernel's release can't be read or the report can't be written.
 pub fn run(args: &DoctorArgs) -> anyhow::Result<DoctorStatus> {
     let checkup = examine(args.attach)?;
-    let written = match args.format {
-        Format::Text => text::write(&checkup, &mut anstream::stdout()),
-        Format::Json => json::write(&checkup, &mut io::stdout()),
-    };
+    let written = output::to_stdout(args.format).line(&view::line(&checkup));
     match written {
         // stdout was closed; the exit code still holds the result.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}

@@ -11,17 +11,14 @@ use std::{
 };
 
 use anyhow::Context as _;
-use fragwatch_core::{
-    model::node::Buddyinfo,
-    report::log::{LogJson, LogReport, LogSummary, LogText},
-};
+use fragwatch_core::{model::node::Buddyinfo, report::Format};
 use fragwatch_klog::{
     explain::Explainer,
     parse::{self, Message},
 };
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::cli::{ExplainArgs, Format};
+use crate::{cli::ExplainArgs, output};
 
 /// Largest file that is taken for a copy of /proc/buddyinfo, in bytes; a larger one is a log.
 const BUDDYINFO_MAX: u64 = 1 << 20;
@@ -41,17 +38,14 @@ pub enum ExplainResult {
 /// # Errors
 /// If the report can't be written or signal handlers can't be installed.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<ExplainResult> {
-    let mut report: Box<dyn LogReport> = match args.format {
-        Format::Text => Box::new(LogText::new(anstream::stdout())),
-        Format::Json => Box::new(LogJson::new(io::stdout())),
-    };
+    let mut report = output::to_stdout(args.format);
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))
             .context("could not wait for signals")?;
     }
     match explain(args, report.as_mut(), &stop) {
-        Ok(summary) if summary.unread != 0 => Ok(ExplainResult::Partial),
+        Ok(unread) if unread != 0 => Ok(ExplainResult::Partial),
         Ok(_) => Ok(ExplainResult::Complete),
         // stdout was closed.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExplainResult::Complete),
@@ -59,11 +53,8 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExplainResult> {
     }
 }
 
-fn explain(
-    args: &ExplainArgs,
-    report: &mut dyn LogReport,
-    stop: &Arc<AtomicBool>,
-) -> io::Result<LogSummary> {
+/// Returns how many logs could not be read to their end.
+fn explain(args: &ExplainArgs, report: &mut dyn Format, stop: &Arc<AtomicBool>) -> io::Result<u64> {
     // Copies of /proc/buddyinfo are read first, because all incidents refer to them.
     let mut buddyinfo = Vec::new();
     let mut logs: Vec<&str> = Vec::new();

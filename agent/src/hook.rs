@@ -14,15 +14,4 @@ pub use attach::{Target, attach_all};
 pub use attach_kernel::RunningKernel;
 pub use attacher::{AttachPoint, Attacher};
 pub use dry_run::dry_run;
-
-/// Ways to attach that a user may ask for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Preference {
-    /// fentry and fexit where the kernel has them, else kprobes, else tracepoints.
-    #[default]
-    Auto,
-    /// kprobes and kretprobes instead of fentry and fexit.
-    Kprobe,
-    /// Tracepoints only.
-    Tracepoint,
-}
+pub use fragwatch_cli::Preference;

@@ -2,7 +2,6 @@
 //! model, diagnosis and reports are in `fragwatch-core`; logs are parsed by `fragwatch-klog`.
 pub mod capture;
 pub mod check;
-pub mod cli;
 pub mod doctor;
 pub mod explain;
 pub mod hook;
@@ -13,3 +12,5 @@ pub mod lookup;
 pub mod output;
 pub mod replay;
 pub mod trace;
+
+pub use fragwatch_cli as cli;

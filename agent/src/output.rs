@@ -1,15 +1,15 @@
-//! The output of `trace` and `replay`.
+//! Where reports go.
 use std::io;
 
-use fragwatch_core::report::{Json, Report, Text};
+use fragwatch_core::report::{self, Json, Text};
 use jiff::tz::TimeZone;
 
 use crate::cli::Format;
 
-/// A report that writes to standard output. `page_size` is that of the traced kernel, in bytes.
-pub fn to_stdout(format: Format, page_size: u64) -> Box<dyn Report> {
+/// The report on standard output.
+pub fn to_stdout(format: Format) -> Box<dyn report::Format> {
     match format {
-        Format::Text => Box::new(Text::new(anstream::stdout(), page_size, TimeZone::system())),
-        Format::Json => Box::new(Json::new(io::stdout(), page_size)),
+        Format::Text => Box::new(Text::new(anstream::stdout(), TimeZone::system())),
+        Format::Json => Box::new(Json::new(io::stdout())),
     }
 }

@@ -46,7 +46,7 @@ pub fn run(args: &ReplayArgs) -> Result<ReplayResult, ReplayError> {
     let input = open(&args.file).map_err(|error| open_error(error.into()))?;
     let (mut header, reader) = CaptureReader::open(input).map_err(open_error)?;
     header.all |= args.all;
-    let report = output::to_stdout(args.format, header.page_size);
+    let report = output::to_stdout(args.format);
     match replay(reader, &mut Pipeline::new(header, report)) {
         Ok(damage) => {
             damage.warn(name);

@@ -61,7 +61,7 @@ fn names_are_those_in_the_capture() {
     let capture = captures().into_iter().find(named).expect("it is there");
     let report = replay(&capture, "json");
     assert!(report.contains(r#""pod":"web-0","namespace":"default""#), "{report}");
-    assert!(replay(&capture, "text").contains(" default/web-0: "), "the headline lacks the pod");
+    assert!(replay(&capture, "text").contains(" default/web-0 ("), "the headline lacks the pod");
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn doctor_without_capabilities_or_space_exits_with_2() {
     let report: serde_json::Value =
         serde_json::from_slice(&output.stdout).expect("the report is one JSON object");
     assert_eq!(report["type"], "doctor");
-    assert_eq!(report["standing"], "cannot-run");
+    assert_eq!(report["status"], "cannot-run");
     assert_eq!(report["exit_code"], 2);
     let obstacle = report["obstacle"].as_str().unwrap_or_default();
     assert!(obstacle.contains("CAP_BPF and CAP_PERFMON"), "{obstacle}");

@@ -254,7 +254,7 @@ fn a_repeated_failure_takes_one_line() {
     assert_eq!(stdout.matches("FAILED").count(), 2, "{stdout}");
     assert_eq!(stdout.matches("\nagain ").count(), 48, "{stdout}");
     assert!(
-        stdout.contains("order-4 allocation by nginx (pid 2): undetermined (confidence low), as in lines 1 to 2; standard input, lines 3 to 4, 120.000001 s after boot"),
+        stdout.contains("order-4 allocation by nginx (pid 2): undetermined (low confidence), as in lines 1 to 2; standard input, lines 3 to 4, 120.000001 s after boot"),
         "{stdout}"
     );
     assert!(stdout.contains("50 incidents"), "{stdout}");
@@ -271,7 +271,7 @@ fn an_unreadable_log_exits_with_1_and_the_others_are_read() {
     assert!(stderr.contains("no-such-file.log") && stderr.contains("directory"), "{stderr}");
     assert!(stderr.contains("the other logs are read"), "{stderr}");
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("MEMCG-IDS"), "{stdout}");
+    assert!(stdout.contains("memcg-ids"), "{stdout}");
     let output = run(&["no-such-file.log"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("other logs"), "{stderr}");

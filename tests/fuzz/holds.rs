@@ -8,20 +8,21 @@ use std::{
 
 use fragwatch_core::{
     model::{incident::Incident, log_stats::Stats},
-    report::log::{LogJson, LogReport, LogText},
+    report::{Format, Json, Text},
 };
 use fragwatch_klog::{assemble::Assembler, explain::Explainer, lines::Lines};
+use jiff::tz::TimeZone;
 
 /// Nothing panics, all of the report is text without control characters, and each line of JSON is
 /// an object.
 pub(crate) fn report(log: &[u8]) {
     let mut text = Vec::new();
-    explain(log, &mut LogText::new(&mut text));
+    explain(log, &mut Text::new(&mut text, TimeZone::UTC));
     let text = String::from_utf8(text).expect("a report is UTF-8");
     assert_harmless(&without_styles(&text));
 
     let mut json = Vec::new();
-    explain(log, &mut LogJson::new(&mut json));
+    explain(log, &mut Json::new(&mut json));
     let json = String::from_utf8(json).expect("a report is UTF-8");
     assert_harmless(&json);
     for line in json.lines() {
@@ -50,7 +51,7 @@ pub(crate) fn chunks(log: &[u8]) {
     assert_eq!(in_pieces, at_once);
 }
 
-fn explain(log: &[u8], report: &mut dyn LogReport) {
+fn explain(log: &[u8], report: &mut dyn Format) {
     let mut explainer = Explainer::new(report, Arc::default(), None, Vec::new());
     // Damaged compressed data is an error of the log's, which is reported as that.
     let _ = explainer.read("log", Cursor::new(log.to_vec())).expect("memory can be written");

@@ -30,15 +30,15 @@ fn order_6(result: &Value) -> &Value {
 
 fn healthy_node_is_ok(run: &Observed) {
     let (code, result) = result(run, "plenty");
-    assert_eq!((code.as_str(), &result["verdict"]), ("0", &"ok".into()), "{result:#}");
+    assert_eq!((code.as_str(), &result["status"]), ("0", &"ok".into()), "{result:#}");
     assert!(order_6(&result)["blocks"].as_u64() >= Some(32), "{result:#}");
 }
 
 fn fragmented_node_would_fail(run: &Observed) {
     let (code, result) = result(run, "fragmented");
-    assert_eq!((code.as_str(), &result["verdict"]), ("2", &"would fail".into()), "{result:#}");
+    assert_eq!((code.as_str(), &result["status"]), ("2", &"would-fail".into()), "{result:#}");
     let order = order_6(&result);
-    assert_eq!((&order["verdict"], &order["blocks"]), (&"would fail".into(), &0.into()));
+    assert_eq!((&order["status"], &order["blocks"]), (&"would-fail".into(), &0.into()));
     let zones = order["zones"].as_array().expect("zones are listed");
     let zone = zones.iter().find(|zone| zone["name"] == "DMA32").expect("the guest has DMA32");
     assert_eq!(zone["offer"], "fragmented", "{zone:#}");

@@ -73,8 +73,8 @@ fn advises(report: &Value, words: &str) {
 fn complete_node_has_full_standing(run: &Observed) {
     run.assert_complete();
     let report = check(run, "root", "0", &[]);
-    assert_eq!(report["standing"], "full");
-    assert_eq!(report["lost"], serde_json::json!([]));
+    assert_eq!(report["status"], "full");
+    assert_eq!(report["not_seen"], serde_json::json!([]));
     // The same hooks by the same candidates as the one that traces beside it.
     let vias = |hooks: &[Value]| -> Vec<Value> { hooks.iter().map(|h| h["via"].clone()).collect() };
     let hooks = report["hooks"].as_array().expect("a list of hooks");
@@ -87,13 +87,17 @@ fn hidden_symbols_degrade(run: &Observed) {
     let report = check(run, "hidden-symbols", "1", &[]);
     assert_eq!(report["kallsyms"]["names"], true);
     assert_eq!(report["kallsyms"]["addresses"], false);
-    assert!(report["lost"].to_string().contains("names of functions"), "{:#}", report["lost"]);
+    assert!(
+        report["not_seen"].to_string().contains("names of functions"),
+        "{:#}",
+        report["not_seen"]
+    );
     advises(&report, "sysctl -w kernel.kptr_restrict=1");
 }
 
 fn missing_tracefs_costs_the_tracepoints_only(run: &Observed) {
-    let report = check(run, "no-tracefs", "1", &["cgroup_made"]);
-    assert_eq!(report["surroundings"]["tracefs"], Value::Null);
+    let report = check(run, "no-tracefs", "1", &["cgroup-made"]);
+    assert_eq!(report["environment"]["tracefs"], Value::Null);
     advises(&report, "mount -t tracefs");
 }
 
@@ -116,7 +120,7 @@ fn missing_capabilities_are_named(run: &Observed) {
 /// Four capabilities are enough for all hooks, and each of them is needed.
 fn each_capability_has_its_effect(run: &Observed) {
     check(run, "sight", "0", &[]);
-    let poorer = ["slow_path_entered", "allocation_failed", "oom_kill", "cgroup_made"];
+    let poorer = ["slow-path-entered", "allocation-failed", "oom-kill", "cgroup-made"];
     let paranoid = check(run, "paranoid", "1", &poorer);
     advises(&paranoid, "sysctl -w kernel.perf_event_paranoid=2");
     for name in ["CAP_BPF", "CAP_PERFMON"] {
@@ -126,9 +130,13 @@ fn each_capability_has_its_effect(run: &Observed) {
         assert!(obstacle.contains(&format!("needs {name},")), "{obstacle}");
     }
     let blind = check(run, "without-CAP_SYSLOG", "1", &[]);
-    assert!(blind["lost"].to_string().contains("names of functions"), "{:#}", blind["lost"]);
+    assert!(
+        blind["not_seen"].to_string().contains("names of functions"),
+        "{:#}",
+        blind["not_seen"]
+    );
     advises(&blind, "CAP_SYSLOG");
-    let closed = check(run, "without-CAP_DAC_READ_SEARCH", "1", &["cgroup_made"]);
+    let closed = check(run, "without-CAP_DAC_READ_SEARCH", "1", &["cgroup-made"]);
     advises(&closed, "CAP_DAC_READ_SEARCH");
     let (code, stderr) = ending(run, "trace-without-CAP_PERFMON");
     assert_eq!(code, "2");

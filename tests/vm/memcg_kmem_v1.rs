@@ -12,7 +12,7 @@ pub(crate) fn plans() -> Vec<Plan> {
 }
 
 fn limit_is_named(run: &Observed) {
-    let limited = |line: &&Value| line["charges_failed"][0]["limit"] == "kmem";
+    let limited = |line: &&Value| line["charges_failed"][0]["limit_kind"] == "kmem";
     let faulty = causes::faulty(run, "kmem");
     assert!(faulty.iter().any(limited), "{faulty:#?}");
 }

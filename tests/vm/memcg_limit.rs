@@ -35,7 +35,7 @@ fn limit_is_named(run: &Observed) {
             let charge = &creation["charges_failed"][0];
             let pod = charge["memcg"].as_str().expect("the full cgroup is named");
             assert!(path.strip_prefix(pod).is_some_and(|rest| rest.starts_with('/')), "{creation}");
-            assert_eq!(charge["limit"], "memory", "{creation}");
+            assert_eq!(charge["limit_kind"], "memory", "{creation}");
             let [usage, limit] = ["usage_kib", "limit_kib"].map(|name| charge[name].as_u64());
             assert!(limit.is_some() && usage <= limit, "{creation}");
         }

@@ -86,13 +86,13 @@ fn tracepoints_alone_are_attached(run: &Observed) {
         .collect();
     let expected = [
         "namespaces",
-        "allocation_failed",
-        "slab_cache",
-        "pernet_init",
-        "cgroup_setup",
-        "memcg_setup",
-        "namespace_refused",
-        "fork_refused",
+        "allocation-failed",
+        "slab-cache",
+        "pernet-init",
+        "cgroup-setup",
+        "memcg-setup",
+        "namespace-refused",
+        "fork-refused",
     ];
     assert_eq!(missing, expected);
 }
@@ -100,7 +100,7 @@ fn tracepoints_alone_are_attached(run: &Observed) {
 fn lockdown_integrity_takes_nothing_away(run: &Observed) {
     run.assert_complete();
     assert!(run.hooks().iter().all(|hook| hook["state"] != "missing"));
-    let failed = &hook(run, "allocation_failed")["via"];
+    let failed = &hook(run, "allocation-failed")["via"];
     assert_eq!(failed, "kprobe:warn_alloc");
     assert_eq!(run.creations_that("degraded").len(), 5, "{:#?}", run.json);
 }

@@ -5,6 +5,7 @@ pub mod build;
 pub mod demo;
 pub mod fixtures;
 pub mod kernels;
+pub mod package;
 pub mod setup;
 pub mod test;
 pub mod truth;

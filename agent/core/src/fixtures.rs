@@ -194,7 +194,7 @@ pub fn ok_creation() -> CreationStep {
 
 /// A failed allocation outside any creation.
 pub fn incident() -> Incident {
-    let mut correlator = Correlator::default();
+    let mut correlator = Correlator::new(false, false, 4096);
     assert_eq!(correlator.push(at(None, 1, compacted(3_000_000))), []);
     match correlator.push(at(None, 2, failed(0x40cc0))).pop() {
         Some(Correlated::Incident(incident)) => *incident,

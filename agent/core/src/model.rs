@@ -19,6 +19,7 @@ pub mod memcg;
 pub mod node;
 pub mod program_message;
 pub mod slab;
+pub mod status;
 pub mod step;
 pub mod verdict;
 pub mod vmalloc;

@@ -15,7 +15,14 @@ use crate::{
         node::{NodeFacts, Reading},
         step::{CreationStep, Outcome},
     },
-    report::{Ready, Report, Reported, Summary},
+    report::{
+        Format,
+        line::{
+            Line,
+            summary::{Summary, Watched},
+        },
+        view::{self, View},
+    },
 };
 
 /// Incidents outside creations that are told from one tick to the next. More would take the time
@@ -24,12 +31,16 @@ const MAX_INCIDENTS: u32 = 20;
 
 /// Puts entries together and reports what came of them.
 pub struct Pipeline {
-    report: Box<dyn Report>,
-    ready: Ready,
+    report: Box<dyn Format>,
+    view: View,
+    /// What is watched.
+    ready: Line,
     correlator: Correlator,
     /// How many may be told until the next tick.
     incidents_left: u32,
     summary: Summary,
+    watched: Watched,
+    loss: Loss,
     /// What no verdict can rest on there, in sentences.
     unobservable: Vec<String>,
     all: bool,
@@ -45,13 +56,17 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Tells to `report` what is seen on the machine of this header.
-    pub fn new(header: Header, report: Box<dyn Report>) -> Self {
+    pub fn new(header: Header, report: Box<dyn Format>) -> Self {
+        let view = View::new(header.kernel, header.page_size, &header.hooks);
         Self {
             report,
             correlator: Correlator::new(!header.sees_failures, header.all, header.page_size),
-            ready: Ready { kernel: header.kernel, hooks: header.hooks, not_seen: header.not_seen },
+            ready: view.ready(&header.hooks, &header.not_seen),
+            view,
             incidents_left: MAX_INCIDENTS,
             summary: Summary::default(),
+            watched: Watched::default(),
+            loss: Loss::default(),
             unobservable: header.unobservable,
             all: header.all,
             page_size: header.page_size,
@@ -71,7 +86,7 @@ impl Pipeline {
 
     /// Tells what is watched.
     pub fn ready(&mut self) -> io::Result<()> {
-        self.report.ready(&self.ready)
+        self.report.line(&self.ready)
     }
 
     /// Takes an entry; returns the stories that end with it, for [`Pipeline::report`].
@@ -84,7 +99,7 @@ impl Pipeline {
             Entry::Reply { reply, .. } => {
                 for owner in self.names.reply(reply) {
                     let ended = clock::time_of_day(owner.ended_ns, self.realtime_offset_ns);
-                    self.report.owner(ended, &owner)?;
+                    self.report.line(&view::late_container(ended, &owner))?;
                 }
             }
             Entry::Tick { time_ns } => {
@@ -92,11 +107,11 @@ impl Pipeline {
                 return Ok(self.correlator.flush_outside(Some(time_ns)));
             }
             Entry::Loss(loss) => {
-                self.summary.loss = loss;
-                self.report.loss(&loss)?;
+                self.loss = loss;
+                self.report.line(&view::loss(&loss))?;
             }
             Entry::End { outside } => {
-                self.summary.outside = outside;
+                self.watched.outside = outside.map(view::outside);
                 return Ok(self.correlator.flush_outside(None));
             }
         }
@@ -118,8 +133,10 @@ impl Pipeline {
 
     /// Reports the totals, after all else.
     pub fn summary(&mut self) -> io::Result<()> {
-        self.summary.unfinished = self.correlator.unfinished();
-        self.report.summary(&self.summary)
+        self.watched.creations.unfinished = self.correlator.unfinished();
+        self.watched.lost = self.loss.total();
+        let watched = Some(self.watched.clone());
+        self.report.line(&Line::Summary(Summary { watched, ..self.summary.clone() }))
     }
 
     /// Whether the node's facts are wanted beside one of these.
@@ -148,7 +165,7 @@ impl Pipeline {
 
     /// What was lost, as it was told last.
     pub fn loss(&self) -> Loss {
-        self.summary.loss
+        self.loss
     }
 
     /// How far the time of day is taken to be ahead of `CLOCK_MONOTONIC`, in nanoseconds.
@@ -179,23 +196,26 @@ impl Pipeline {
             || Evidence::step(creation, self.page_size, &self.unobservable).with_node(node);
         let verdict = trouble.then(|| diagnose(&evidence()));
         if creation.continues().is_none() {
-            self.summary.count(outcome, verdict.as_ref());
+            self.watched.creations.count(outcome);
+            if let Some(verdict) = &verdict {
+                self.summary.count_cause(verdict.cause);
+            }
         }
         if !self.is_told(creation) {
             return Ok(());
         }
         let time = clock::time_of_day(creation.ended_ns, self.realtime_offset_ns);
-        self.report.creation(Reported { time, what: creation, verdict: verdict.as_ref(), node })?;
+        self.report.line(&self.view.creation(time, creation, verdict.as_ref(), node))?;
         if let Some(now_ns) = self.live {
             let late_us = now_ns().saturating_sub(creation.ended_ns) / 1000;
-            self.summary.slowest_report_us = self.summary.slowest_report_us.max(Some(late_us));
+            self.watched.slowest_report_us = self.watched.slowest_report_us.max(Some(late_us));
         }
         Ok(())
     }
 
     fn tell_incident(&mut self, incident: &Incident) -> io::Result<()> {
         if self.incidents_left == 0 {
-            self.summary.incidents_omitted += 1;
+            self.watched.incidents_omitted += 1;
             return Ok(());
         }
         self.incidents_left -= 1;
@@ -205,6 +225,6 @@ impl Pipeline {
         let evidence = Evidence::incident(incident, &self.unobservable).with_node(node);
         let verdict = diagnose(&evidence);
         let time = clock::time_of_day(time_ns, self.realtime_offset_ns);
-        self.report.incident(Reported { time, what: incident, verdict: Some(&verdict), node })
+        self.report.line(&self.view.incident(time, incident, &verdict, node))
     }
 }

@@ -15,7 +15,7 @@ use fragwatch_core::{
         loss::{Loss, OutsideCounts},
     },
     pipeline::Pipeline,
-    report::{Json, Report, Text},
+    report::{Format, Json, Text},
 };
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -231,7 +231,7 @@ fn control_characters_are_escaped() {
 }
 
 /// Reports all entries that can be read, as `replay` does.
-fn replay(bytes: &[u8], report: impl Report + 'static) {
+fn replay(bytes: &[u8], report: impl Format + 'static) {
     let Ok((header, mut reader)) = open(bytes) else { return };
     let mut pipeline = Pipeline::new(header, Box::new(report));
     loop {
@@ -271,7 +271,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        replay(&bytes, Json::new(io::sink(), 4096));
+        replay(&bytes, Json::new(io::sink()));
     }
 
     #[test]
@@ -282,22 +282,22 @@ proptest! {
             let (start, end) = places[at.index(places.len())];
             text.replace_range(start..end, &number);
         }
-        replay(text.as_bytes(), Json::new(io::sink(), 4096));
-        replay(text.as_bytes(), Text::new(io::sink(), 4096, TimeZone::UTC));
+        replay(text.as_bytes(), Json::new(io::sink()));
+        replay(text.as_bytes(), Text::new(io::sink(), TimeZone::UTC));
     }
 
     #[test]
     fn lines_in_any_order_never_panic(order in Just((0..entries().len()).collect::<Vec<_>>()).prop_shuffle()) {
         let shuffled: Vec<Entry> = order.into_iter().map(|i| entries()[i].clone()).collect();
-        replay(&written(&header(), &shuffled), Text::new(io::sink(), 4096, TimeZone::UTC));
+        replay(&written(&header(), &shuffled), Text::new(io::sink(), TimeZone::UTC));
     }
 
     #[test]
     fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..4096)) {
-        replay(&bytes, Json::new(io::sink(), 4096));
+        replay(&bytes, Json::new(io::sink()));
         let mut after_header = written(&header(), &[]);
         after_header.extend(bytes);
-        replay(&after_header, Json::new(io::sink(), 4096));
+        replay(&after_header, Json::new(io::sink()));
     }
 }
 

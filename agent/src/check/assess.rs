@@ -2,6 +2,7 @@
 use fragwatch_core::{
     model::{
         node::{MAX_MEMORY_CGROUPS, MemoryCgroups, NodeFacts},
+        status::CheckStatus,
         zone::{Offer, Zone},
     },
     units::{bytes, grouped},
@@ -20,51 +21,6 @@ pub(super) const TIGHT_IDS: u64 = MAX_MEMORY_CGROUPS / 20;
 /// Above this order an allocation fails; up to it, the kernel invokes the OOM killer
 /// (include/linux/mmzone.h `PAGE_ALLOC_COSTLY_ORDER`).
 const COSTLY_ORDER: u32 = 3;
-
-/// The result for an order or for ids, from best to worst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CheckStatus {
-    /// Enough is left.
-    Ok,
-    /// Little is left.
-    Tight,
-    /// The files that would show it could not be read.
-    Unknown,
-    /// Nothing is left: the next request would fail.
-    WouldFail,
-}
-
-impl CheckStatus {
-    /// The status as reports write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Tight => "tight",
-            Self::Unknown => "unknown",
-            Self::WouldFail => "would fail",
-        }
-    }
-
-    /// The word of the monitoring plug-in conventions.
-    pub fn plugin_word(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Tight => "WARNING",
-            Self::Unknown => "UNKNOWN",
-            Self::WouldFail => "CRITICAL",
-        }
-    }
-
-    /// The exit code of the monitoring plug-in conventions.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Ok => 0,
-            Self::Tight => 1,
-            Self::WouldFail => 2,
-            Self::Unknown => crate::check::UNKNOWN,
-        }
-    }
-}
 
 /// The result of `check`.
 #[derive(Clone, Debug)]

@@ -1,6 +1,10 @@
 //! `doctor` reports for kernels known by their BTF and kallsyms extracts.
 use caps::Capability;
-use fragwatch_core::model::hook::AttachKind;
+use fragwatch_core::{
+    model::hook::AttachKind,
+    report::{Format as _, Json, Text},
+};
+use jiff::tz::TimeZone;
 
 use super::*;
 use crate::{
@@ -70,14 +74,14 @@ fn unprivileged() -> Checkup {
 
 fn text(checkup: &Checkup) -> String {
     let mut styled = Vec::new();
-    text::write(checkup, &mut styled).expect("memory takes all");
+    Text::new(&mut styled, TimeZone::UTC).line(&view::line(checkup)).expect("memory takes all");
     let plain = anstream::adapter::strip_bytes(&styled).into_vec();
     String::from_utf8(plain).expect("UTF-8")
 }
 
 fn json(checkup: &Checkup) -> String {
     let mut line = Vec::new();
-    json::write(checkup, &mut line).expect("memory takes all");
+    Json::new(&mut line).line(&view::line(checkup)).expect("memory takes all");
     let line = String::from_utf8(line).expect("UTF-8");
     assert_eq!(line.lines().count(), 1, "one object a line");
     let value: serde_json::Value = serde_json::from_str(&line).expect("one object");

@@ -67,10 +67,10 @@ pub const USES: [Use; 8] = [
     Use {
         capability: Capability::CAP_SYS_ADMIN,
         required: false,
-        purpose: "sets an execution breakpoint in the kernel, where slow_path_entered has no other \
+        purpose: "sets an execution breakpoint in the kernel, where slow-path-entered has no other \
                   candidate, and attaches kprobes and tracepoints where \
                   kernel.perf_event_paranoid is above 2",
-        lost: "slow_path_entered on kernels that inlined wake_all_kswapds; every kprobe and \
+        lost: "slow-path-entered on kernels that inlined wake_all_kswapds; every kprobe and \
                tracepoint where kernel.perf_event_paranoid is above 2",
     },
     // fs/proc/base.c, __set_oom_adj; before 5.11 kernel/bpf/syscall.c charges RLIMIT_MEMLOCK

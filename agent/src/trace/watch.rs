@@ -94,8 +94,8 @@ impl Watch {
                 None
             }
         };
-        let pipeline = Pipeline::new(header, output::to_stdout(args.format, page_size))
-            .live(clock::monotonic_ns);
+        let pipeline =
+            Pipeline::new(header, output::to_stdout(args.format)).live(clock::monotonic_ns);
         let mut watch = Self { live, pipeline, capture, node, names, orders, interrupt, terminate };
         // The hooks are attached, so cgroups that are created from now on are seen as events.
         for (id, path) in hierarchy.walk() {

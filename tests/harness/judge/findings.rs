@@ -173,7 +173,7 @@ mod tests {
                     {"order": 6, "outcome": "failed", "site": "fw_pernet_init",
                      "gfp": {"raw": "0xcc0", "flags": "GFP_KERNEL"},
                      "zone": {"node": 0, "name": "DMA32"}},
-                    {"order": 2, "outcome": "fell_back"},
+                    {"order": 2, "outcome": "fell-back"},
                 ],
                 "verdict": {"cause": "fragmentation"}}),
             json!({"type": "summary", "lost": 0}),

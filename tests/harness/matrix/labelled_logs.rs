@@ -154,7 +154,7 @@ fn explain(fragwatch: &Path, log: &Path) -> Result<Given> {
         .collect::<Result<_, _>>()
         .context("fragwatch printed no JSON")?;
     let incidents = objects.iter().filter(|object| object["type"] == "incident");
-    let tail = |i: &Value| !i["oom"].is_null() && i["oom"]["order"].is_null();
+    let tail = |i: &Value| i["oom_kills"][0].is_object() && i["oom_kills"][0]["order"].is_null();
     let first = incidents.min_by_key(|i| (tail(i), i["lines"][0].as_u64()));
     Ok(first.map(given).unwrap_or_default())
 }
@@ -172,7 +172,7 @@ fn given(incident: &Value) -> Given {
             fields.insert(name, value);
         }
     };
-    set("order", first(&["/allocations/0/order", "/oom/order", "/oom_kills/0/order"]));
+    set("order", first(&["/allocations/0/order", "/oom_kills/0/order"]));
     set("gfp", first(&["/allocations/0/gfp/raw", "/vmalloc/0/gfp/raw", "/oom_kills/0/gfp/raw"]));
     set("comm", first(&["/comm"]));
     set("kernel", first(&["/kernel"]));

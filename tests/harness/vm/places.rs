@@ -41,15 +41,26 @@ impl Places {
         drop(state);
         // There may be another place.
         self.changed.notify_all();
-        let result = machine();
-        self.lock().taken -= places;
-        self.changed.notify_all();
-        result
+        let _taken = Taken { of: self, places };
+        machine()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that could panic runs while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives places back when it is dropped, after a panic too.
+struct Taken<'a> {
+    of: &'a Places,
+    places: usize,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.of.lock().taken -= self.places;
+        self.of.changed.notify_all();
     }
 }
 

@@ -1,95 +1,95 @@
-//! Whose a cgroup is, by the shape of its path: what each runtime and the kubelet call the directories
-//! that they make.
+//! The container or pod of a cgroup, from its path: the naming patterns of runtimes and the kubelet.
 use crate::model::{
     container::{Container, is_id},
     event::CgroupPath,
 };
 
-/// What stands for a container's id in a directory's name.
+/// The form of a container's id in a directory's name.
 #[derive(Clone, Copy)]
 enum Id {
     /// 64 hex digits.
     Hex,
     /// `buildah-buildah` and digits.
     Buildah,
-    /// Any name, escaped as systemd does in names of units.
+    /// Any name, escaped like a systemd unit's name.
     Unit,
     /// Any name.
     Plain,
 }
 
 /// How a runtime names a container's directory.
-struct Shape {
-    /// What its name begins with.
-    before: &'static str,
+struct Pattern {
+    /// The prefix of the directory's name.
+    prefix: &'static str,
     id: Id,
-    /// What its name ends with.
-    after: &'static str,
-    /// The name of the directory that it is in, where only that tells.
-    within: Option<&'static str>,
-    /// `None` where several do the same.
+    /// The suffix of the directory's name.
+    suffix: &'static str,
+    /// The name of the parent directory, if the runtime is recognised only by that.
+    parent: Option<&'static str>,
+    /// `None` if several runtimes use the pattern.
     runtime: Option<&'static str>,
 }
 
-const fn shape(
-    before: &'static str,
+const fn pattern(
+    prefix: &'static str,
     id: Id,
-    after: &'static str,
+    suffix: &'static str,
     runtime: Option<&'static str>,
-) -> Shape {
-    Shape { before, id, after, within: None, runtime }
+) -> Pattern {
+    Pattern { prefix, id, suffix, parent: None, runtime }
 }
 
-const fn within(parent: &'static str, id: Id, runtime: &'static str) -> Shape {
-    Shape { before: "", id, after: "", within: Some(parent), runtime: Some(runtime) }
+const fn within(parent: &'static str, id: Id, runtime: &'static str) -> Pattern {
+    Pattern { prefix: "", id, suffix: "", parent: Some(parent), runtime: Some(runtime) }
 }
 
-/// The first that fits counts. Monitors (`crio-conmon-…`, `libpod-conmon-…`, `lxc.monitor.…`) fit none.
-const SHAPES: &[Shape] = &[
+/// The first match is used. Monitor processes (`crio-conmon-…`, `libpod-conmon-…`, `lxc.monitor.…`)
+/// match none.
+const PATTERNS: &[Pattern] = &[
     // systemd driver: a scope for each container
-    shape("cri-containerd-", Id::Hex, ".scope", Some("containerd")),
-    shape("nerdctl-", Id::Hex, ".scope", Some("containerd")),
-    shape("crio-", Id::Hex, ".scope", Some("cri-o")),
-    shape("docker-", Id::Hex, ".scope", Some("docker")),
-    shape("libpod-", Id::Hex, ".scope", Some("podman")),
-    shape("crun-", Id::Buildah, ".scope", Some("buildah")),
-    shape("runc-", Id::Buildah, ".scope", Some("buildah")),
+    pattern("cri-containerd-", Id::Hex, ".scope", Some("containerd")),
+    pattern("nerdctl-", Id::Hex, ".scope", Some("containerd")),
+    pattern("crio-", Id::Hex, ".scope", Some("cri-o")),
+    pattern("docker-", Id::Hex, ".scope", Some("docker")),
+    pattern("libpod-", Id::Hex, ".scope", Some("podman")),
+    pattern("crun-", Id::Buildah, ".scope", Some("buildah")),
+    pattern("runc-", Id::Buildah, ".scope", Some("buildah")),
     // cgroupfs driver
-    shape("libpod-", Id::Hex, "", Some("podman")),
-    shape("crio-", Id::Hex, "", Some("cri-o")),
-    shape("", Id::Buildah, "", Some("buildah")),
+    pattern("libpod-", Id::Hex, "", Some("podman")),
+    pattern("crio-", Id::Hex, "", Some("cri-o")),
+    pattern("", Id::Buildah, "", Some("buildah")),
     within("docker", Id::Hex, "docker"),
     within("libpod_parent", Id::Hex, "podman"),
     within("crio", Id::Hex, "cri-o"),
-    // containerd told to use the cgroupfs driver while the kubelet uses systemd's: `slice:prefix:id`
-    // is a directory then
-    shape(":cri-containerd:", Id::Hex, "", Some("containerd")),
-    shape(":crio:", Id::Hex, "", Some("cri-o")),
-    shape(":docker:", Id::Hex, "", Some("docker")),
-    shape("lxc.payload.", Id::Plain, "", Some("lxc")),
+    // containerd with the cgroupfs driver under a kubelet with systemd's: the directory is named
+    // `slice:prefix:id`
+    pattern(":cri-containerd:", Id::Hex, "", Some("containerd")),
+    pattern(":crio:", Id::Hex, "", Some("cri-o")),
+    pattern(":docker:", Id::Hex, "", Some("docker")),
+    pattern("lxc.payload.", Id::Plain, "", Some("lxc")),
     within("lxc.payload", Id::Plain, "lxc"),
     within("lxc", Id::Plain, "lxc"),
-    shape("systemd-nspawn@", Id::Unit, ".service", Some("systemd-nspawn")),
-    shape("", Id::Hex, "", None),
+    pattern("systemd-nspawn@", Id::Unit, ".service", Some("systemd-nspawn")),
+    pattern("", Id::Hex, "", None),
 ];
 
 /// The innermost container, or pod, that a path is in.
 pub fn find(path: &CgroupPath) -> Option<Container> {
     let innermost = (0..path.names.len()).rev().find_map(|at| {
         let parent = at.checked_sub(1).map(|above| path.names[above].as_str());
-        SHAPES
-            .iter()
-            .find_map(|shape| Some((at, shape.runtime, shape.id_in(&path.names[at], parent)?)))
+        PATTERNS.iter().find_map(|pattern| {
+            Some((at, pattern.runtime, pattern.id_in(&path.names[at], parent)?))
+        })
     });
     let mut found = Container::default();
     let mut above = path.names.as_slice();
     if let Some((at, runtime, id)) = innermost {
         found.runtime = runtime.map(str::to_owned);
         found.id = Some(id);
-        // The pod's uid may be in the very same name.
+        // The pod's uid may be in the same name.
         above = &path.names[..=at];
     }
-    // Below a user's own slice anybody can make what looks like a pod.
+    // Below their own slice users can create paths that look like a pod's.
     found.is_users = path.names.first().is_some_and(|name| name == "user.slice");
     if !found.is_users {
         let within = above.iter().position(|name| name.contains("kubepods"));
@@ -99,15 +99,15 @@ pub fn find(path: &CgroupPath) -> Option<Container> {
     (found.id.is_some() || found.pod_uid.is_some()).then_some(found)
 }
 
-impl Shape {
-    /// The container's id, if a directory of that name in that one is a container's.
+impl Pattern {
+    /// The container's id, if a directory `name` in `parent` matches.
     fn id_in(&self, name: &str, parent: Option<&str>) -> Option<String> {
-        if self.within.is_some() && self.within != parent {
+        if self.parent.is_some() && self.parent != parent {
             return None;
         }
         let name =
-            if self.before.starts_with(':') { &name[name.find(self.before)?..] } else { name };
-        let id = name.strip_prefix(self.before)?.strip_suffix(self.after)?;
+            if self.prefix.starts_with(':') { &name[name.find(self.prefix)?..] } else { name };
+        let id = name.strip_prefix(self.prefix)?.strip_suffix(self.suffix)?;
         match self.id {
             Id::Hex => is_id(id).then(|| id.to_owned()),
             Id::Buildah => {
@@ -139,13 +139,13 @@ fn unescape(name: &str) -> String {
 /// The uid in `pod<uid>` (cgroupfs driver) or `…-pod<uid>.slice` (systemd driver, with
 /// underscores for dashes).
 fn pod_uid(name: &str) -> Option<String> {
-    // Of `slice:prefix:id` the slice.
+    // The uid is in the slice of `slice:prefix:id`.
     let name = name.split_once(':').map_or(name, |(slice, _)| slice);
     let uid = match name.strip_suffix(".slice") {
         Some(slice) => slice.rsplit_once("-pod")?.1.replace('_', "-"),
         None => name.strip_prefix("pod")?.to_owned(),
     };
-    // A uid of the API server, or the 32 hex digits of a static pod's.
+    // A uid of the API server, or a static pod's 32 hex digits.
     let plain = uid.bytes().filter(|b| *b != b'-').count() == 32;
     (plain && uid.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')).then_some(uid)
 }
@@ -158,11 +158,11 @@ mod tests {
     const UID: &str = "6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     const STATIC: &str = "0d1f4a3bc6a5f7e2b8d90c1e2f3a4b5c";
 
-    type Reported = Option<&'static str>;
+    type Expected = Option<&'static str>;
 
     /// Paths as they are found on nodes; `ID`, `UID`, `U_ID` (with underscores) and `STATIC` stand for
-    /// those above. Then the runtime, the container's id and the pod's uid that they tell.
-    const PATHS: &[(&str, Reported, Reported, Reported)] = &[
+    /// those above. Then the expected runtime, container id and pod uid.
+    const PATHS: &[(&str, Expected, Expected, Expected)] = &[
         // kubelet, systemd driver: guaranteed, burstable, best effort
         (
             "/kubepods.slice/kubepods-podU_ID.slice/cri-containerd-ID.scope",
@@ -226,7 +226,7 @@ mod tests {
             Some(ID),
             Some(UID),
         ),
-        // Docker: both drivers, rootless, swarm's nodes alike
+        // Docker: both drivers, rootless, also on swarm nodes
         ("/docker/ID", Some("docker"), Some(ID), None),
         ("/system.slice/docker-ID.scope", Some("docker"), Some(ID), None),
         (
@@ -290,9 +290,9 @@ mod tests {
     }
 
     #[test]
-    fn each_runtime_s_paths_tell_their_container() {
+    fn paths_of_each_runtime_identify_the_container() {
         for &(shape, runtime, id, pod_uid) in PATHS {
-            let found = find(&path(shape)).unwrap_or_else(|| panic!("nobody's: {shape}"));
+            let found = find(&path(shape)).unwrap_or_else(|| panic!("no container: {shape}"));
             assert_eq!(found.runtime.as_deref(), runtime, "{shape}");
             assert_eq!(found.id.as_deref(), id, "{shape}");
             assert_eq!(found.pod_uid.as_deref(), pod_uid, "{shape}");
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_container_is_none() {
+    fn other_paths_identify_no_container() {
         for shape in [
             "/",
             "/init.scope",
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn units_escapes_are_read_and_broken_ones_kept() {
+    fn valid_unit_escapes_are_decoded_and_invalid_ones_kept() {
         assert_eq!(unescape("a\\x2db\\x20c"), "a-b c");
         assert_eq!(unescape("a\\x2"), "a\\x2");
         assert_eq!(unescape("\\xzz\\"), "\\xzz\\");

@@ -1,11 +1,15 @@
 //! Following one thread's page allocations from the slow path to what became of them.
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::model::{
     event::{CompactResult, Failure, OomKill, OomScope},
     gfp::Gfp,
 };
 
 /// What became of an allocation that got into trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It failed, and its caller most likely had no fallback.
     Failed,
@@ -14,6 +18,7 @@ pub enum Outcome {
     /// It got its pages, after a stall.
     Recovered,
     /// It had the OOM killer called; what became of it then is not known.
+    #[serde(rename = "oom")]
     CalledOomKiller,
     /// It met trouble, and how it came back can't be seen on this kernel.
     Unknown,

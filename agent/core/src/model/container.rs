@@ -1,11 +1,11 @@
-//! Who a creation was for: by the cgroup's path, and by what the runtime and the kubelet say.
+//! The container or pod that a creation is for.
 
 use crate::model::identity::{Identity, NamedBy, Query};
 
-/// A container, or a pod of which no container is known. All text is from outside.
+/// A container, or a pod without a known container. All text is from outside and may hold anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Container {
-    /// The runtime, where anything says it: docker, containerd, cri-o, podman, buildah, lxc,
+    /// The runtime, if known: docker, containerd, cri-o, podman, buildah, lxc,
     /// systemd-nspawn, runc, crun.
     pub runtime: Option<String>,
     /// The container's id: 64 hex digits with most runtimes, a name with others.
@@ -18,15 +18,15 @@ pub struct Container {
     pub namespace: Option<String>,
     /// The container's own name.
     pub name: Option<String>,
-    /// Where the names come from.
+    /// The source of the names.
     pub named_by: Option<NamedBy>,
-    /// It is below a user's own slice, who calls cgroups what they like: no record of root's is about
-    /// it.
+    /// Whether its cgroup is below a user's own slice. Users choose those names, so they are not looked up
+    /// in root's records.
     pub is_users: bool,
 }
 
 impl Container {
-    /// What can be asked about it, if not all of it is known.
+    /// The query for its missing names; `None` if none are missing or they can't be looked up.
     pub fn query(&self) -> Option<Query> {
         if self.runtime.is_some() && (self.pod.is_some() || self.name.is_some()) {
             return None;
@@ -41,8 +41,7 @@ impl Container {
         }
     }
 
-    /// Takes over what is not known yet. What contradicts the path is another container's, and
-    /// is left: false.
+    /// Fills missing names. False, without a change, if `known` is about another container or pod.
     pub fn learn(&mut self, known: &Identity) -> bool {
         let agrees = |ours: &Option<String>, theirs: &Option<String>| {
             ours.is_none() || theirs.is_none() || ours == theirs
@@ -74,8 +73,8 @@ impl Container {
         true
     }
 
-    /// What it is called in a headline: `namespace/pod` where that is known, else the runtime and the
-    /// beginning of the id. Not yet fit for a terminal.
+    /// Its name in a headline: `namespace/pod` if known, else the runtime and the beginning of the id. Not
+    /// escaped.
     pub fn label(&self) -> String {
         if let Some(pod) = &self.pod {
             return match &self.namespace {
@@ -94,16 +93,19 @@ impl Container {
     }
 }
 
-/// Whether it is a container's id: 64 hex digits.
+/// Whether `text` is a container id: 64 hex digits.
 pub fn is_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A container that something may have been done for: a guess.
+/// A container that a creation may be for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Who.
+    /// The container.
     pub container: Container,
-    /// Why it may be.
+    /// Why it may be this one.
     pub why: &'static str,
 }
+
+#[cfg(test)]
+mod tests;

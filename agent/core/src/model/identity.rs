@@ -1,9 +1,10 @@
 //! What the runtime and the kubelet say about a container or a pod, and where they said it.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 /// Where a name comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NamedBy {
     /// The kubelet's directories under `/var/log/pods`.
@@ -19,17 +20,6 @@ pub enum NamedBy {
 }
 
 impl NamedBy {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PodLogs => "pod-logs",
-            Self::RuntimeState => "runtime-state",
-            Self::DockerConfig => "docker-config",
-            Self::Cri => "cri",
-            Self::RuntimeLog => "runtime-log",
-        }
-    }
-
     /// In words.
     pub fn words(self) -> &'static str {
         match self {

@@ -1,4 +1,8 @@
 //! A step of a container's start, as it was put together from events.
+use schemars::JsonSchema;
+use serde::Serialize;
+use strum::IntoStaticStr;
+
 use super::{
     allocation::{Allocation, Outcome as AllocationOutcome},
     container::{Candidate, Container},
@@ -17,7 +21,11 @@ pub const STALL_NS: u64 = 1_000_000;
 pub(crate) const MAX_DETAILS: usize = 32;
 
 /// How a creation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema, IntoStaticStr,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Outcome {
     /// Nothing was wrong.
     Ok,

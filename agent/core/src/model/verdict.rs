@@ -1,7 +1,14 @@
 //! Why it failed, how sure that is, and what can be done.
+use schemars::JsonSchema;
+use serde::Serialize;
+use strum::IntoStaticStr;
 
 /// Why it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema, IntoStaticStr,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Cause {
     /// Enough free memory, but in no block that is large enough.
     Fragmentation,
@@ -32,25 +39,16 @@ pub enum Cause {
 impl Cause {
     /// Its name in reports.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Fragmentation => "fragmentation",
-            Self::Exhaustion => "exhaustion",
-            Self::OomFragmentation => "oom-fragmentation",
-            Self::MemcgLimit => "memcg-limit",
-            Self::MemcgIds => "memcg-ids",
-            Self::KmemLeak => "kmem-leak",
-            Self::VmallocExhaustion => "vmalloc-exhaustion",
-            Self::AtomicPressure => "atomic-pressure",
-            Self::NamespaceLimit => "namespace-limit",
-            Self::PidsLimit => "pids-limit",
-            Self::NotMemory => "not-memory",
-            Self::Undetermined => "undetermined",
-        }
+        self.into()
     }
 }
 
 /// How much of what the cause rests on was seen. It means the same for every cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema, IntoStaticStr,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Confidence {
     /// It fits best of all that was seen, but what would decide was not seen; or no cause fits.
     Low,
@@ -63,11 +61,7 @@ pub enum Confidence {
 impl Confidence {
     /// Its name in reports.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::High => "high",
-            Self::Medium => "medium",
-            Self::Low => "low",
-        }
+        self.into()
     }
 
     /// High if there is no doubt, else medium.
