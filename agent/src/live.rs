@@ -146,7 +146,8 @@ impl Live {
                     .to_owned(),
             );
         }
-        let btf = Btf::parse(&bytes, Endianness::default()).map_err(StartError::UnusableBtf)?;
+        let btf = types.with_functions_alone(&hook::trampoline_functions());
+        let btf = Btf::parse(&btf, Endianness::default()).map_err(StartError::UnusableBtf)?;
         let offsets = offsets::resolve(&types);
         not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
         if offsets.areas.is_none() {

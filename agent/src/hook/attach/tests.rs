@@ -229,7 +229,7 @@ fn half_a_candidate_is_detached() {
     let halves: Vec<_> = attacher
         .attached
         .iter()
-        .filter(|name| name.starts_with("netns_setup") || name.starts_with("compaction"))
+        .filter(|name| name.starts_with("netns_setup") || name.starts_with("slab_cache"))
         .collect();
     assert!(halves.is_empty(), "{halves:?}");
 }
