@@ -16,8 +16,8 @@ use crate::channel::Channel;
 use crate::watcher::Watcher;
 
 const ROUNDS: usize = 2;
-const NAMESPACES: u32 = 300;
-const CGROUPS: u32 = 300;
+const NAMESPACES: u32 = 200;
+const CGROUPS: u32 = 200;
 /// For the removal of namespaces, which the kernel does later.
 const SETTLE: Duration = Duration::from_secs(3);
 const IDLE: Duration = Duration::from_secs(20);
