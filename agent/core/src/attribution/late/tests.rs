@@ -53,7 +53,7 @@ fn what_is_known_in_time_is_told_at_once() {
     let told = names.reply(reply(&query, &[known(NamedBy::PodLogs, "web-0")], true));
     assert_eq!(told, [], "it is not told yet");
     names.name(&mut creation, 0);
-    assert_eq!(creation.container.map(|c| c.label()).as_deref(), Some("default/web-0"));
+    assert_eq!(creation.container.and_then(|c| c.pod).as_deref(), Some("web-0"));
     assert!(names.waiting.is_empty());
     assert_eq!(names.queries(&inside(), 0), [], "what is known is not asked again");
 }
@@ -132,7 +132,7 @@ fn the_runtime_s_record_of_a_namespace_makes_it_certain() {
     let told = names.reply(reply(&query, &[record], true));
     assert_eq!(told.len(), 1);
     let container = told[0].container.as_ref().expect("the record tells it");
-    assert_eq!(container.label(), "default/web-0");
+    assert_eq!(container.pod.as_deref(), Some("web-0"));
     assert_eq!(told[0].candidates, [], "nobody has to guess any more");
 }
 
@@ -146,8 +146,9 @@ fn without_a_namespace_records_make_candidates_and_nothing_certain() {
     names.reply(reply(&query, &[first, second], false));
     names.name(&mut creation, 0);
     assert_eq!(creation.container, None);
-    let labels: Vec<String> = creation.candidates.iter().map(|c| c.container.label()).collect();
-    assert_eq!(labels, ["default/web-0", "default/web-1"]);
+    let pods: Vec<Option<&str>> =
+        creation.candidates.iter().map(|c| c.container.pod.as_deref()).collect();
+    assert_eq!(pods, [Some("web-0"), Some("web-1")]);
     assert_eq!((creation.candidates[0].why, creation.candidates[1].why), (BY_BOTH, BY_LOG));
     // The same again changes nothing.
     let waiting = names.waiting[0].owner.clone();
