@@ -1,5 +1,5 @@
-//! Which container a creation is for: by the cgroup's path, by the runtime that did it, and by what
-//! is looked up afterwards.
+//! The container that a creation is for: from its cgroup's path, from the runtime that made it, and from
+//! lookups.
 pub mod candidates;
 pub mod cgroup_path;
 pub mod cgroups;

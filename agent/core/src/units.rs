@@ -1,4 +1,4 @@
-//! Quantities as people read them.
+//! Quantities and escaped text for people.
 
 /// Bytes in the largest binary unit that leaves a number of at least 1: `256 KiB`, `280.3 MiB`.
 pub fn bytes(bytes: u64) -> String {
@@ -16,7 +16,7 @@ pub fn bytes(bytes: u64) -> String {
     format!("{} {}", rounded.strip_suffix(".0").unwrap_or(&rounded), UNITS[unit])
 }
 
-/// A count with its thousands apart: `65,535`.
+/// A count with thousands separators: `65,535`.
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::new();
@@ -38,7 +38,7 @@ pub fn memory_cgroups(count: u64, at_most: bool, dying: Option<u64>, max: u64) -
     format!("{at_most}{} of {} memory cgroups{dying}", grouped(count), grouped(max))
 }
 
-/// Nanoseconds in the unit that suits them: `840 µs`, `38.2 ms`, `1.4 s`.
+/// Nanoseconds in a suitable unit: `840 µs`, `38.2 ms`, `1.4 s`.
 pub fn duration(ns: u64) -> String {
     match ns {
         0..1_000_000 => format!("{} µs", ns / 1000),
@@ -47,14 +47,15 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
-/// Whether a character drives a terminal, hides, or reorders what stands around it.
+/// Whether a character may control a terminal, is invisible, or reorders the text around it.
 pub fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Text from outside, safe for a terminal: what could drive it, hide or reorder text is escaped.
+/// Text from outside, safe for a terminal: hostile characters ([`is_hostile`]) and backslashes are
+/// escaped.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities() {
+    fn quantities_are_formatted() {
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(4096), "4 KiB");
         assert_eq!(bytes(262_144), "256 KiB");
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_drives_a_terminal() {
+    fn hostile_characters_are_escaped() {
         assert_eq!(printable("runc:[1:CHILD]"), "runc:[1:CHILD]");
         assert_eq!(printable("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert_eq!(printable("a\u{202e}b\\"), "a\\u{202e}b\\\\");

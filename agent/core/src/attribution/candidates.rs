@@ -1,19 +1,19 @@
-//! For whom something was done: the container whose cgroup it was done in, or, where a runtime did it
-//! from outside, those that it may have been for.
+//! The container that a creation is for: the one whose cgroup it was made in, or candidates if a runtime
+//! made it from outside.
 use crate::{
     attribution::{cgroup_path, cgroups::Cgroups},
     model::{
-        container::{Candidate, Container, is_id},
+        container::{Candidate, CandidateReason, Container, is_id},
         event::CgroupPath,
         identity::Query,
         step::CreationStep,
     },
 };
 
-/// What runc calls its processes inside a container until they become the container's own program
+/// Prefix of the comm of runc's processes inside a container until they execute the container's program
 /// (libcontainer/nsenter/nsexec.c).
 pub(crate) const RUNC_INIT: &str = "runc:[";
-/// Attributions of programs that start containers. They do other things too.
+/// comm of programs that start containers. They make other creations too.
 const RUNTIMES: &[&str] = &[
     "runc",
     "crun",
@@ -31,36 +31,33 @@ const RUNTIMES: &[&str] = &[
     "lxc-start",
     "systemd-nspawn",
 ];
-/// Those that make a pod's network namespace before there is any container in it.
+/// Programs that create a pod's network namespace before its first container.
 const MAKE_FOR_PODS: &[&str] = &["containerd", "pinns", "crio", "dockerd", "cri-dockerd"];
-/// Those whose records say whom they were starting.
+/// Programs whose log or state shows what they were starting.
 const KEEP_RECORDS: &[&str] = &["containerd", "pinns", "crio", "podman"];
 
-/// A container's start is over after this time.
+/// Longest time between creating a container's cgroup and a later step of the same start, in
+/// nanoseconds.
 const START_NS: u64 = 10_000_000_000;
-/// Candidates that are told.
+/// Candidates that are reported.
 pub const MAX_CANDIDATES: usize = 5;
 
-/// Why a pod may be whom a runtime made a network namespace for.
-pub(crate) const NEWEST_POD: &str = "the newest pod without a container";
-pub(crate) const FREE_POD: &str = "a pod without a container";
-
-/// Whether a program of this name starts containers.
+/// Whether a program with this comm starts containers.
 pub(crate) fn is_runtime(comm: &str) -> bool {
     RUNTIMES.contains(&comm)
 }
 
-/// The container that a creation is for, if that is certain: the cgroup is a container's, and what
-/// happened in it was not done by a runtime that runs in a container itself and starts others.
+/// The container that a creation is for, if that is certain: the one whose cgroup it was made in, unless
+/// by a runtime, which may run in a container itself and start others.
 pub(crate) fn certain(creation: &CreationStep) -> Option<Container> {
-    // A cgroup's own making tells by its path, whoever makes it.
+    // When a cgroup is created, its path identifies the container, even if a runtime creates it.
     if is_runtime(&creation.task.comm) && creation.cgroup_setup().is_none() {
         return None;
     }
     cgroup_path::find(creation.cgroup.as_ref()?)
 }
 
-/// Those that a creation may be for of which nobody is certain, the likeliest first.
+/// Containers that a creation by a runtime may be for, the most likely first.
 pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Candidate> {
     let comm = creation.task.comm.as_str();
     if !is_runtime(comm) {
@@ -71,7 +68,7 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     };
     let since = creation.began_ns.saturating_sub(START_NS);
     if let Some(path) = cgroups.container_made_by(creation.task.pid, since) {
-        return candidate(&path, "the same process made its cgroup").into_iter().collect();
+        return candidate(&path, CandidateReason::MadeItsCgroup).into_iter().collect();
     }
     if !MAKE_FOR_PODS.contains(&comm) {
         return Vec::new();
@@ -79,13 +76,13 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     let pods = cgroups.pods_without_container().into_iter().take(MAX_CANDIDATES).enumerate();
     pods.filter_map(|(at, (path, made))| {
         let newest = at == 0 && made.is_some();
-        candidate(&path, if newest { NEWEST_POD } else { FREE_POD })
+        candidate(&path, if newest { CandidateReason::NewestPod } else { CandidateReason::FreePod })
     })
     .collect()
 }
 
-/// What can be asked about a creation's owner that its cgroup doesn't tell; `realtime_offset_ns` is how far the
-/// time of day is ahead of `CLOCK_MONOTONIC`.
+/// The query about a creation whose cgroup does not identify the container. `realtime_offset_ns` is
+/// `CLOCK_REALTIME` minus `CLOCK_MONOTONIC`.
 pub(crate) fn query(creation: &CreationStep, realtime_offset_ns: i64) -> Option<Query> {
     let millis =
         |at_ns: u64| at_ns.cast_signed().saturating_add(realtime_offset_ns).div_euclid(1_000_000);
@@ -102,7 +99,7 @@ pub(crate) fn query(creation: &CreationStep, realtime_offset_ns: i64) -> Option<
     }
 }
 
-/// Whether two are one, as far as both are known.
+/// Whether two are the same container or pod, by the fields that both have.
 pub(crate) fn same(one: &Container, other: &Container) -> bool {
     let both = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
     both(&one.id, &other.id) && one.id.as_deref().is_some_and(is_id)
@@ -137,30 +134,32 @@ mod tests {
     }
 
     #[test]
-    fn a_process_in_a_container_s_cgroup_is_the_container_s() {
+    fn a_process_in_a_containers_cgroup_belongs_to_the_container() {
         let path = format!("{POD}/{}", "ab".repeat(32));
         assert_eq!(certain(&by("runc:[1:CHILD]", &path)).and_then(|c| c.id), Some("ab".repeat(32)));
         assert_eq!(certain(&by("runc:[1:CHILD]", "/system.slice/cron.service")), None);
-        // A node that is a container itself: what its runtime makes is for another.
+        // The node is a container itself, and its runtime starts others.
         assert_eq!(certain(&by("containerd", &path)), None);
         assert_eq!(candidates(&by("sh", &path), &with_pods()), []);
     }
 
     #[test]
-    fn what_a_daemon_makes_is_perhaps_for_the_newest_pod_without_a_container() {
+    fn the_newest_pod_without_a_container_is_a_daemons_first_candidate() {
         let found = candidates(&by("containerd", "/system.slice/containerd.service"), &with_pods());
         let uids: Vec<&str> = found.iter().filter_map(|c| c.container.pod_uid.as_deref()).collect();
         assert_eq!(uids.len(), 2);
         assert!(uids[0].starts_with("6f1c") && uids[1].starts_with("0001"), "{uids:?}");
-        assert!(found[0].why.contains("newest") && !found[1].why.contains("newest"));
+        assert!(
+            found[0].why == CandidateReason::NewestPod && found[1].why == CandidateReason::FreePod
+        );
         let none = candidates(&by("containerd", "/system.slice"), &Cgroups::default());
         assert_eq!(none, []);
-        // podman has nothing to do with pods of the kubelet's.
+        // podman does not start the kubelet's pods.
         assert_eq!(candidates(&by("podman", "/user.slice"), &with_pods()), []);
     }
 
     #[test]
-    fn who_made_a_container_s_cgroup_starts_that_container() {
+    fn the_process_that_created_a_containers_cgroup_starts_that_container() {
         let mut cgroups = with_pods();
         let creation = by("crun", "/user.slice");
         let path = format!("/machine.slice/libpod-{}.scope", "cd".repeat(32));
@@ -170,11 +169,11 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].container.runtime.as_deref(), Some("podman"));
         let later = CreationStep { began_ns: 60 * SECOND, ..creation };
-        assert_eq!(candidates(&later, &cgroups), [], "its start is long over");
+        assert_eq!(candidates(&later, &cgroups), [], "the start ended long before");
     }
 
     #[test]
-    fn records_are_asked_for_what_a_runtime_made_outside() {
+    fn a_creation_by_a_runtime_is_looked_up_in_its_records() {
         let mut creation = by("containerd", "/system.slice/containerd.service");
         creation.ended_ns = 21 * SECOND;
         let comm = "containerd".to_owned();

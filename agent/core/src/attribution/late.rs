@@ -1,45 +1,39 @@
-//! What was asked about containers and answered, and the creations that still wait for an reply.
+//! Names from lookups: replies, and creations that were reported before all of theirs arrived.
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     attribution::candidates::{self, MAX_CANDIDATES},
     model::{
-        container::{Candidate, Container},
+        container::{Candidate, CandidateReason, Container},
         event::Task,
         identity::{Identity, NamedBy, Query, Reply},
         step::CreationStep,
     },
 };
 
-/// Answers kept at a time; the oldest goes first.
-const MAX_ANSWERS: usize = 512;
-/// Kept of one query: there are not so many to tell it.
-const MAX_KNOWN: usize = 8;
-/// Creations that wait for an reply at a time; the oldest goes first, and stays as it was told.
+/// Replies that are kept; the oldest is dropped first.
+const MAX_REPLIES: usize = 512;
+/// Identities that are kept of one query; there are fewer sources.
+const MAX_IDENTITIES: usize = 8;
+/// Creations that wait for replies; the oldest is dropped first and keeps what was reported.
 const MAX_WAITING: usize = 256;
 
-/// Why a container is a candidate of which only a runtime's records tell.
-const BY_LOG: &str = "a runtime's log says that its start was under way";
-const BY_STATE: &str = "it was made just before";
-const BY_BOTH: &str =
-    "it has no container yet, and a runtime's log says that its start was under way";
-
-/// A creation's owner, as far as it is known.
+/// The container of a creation, which may become known only after its report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LateAttribution {
-    /// The creation.
+    /// The id of the creation step.
     pub creation: u64,
-    /// When it ended, `CLOCK_MONOTONIC` in nanoseconds.
+    /// The end of the step, `CLOCK_MONOTONIC` in nanoseconds.
     pub ended_ns: u64,
-    /// Who did it.
+    /// The thread that made the step.
     pub task: Task,
-    /// See [`Creation::container`].
+    /// The container, if it is certain.
     pub container: Option<Container>,
-    /// See [`Creation::candidates`].
+    /// Containers that it may be for otherwise, the most likely first.
     pub candidates: Vec<Candidate>,
 }
 
-/// Answers, and who waits for more.
+/// Replies, and the creations that wait for more.
 #[derive(Default)]
 pub(crate) struct Attributions {
     replies: HashMap<Query, Reply>,
@@ -48,79 +42,79 @@ pub(crate) struct Attributions {
 }
 
 struct Waiting {
-    /// As it was told last.
-    owner: LateAttribution,
-    /// What is asked about it as a whole.
-    about: Option<Query>,
+    /// As it was last reported.
+    attribution: LateAttribution,
+    /// The query about the creation itself, not about a container.
+    creation_query: Option<Query>,
 }
 
 impl Attributions {
-    /// What is to be asked about a creation that is not answered yet; `realtime_offset_ns` is how far the time of
-    /// day is ahead of `CLOCK_MONOTONIC`.
+    /// Queries about a creation that have no result yet. `realtime_offset_ns` is `CLOCK_REALTIME` minus
+    /// `CLOCK_MONOTONIC`.
     pub(crate) fn queries(&self, creation: &CreationStep, realtime_offset_ns: i64) -> Vec<Query> {
-        let about = candidates::query(creation, realtime_offset_ns);
-        let mut asked = queries(&creation.owner(), about.as_ref());
-        // What nobody knew somebody may know now.
-        let known = |reply: &Reply| !reply.identities.is_empty();
-        asked.retain(|query| !self.replies.get(query).is_some_and(known));
-        asked
+        let creation_query = candidates::query(creation, realtime_offset_ns);
+        let mut queries = queries(&creation.attribution(), creation_query.as_ref());
+        // Failed lookups are retried.
+        let has_result = |reply: &Reply| !reply.identities.is_empty();
+        queries.retain(|query| !self.replies.get(query).is_some_and(has_result));
+        queries
     }
 
-    /// Keeps an reply. Those that it tells more about than was told before are returned.
+    /// Stores a reply. Returns the attributions that it changes, for which a report was made already.
     pub(crate) fn reply(&mut self, mut reply: Reply) -> Vec<LateAttribution> {
         let query = reply.query.clone();
-        // Whom a runtime was starting it knows better later; all else adds to what was told before.
+        // A later reply about what a runtime was starting replaces the earlier one, because the runtime's
+        // log is more complete then. All other replies add to earlier ones.
         if let Some(before) = self.replies.get(&query)
             && (reply.identities.is_empty() || !matches!(query, Query::Starting { .. }))
         {
             let more: Vec<Identity> = before
                 .identities
                 .iter()
-                .filter(|known| !reply.identities.contains(known))
+                .filter(|identity| !reply.identities.contains(identity))
                 .cloned()
                 .collect();
             reply.identities.extend(more);
-            reply.identities.truncate(MAX_KNOWN);
+            reply.identities.truncate(MAX_IDENTITIES);
         }
         if self.replies.insert(query.clone(), reply).is_none() {
             self.order.push_back(query.clone());
         }
-        if self.order.len() > MAX_ANSWERS
+        if self.order.len() > MAX_REPLIES
             && let Some(oldest) = self.order.pop_front()
         {
             self.replies.remove(&oldest);
         }
-        let mut told = Vec::new();
+        let mut changed = Vec::new();
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain_mut(|one| {
-            if !queries(&one.owner, one.about.as_ref()).contains(&query) {
+            if !queries(&one.attribution, one.creation_query.as_ref()).contains(&query) {
                 return true;
             }
-            let before = one.owner.clone();
-            self.fill(&mut one.owner, one.about.as_ref());
-            if one.owner != before {
-                told.push(one.owner.clone());
+            let before = one.attribution.clone();
+            self.fill(&mut one.attribution, one.creation_query.as_ref());
+            if one.attribution != before {
+                changed.push(one.attribution.clone());
             }
             self.is_open(one)
         });
         self.waiting = waiting;
-        told
+        changed
     }
 
-    /// Adds to a creation what is known of its owner, and waits for what is not.
+    /// Adds the known names to a creation that is about to be reported, and remembers it for later replies.
     pub(crate) fn name(&mut self, creation: &mut CreationStep, realtime_offset_ns: i64) {
-        let about = candidates::query(creation, realtime_offset_ns);
+        let creation_query = candidates::query(creation, realtime_offset_ns);
         if let Some(inode) = creation.namespaces().and_then(|made| made.netns) {
-            // It was given back, and the kernel gave it to another: what is recorded of it now is of
-            // that one.
-            let of_it = |about: &Query| matches!(about, Query::Netns { inode: other, .. } if *other == inode);
-            self.waiting.retain(|one| !one.about.as_ref().is_some_and(of_it));
+            // The kernel reused the inode number, so records of it belong to the new namespace.
+            let is_reused = |query: &Query| matches!(query, Query::Netns { inode: other, .. } if *other == inode);
+            self.waiting.retain(|one| !one.creation_query.as_ref().is_some_and(is_reused));
         }
-        let mut owner = creation.owner();
-        self.fill(&mut owner, about.as_ref());
-        (creation.container, creation.candidates) =
-            (owner.container.clone(), owner.candidates.clone());
-        let waiting = Waiting { owner, about };
+        let mut attribution = creation.attribution();
+        self.fill(&mut attribution, creation_query.as_ref());
+        creation.container.clone_from(&attribution.container);
+        creation.candidates.clone_from(&attribution.candidates);
+        let waiting = Waiting { attribution, creation_query };
         if self.is_open(&waiting) {
             if self.waiting.len() == MAX_WAITING {
                 self.waiting.pop_front();
@@ -129,37 +123,40 @@ impl Attributions {
         }
     }
 
-    /// Whether anything may still be learnt about it.
+    /// Whether a later reply may still change it.
     fn is_open(&self, waiting: &Waiting) -> bool {
-        queries(&waiting.owner, waiting.about.as_ref())
+        queries(&waiting.attribution, waiting.creation_query.as_ref())
             .iter()
             .any(|query| self.replies.get(query).is_none_or(|reply| !reply.last))
     }
 
-    fn fill(&self, owner: &mut LateAttribution, about: Option<&Query>) {
+    /// Adds what replies say to an attribution.
+    fn fill(&self, attribution: &mut LateAttribution, creation_query: Option<&Query>) {
         let known =
             |query: &Query| self.replies.get(query).map_or(&[][..], |reply| &reply.identities);
-        match about {
-            // The runtime's own record of the namespace: no guess.
-            Some(query @ Query::Netns { .. }) if owner.container.is_none() => {
+        match creation_query {
+            // The runtime's own record of the namespace is certain.
+            Some(query @ Query::Netns { .. }) if attribution.container.is_none() => {
                 if let Some(first) = known(query).first() {
                     let mut container = Container::default();
                     container.learn(first);
-                    owner.container = Some(container);
-                    owner.candidates.clear();
+                    attribution.container = Some(container);
+                    attribution.candidates.clear();
                 }
             }
             Some(query @ Query::Starting { .. }) => {
-                // The surest comes last, and so to stand first.
+                // In reverse, because each is inserted at the front.
                 known(query)
                     .iter()
                     .rev()
-                    .for_each(|known| add_candidate(&mut owner.candidates, known));
+                    .for_each(|known| add_candidate(&mut attribution.candidates, known));
             }
             _ => {}
         }
-        let containers = owner.container.iter_mut();
-        for container in containers.chain(owner.candidates.iter_mut().map(|c| &mut c.container)) {
+        let containers = attribution.container.iter_mut();
+        for container in
+            containers.chain(attribution.candidates.iter_mut().map(|c| &mut c.container))
+        {
             if let Some(query) = container.query() {
                 for known in known(&query) {
                     container.learn(known);
@@ -169,21 +166,24 @@ impl Attributions {
     }
 }
 
-/// Puts what a runtime's records say that it was starting first. Of a candidate that there is already
-/// they tell more.
+/// Inserts a candidate from a runtime's records at the front, merged with an equal one that is there.
 fn add_candidate(candidates: &mut Vec<Candidate>, known: &Identity) {
     let mut container = Container::default();
     container.learn(known);
     let by_log = known.by == NamedBy::RuntimeLog;
-    let mut added = Candidate { container, why: if by_log { BY_LOG } else { BY_STATE } };
+    let mut added = Candidate {
+        container,
+        why: if by_log { CandidateReason::RuntimeLog } else { CandidateReason::RuntimeState },
+    };
     let known_already =
         candidates.iter().position(|c| candidates::same(&c.container, &added.container));
     if let Some(at) = known_already {
         let mut candidate = candidates.remove(at);
         candidate.container.learn(known);
-        let of_pods = [candidates::NEWEST_POD, candidates::FREE_POD].contains(&candidate.why);
+        let of_pods =
+            matches!(candidate.why, CandidateReason::NewestPod | CandidateReason::FreePod);
         if by_log && of_pods {
-            candidate.why = BY_BOTH;
+            candidate.why = CandidateReason::PodInRuntimeLog;
         }
         added = candidate;
     }
@@ -191,12 +191,13 @@ fn add_candidate(candidates: &mut Vec<Candidate>, known: &Identity) {
     candidates.truncate(MAX_CANDIDATES);
 }
 
-/// All that can be asked about an owner.
-fn queries(owner: &LateAttribution, about: Option<&Query>) -> Vec<Query> {
-    let containers = owner.container.iter().chain(owner.candidates.iter().map(|c| &c.container));
+/// All queries that may add names to an attribution.
+fn queries(attribution: &LateAttribution, creation_query: Option<&Query>) -> Vec<Query> {
+    let containers =
+        attribution.container.iter().chain(attribution.candidates.iter().map(|c| &c.container));
     let mut seen = HashSet::new();
-    let about = about.filter(|_| owner.container.is_none()).cloned();
-    about
+    let creation_query = creation_query.filter(|_| attribution.container.is_none()).cloned();
+    creation_query
         .into_iter()
         .chain(containers.filter_map(Container::query))
         .filter(|query| seen.insert(query.clone()))
@@ -204,8 +205,8 @@ fn queries(owner: &LateAttribution, about: Option<&Query>) -> Vec<Query> {
 }
 
 impl CreationStep {
-    /// Whose it is.
-    fn owner(&self) -> LateAttribution {
+    /// Its attribution without lookups.
+    fn attribution(&self) -> LateAttribution {
         LateAttribution {
             creation: self.id,
             ended_ns: self.ended_ns,

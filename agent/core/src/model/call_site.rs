@@ -1,5 +1,4 @@
-//! Where an allocation was asked for: the first function on its stack that is not the allocator
-//! itself.
+//! The call site of an allocation: the first function on its stack outside the allocator.
 use crate::model::frame::{Frame, TRAMPOLINES};
 
 /// The allocators' own functions, by the beginning of their names (5.10–7.2; mm/page_alloc.c,
@@ -67,7 +66,7 @@ const ALLOCATOR: &[&str] = &[
     "__alloc_percpu",
 ];
 
-/// Functions that run on a task's stack for somebody else (x86-64; kernel/softirq.c,
+/// Functions on the stack of an interrupt that runs in a task's context (x86-64; kernel/softirq.c,
 /// arch/x86/include/asm/idtentry.h).
 const INTERRUPT: &[&str] = &[
     "handle_softirqs",
@@ -86,8 +85,8 @@ fn begins_with_any(frame: &Frame, prefixes: &[&str]) -> bool {
     frame.function.as_deref().is_some_and(|name| prefixes.iter().any(|p| name.starts_with(p)))
 }
 
-/// The part of a stack (innermost first) that is worth telling: from the function that asked for
-/// the memory to the creation's step, such as `copy_net_ns`, or to the end where none is on it.
+/// The part of a stack (innermost first) to report: from the function that requested the memory to the
+/// creation's step, such as `copy_net_ns`, or to the end if no step is on it.
 pub fn callers(stack: &[Frame]) -> &[Frame] {
     let first = stack.iter().position(|f| !begins_with_any(f, ALLOCATOR)).unwrap_or(stack.len());
     let callers = &stack[first..];
@@ -99,9 +98,8 @@ fn is_any(frame: &Frame, names: &[&str]) -> bool {
     frame.function.as_deref().is_some_and(|name| names.contains(&name))
 }
 
-/// Whether an allocation with this stack was made by the creation under way in its thread, as far
-/// as names tell: not by an interrupt that borrowed the thread. A stack without names proves
-/// nothing either way and counts as the creation's, and so does one that a kretprobe cut off.
+/// Whether the stack's functions show that the creation made the allocation, and not code in interrupt
+/// context. A stack without names counts as the creation's, and so does one that a kretprobe truncated.
 pub fn is_creations_own(stack: &[Frame]) -> bool {
     let named = stack.iter().any(|f| f.function.is_some());
     let inside = stack.iter().any(|f| is_any(f, STEPS) || is_any(f, TRAMPOLINES));
@@ -118,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn skips_the_allocator_and_stops_at_the_creation() {
+    fn callers_begin_after_the_allocator_and_end_at_the_creation() {
         let stack = [
             "warn_alloc",
             "__alloc_pages_slowpath.constprop.0",
@@ -138,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupts_stack_is_not_the_creations() {
+    fn an_allocation_in_interrupt_context_is_not_the_creations() {
         let [alloc, softirq, create] =
             ["warn_alloc", "handle_softirqs", "copy_net_ns"].map(|f| frame(f, None));
         assert!(is_creations_own(&[alloc.clone(), create.clone()]));
         assert!(!is_creations_own(&[alloc.clone(), softirq, create]));
-        let cut = frame("kretprobe_trampoline", None);
-        assert!(is_creations_own(&[alloc.clone(), cut]));
-        // So deep that the creation itself did not fit.
+        let truncated = frame("kretprobe_trampoline", None);
+        assert!(is_creations_own(&[alloc.clone(), truncated]));
+        // The stack was too deep to contain the creation.
         assert!(!is_creations_own(std::slice::from_ref(&alloc)));
         assert!(is_creations_own(&[]));
         let unnamed = Frame { function: None, ..alloc };

@@ -1,11 +1,11 @@
-//! Who a creation was for: by the cgroup's path, and by what the runtime and the kubelet say.
+//! The container or pod that a creation is for.
 
 use crate::model::identity::{Identity, NamedBy, Query};
 
-/// A container, or a pod of which no container is known. All text is from outside.
+/// A container, or a pod without a known container. All text is from outside and may hold anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Container {
-    /// The runtime, where anything says it: docker, containerd, cri-o, podman, buildah, lxc,
+    /// The runtime, if known: docker, containerd, cri-o, podman, buildah, lxc,
     /// systemd-nspawn, runc, crun.
     pub runtime: Option<String>,
     /// The container's id: 64 hex digits with most runtimes, a name with others.
@@ -18,15 +18,15 @@ pub struct Container {
     pub namespace: Option<String>,
     /// The container's own name.
     pub name: Option<String>,
-    /// Where the names come from.
+    /// The source of the names.
     pub named_by: Option<NamedBy>,
-    /// It is below a user's own slice, who calls cgroups what they like: no record of root's is about
-    /// it.
+    /// Whether its cgroup is below a user's own slice. Users choose those names, so they are not looked up
+    /// in root's records.
     pub is_users: bool,
 }
 
 impl Container {
-    /// What can be asked about it, if not all of it is known.
+    /// The query for its missing names; `None` if none are missing or they can't be looked up.
     pub fn query(&self) -> Option<Query> {
         if self.runtime.is_some() && (self.pod.is_some() || self.name.is_some()) {
             return None;
@@ -41,8 +41,7 @@ impl Container {
         }
     }
 
-    /// Takes over what is not known yet. What contradicts the path is another container's, and
-    /// is left: false.
+    /// Fills missing names. False, without a change, if `known` is about another container or pod.
     pub fn learn(&mut self, known: &Identity) -> bool {
         let agrees = |ours: &Option<String>, theirs: &Option<String>| {
             ours.is_none() || theirs.is_none() || ours == theirs
@@ -75,16 +74,52 @@ impl Container {
     }
 }
 
-/// Whether it is a container's id: 64 hex digits.
+/// Whether `text` is a container id: 64 hex digits.
 pub fn is_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A container that something may have been done for: a guess.
+/// A container that a creation may be for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Who.
+    /// The container.
     pub container: Container,
-    /// Why it may be.
-    pub why: &'static str,
+    /// Why it may be this one.
+    pub why: CandidateReason,
 }
+
+/// Why something may have been done for a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CandidateReason {
+    /// The process that did it created the container's cgroup as well.
+    MadeItsCgroup,
+    /// Of the pods without a container it is the one created last.
+    NewestPod,
+    /// It is a pod without a container.
+    FreePod,
+    /// The runtime's log says that its start was under way.
+    RuntimeLog,
+    /// The runtime's state says that it was created just before.
+    RuntimeState,
+    /// It is a pod without a container, and the runtime's log says that its start was under way.
+    PodInRuntimeLog,
+}
+
+impl CandidateReason {
+    /// In words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::MadeItsCgroup => "the same process created its cgroup",
+            Self::NewestPod => "the newest pod without a container",
+            Self::FreePod => "a pod without a container",
+            Self::RuntimeLog => "a runtime's log says that its start was under way",
+            Self::RuntimeState => "it was created just before",
+            Self::PodInRuntimeLog => {
+                "it has no container yet, and a runtime's log says that its start was under way"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

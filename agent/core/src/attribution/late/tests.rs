@@ -1,4 +1,4 @@
-//! Creations that are told with what is known, and completed when more is.
+//! Creations that are reported with the names known by then, and completed by later replies.
 use super::*;
 use crate::model::step::{Namespaces, StepKind};
 use crate::{attribution::cgroup_path, fixtures::failed_creation, model::event::CgroupPath};
@@ -21,14 +21,14 @@ fn reply(query: &Query, known: &[Identity], last: bool) -> Reply {
     Reply { query: query.clone(), identities: known.to_vec(), last }
 }
 
-/// One of a container's own process.
+/// A creation made by a process in the container.
 fn inside() -> CreationStep {
     let mut creation = failed_creation();
     creation.container = candidates::certain(&creation);
     creation
 }
 
-/// One that containerd made, with this pod as its candidate.
+/// A creation made by containerd, with a pod as its candidate.
 fn outside(netns: Option<u32>) -> CreationStep {
     let mut creation = failed_creation();
     creation.task.comm = "containerd".to_owned();
@@ -36,48 +36,48 @@ fn outside(netns: Option<u32>) -> CreationStep {
     creation.container = None;
     let container = cgroup_path::find(&CgroupPath::parse(&format!("/kubepods/pod{UID}")));
     let container = container.expect("a pod's path");
-    creation.candidates = vec![Candidate { container, why: "the newest pod without a container" }];
+    creation.candidates = vec![Candidate { container, why: CandidateReason::NewestPod }];
     creation
 }
 
-fn asked(names: &Attributions, creation: &CreationStep) -> Query {
-    let mut asked = names.queries(creation, 0);
-    assert!(!asked.is_empty(), "nothing is asked");
-    asked.remove(0)
+fn first_query(names: &Attributions, creation: &CreationStep) -> Query {
+    let mut queries = names.queries(creation, 0);
+    assert!(!queries.is_empty(), "there is no query");
+    queries.remove(0)
 }
 
 #[test]
-fn what_is_known_in_time_is_told_at_once() {
+fn a_reply_before_the_report_names_the_container() {
     let (mut names, mut creation) = (Attributions::default(), inside());
-    let query = asked(&names, &creation);
-    let told = names.reply(reply(&query, &[known(NamedBy::PodLogs, "web-0")], true));
-    assert_eq!(told, [], "it is not told yet");
+    let query = first_query(&names, &creation);
+    let changed = names.reply(reply(&query, &[known(NamedBy::PodLogs, "web-0")], true));
+    assert_eq!(changed, [], "the creation is not reported yet");
     names.name(&mut creation, 0);
     assert_eq!(creation.container.and_then(|c| c.pod).as_deref(), Some("web-0"));
     assert!(names.waiting.is_empty());
-    assert_eq!(names.queries(&inside(), 0), [], "what is known is not asked again");
+    assert_eq!(names.queries(&inside(), 0), [], "a known container is not queried again");
 }
 
 #[test]
-fn what_comes_later_completes_it_once() {
+fn a_later_reply_completes_the_attribution_once() {
     let (mut names, mut creation) = (Attributions::default(), inside());
-    let query = asked(&names, &creation);
+    let query = first_query(&names, &creation);
     names.name(&mut creation, 0);
     assert_eq!(creation.container.as_ref().and_then(|c| c.pod.clone()), None);
     assert_eq!(names.reply(reply(&query, &[], false)), [], "nothing new");
-    let told = names.reply(reply(&query, &[known(NamedBy::Cri, "web-0")], true));
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].creation, creation.id);
-    let container = told[0].container.as_ref().expect("it had one");
+    let changed = names.reply(reply(&query, &[known(NamedBy::Cri, "web-0")], true));
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0].creation, creation.id);
+    let container = changed[0].container.as_ref().expect("the creation has a container");
     assert_eq!((container.pod.as_deref(), container.named_by), (Some("web-0"), Some(NamedBy::Cri)));
     assert!(names.waiting.is_empty());
     assert_eq!(names.reply(reply(&query, &[known(NamedBy::Cri, "web-1")], true)), []);
 }
 
 #[test]
-fn what_one_told_is_not_taken_back_by_another() {
+fn an_empty_reply_removes_no_names() {
     let (mut names, creation) = (Attributions::default(), inside());
-    let query = asked(&names, &creation);
+    let query = first_query(&names, &creation);
     names.reply(reply(&query, &[known(NamedBy::Cri, "web-0")], false));
     names.reply(reply(&query, &[], true));
     let state = Identity {
@@ -89,7 +89,7 @@ fn what_one_told_is_not_taken_back_by_another() {
     names.reply(reply(&query, &[state], true));
     let mut creation = inside();
     names.name(&mut creation, 0);
-    let container = creation.container.expect("it had one");
+    let container = creation.container.expect("the creation has a container");
     assert_eq!(
         (container.pod.as_deref(), container.runtime.as_deref()),
         (Some("web-0"), Some("runc"))
@@ -97,12 +97,12 @@ fn what_one_told_is_not_taken_back_by_another() {
 }
 
 #[test]
-fn a_namespace_number_that_another_got_tells_nothing_of_the_first() {
+fn a_reused_inode_does_not_name_the_first_namespaces_owner() {
     let mut names = Attributions::default();
     let (mut first, mut second) = (outside(Some(7)), outside(Some(7)));
     (first.id, second.id) = (1, 2);
     (second.began_ns, second.ended_ns) = (second.ended_ns, second.ended_ns + 1_000_000_000);
-    let query = asked(&names, &first);
+    let query = first_query(&names, &first);
     names.name(&mut first, 0);
     names.name(&mut second, 0);
     let record = Identity { id: Some("ab".repeat(32)), ..known(NamedBy::RuntimeState, "web-0") };
@@ -111,35 +111,35 @@ fn a_namespace_number_that_another_got_tells_nothing_of_the_first() {
 }
 
 #[test]
-fn an_answer_about_somebody_else_names_nobody() {
+fn a_reply_about_another_pod_is_ignored() {
     let (mut names, mut creation) = (Attributions::default(), inside());
-    let query = asked(&names, &creation);
-    let lie = Identity { pod_uid: Some(UID.replace('6', "0")), ..known(NamedBy::Cri, "liar") };
-    names.reply(reply(&query, &[lie], true));
+    let query = first_query(&names, &creation);
+    let wrong = Identity { pod_uid: Some(UID.replace('6', "0")), ..known(NamedBy::Cri, "other") };
+    names.reply(reply(&query, &[wrong], true));
     let before = creation.container.clone();
     names.name(&mut creation, 0);
     assert_eq!(creation.container, before);
 }
 
 #[test]
-fn the_runtime_s_record_of_a_namespace_makes_it_certain() {
+fn a_runtimes_record_of_the_namespace_is_certain() {
     let (mut names, mut creation) = (Attributions::default(), outside(Some(7)));
-    let query = asked(&names, &creation);
+    let query = first_query(&names, &creation);
     assert!(matches!(query, Query::Netns { inode: 7, .. }), "{query:?}");
     names.name(&mut creation, 0);
     assert_eq!((creation.container.is_none(), creation.candidates.len()), (true, 1));
     let record = Identity { id: Some("ab".repeat(32)), ..known(NamedBy::RuntimeState, "web-0") };
-    let told = names.reply(reply(&query, &[record], true));
-    assert_eq!(told.len(), 1);
-    let container = told[0].container.as_ref().expect("the record tells it");
+    let changed = names.reply(reply(&query, &[record], true));
+    assert_eq!(changed.len(), 1);
+    let container = changed[0].container.as_ref().expect("the record has it");
     assert_eq!(container.pod.as_deref(), Some("web-0"));
-    assert_eq!(told[0].candidates, [], "nobody has to guess any more");
+    assert_eq!(changed[0].candidates, [], "a certain container needs no candidates");
 }
 
 #[test]
-fn without_a_namespace_records_make_candidates_and_nothing_certain() {
+fn records_without_a_namespace_give_candidates() {
     let (mut names, mut creation) = (Attributions::default(), outside(None));
-    let query = asked(&names, &creation);
+    let query = first_query(&names, &creation);
     assert!(matches!(query, Query::Starting { .. }), "{query:?}");
     let first = Identity { pod_uid: Some(UID.to_owned()), ..known(NamedBy::RuntimeLog, "web-0") };
     let second = known(NamedBy::RuntimeLog, "web-1");
@@ -149,9 +149,12 @@ fn without_a_namespace_records_make_candidates_and_nothing_certain() {
     let pods: Vec<Option<&str>> =
         creation.candidates.iter().map(|c| c.container.pod.as_deref()).collect();
     assert_eq!(pods, [Some("web-0"), Some("web-1")]);
-    assert_eq!((creation.candidates[0].why, creation.candidates[1].why), (BY_BOTH, BY_LOG));
+    assert_eq!(
+        (creation.candidates[0].why, creation.candidates[1].why),
+        (CandidateReason::PodInRuntimeLog, CandidateReason::RuntimeLog)
+    );
     // The same again changes nothing.
-    let waiting = names.waiting[0].owner.clone();
+    let waiting = names.waiting[0].attribution.clone();
     let first = Identity { pod_uid: Some(UID.to_owned()), ..known(NamedBy::RuntimeLog, "web-0") };
     let second = known(NamedBy::RuntimeLog, "web-1");
     assert_eq!(names.reply(reply(&query, &[first, second], true)), []);
@@ -159,7 +162,7 @@ fn without_a_namespace_records_make_candidates_and_nothing_certain() {
 }
 
 #[test]
-fn who_waits_and_what_is_kept_is_bounded() {
+fn waiting_creations_and_replies_are_bounded() {
     let mut names = Attributions::default();
     for id in 0..2000 {
         let mut creation = inside();
@@ -171,6 +174,6 @@ fn who_waits_and_what_is_kept_is_bounded() {
         names.reply(reply(&query, &[], true));
     }
     assert_eq!(names.waiting.len(), MAX_WAITING);
-    assert_eq!((names.replies.len(), names.order.len()), (MAX_ANSWERS, MAX_ANSWERS));
-    assert_eq!(names.waiting[0].owner.creation, 2000 - MAX_WAITING as u64);
+    assert_eq!((names.replies.len(), names.order.len()), (MAX_REPLIES, MAX_REPLIES));
+    assert_eq!(names.waiting[0].attribution.creation, 2000 - MAX_WAITING as u64);
 }

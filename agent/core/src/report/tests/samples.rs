@@ -7,7 +7,7 @@ use crate::{
     fixtures,
     model::{
         allocation::Outcome as AllocationOutcome,
-        container::{Candidate, Container},
+        container::{Candidate, CandidateReason, Container},
         hook::{Hook, HookStatus, State},
         identity::{Identity, NamedBy},
         incident::Source,
@@ -94,7 +94,8 @@ pub(super) fn hostile() -> Vec<(&'static str, Line)> {
     let hostile = Identity { pod: outside(), namespace: outside(), ..identity("") };
     let mut container = Container { runtime: outside(), ..Container::default() };
     assert!(container.learn(&hostile));
-    step.candidates = vec![Candidate { container: container.clone(), why: "a guess" }];
+    step.candidates =
+        vec![Candidate { container: container.clone(), why: CandidateReason::MadeItsCgroup }];
     step.container = Some(container);
     let mut log = of_log();
     log.comm = outside();
@@ -150,7 +151,7 @@ fn identity(pod: &str) -> Identity {
 fn candidate(pod: &str) -> Candidate {
     let mut container = Container::default();
     assert!(container.learn(&identity(pod)));
-    Candidate { container, why: "a pod without a container" }
+    Candidate { container, why: CandidateReason::FreePod }
 }
 
 /// The line of a step, with the node's memory as it was read 12 ms later.
