@@ -200,7 +200,7 @@ pub(super) fn ready(missing: usize, not_seen: usize) -> Line {
     let hook = |at: usize| hook::Hook {
         name: format!("hook-{at}"),
         via: (at >= missing).then(|| "kprobe:warn_alloc".to_owned()),
-        state: Some(if at < missing { hook::State::Missing } else { hook::State::Attached }),
+        state: Some(if at < missing { State::Missing } else { State::Attached }),
         why: None,
         reasons: (at < missing).then(|| "kprobes: not built in".to_owned()).into_iter().collect(),
         not_seen: (at < missing).then(|| format!("fact {at}")),
@@ -361,7 +361,7 @@ fn hook(outside: &str) -> hook::Hook {
     hook::Hook {
         name: "allocation-failed".to_owned(),
         via: None,
-        state: Some(hook::State::Missing),
+        state: Some(State::Missing),
         why: Some(format!("it was refused{outside}")),
         reasons: vec![format!("a kprobe: refused by the kernel{outside}")],
         not_seen: Some("failed allocations".to_owned()),
