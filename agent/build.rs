@@ -1,12 +1,25 @@
 //! Compiles the kernel programs, so that the binary carries them.
-use std::{env, path::Path, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 use aya_build::{Package, Toolchain, build_ebpf};
+use object::{
+    Endianness,
+    elf::{FileHeader64, SHT_NULL},
+    pod::{bytes_of, bytes_of_slice},
+    read::elf::{FileHeader as _, SectionHeader as _},
+};
 
 /// Toolchains that may have the sources of their own `core`, in order: rustup's nightly, and what
 /// `cargo xtask setup` links to Debian's compiler.
 const TOOLCHAINS: [&str; 2] = ["nightly", "fragwatch-ebpf"];
+
+/// What the names of sections that nothing reads begin with.
+const DROPPED: [&str; 3] = [".debug", ".rel.debug", ".rel.BTF"];
 
 fn main() -> Result<()> {
     let Some(toolchain) = TOOLCHAINS.into_iter().find(|name| has_core_sources(name)) else {
@@ -27,8 +40,53 @@ fn main() -> Result<()> {
         features: &["programs"],
         ..Package::default()
     };
-    build_ebpf([programs], Toolchain::Custom(toolchain))
-        .context("the kernel programs could not be built; `cargo xtask setup` says what is missing")
+    build_ebpf([programs], Toolchain::Custom(toolchain)).context(
+        "the kernel programs could not be built; `cargo xtask setup` says what is missing",
+    )?;
+    let output = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
+    strip(&output.join("fragwatch-ebpf"), &output.join("programs"))
+}
+
+/// Copies an object file without what only debuggers read: DWARF, four fifths of it. BTF stays, with
+/// the source lines that the verifier's log quotes; its relocations are resolved already. The dropped
+/// sections' headers stay as empty ones, so no index changes.
+fn strip(from: &Path, to: &Path) -> Result<()> {
+    let context = || format!("could not strip {} into {}", from.display(), to.display());
+    let object = fs::read(from).with_context(context)?;
+    fs::write(to, stripped(&object).with_context(context)?).with_context(context)
+}
+
+fn stripped(object: &[u8]) -> Result<Vec<u8>> {
+    let endian = Endianness::default();
+    let file = FileHeader64::<Endianness>::parse(object)?;
+    let sections = file.sections(endian, object)?;
+    let mut header = *file;
+    let mut headers = Vec::new();
+    let mut output = bytes_of(&header).to_vec();
+    for section in sections.iter() {
+        let mut kept = *section;
+        let name = String::from_utf8_lossy(sections.section_name(endian, section)?);
+        if DROPPED.iter().any(|dropped| name.starts_with(dropped)) {
+            kept.sh_type.set(endian, SHT_NULL);
+            kept.sh_size.set(endian, 0);
+            kept.sh_offset.set(endian, 0);
+        } else {
+            align(&mut output);
+            kept.sh_offset.set(endian, output.len() as u64);
+            output.extend(section.data(endian, object)?);
+        }
+        headers.push(kept);
+    }
+    align(&mut output);
+    header.e_shoff.set(endian, output.len() as u64);
+    output.extend(bytes_of_slice(&headers));
+    output[..size_of_val(&header)].copy_from_slice(bytes_of(&header));
+    Ok(output)
+}
+
+/// To what any section asks for.
+fn align(output: &mut Vec<u8>) {
+    output.resize(output.len().next_multiple_of(8), 0);
 }
 
 /// Whether this toolchain is there and brings `rust-src`.

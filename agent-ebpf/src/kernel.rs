@@ -4,7 +4,7 @@ use aya_ebpf::{
     EbpfContext, Global,
     helpers::{bpf_probe_read_kernel, generated},
 };
-use fragwatch_ebpf::table::ABSENT;
+use fragwatch_ebpf::{MAX_FRAMES, table::ABSENT};
 
 macro_rules! declare {
     ($(
@@ -20,6 +20,13 @@ macro_rules! declare {
 }
 
 fragwatch_ebpf::for_each_global!(declare);
+
+/// `CLOCK_MONOTONIC` in nanoseconds.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: the helper takes nothing and can't fail.
+    unsafe { generated::bpf_ktime_get_ns() }
+}
 
 /// Reads a `T` at `base + offset`. `None` if the offset is not in this kernel's BTF, the base is
 /// NULL, or the memory can't be read.
@@ -78,4 +85,19 @@ pub(crate) fn argument(ctx: &impl EbpfContext, n: u32) -> u64 {
 pub(crate) fn errno_of(pointer: u64) -> i32 {
     let value = pointer.cast_signed();
     if (-4095..0).contains(&value) { value as i32 } else { 0 }
+}
+
+/// Takes the kernel stack; returns how many frames it has, 0 if it can't be had.
+#[inline(always)]
+pub(crate) fn stack(ctx: &impl EbpfContext, into: &mut [u64; MAX_FRAMES]) -> u32 {
+    // SAFETY: the buffer is as large as the size that is passed.
+    let bytes = unsafe {
+        generated::bpf_get_stack(
+            ctx.as_ptr(),
+            into.as_mut_ptr().cast(),
+            size_of_val(into) as u32,
+            0,
+        )
+    };
+    if bytes > 0 { bytes as u32 / 8 } else { 0 }
 }

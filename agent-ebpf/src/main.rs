@@ -13,10 +13,12 @@
 )]
 
 mod cgroup;
+mod counters;
 mod emit;
 mod kernel;
 mod maps;
 mod probe;
+mod state;
 mod thread;
 mod zones;
 

@@ -1,11 +1,10 @@
-//! The maps: three rings, the threads that are being followed, and counters.
+//! The maps, except the counters: three rings, and what is known of the threads that are followed.
 use aya_ebpf::{
     macros::map,
-    maps::{HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, ProgramArray, RingBuf},
 };
-use fragwatch_ebpf::Counter;
 
-use crate::thread::Thread;
+use crate::state::Thread;
 
 /// What belongs to a creation. Never shared with anything that can flood.
 #[map]
@@ -28,6 +27,10 @@ pub(crate) static CREATING: HashMap<u32, Thread> = HashMap::with_max_entries(409
 #[map]
 pub(crate) static OUTSIDE: LruHashMap<u32, Thread> = LruHashMap::with_max_entries(4096, 0);
 
+/// When an allocation of a creation last failed, `CLOCK_MONOTONIC` in nanoseconds.
+#[map]
+pub(crate) static LAST_FAILURE: Array<u64> = Array::with_max_entries(1, 0);
+
 /// The program that reads one zone, put there by the agent.
 #[map]
 pub(crate) static ZONE_WALK: ProgramArray = ProgramArray::with_max_entries(1, 0);
@@ -44,17 +47,3 @@ pub(crate) static COUNTED_NAMESPACES: LruHashMap<u32, u32> = LruHashMap::with_ma
 /// are reported once a second.
 #[map]
 pub(crate) static REFUSED_FORKS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(256, 0);
-
-/// See [`Counter`].
-#[map]
-pub(crate) static COUNTERS: PerCpuArray<u64> =
-    PerCpuArray::with_max_entries(Counter::ALL.len() as u32, 0);
-
-/// Adds one to a counter of this CPU.
-pub(crate) fn count(counter: Counter) {
-    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: the pointer is a live map slot of this CPU; a program interrupted on it by
-        // another one can at worst lose one count.
-        unsafe { *value += 1 };
-    }
-}

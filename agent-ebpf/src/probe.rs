@@ -17,3 +17,4 @@ mod pernet_init;
 mod reclaim;
 mod slab_cache;
 mod slow_path;
+mod zone_walk;

@@ -453,11 +453,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
         name: "pernet_init",
         function: OPS_INIT,
         candidates: &[
-            Trampoline {
-                function: OPS_INIT,
-                entry: "pernet_init_fentry",
-                exit: "pernet_init_fexit",
-            },
+            Exit { function: OPS_INIT, program: "pernet_init_fexit" },
             EntryAndReturn {
                 function: OPS_INIT,
                 entry: "pernet_init_kprobe",

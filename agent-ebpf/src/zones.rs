@@ -3,7 +3,7 @@
 //! Each zone is a run of one program, which then calls itself for the next: a loop over them would
 //! make Linux 5.10's verifier go through more than the million instructions that it allows. What
 //! can be read is read without a branch: errors are gathered, and sense is made of it in the agent.
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, programs::ProbeContext};
 use fragwatch_ebpf::{AREAS_LEN, ZoneRead, table::ABSENT};
 
 use crate::{
@@ -16,34 +16,12 @@ use crate::{
         ZONE_WATERMARK_BOOST, ZONELIST_ZONEREFS, ZONEREF_IDX, ZONEREF_SIZE, ZONEREF_ZONE,
         ZONES_READABLE, read_into, read_str,
     },
+    maps::ZONE_WALK,
+    state::Walk,
 };
 
 /// Size of a pointer and a long on every 64-bit kernel.
 const WORD: u64 = 8;
-
-/// Where the walk over an allocation's zones stands. It lies in the thread's slot, since each zone
-/// is read by a program of its own.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct Walk {
-    /// The `struct zoneref` to look at next; 0 if no walk is under way.
-    zoneref: u64,
-    /// `alloc_context.nodemask`
-    nodemask: u64,
-    /// `alloc_context.highest_zoneidx`
-    highest: u32,
-    /// Zones recorded so far.
-    pub(crate) count: u32,
-    /// When the failure was noticed.
-    pub(crate) failure_ns: u64,
-    /// gfp mask of the allocation that failed.
-    pub(crate) gfp: u32,
-    /// Its order.
-    pub(crate) order: u32,
-    /// `struct oom_control` if the walk is for a call of the OOM killer; it lies in the frame of the
-    /// function whose probe we are in. 0 if it is for an allocation that failed.
-    pub(crate) oom_control: u64,
-}
 
 /// Bits of a gfp mask that say which zones may serve; they have never moved.
 const GFP_DMA: u32 = 1;
@@ -68,18 +46,6 @@ fn highest_zone(gfp: u32) -> u32 {
 }
 
 impl Walk {
-    /// No walk is under way.
-    pub(crate) const NONE: Self = Self {
-        zoneref: 0,
-        nodemask: 0,
-        highest: 0,
-        count: 0,
-        failure_ns: 0,
-        gfp: 0,
-        order: 0,
-        oom_control: 0,
-    };
-
     /// Begins where `for_each_zone_zonelist_nodemask` would: at the first entry of
     /// `ac->zonelist`. Does nothing if the zones can't be read.
     #[inline(always)]
@@ -139,6 +105,13 @@ impl Walk {
         }
         Step::More
     }
+}
+
+/// Hands over to the program that reads a zone; comes back only if that can't be done.
+#[inline(always)]
+pub(crate) fn walk(ctx: &ProbeContext) {
+    // SAFETY: nothing here waits to be dropped: all that is held is in the thread's slot.
+    unsafe { ZONE_WALK.tail_call(ctx, 0) };
 }
 
 /// What a step of the walk came to.

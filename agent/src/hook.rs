@@ -10,7 +10,7 @@ pub(crate) mod fake_kernel;
 #[cfg(test)]
 mod table_tests;
 
-pub use attach::{Target, attach_all};
+pub use attach::{Target, attach_all, trampoline_functions};
 pub use attach_kernel::RunningKernel;
 pub use attacher::{AttachPoint, Attacher};
 pub use dry_run::dry_run;

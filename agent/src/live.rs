@@ -43,7 +43,7 @@ use crate::{
 
 /// The kernel programs, compiled into this binary.
 pub(crate) static PROGRAMS: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fragwatch-ebpf"));
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
 
 /// Where the kernel describes itself.
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -146,7 +146,8 @@ impl Live {
                     .to_owned(),
             );
         }
-        let btf = Btf::parse(&bytes, Endianness::default()).map_err(StartError::UnusableBtf)?;
+        let btf = types.with_functions_alone(&hook::trampoline_functions());
+        let btf = Btf::parse(&btf, Endianness::default()).map_err(StartError::UnusableBtf)?;
         let offsets = offsets::resolve(&types);
         not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
         if offsets.areas.is_none() {

@@ -12,6 +12,7 @@ mod inside;
 mod kernel_log;
 mod namespaces;
 mod node;
+mod overhead;
 mod root;
 mod runtime;
 mod scenario;
@@ -23,6 +24,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use harness::job::{self, Job};
+use harness::scenario::OVERHEAD;
 use nix::sys::reboot::{RebootMode, reboot};
 
 use channel::Channel;
@@ -94,6 +96,9 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
     if job.capabilities.is_some() {
         // Debian's 3 would ask for CAP_SYS_ADMIN.
         node::set("kernel/perf_event_paranoid", "2")?;
+    }
+    if job.scenario == OVERHEAD.name {
+        return overhead::run(channel, &job.args);
     }
     let user = match &job.capabilities {
         Some(capabilities) => User::Unprivileged(capabilities),

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use harness::job::FRAGWATCH;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde_json::json;
@@ -46,18 +47,23 @@ impl Watcher {
         colour: bool,
         user: &User,
     ) -> Result<Self> {
-        const PROGRAM: &str = "/bin/fragwatch";
         let mut command = match user {
-            User::Root => Command::new(PROGRAM),
-            User::Unprivileged(capabilities) => unprivileged::command(capabilities, PROGRAM),
-            User::InCgroupNamespace => inside::command(PROGRAM),
+            User::Root => Command::new(FRAGWATCH),
+            User::Unprivileged(capabilities) => unprivileged::command(capabilities, FRAGWATCH),
+            User::InCgroupNamespace => inside::command(FRAGWATCH),
         };
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(args);
+        Self::spawn(channel, command, colour)
+    }
+
+    /// As [`Watcher::start`], for this program with its arguments.
+    pub(crate) fn spawn(channel: &Channel, mut command: Command, colour: bool) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if colour {
             command.env("CLICOLOR_FORCE", "1");
         }
         let started = Instant::now();
-        let mut child = command.spawn().context("can't start /bin/fragwatch")?;
+        let mut child = command.spawn().context("can't start fragwatch")?;
         let (first, first_line) = mpsc::channel();
         let mut pumps = Vec::new();
         if let Some(stdout) = child.stdout.take() {
@@ -97,6 +103,11 @@ impl Watcher {
         self.send_capabilities();
         self.channel.send("clock", &channel::realtime_ms().to_string());
         Ok(true)
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends its memory and CPU time until now to the host, as [`Self::wait_until_ready`] does once.

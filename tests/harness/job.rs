@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 /// Where the file is in the guest.
 pub const PATH: &str = "/job.json";
 
+/// Where fragwatch is in the guest.
+pub const FRAGWATCH: &str = "/bin/fragwatch";
+
+/// Where the fragwatch is that scenario `overhead` compares with, if there is one.
+pub const BEFORE: &str = "/bin/fragwatch-before";
+
 /// One run of one scenario, as the guest sees it.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Job {

@@ -93,6 +93,9 @@ pub const SCENARIOS: [Scenario; 22] = [
     },
 ];
 
+/// What `cargo xtask bench overhead` boots: it compares fragwatch's costs, and is about no report.
+pub static OVERHEAD: Scenario = Scenario { deadline: Duration::from_mins(30), ..plain("overhead") };
+
 /// A scenario that is about no cause.
 const fn plain(name: &'static str) -> Scenario {
     Scenario {
@@ -128,7 +131,8 @@ impl Scenario {
 
 /// The scenario of that name; [`Usage`] if there is none.
 pub fn find(name: &str) -> Result<&'static Scenario> {
-    SCENARIOS.iter().find(|scenario| scenario.name == name).ok_or_else(|| {
+    let mut known = SCENARIOS.iter().chain([&OVERHEAD]);
+    known.find(|scenario| scenario.name == name).ok_or_else(|| {
         let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
         Usage::new(format!("there is no scenario {name}; there are {}", names.join(", "))).into()
     })

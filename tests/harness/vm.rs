@@ -44,6 +44,10 @@ pub struct Request {
     pub containers: u32,
     /// The machine is killed after this time.
     pub deadline: Duration,
+    /// Whether instructions are counted instead of time; see [`accel::Accel::Counted`].
+    pub counted: bool,
+    /// Another fragwatch that scenario `overhead` compares with.
+    pub before: Option<PathBuf>,
     /// The name of the directory of results, under `target/vm/<kernel>`.
     pub results: String,
 }
@@ -93,6 +97,8 @@ impl Request {
             colour: false,
             containers: 10,
             deadline: known.map_or(scenario::DEADLINE, |scenario| scenario.deadline),
+            counted: false,
+            before: None,
             results: scenario.to_owned(),
         }
     }
@@ -144,7 +150,11 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
         disk: if scenario.disk { Some(disk::made(series)?) } else { None },
         memory_mib: scenario.memory_mib,
         append: request.append.clone(),
-        accel: accel::choose(&kernel, observe)?,
+        accel: if request.counted {
+            accel::Accel::Counted
+        } else {
+            accel::choose(&kernel, observe)?
+        },
         directory: directory.clone(),
     };
     observe(Event::Progress(&format!(

@@ -4,6 +4,7 @@ mod explain;
 mod journal;
 mod latency;
 mod measure;
+mod overhead;
 
 use anyhow::Result;
 
@@ -21,6 +22,8 @@ enum What {
     Explain,
     /// How long after the end of a creation its report comes, in scenario order6
     Latency(latency::Args),
+    /// What fragwatch costs a node: creations with and without it, its CPU time and its memory
+    Overhead(overhead::Args),
 }
 
 /// Runs a benchmark; fails if what it must show does not hold.
@@ -28,5 +31,6 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Explain => explain::run(),
         What::Latency(args) => latency::run(args),
+        What::Overhead(args) => overhead::run(args),
     }
 }

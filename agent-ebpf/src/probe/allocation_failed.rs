@@ -1,18 +1,16 @@
 //! An allocation failed: the slow path calls `warn_alloc` whenever it returns NULL, with the order as
 //! the first variadic argument.
-use aya_ebpf::{
-    EbpfContext, helpers::generated::bpf_get_stack, macros::kprobe, programs::ProbeContext,
-};
+use aya_ebpf::{macros::kprobe, programs::ProbeContext};
 use aya_log_ebpf::debug;
-use fragwatch_ebpf::{AllocationFailed, Counter, MAX_FALLBACKS, MAX_FRAMES};
+use fragwatch_ebpf::{AllocationFailed, Counter, MAX_FALLBACKS};
 
-use super::oom_kill;
 use crate::{
-    emit::{emit, now},
-    kernel::{self, GFP_FALLBACK},
-    maps::ZONE_WALK,
-    thread::{self, Thread},
-    zones::Step,
+    emit::emit,
+    kernel::{self, GFP_FALLBACK, now, stack},
+    maps::LAST_FAILURE,
+    state::Thread,
+    thread,
+    zones::walk,
 };
 
 /// What the slow path's format begins with. vmalloc calls with other formats, about other things.
@@ -42,6 +40,12 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     }
     debug!(&ctx, "allocation failed, tid {}, order {}, gfp {:x}", thread::tid(), order, gfp);
     thread.walk.failure_ns = now();
+    if thread.creation_ns != 0
+        && let Some(last) = LAST_FAILURE.get_ptr_mut(0)
+    {
+        // SAFETY: memory of the map. Of two failures at the same time either may be the last.
+        unsafe { *last = thread.walk.failure_ns };
+    }
     thread.walk.gfp = gfp;
     thread.walk.order = order;
     if is_one_of_many(thread, gfp) {
@@ -68,38 +72,9 @@ fn is_one_of_many(thread: &mut Thread, gfp: u32) -> bool {
     thread.fallbacks > u64::from(MAX_FALLBACKS)
 }
 
-/// Reads one zone and goes on to the next, or ends with what the walk is for.
-#[kprobe]
-fn zone_walk_kprobe(ctx: ProbeContext) -> u32 {
-    let Some(thread) = thread::creating().or_else(thread::outside) else { return 0 };
-    let creation = thread.creation_ns;
-    let complete = match thread.walk.step(creation) {
-        Step::More => {
-            walk(&ctx);
-            // More entries than the kernel lets one program follow another.
-            false
-        }
-        Step::Complete => true,
-        Step::Stopped => false,
-    };
-    if thread.walk.oom_control == 0 {
-        report::<true>(&ctx, thread, complete);
-    } else {
-        oom_kill::report(&ctx, thread, complete);
-    }
-    0
-}
-
-/// Hands over to the program that reads a zone; comes back only if that can't be done.
-#[inline(always)]
-pub(super) fn walk(ctx: &ProbeContext) {
-    // SAFETY: nothing here waits to be dropped: all that is held is in the thread's slot.
-    unsafe { ZONE_WALK.tail_call(ctx, 0) };
-}
-
 /// Reports the failure that the thread's walk was for, with its stack or without.
 #[inline(always)]
-fn report<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, complete: bool) {
+pub(super) fn report<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, complete: bool) {
     let (creation, walk) = (thread.creation_ns, thread.walk);
     emit::<AllocationFailed>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
@@ -114,14 +89,4 @@ fn report<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, complete: bool
         record.frames = if STACK { stack(ctx, &mut record.stack) } else { 0 };
         record.reserved = 0;
     });
-}
-
-/// Takes the kernel stack; returns how many frames it has, 0 if it can't be had.
-#[inline(always)]
-pub(super) fn stack(ctx: &ProbeContext, into: &mut [u64; MAX_FRAMES]) -> u32 {
-    // SAFETY: the buffer is as large as the size that is passed.
-    let bytes = unsafe {
-        bpf_get_stack(ctx.as_ptr(), into.as_mut_ptr().cast(), size_of_val(into) as u32, 0)
-    };
-    if bytes > 0 { bytes as u32 / 8 } else { 0 }
 }

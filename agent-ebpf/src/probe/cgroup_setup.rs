@@ -11,10 +11,11 @@ use fragwatch_ebpf::{CgroupSetupEnded, Counter};
 use super::memcg_charge;
 use crate::{
     cgroup,
-    emit::{emit, now},
-    kernel::{argument, errno_of, read_str},
-    maps::count,
-    thread::{self, Opener},
+    counters::count,
+    emit::emit_in_creation,
+    kernel::{argument, errno_of, now, read_str},
+    state::Opener,
+    thread,
 };
 
 /// It is there already: no failure, since creating a path means trying every part of it.
@@ -55,7 +56,7 @@ fn leave(errno: i32) {
     if !worth_reporting {
         return;
     }
-    emit::<CgroupSetupEnded>(creation, |record, head| {
+    emit_in_creation::<CgroupSetupEnded>(creation, true, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };

@@ -15,12 +15,13 @@ use aya_ebpf::{
 use fragwatch_ebpf::{CompactionEnded, Counter};
 
 use crate::{
-    emit::{emit, now},
+    emit::emit,
     kernel::{
         self, COMPACTION_DEFERRED_ORDER, COMPACTION_END_STATUS, COMPACTION_TRY_GFP,
-        COMPACTION_TRY_ORDER, argument,
+        COMPACTION_TRY_ORDER, argument, now,
     },
-    thread::{self, Stall, Thread},
+    state::{Stall, Thread},
+    thread,
 };
 
 /// `COMPACT_DEFERRED` of `enum compact_result`.

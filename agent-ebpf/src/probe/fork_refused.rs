@@ -9,8 +9,10 @@ use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused};
 
 use crate::{
     cgroup,
-    emit::{emit, now},
-    kernel::{self, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument},
+    emit::emit,
+    kernel::{
+        self, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument, now,
+    },
     maps::REFUSED_FORKS,
 };
 

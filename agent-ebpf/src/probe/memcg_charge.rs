@@ -18,7 +18,8 @@ use crate::{
         self, COUNTER_MAX, COUNTER_USAGE, CSS_PARENT, MEMCG_KMEM, MEMCG_MEMORY, MEMCG_MEMSW,
         argument,
     },
-    thread::{self, Refusal, Thread},
+    state::{Refusal, Thread},
+    thread,
 };
 
 #[inline(always)]

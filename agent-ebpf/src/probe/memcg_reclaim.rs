@@ -6,9 +6,10 @@ use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
 use fragwatch_ebpf::{MemcgReclaimEnded, ReclaimEnded};
 
 use crate::{
-    emit::{emit, now},
-    kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED},
-    thread::{self, Stall},
+    emit::emit,
+    kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, now},
+    state::Stall,
+    thread,
 };
 
 #[tracepoint]

@@ -10,7 +10,8 @@ use aya_ebpf::{
 use super::netns_setup::{self, CLONE_NEWNET};
 use crate::{
     kernel::{self, NSPROXY_NET_NS, argument},
-    thread::{self, Opener},
+    state::Opener,
+    thread,
 };
 
 /// `CLONE_NEWPID` of include/uapi/linux/sched.h.

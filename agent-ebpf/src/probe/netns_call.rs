@@ -19,9 +19,11 @@ use super::{
     netns_setup::{CLONE_NEWNET, begin, end},
 };
 use crate::{
+    counters::count,
     kernel::{self, NSPROXY_NET_NS, SYSCALL_ARGS, SYSCALL_RETURNED, TASK_NSPROXY},
-    maps::{UNREAD_CALLS, count},
-    thread::{Opener, creating, drop_stale_creation, tid},
+    maps::UNREAD_CALLS,
+    state::Opener,
+    thread::{creating, drop_stale_creation, tid},
 };
 
 #[inline(always)]

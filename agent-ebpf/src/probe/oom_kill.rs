@@ -11,12 +11,16 @@ use aya_ebpf::{
 };
 use fragwatch_ebpf::{COMM_LEN, Head, OomKilled, OomScope};
 
-use super::allocation_failed::{stack, walk};
 use crate::{
     cgroup,
-    emit::{emit, now},
-    kernel::{self, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID},
-    thread::{self, Thread},
+    emit::emit,
+    kernel::{
+        self, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID, now,
+        stack,
+    },
+    state::Thread,
+    thread,
+    zones::walk,
 };
 
 /// Writes what holds wherever the record comes from.

@@ -10,9 +10,10 @@ use aya_ebpf::{
 use fragwatch_ebpf::{Counter, ReclaimEnded};
 
 use crate::{
-    emit::{emit, now},
-    kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, argument},
-    thread::{self, Stall},
+    emit::emit,
+    kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, argument, now},
+    state::Stall,
+    thread,
 };
 
 #[inline(always)]

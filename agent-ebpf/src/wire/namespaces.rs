@@ -73,7 +73,8 @@ pub struct SlabCacheCreated {
 pub struct PernetInitFailed {
     /// Task and time.
     pub head: Head,
-    /// When it was entered, as [`Head::time_ns`]; 0 if that was not seen.
+    /// The earliest that it can have been entered, as [`Head::time_ns`]: when the initialisation before
+    /// it returned. 0 if that is not known, or no allocation had failed by then.
     pub began_ns: u64,
     /// Address of its `init` function, 0 if it could not be read.
     pub init: u64,

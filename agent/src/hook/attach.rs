@@ -28,6 +28,13 @@ pub fn attach_all(attacher: &mut dyn Attacher, target: &Target) -> Vec<HookStatu
     HOOKS.iter().map(|hook| attach(attacher, target, hook)).collect()
 }
 
+/// The functions that a trampoline may be attached to.
+pub fn trampoline_functions() -> Vec<&'static str> {
+    let candidates = HOOKS.iter().flat_map(|hook| hook.candidates);
+    let attached = candidates.filter(|candidate| candidate.method().is_trampoline());
+    attached.filter_map(|candidate| Some(candidate.function()?.name)).collect()
+}
+
 fn attach(attacher: &mut dyn Attacher, target: &Target, hook: &HookInfo) -> HookStatus {
     let mut attempts: Vec<Attempt> = Vec::new();
     for candidate in hook.candidates {

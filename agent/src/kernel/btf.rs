@@ -25,11 +25,17 @@ pub enum BtfError {
     },
 }
 
+/// What BTF begins with: magic 0xeb9f, version 1, no flags.
+const HEADER: u32 = 0x01_eb9f;
+/// Length of the header in bytes.
+const HEADER_LEN: u32 = 24;
+
 const KIND_INT: u32 = 1;
 const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 const KIND_ENUM: u32 = 6;
+const KIND_FWD: u32 = 7;
 const KIND_TYPEDEF: u32 = 8;
 const KIND_VOLATILE: u32 = 9;
 const KIND_CONST: u32 = 10;
@@ -95,8 +101,7 @@ fn section(bytes: &[u8], start: usize, len: u32) -> Result<&[u8], BtfError> {
 impl<'a> Btf<'a> {
     /// Indexes `bytes`, the content of `/sys/kernel/btf/vmlinux`.
     pub fn index(bytes: &'a [u8]) -> Result<Self, BtfError> {
-        // magic 0xeb9f, version 1, no flags
-        if word(bytes, 0)? & 0x00ff_ffff != 0x01_eb9f {
+        if word(bytes, 0)? & 0x00ff_ffff != HEADER {
             return Err(BtfError::NotBtf);
         }
         let body = word(bytes, 4)? as usize;
@@ -291,6 +296,31 @@ impl<'a> Btf<'a> {
             let at = first + i * 8;
             Some((word(self.types, at).ok()?, word(self.types, at + 4).ok()?))
         })
+    }
+
+    /// BTF in which these functions have the ids that they have here, and other types no name.
+    ///
+    /// aya looks for nothing but the ids of functions that trampolines are attached to. Parsing all
+    /// that the kernel's BTF says took it most of the time and memory of a start.
+    pub fn with_functions_alone(&self, names: &[&str]) -> Vec<u8> {
+        let mut found: Vec<Type> =
+            names.iter().filter_map(|name| self.find(&self.functions, name)).collect();
+        found.sort_unstable_by_key(|function| function.id);
+        found.dedup_by_key(|function| function.id);
+        let mut types: Vec<u8> = Vec::new();
+        let mut strings = vec![0];
+        let mut next = 1;
+        for function in found {
+            let unnamed = function.id.saturating_sub(next) as usize;
+            types.extend([0, KIND_FWD << 24, 0].map(u32::to_le_bytes).concat().repeat(unnamed));
+            let name = strings.len() as u32;
+            types.extend([name, KIND_FUNC << 24, 0].map(u32::to_le_bytes).concat());
+            strings.extend(self.name(function.name).unwrap_or_default().bytes().chain([0]));
+            next = function.id + 1;
+        }
+        let (type_len, string_len) = (types.len() as u32, strings.len() as u32);
+        let header = [HEADER, HEADER_LEN, 0, type_len, type_len, string_len];
+        [header.map(u32::to_le_bytes).concat(), types, strings].concat()
     }
 
     /// How many parameters a function takes; `None` if BTF does not know the function.

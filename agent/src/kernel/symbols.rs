@@ -84,35 +84,45 @@ impl Symbols {
     }
 
     fn add(&mut self, line: &[u8], module_ids: &mut BTreeMap<String, u16>) {
-        let Ok(line) = std::str::from_utf8(line) else { return };
-        let mut words = line.split_ascii_whitespace();
+        // Most lines are of data, and a start waits for all of them: the kind is looked at first.
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let (Some(address), Some(kind), Some(name)) = (words.next(), words.next(), words.next())
         else {
             return;
         };
-        let Ok(address) = u64::from_str_radix(address, 16) else { return };
-        if name == "_etext" {
-            self.text_end = address;
-        }
-        if !matches!(kind, "t" | "T" | "w" | "W") {
+        let is_text = matches!(kind, b"t" | b"T" | b"w" | b"W");
+        let is_end = name == b"_etext";
+        if !is_text && !is_end {
             return;
         }
-        let module = match words.next() {
-            Some(module) => {
-                let module = module.trim_matches(['[', ']']);
-                let next = self.modules.len() as u16;
-                let id = *module_ids.entry(module.to_owned()).or_insert(next);
-                if id == next {
-                    self.modules.push(module.to_owned());
-                }
-                id
-            }
+        let (Some(address), Ok(name)) = (hexadecimal(address), str::from_utf8(name)) else {
+            return;
+        };
+        if is_end {
+            self.text_end = address;
+        }
+        if !is_text {
+            return;
+        }
+        let module = match words.next().map(str::from_utf8) {
+            Some(Ok(module)) => self.module_id(module.trim_matches(['[', ']']), module_ids),
+            Some(Err(_)) => return,
             None => 0,
         };
         self.has_addresses |= address != 0;
         self.entries.push((address, self.names.len() as u32, module));
         self.names.push_str(name);
         self.names.push('\n');
+    }
+
+    fn module_id(&mut self, module: &str, module_ids: &mut BTreeMap<String, u16>) -> u16 {
+        if let Some(&id) = module_ids.get(module) {
+            return id;
+        }
+        let id = self.modules.len() as u16;
+        module_ids.insert(module.to_owned(), id);
+        self.modules.push(module.to_owned());
+        id
     }
 
     /// Whether there are no symbols, not even names.
@@ -126,7 +136,7 @@ impl Symbols {
     /// functions have is returned twice.
     pub fn variants(&self, function: &str) -> Vec<String> {
         let mut found: Vec<String> = self
-            .own()
+            .own_beginning_with(function)
             .map(|(_, name)| name)
             .filter(|name| {
                 name.strip_prefix(function).is_some_and(|rest| {
@@ -146,16 +156,21 @@ impl Symbols {
     /// The address of the kernel's only function with exactly this name; `None` if there is none or more
     /// than one, or if addresses are hidden.
     pub fn address(&self, function: &str) -> Option<u64> {
-        let mut all = self.own().filter(|(_, name)| *name == function).map(|(address, _)| address);
+        let named = self.own_beginning_with(function).filter(|(_, name)| *name == function);
+        let mut all = named.map(|(address, _)| address);
         let address = all.next().filter(|&address| address != 0)?;
         all.next().is_none().then_some(address)
     }
 
-    /// Addresses and names of functions in the kernel itself, not in modules.
-    fn own(&self) -> impl Iterator<Item = (u64, &str)> {
+    /// Addresses and names of functions in the kernel itself, not in modules, whose names begin so.
+    fn own_beginning_with(&self, prefix: &str) -> impl Iterator<Item = (u64, &str)> {
+        let names = self.names.as_bytes();
         self.entries
             .iter()
-            .filter(|&&(.., module)| module == 0)
+            .filter(move |&&(_, start, module)| {
+                let name = names.get(start as usize..).unwrap_or_default();
+                module == 0 && name.starts_with(prefix.as_bytes())
+            })
             .map(|&(address, start, _)| (address, self.name(start)))
     }
 
@@ -251,6 +266,16 @@ impl Symbols {
     fn in_a_module(&self, address: u64) -> bool {
         self.ranges.iter().any(|range| range.contains(address))
     }
+}
+
+/// A number of up to 16 hexadecimal digits.
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 16 {
+        return None;
+    }
+    digits.iter().try_fold(0, |number: u64, &digit| {
+        Some(number << 4 | u64::from(char::from(digit).to_digit(16)?))
+    })
 }
 
 impl ModuleRange {

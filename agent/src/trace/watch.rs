@@ -31,6 +31,9 @@ use crate::{
 /// Period of checks for lost events, of ticks for the correlation and of flushes of the capture.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Every how many ticks the kernel is asked for missed runs: for each program it is a file to read.
+const MISSED_RUNS_TICKS: u32 = 10;
+
 /// A smaller change of the offset between the two clocks is the noise of reading them one after the
 /// other.
 const CLOCK_NOISE_NS: u64 = 1_000_000;
@@ -52,6 +55,7 @@ pub(super) struct Watch {
     orders: Option<OrderStore>,
     interrupt: Signal,
     terminate: Signal,
+    ticks: u32,
 }
 
 impl Watch {
@@ -96,7 +100,8 @@ impl Watch {
         };
         let pipeline =
             Pipeline::new(header, output::to_stdout(args.format)).live(clock::monotonic_ns);
-        let mut watch = Self { live, pipeline, capture, node, names, orders, interrupt, terminate };
+        let mut watch =
+            Self { live, pipeline, capture, node, names, orders, interrupt, terminate, ticks: 0 };
         // The hooks are attached, so cgroups that are created from now on are seen as events.
         for (id, path) in hierarchy.walk() {
             watch.process(Entry::Cgroup { id, path })?;
@@ -141,7 +146,10 @@ impl Watch {
 
     fn tick(&mut self) -> anyhow::Result<()> {
         self.live.refresh_symbols();
-        self.live.refresh_missed_runs();
+        if self.ticks.is_multiple_of(MISSED_RUNS_TICKS) {
+            self.live.refresh_missed_runs();
+        }
+        self.ticks = self.ticks.wrapping_add(1);
         self.update_loss()?;
         if self.pipeline.needs_tick() {
             self.process(Entry::Tick { time_ns: clock::monotonic_ns() })?;

@@ -21,16 +21,22 @@ pub enum Accel {
     Kvm,
     /// QEMU translates them.
     Tcg,
+    /// QEMU translates and counts them: two nanoseconds of the guest's time for each, so that times
+    /// do not depend on the host.
+    Counted,
 }
 
 impl Accel {
     /// QEMU's own options for it.
     #[must_use]
-    pub fn options(self) -> [&'static str; 4] {
+    pub fn options(self) -> &'static [&'static str] {
         match self {
-            Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
+            Self::Kvm => &["-accel", "kvm", "-cpu", "host"],
             // With several threads, QEMU 7.2 now and then dies when the kernel patches itself.
-            Self::Tcg => ["-accel", "tcg,thread=single", "-cpu", "max"],
+            Self::Tcg => &["-accel", "tcg,thread=single", "-cpu", "max"],
+            Self::Counted => {
+                &["-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=1,sleep=off"]
+            }
         }
     }
 
@@ -40,6 +46,7 @@ impl Accel {
         match self {
             Self::Kvm => "KVM",
             Self::Tcg => "emulated, because KVM doesn't work here",
+            Self::Counted => "emulated, with its instructions counted",
         }
     }
 
@@ -47,6 +54,7 @@ impl Accel {
         match self {
             Self::Kvm => "kvm",
             Self::Tcg => "tcg",
+            Self::Counted => "counted",
         }
     }
 }

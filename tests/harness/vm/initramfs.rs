@@ -33,12 +33,15 @@ pub(super) fn write(
         containers: request.containers,
     };
     let job = serde_json::to_vec(&job).context("can't write the job as JSON")?;
-    let executables = [
+    let mut executables = vec![
         (programs.guest.clone(), "/init"),
         (programs.fragwatch.clone(), "/bin/fragwatch"),
         (installed("busybox")?, "/bin/busybox"),
         (installed("runc")?, "/sbin/runc"),
     ];
+    if let Some(before) = &request.before {
+        executables.push((before.clone(), job::BEFORE));
+    }
     let mut libraries = BTreeSet::new();
     let mut files: Vec<(PathBuf, String)> =
         programs.modules.iter().map(|module| (module.clone(), in_root(module))).collect();

@@ -72,25 +72,6 @@ impl Container {
         take(&mut self.name, &known.name);
         true
     }
-
-    /// Its name in a headline: `namespace/pod` if known, else the runtime and the beginning of the id. Not
-    /// escaped.
-    pub fn label(&self) -> String {
-        if let Some(pod) = &self.pod {
-            return match &self.namespace {
-                Some(namespace) => format!("{namespace}/{pod}"),
-                None => format!("pod {pod}"),
-            };
-        }
-        let runtime = self.runtime.as_deref().unwrap_or("container");
-        match (&self.name, &self.id, &self.pod_uid) {
-            (Some(name), ..) => format!("{runtime} {name}"),
-            (None, Some(id), _) if is_id(id) => format!("{runtime} {}", &id[..12]),
-            (None, Some(id), _) => format!("{runtime} {id}"),
-            (None, None, Some(uid)) => format!("pod {uid}"),
-            (None, None, None) => runtime.to_owned(),
-        }
-    }
 }
 
 /// Whether `text` is a container id: 64 hex digits.

@@ -145,7 +145,9 @@ pub enum EventKind {
     },
     /// A subsystem's per-netns initialisation failed.
     PernetInitFailed {
-        /// When it was entered, `CLOCK_MONOTONIC` in nanoseconds; `None` if that was not seen.
+        /// The earliest that it can have been entered, `CLOCK_MONOTONIC` in nanoseconds: when the
+        /// initialisation before it returned. `None` if that is not known, or no allocation had failed by
+        /// then.
         began_ns: Option<u64>,
         /// Its function.
         init: Option<Frame>,

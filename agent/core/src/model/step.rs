@@ -40,7 +40,9 @@ pub enum Outcome {
 /// The subsystem whose per-netns initialisation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PernetInit {
-    /// When it was entered, `CLOCK_MONOTONIC` in nanoseconds; `None` if that was not seen.
+    /// The earliest that it can have been entered, `CLOCK_MONOTONIC` in nanoseconds: when the
+    /// initialisation before it returned. `None` if that is not known, or no allocation had failed by
+    /// then.
     pub began_ns: Option<u64>,
     /// When it returned.
     pub ended_ns: u64,
@@ -102,18 +104,6 @@ pub struct Namespaces {
     pub pernet_init: Option<PernetInit>,
     /// Limits on namespaces that refused one.
     pub refused: Vec<NamespaceKind>,
-}
-
-impl StepKind {
-    /// Its name in reports.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Namespaces(_) => "namespaces",
-            Self::Cgroup(_) => "cgroup",
-            Self::Fork(_) => "fork",
-            Self::OomKill { .. } => "oom-kill",
-        }
-    }
 }
 
 /// A step of a container's start. Whether it is a container's is known by its cgroup only; a network

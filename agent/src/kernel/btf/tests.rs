@@ -73,6 +73,20 @@ fn finds_members_through_anonymous_and_typedef() {
 }
 
 #[test]
+fn functions_alone_keep_their_ids() {
+    let bytes = sample();
+    let btf = Btf::index(&bytes).expect("valid");
+    let alone = btf.with_functions_alone(&["copy_net_ns", "nothing", "copy_net_ns"]);
+    assert!(aya::Btf::parse(&alone, aya::Endianness::Little).is_ok());
+    let alone = Btf::index(&alone).expect("valid");
+    let id = |btf: &Btf, name| btf.find(&btf.functions, name).map(|function| function.id);
+    assert_eq!(id(&btf, "copy_net_ns"), Some(10));
+    assert_eq!(id(&alone, "copy_net_ns"), Some(10));
+    assert_eq!(id(&alone, "nothing"), None);
+    assert_eq!(alone.starts.len(), 10);
+}
+
+#[test]
 fn reads_arrays_enums_and_prototypes() {
     let bytes = sample();
     let btf = Btf::index(&bytes).expect("valid");

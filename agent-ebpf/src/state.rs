@@ -1,0 +1,224 @@
+//! What is known of a followed thread.
+use fragwatch_ebpf::Counter;
+
+use crate::{counters::count, kernel::now};
+
+/// One followed thread.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Thread {
+    /// When its creation began; 0 outside one.
+    pub(crate) creation_ns: u64,
+    /// `task_struct.start_time`, so that a reused thread id is not taken for the old thread.
+    pub(crate) task_start: u64,
+    /// `alloc_context` of the allocation in the slow path; it lies in that call's frame.
+    pub(crate) alloc_context: u64,
+    /// gfp mask of that allocation.
+    pub(crate) gfp: u32,
+    /// Order of that allocation.
+    pub(crate) order: u32,
+    /// Direct compaction under way.
+    pub(crate) compaction: Stall,
+    /// Direct reclaim under way.
+    pub(crate) reclaim: Stall,
+    /// Reclaim of a memory cgroup's memory under way.
+    pub(crate) memcg_reclaim: Stall,
+    /// `name` of the slab cache that is being created.
+    pub(crate) cache_name: u64,
+    /// Object size of the slab cache that is being created.
+    pub(crate) cache_size: u64,
+    /// `struct pernet_operations` whose init is running, while only a kretprobe will see its return;
+    /// else 0.
+    pub(crate) pernet_ops: u64,
+    /// When the init before it returned, if that was after an allocation had failed.
+    pub(crate) pernet_since: u64,
+    /// Failures of its creation whose mask says that the caller has a fallback.
+    pub(crate) fallbacks: u64,
+    /// The walk over the zones of the allocation that failed.
+    pub(crate) walk: Walk,
+    /// The last charge to a memory cgroup, if it was refused.
+    pub(crate) refusal: Refusal,
+    /// What opened its creation.
+    pub(crate) opener: Opener,
+    /// Whether the creation's own record is worth having: something in it failed or stalled.
+    pub(crate) troubled: u32,
+    /// The namespaces that the creation makes, as `CLONE_NEW*` flags.
+    pub(crate) namespaces: u64,
+    /// `struct kernfs_node` in which a cgroup is being made.
+    pub(crate) cgroup_parent: u64,
+    /// Its name.
+    pub(crate) cgroup_name: u64,
+    /// The error with which the memory controller refused that cgroup, 0 if it did not.
+    pub(crate) memory_errno: i64,
+    /// Records of this creation for which the ring had no room.
+    pub(crate) lost: u64,
+}
+
+/// What a creation begins with, and so whose return ends it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Opener {
+    /// `copy_net_ns`, or a system call around it.
+    Netns,
+    /// `create_new_namespaces`
+    Namespaces,
+    /// `cgroup_mkdir`
+    Cgroup,
+}
+
+/// A charge to a memory cgroup that was refused.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Refusal {
+    /// How often in a row; 0 if the last charge was taken.
+    pub(crate) count: u64,
+    /// `struct page_counter` that had no room.
+    pub(crate) counter: u64,
+    /// Its `usage` in pages, right after.
+    pub(crate) usage: u64,
+    /// Its `max` in pages.
+    pub(crate) max: u64,
+    /// Pages that were to be charged.
+    pub(crate) pages: u64,
+    /// Where the kernel will write the counter, while only a kretprobe will see the return; else 0.
+    pub(crate) fail: u64,
+}
+
+impl Refusal {
+    /// The last charge was taken.
+    pub(crate) const NONE: Self =
+        Self { count: 0, counter: 0, usage: 0, max: 0, pages: 0, fail: 0 };
+}
+
+/// No single compaction or reclaim takes this long.
+const STALL_LIMIT_NS: u64 = 10_000_000_000;
+
+/// Time spent on making room for an allocation.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Stall {
+    /// When it began; 0 if none is under way.
+    pub(crate) since: u64,
+    /// gfp mask of the allocation that it is for.
+    pub(crate) gfp: u32,
+    /// Order of that allocation.
+    pub(crate) order: u32,
+}
+
+impl Stall {
+    const NONE: Self = Self { since: 0, gfp: 0, order: 0 };
+
+    /// Takes note that the allocation of this mask and order is out of it. True if that was news.
+    #[inline(always)]
+    fn ended_unseen(&mut self, gfp: u32, order: u32) -> bool {
+        let news = self.since != 0 && self.gfp == gfp && self.order == order;
+        if news {
+            self.since = 0;
+        }
+        news
+    }
+
+    /// A return that a kretprobe missed must not silence the thread for good.
+    fn is_under_way(&self) -> bool {
+        self.since != 0 && now().saturating_sub(self.since) < STALL_LIMIT_NS
+    }
+}
+
+impl Thread {
+    /// One that nothing is known of.
+    pub(crate) const BLANK: Self = Self {
+        creation_ns: 0,
+        task_start: 0,
+        alloc_context: 0,
+        gfp: 0,
+        order: 0,
+        compaction: Stall::NONE,
+        reclaim: Stall::NONE,
+        memcg_reclaim: Stall::NONE,
+        cache_name: 0,
+        cache_size: 0,
+        pernet_ops: 0,
+        pernet_since: 0,
+        fallbacks: 0,
+        walk: Walk::NONE,
+        refusal: Refusal::NONE,
+        opener: Opener::Netns,
+        troubled: 0,
+        namespaces: 0,
+        cgroup_parent: 0,
+        cgroup_name: 0,
+        memory_errno: 0,
+        lost: 0,
+    };
+
+    /// Whether the thread is inside compaction or reclaim: what it allocates there is the memory
+    /// manager's own business, and must not be taken for the allocation that waits.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.compaction.is_under_way()
+            || self.reclaim.is_under_way()
+            || self.memcg_reclaim.is_under_way()
+    }
+
+    /// Whether the thread is inside compaction or reclaim for another allocation than this one.
+    /// If it is for this one, it has come back, and its return was missed.
+    #[inline(always)]
+    pub(crate) fn is_stalled_for_another(&mut self, gfp: u32, order: u32) -> bool {
+        // One after the other: Linux 5.10's verifier doesn't follow pointers in an array.
+        let missed =
+            self.compaction.ended_unseen(gfp, order) | self.reclaim.ended_unseen(gfp, order);
+        if missed {
+            self.lost += 1;
+            count(Counter::UnseenReturns);
+        }
+        self.is_stalled()
+    }
+}
+
+impl Thread {
+    /// Whether a return inside the creation was never seen: all that began in it has ended when it
+    /// ends.
+    pub(crate) fn has_open_ends(&self) -> bool {
+        self.compaction.since != 0
+            || self.reclaim.since != 0
+            || self.cache_name != 0
+            || self.pernet_ops != 0
+    }
+}
+
+/// Where the walk over an allocation's zones stands. It lies in the thread's slot, since each zone
+/// is read by a program of its own.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Walk {
+    /// The `struct zoneref` to look at next; 0 if no walk is under way.
+    pub(crate) zoneref: u64,
+    /// `alloc_context.nodemask`
+    pub(crate) nodemask: u64,
+    /// `alloc_context.highest_zoneidx`
+    pub(crate) highest: u32,
+    /// Zones recorded so far.
+    pub(crate) count: u32,
+    /// When the failure was noticed.
+    pub(crate) failure_ns: u64,
+    /// gfp mask of the allocation that failed.
+    pub(crate) gfp: u32,
+    /// Its order.
+    pub(crate) order: u32,
+    /// `struct oom_control` if the walk is for a call of the OOM killer; it lies in the frame of the
+    /// function whose probe we are in. 0 if it is for an allocation that failed.
+    pub(crate) oom_control: u64,
+}
+
+impl Walk {
+    /// No walk is under way.
+    pub(crate) const NONE: Self = Self {
+        zoneref: 0,
+        nodemask: 0,
+        highest: 0,
+        count: 0,
+        failure_ns: 0,
+        gfp: 0,
+        order: 0,
+        oom_control: 0,
+    };
+}
