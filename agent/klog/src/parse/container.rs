@@ -20,7 +20,12 @@ pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailur
     if mkdir.is_none() && !recognise::is_failed_start(&lower, program, innermost.is_some()) {
         return None;
     }
+    // Without a program's name the text itself must show that it is a message.
     let names = names::names(text);
+    let is_message = program.is_some() || mkdir.is_some() || names != names::Names::default();
+    if !is_message && !recognise::reads_as_error(&lower, innermost.as_ref()) {
+        return None;
+    }
     Some(ContainerFailure {
         program: program.map(str::to_owned),
         container: names.container,

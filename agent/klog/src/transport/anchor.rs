@@ -154,6 +154,10 @@ fn of_runtime(line: &str, at: usize, whole: bool) -> bool {
     }
     // A program's field for errors holds a part of its message; a shipper's field holds a whole one.
     let Some(before) = line[..at].strip_suffix('"') else { return false };
+    let words = line[at..].split(": ").next().unwrap_or_default();
+    if words.contains('"') || words.len() > 40 {
+        return false;
+    }
     let field = before.trim_end_matches(['=', ':', '"', '\\', ' ']);
     !["error", "err", "desc", "reason", "caused"].iter().any(|key| field.ends_with(key))
 }

@@ -81,6 +81,17 @@ fn last_word(lower: &str, words: &str) -> Option<usize> {
 }
 
 impl Innermost {
+    /// Whether it stands where an error does: behind a colon, a bracket or a number, and at the end
+    /// of a part.
+    pub(super) fn ends_a_chain(&self, lower: &str) -> bool {
+        let before = lower[..self.start].trim_end();
+        let before = before.is_empty()
+            || before.ends_with([':', '(', ';', '=', '-', '['])
+            || before.ends_with(|c: char| c.is_ascii_digit());
+        let after = lower[self.end..].chars().next();
+        before && after.is_none_or(|c| !c.is_alphanumeric() && c != ',')
+    }
+
     /// What the error is about: its own part of the chain and the one around it.
     fn about<'a>(&self, lower: &'a str) -> &'a str {
         const PARTS: usize = 3;

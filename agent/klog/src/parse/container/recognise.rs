@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-use super::reason::ERRNO_WORDS;
+use super::reason::{self, ERRNO_WORDS, Innermost};
 use crate::parse;
 
 /// Phrases that only a failed start has; lower case.
@@ -34,17 +34,24 @@ const PHRASES: &[&str] = &[
     "createpodsandbox",
     "createcontainererror",
     "runcontainererror",
-    "failed to clone",
     "noop process for unshare",
     "fork/exec /proc/self/exe",
     "lxc_start:",
     "lxc_spawn:",
     "error: crun:",
+    "failed to create cgroup",
+];
+
+/// Phrases of calls that a start makes, and other programs too; lower case. The kernel's error must
+/// follow them.
+const CALLS: &[&str] = &[
+    "failed to clone",
     "unshare:",
     "unshare failed",
     "cannot clone",
     "clone()",
     "newuidmap",
+    "newgidmap",
     "max_user_namespaces",
     "failed to fork",
     "fork: retry",
@@ -53,13 +60,13 @@ const PHRASES: &[&str] = &[
     "can't fork",
     "pthread_create failed",
     "failed to create new os thread",
-    "failed to create cgroup",
     "inotify_add_watch",
 ];
 
 /// Finds lines that have such a phrase or an errno's words: most have none.
 static RELEVANT: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let words = PHRASES.iter().copied().chain(ERRNO_WORDS.iter().map(|(words, _)| *words));
+    let words =
+        PHRASES.iter().chain(CALLS).copied().chain(ERRNO_WORDS.iter().map(|(words, _)| *words));
     let names = ["enomem", "enospc", "eagain", "os error ", "errno"];
     AhoCorasick::builder().ascii_case_insensitive(true).build(words.chain(names)).ok()
 });
@@ -274,7 +281,7 @@ pub(super) fn may_be_failure(text: &str, program: Option<&str>) -> bool {
 /// Whether it is a comment of a configuration file or of source code.
 fn is_comment(text: &str) -> bool {
     let text = text.trim_start();
-    ["#", "//", "/*", ";"].iter().any(|mark| text.starts_with(mark))
+    ["#", "//", "/*", "* ", ";"].iter().any(|mark| text.starts_with(mark))
 }
 
 /// Whether a message, in lower case, says that a start failed. `has_errno` says that it names an
@@ -286,6 +293,9 @@ pub(super) fn is_failed_start(lower: &str, program: Option<&str>, has_errno: boo
     if PHRASES.iter().any(|phrase| lower.contains(phrase)) {
         return true;
     }
+    if CALLS.iter().any(|call| call_failed(lower, call, program)) {
+        return true;
+    }
     if !has_errno {
         return false;
     }
@@ -294,6 +304,43 @@ pub(super) fn is_failed_start(lower: &str, program: Option<&str>, has_errno: boo
     names_start_of_object(lower)
         || is_runtime(lower, program) && starting() && !other()
         || lower.contains("plugin type=") && lower.contains("(add)")
+}
+
+/// Whether a text in lower case is an error and not a sentence about one: a runtime's own message, or
+/// a chain of errors that colons separate.
+pub(super) fn reads_as_error(lower: &str, innermost: Option<&Innermost>) -> bool {
+    is_runtime(lower, None)
+        || lower.contains("rpc error: ")
+        || innermost.is_some_and(|found| found.ends_a_chain(lower))
+        || PHRASES.iter().chain(CALLS).any(|phrase| {
+            lower.match_indices(phrase).any(|(at, _)| {
+                let behind = &lower[at + phrase.len()..];
+                // `CreatePodSandbox for pod failed: …`.
+                let failed = behind.split(": ").next().is_some_and(|part| {
+                    part.len() < 24 && part.ends_with("failed") && part.len() < behind.len()
+                });
+                behind.starts_with(": ")
+                    // `container_linux.go:348: starting container process caused "…"`.
+                    || behind.starts_with(|c: char| c.is_ascii_digit())
+                    || failed
+                    || phrase.ends_with(':') && behind.starts_with(' ') && at == 0
+                    || lower[..at].ends_with(": ") && behind.is_empty()
+            })
+        })
+}
+
+/// Whether such a call failed: the kernel's error follows it, behind a colon or in brackets, or who
+/// may map which ids does.
+fn call_failed(lower: &str, call: &str, program: Option<&str>) -> bool {
+    let Some(at) = lower.find(call) else { return false };
+    // A shell's own forks, in a terminal.
+    if program.is_none() && call.contains("fork: ") && lower.contains("sh: fork: ") {
+        return false;
+    }
+    let behind = &lower[at..];
+    let refused = ["not allowed", "no subuid", "no subgid"];
+    refused.iter().any(|words| behind.contains(words))
+        || reason::innermost(behind).is_some_and(|found| found.ends_a_chain(behind))
 }
 
 /// Whether a runtime speaks: by the name that it logs under, or by how the message begins.
