@@ -1,6 +1,6 @@
 //! Whatever stands before the lines of a log, the same is found in it; and two logs that lie line by
 //! line in each other, each behind a beginning of its own, give the incidents of both.
-use std::{fs, io::Cursor, path::Path, sync::Arc};
+use std::{fmt::Write, fs, io::Cursor, path::Path, sync::Arc};
 
 use fragwatch_core::report::Json;
 use fragwatch_klog::explain::Explainer;
@@ -101,11 +101,9 @@ impl Prefix {
                 Part::Fixed(fixed) => text.push_str(fixed),
                 Part::Counter(first) => text.push_str(&(first + at).to_string()),
                 Part::Time => {
-                    text.push_str(&format!(
-                        "2025-04-17T05:31:{:02}.{:06}Z",
-                        at / 50 % 60,
-                        at * 17 % 1_000_000
-                    ));
+                    let (second, micros) = (at / 50 % 60, at * 17 % 1_000_000);
+                    write!(text, "2025-04-17T05:31:{second:02}.{micros:06}Z")
+                        .expect("a string can be written");
                 }
                 Part::Level => text.push_str(["warn", "info", "err"][at as usize % 3]),
             }
