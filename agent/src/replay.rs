@@ -94,7 +94,7 @@ fn replay(mut reader: CaptureReader, pipeline: &mut Pipeline) -> io::Result<Dama
             Ok(CaptureItem::Damaged { line, reason }) => {
                 damage.lines += 1;
                 damage.first.get_or_insert((line, reason));
-                pipeline.lose();
+                pipeline.note_missing_entry();
                 continue;
             }
             Ok(CaptureItem::Truncated) => damage.end_early("its last line is truncated".to_owned()),

@@ -150,8 +150,14 @@ fn a_later_buddyinfo_is_no_evidence() {
         let [incident] = incidents(&objects)[..] else { panic!("{objects:?}") };
         assert_eq!(incident["allocations"][0]["order"], 6);
         assert_eq!(incident["allocations"][0]["gfp"]["flags"], "GFP_KERNEL|__GFP_COMP|__GFP_ZERO");
-        assert_eq!(incident["verdict"]["cause"], "undetermined");
+        // Order 6 and no Mem-Info: a hypothesis, with how to confirm it and what to do.
+        assert_eq!(incident["verdict"]["cause"], "fragmentation");
         assert_eq!(incident["verdict"]["confidence"], "low");
+        let verdict = incident["verdict"].to_string();
+        for part in ["/proc/buddyinfo", "compact_memory", "cgroup.memory=nokmem"] {
+            assert!(verdict.contains(part), "{part}: {verdict}");
+        }
+        assert!(!verdict.contains("compaction_proactiveness"), "{verdict}");
         if later == ["2022-el7-order6-buddyinfo-bad.txt"] {
             let not_seen = incident["verdict"]["not_seen"].to_string();
             assert!(not_seen.contains("13223 of order 6"), "{not_seen}");
@@ -254,7 +260,7 @@ fn a_repeated_failure_takes_one_line() {
     assert_eq!(stdout.matches("FAILED").count(), 2, "{stdout}");
     assert_eq!(stdout.matches("\nagain ").count(), 48, "{stdout}");
     assert!(
-        stdout.contains("order-4 allocation by nginx (pid 2): undetermined (low confidence), as in lines 1 to 2; standard input, lines 3 to 4, 120.000001 s after boot"),
+        stdout.contains("order-4 allocation by nginx (pid 2): fragmentation (low confidence), as in lines 1 to 2; standard input, lines 3 to 4, 120.000001 s after boot"),
         "{stdout}"
     );
     assert!(stdout.contains("50 incidents"), "{stdout}");

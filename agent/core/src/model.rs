@@ -17,6 +17,7 @@ pub mod log_time;
 pub mod loss;
 pub mod memcg;
 pub mod node;
+pub mod notice;
 pub mod program_message;
 pub mod slab;
 pub mod status;

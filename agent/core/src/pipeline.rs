@@ -1,4 +1,4 @@
-//! From what was seen to the report: the same way whether it is seen now or was kept in a capture.
+//! The pipeline from entries to the report, the same for a live trace and a capture.
 
 use std::io;
 
@@ -25,37 +25,36 @@ use crate::{
     },
 };
 
-/// Incidents outside creations that are told from one tick to the next. More would take the time
-/// that creations need, and nobody could read them.
+/// Incidents outside creations that are reported between two ticks. Further ones are counted only, so
+/// that they don't delay the reports of creations.
 const MAX_INCIDENTS: u32 = 20;
 
-/// Puts entries together and reports what came of them.
+/// Correlates entries, diagnoses what they complete, and reports it.
 pub struct Pipeline {
     report: Box<dyn Format>,
     view: View,
-    /// What is watched.
+    /// The report's first line: what is observed.
     ready: Line,
     correlator: Correlator,
-    /// How many may be told until the next tick.
+    /// Incidents that may be reported until the next tick.
     incidents_left: u32,
     summary: Summary,
     watched: Watched,
     loss: Loss,
-    /// What no verdict can rest on there, in sentences.
+    /// What can't be observed on this kernel although verdicts use it, in sentences.
     unobservable: Vec<String>,
     all: bool,
     page_size: u64,
     realtime_offset_ns: i64,
-    /// What was read of the node last.
+    /// The node's facts, as last read.
     node: Option<NodeFacts>,
     names: Attributions,
-    /// It is told as it happens, so that being late means something.
-    /// Reads `CLOCK_MONOTONIC` in nanoseconds.
+    /// Reads `CLOCK_MONOTONIC` in nanoseconds; `None` for a capture, whose reports have no latency.
     live: Option<fn() -> u64>,
 }
 
 impl Pipeline {
-    /// Tells to `report` what is seen on the machine of this header.
+    /// A pipeline that writes to `report`, for the machine and kernel of `header`.
     pub fn new(header: Header, report: Box<dyn Format>) -> Self {
         let view = View::new(header.kernel, header.page_size, &header.hooks);
         Self {
@@ -77,19 +76,21 @@ impl Pipeline {
         }
     }
 
-    /// It is reported as it happens: the summary says how late reports were. `now_ns` reads
-    /// `CLOCK_MONOTONIC` in nanoseconds.
+    /// Measures the latency of reports, for the summary. `now_ns` reads `CLOCK_MONOTONIC` in nanoseconds.
     #[must_use]
     pub fn live(self, now_ns: fn() -> u64) -> Self {
         Self { live: Some(now_ns), ..self }
     }
 
-    /// Tells what is watched.
+    /// Reports what is observed, before all else.
     pub fn ready(&mut self) -> io::Result<()> {
         self.report.line(&self.ready)
     }
 
-    /// Takes an entry; returns the stories that end with it, for [`Pipeline::report`].
+    /// Processes an entry. Returns what it completes, for [`Pipeline::report`].
+    ///
+    /// # Errors
+    /// If the report can't be written, as for all methods here.
     pub fn apply(&mut self, entry: Entry) -> io::Result<Vec<Correlated>> {
         match entry {
             Entry::Event(event) => return Ok(self.correlator.push(event)),
@@ -97,9 +98,9 @@ impl Pipeline {
             Entry::Node(facts) => self.node = Some(facts),
             Entry::Cgroup { id, path } => self.correlator.cgroups().insert(id, &path, None),
             Entry::Reply { reply, .. } => {
-                for owner in self.names.reply(reply) {
-                    let ended = clock::time_of_day(owner.ended_ns, self.realtime_offset_ns);
-                    self.report.line(&view::late_container(ended, &owner))?;
+                for attribution in self.names.reply(reply) {
+                    let ended = clock::time_of_day(attribution.ended_ns, self.realtime_offset_ns);
+                    self.report.line(&view::late_container(ended, &attribution))?;
                 }
             }
             Entry::Tick { time_ns } => {
@@ -118,13 +119,13 @@ impl Pipeline {
         Ok(Vec::new())
     }
 
-    /// Reports stories.
-    pub fn report(&mut self, stories: Vec<Correlated>) -> io::Result<()> {
-        for story in stories {
-            match story {
-                Correlated::CreationStep(creation) => self.tell_creation(*creation)?,
-                // Kills and refused forks outside creations come unasked.
-                Correlated::Incident(incident) if self.all => self.tell_incident(&incident)?,
+    /// Diagnoses and reports creation steps and incidents.
+    pub fn report(&mut self, correlated: Vec<Correlated>) -> io::Result<()> {
+        for one in correlated {
+            match one {
+                Correlated::CreationStep(creation) => self.report_creation(*creation)?,
+                // The eBPF programs emit OOM kills and refused forks outside creations in any case.
+                Correlated::Incident(incident) if self.all => self.report_incident(&incident)?,
                 Correlated::Incident(_) => {}
             }
         }
@@ -139,69 +140,69 @@ impl Pipeline {
         self.report.line(&Line::Summary(Summary { watched, ..self.summary.clone() }))
     }
 
-    /// Whether the node's facts are wanted beside one of these.
-    pub fn wants_node(&self, stories: &[Correlated]) -> bool {
-        stories.iter().any(|story| match story {
+    /// Whether a report about one of these needs the node's facts.
+    pub fn wants_node(&self, correlated: &[Correlated]) -> bool {
+        correlated.iter().any(|one| match one {
             Correlated::CreationStep(creation) => creation.outcome() != Outcome::Ok,
             Correlated::Incident(_) => self.all && self.incidents_left != 0,
         })
     }
 
-    /// What is to be asked about the containers of these.
-    pub fn queries(&self, stories: &[Correlated]) -> Vec<Query> {
-        let of = |story: &Correlated| match story {
-            Correlated::CreationStep(creation) if self.is_told(creation) => {
+    /// Queries about the containers of these.
+    pub fn queries(&self, correlated: &[Correlated]) -> Vec<Query> {
+        let of = |one: &Correlated| match one {
+            Correlated::CreationStep(creation) if self.is_reported(creation) => {
                 self.names.queries(creation, self.realtime_offset_ns)
             }
             Correlated::CreationStep(_) | Correlated::Incident(_) => Vec::new(),
         };
-        stories.iter().flat_map(of).collect()
+        correlated.iter().flat_map(of).collect()
     }
 
-    /// Whether anybody wants to hear of it.
-    fn is_told(&self, creation: &CreationStep) -> bool {
+    /// Whether a creation step is reported.
+    fn is_reported(&self, creation: &CreationStep) -> bool {
         self.all || creation.outcome() != Outcome::Ok
     }
 
-    /// What was lost, as it was told last.
+    /// Lost events, as last reported.
     pub fn loss(&self) -> Loss {
         self.loss
     }
 
-    /// How far the time of day is taken to be ahead of `CLOCK_MONOTONIC`, in nanoseconds.
+    /// The current `CLOCK_REALTIME` minus `CLOCK_MONOTONIC`, in nanoseconds.
     pub fn realtime_offset_ns(&self) -> i64 {
         self.realtime_offset_ns
     }
 
-    /// Whether a tick would change anything.
+    /// Whether a tick would have an effect.
     pub fn needs_tick(&self) -> bool {
         self.incidents_left != MAX_INCIDENTS || self.correlator.follows_outside()
     }
 
-    /// An entry is missing that may have been about any creation under way.
-    pub fn lose(&mut self) {
+    /// Notes that an entry is missing, which may have been about any unfinished creation.
+    pub fn note_missing_entry(&mut self) {
         self.correlator.lose();
     }
 
-    fn tell_creation(&mut self, mut creation: CreationStep) -> io::Result<()> {
-        if self.is_told(&creation) {
+    fn report_creation(&mut self, mut creation: CreationStep) -> io::Result<()> {
+        if self.is_reported(&creation) {
             self.names.name(&mut creation, self.realtime_offset_ns);
         }
         let creation = &creation;
         let outcome = creation.outcome();
-        let trouble = outcome != Outcome::Ok;
-        let node = self.node.as_ref().filter(|_| trouble);
+        let is_trouble = outcome != Outcome::Ok;
+        let node = self.node.as_ref().filter(|_| is_trouble);
         let node = node.and_then(|facts| Reading::of(facts, creation.ended_ns));
         let evidence =
             || Evidence::step(creation, self.page_size, &self.unobservable).with_node(node);
-        let verdict = trouble.then(|| diagnose(&evidence()));
+        let verdict = is_trouble.then(|| diagnose(&evidence()));
         if creation.continues().is_none() {
             self.watched.creations.count(outcome);
             if let Some(verdict) = &verdict {
                 self.summary.count_cause(verdict.cause);
             }
         }
-        if !self.is_told(creation) {
+        if !self.is_reported(creation) {
             return Ok(());
         }
         let time = clock::time_of_day(creation.ended_ns, self.realtime_offset_ns);
@@ -213,7 +214,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn tell_incident(&mut self, incident: &Incident) -> io::Result<()> {
+    fn report_incident(&mut self, incident: &Incident) -> io::Result<()> {
         if self.incidents_left == 0 {
             self.watched.incidents_omitted += 1;
             return Ok(());

@@ -29,6 +29,15 @@ pub fn grouped(count: u64) -> String {
     out
 }
 
+/// Memory cgroups against the number of their ids, `at most` where cgroups without the memory
+/// controller are counted too: `1,204 of 65,535 memory cgroups (87 dying)`.
+pub fn memory_cgroups(count: u64, at_most: bool, dying: Option<u64>, max: u64) -> String {
+    let at_most = if at_most { "at most " } else { "" };
+    let dying = dying.filter(|dying| *dying != 0);
+    let dying = dying.map(|dying| format!(" ({} dying)", grouped(dying))).unwrap_or_default();
+    format!("{at_most}{} of {} memory cgroups{dying}", grouped(count), grouped(max))
+}
+
 /// Nanoseconds in a suitable unit: `840 µs`, `38.2 ms`, `1.4 s`.
 pub fn duration(ns: u64) -> String {
     match ns {

@@ -30,9 +30,12 @@ use fragwatch_core::model::{
 
 use crate::{
     assemble::{
-        incident_builder::IncidentBuilder, log_position::LogPosition, masks::Known, stack::Stack,
+        incident_builder::IncidentBuilder,
+        log_position::{Lane, LogPosition, Machine},
+        masks::Known,
+        stack::Stack,
     },
-    line::{Caller, LogLine},
+    line::LogLine,
     parse::{self, Message, trace::Trace},
 };
 
@@ -56,7 +59,7 @@ const REPEAT_GAP: (Duration, u64) = (Duration::from_mins(1), 400);
 enum Owner {
     IncidentBuilder(u64),
     /// To something that isn't told.
-    Nobody,
+    NotReported,
 }
 
 /// Puts lines together into incidents. Its memory is bounded whatever the log.
@@ -65,10 +68,10 @@ pub struct Assembler {
     /// The kernel's release where the log doesn't say it.
     given_kernel: Option<KernelVersion>,
     /// The release that lines of a host said last.
-    seen_kernel: HashMap<Option<String>, KernelVersion>,
+    seen_kernel: HashMap<Machine, KernelVersion>,
     open: Vec<IncidentBuilder>,
-    owner: HashMap<Option<Caller>, Owner>,
-    stacks: HashMap<Option<Caller>, Stack>,
+    owner: HashMap<Lane, Owner>,
+    stacks: HashMap<Lane, Stack>,
     containers: VecDeque<(LogPosition, ContainerFailure)>,
     buddyinfo: Vec<Buddyinfo>,
     masks: Known,
@@ -87,7 +90,10 @@ impl Assembler {
     /// Takes a line; returns the incidents that have ended.
     pub fn push(&mut self, line: &LogLine) -> Vec<Incident> {
         let at = LogPosition::of(line);
-        let ended = self.close(|draft| !draft.gap_allows(&at), |told| !near(&at, told, REPORT_GAP));
+        let ended = self.close(
+            |draft| !draft.gap_allows(&at),
+            |told| !told.may_be_of_one(&at, REPORT_GAP.0, REPORT_GAP.1),
+        );
         if let Some(message) = parse::parse(line) {
             self.take(message, &at);
         }
@@ -101,9 +107,9 @@ impl Assembler {
 
     /// Ends everything under way: the log has ended, or has been quiet for long enough.
     pub fn flush(&mut self) -> Vec<Incident> {
-        let callers: Vec<Option<Caller>> = self.stacks.keys().copied().collect();
-        for caller in callers {
-            self.end_stack(caller);
+        let lanes: Vec<Lane> = self.stacks.keys().cloned().collect();
+        for lane in lanes {
+            self.end_stack(&lane);
         }
         self.close(|_| true, |_| true)
     }
@@ -123,7 +129,7 @@ impl Assembler {
             message,
             Message::Trace(Trace::Frame(_) | Trace::Task { .. }) | Message::Container(_)
         ) {
-            self.end_stack(at.caller);
+            self.end_stack(&at.lane());
         }
         match message {
             Message::Allocation(header) => {
@@ -161,13 +167,19 @@ impl Assembler {
                     self.buddyinfo.push(Buddyinfo { node: zone.node, name: zone.name, blocks });
                 }
             }
+            Message::Percpu(failed) => self.draft_or_new(None, at).percpu = Some(failed),
+            Message::Hung(hung) => {
+                let draft = self.draft_or_new(None, at);
+                (draft.comm, draft.pid) = (Some(hung.comm), hung.pid);
+                draft.hung_for = Some(hung.seconds);
+            }
             Message::Container(failure) => self.take_container(failure, at),
         }
     }
 
     /// The draft that the next lines of this caller belong to.
     fn owned(&mut self, at: &LogPosition) -> Option<&mut IncidentBuilder> {
-        match self.owner.get(&at.caller) {
+        match self.owner.get(&at.lane()) {
             Some(&Owner::IncidentBuilder(id)) => self.draft(id),
             _ => None,
         }
@@ -188,17 +200,17 @@ impl Assembler {
             self.open.len() - 1
         });
         let id = self.open[index].id;
-        self.set_owner(at.caller, Owner::IncidentBuilder(id));
+        self.set_owner(at.lane(), Owner::IncidentBuilder(id));
         let draft = &mut self.open[index];
         draft.touch(at);
         draft
     }
 
-    fn set_owner(&mut self, caller: Option<Caller>, owner: Owner) {
-        if self.owner.len() >= MAX_KEYS && !self.owner.contains_key(&caller) {
+    fn set_owner(&mut self, lane: Lane, owner: Owner) {
+        if self.owner.len() >= MAX_KEYS && !self.owner.contains_key(&lane) {
             self.owner.clear();
         }
-        self.owner.insert(caller, owner);
+        self.owner.insert(lane, owner);
     }
 
     /// The youngest draft of the same caller (where ids are printed) for which this holds.
@@ -210,8 +222,8 @@ impl Assembler {
 
     fn saw_kernel(&mut self, release: &str, at: &LogPosition) {
         let Ok(kernel) = release.parse::<KernelVersion>() else { return };
-        if self.seen_kernel.len() < MAX_KEYS || self.seen_kernel.contains_key(&at.host) {
-            self.seen_kernel.insert(at.host.clone(), kernel);
+        if self.seen_kernel.len() < MAX_KEYS || self.seen_kernel.contains_key(&at.machine()) {
+            self.seen_kernel.insert(at.machine(), kernel);
         }
     }
 
@@ -231,7 +243,7 @@ impl Assembler {
 
     fn take_container(&mut self, failure: ContainerFailure, at: &LogPosition) {
         if let Some((told_at, told)) = self.containers.iter_mut().find(|(told_at, told)| {
-            near(told_at, at, JOIN_GAP) && told_at.same_host(at) && runtime::same(told, &failure)
+            joinable(told_at, at) && told_at.same_host(at) && runtime::same(told, &failure)
         }) {
             runtime::merge(told, failure);
             told_at.last = told_at.last.max(at.last);
@@ -256,10 +268,11 @@ impl Assembler {
         let (mut ended, open): (Vec<IncidentBuilder>, Vec<IncidentBuilder>) =
             self.open.drain(..).partition(|draft| over(draft));
         self.open = open;
+        ended.retain(IncidentBuilder::is_incident);
         for draft in &mut ended {
             let mut rest = VecDeque::new();
             for (at, failure) in self.containers.drain(..) {
-                if near(&draft.begin, &at, JOIN_GAP)
+                if joinable(&draft.begin, &at)
                     && draft.begin.same_host(&at)
                     && runtime::joins(draft, &failure)
                 {
@@ -273,8 +286,7 @@ impl Assembler {
         }
         // What may still join a report under way waits for it.
         let waits = |at: &LogPosition, failure: &ContainerFailure, open: &[IncidentBuilder]| {
-            open.iter()
-                .any(|draft| near(&draft.begin, at, JOIN_GAP) && runtime::joins(draft, failure))
+            open.iter().any(|draft| joinable(&draft.begin, at) && runtime::joins(draft, failure))
         };
         let mut rest = VecDeque::new();
         for (at, failure) in self.containers.drain(..) {
@@ -293,12 +305,19 @@ impl Assembler {
     }
 
     fn finish(&self, draft: IncidentBuilder) -> Incident {
-        let seen =
-            || self.seen_kernel.get(&draft.begin.host).or_else(|| self.seen_kernel.get(&None));
+        let seen = || {
+            self.seen_kernel
+                .get(&draft.begin.machine())
+                .or_else(|| self.seen_kernel.get(&Machine::default()))
+        };
         let kernel =
             draft.kernel.clone().or_else(|| seen().cloned()).or_else(|| self.given_kernel.clone());
         finish::finish(draft, kernel, self.buddyinfo.clone(), &self.masks)
     }
+}
+
+fn joinable(one: &LogPosition, other: &LogPosition) -> bool {
+    one.may_be_of_one(other, JOIN_GAP.0, JOIN_GAP.1)
 }
 
 fn near(one: &LogPosition, other: &LogPosition, (time, lines): (Duration, u64)) -> bool {

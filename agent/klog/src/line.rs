@@ -9,6 +9,8 @@ pub struct LogLine {
     /// Number of the last one; larger than `first` if wrapped lines were joined. Lines that one
     /// physical line held (`#012`, a JSON string with newlines) share a number.
     pub last: u64,
+    /// Of which of the sources that lie line by line in each other in the log; 0 if that isn't known.
+    pub source: u32,
     /// When it was logged, as far as the log says.
     pub time: Option<LogTime>,
     /// Who printed it, with `CONFIG_PRINTK_CALLER`.

@@ -13,7 +13,7 @@ use crate::{
         input::ReadError,
         window::Window,
     },
-    transport::messages::Assembler,
+    transport::sources::Sources,
 };
 
 /// Adds what one block held.
@@ -48,7 +48,7 @@ const HOLD: Duration = Duration::from_millis(200);
 pub struct Lines {
     blocks: Blocks,
     window: Window,
-    assembler: Assembler,
+    sources: Sources,
     stats: Stats,
     /// Since when a message waits for what may follow it.
     held: Option<Instant>,
@@ -66,7 +66,7 @@ impl Lines {
         Self {
             blocks: Blocks::read(input),
             window: Window::new(),
-            assembler: Assembler::default(),
+            sources: Sources::default(),
             stats: Stats::default(),
             held: None,
             over: false,
@@ -88,18 +88,18 @@ impl Lines {
 
     fn wait(&mut self, deadline: Option<Instant>) -> Next {
         loop {
-            if let Some(line) = self.assembler.pop() {
+            if let Some(line) = self.sources.pop() {
                 return Next::Line(line);
             }
             if let Some(raw) = self.window.pop() {
                 self.held = None;
-                self.assembler.push(&raw, &mut self.stats);
+                self.sources.push(raw, &mut self.stats);
                 continue;
             }
             if self.over {
                 return self.error.take().map_or(Next::End, Next::Failed);
             }
-            let release = (deadline.is_some() && self.assembler.waits())
+            let release = (deadline.is_some() && self.sources.waits())
                 .then(|| *self.held.get_or_insert_with(Instant::now) + HOLD);
             let until = deadline.into_iter().chain(release).min();
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -110,7 +110,9 @@ impl Lines {
                         self.blocks.give_back(used);
                     }
                 }
-                Taken::Quiet if release.is_some() && release == until => self.assembler.flush(),
+                Taken::Quiet if release.is_some() && release == until => {
+                    self.sources.flush(&mut self.stats);
+                }
                 Taken::Quiet => return Next::Quiet,
                 Taken::Failed(error) => {
                     self.error = Some(error);
@@ -124,7 +126,7 @@ impl Lines {
     fn end(&mut self) {
         self.over = true;
         self.stats.compressed_tail_lost = self.blocks.tail_lost();
-        self.assembler.end();
+        self.sources.end(&mut self.stats);
     }
 }
 

@@ -3,14 +3,16 @@
 pub mod allocation;
 mod container;
 pub mod field;
+pub mod hung;
 mod limit;
 pub mod memory;
 pub mod oom;
+mod percpu;
 pub mod slab;
 pub mod trace;
 pub mod vmalloc;
 
-use fragwatch_core::model::program_message::ContainerFailure;
+use fragwatch_core::model::{notice::PercpuFailed, program_message::ContainerFailure};
 
 use crate::line::{LogLine, Origin};
 
@@ -40,6 +42,10 @@ pub enum Message {
     Trace(trace::Trace),
     /// The kernel's release.
     Version(String),
+    /// The per-CPU allocator failed.
+    Percpu(PercpuFailed),
+    /// A task hangs.
+    Hung(hung::Hung),
     /// A fork was refused in this cgroup.
     ForkRefused(String),
     /// A zone of /proc/buddyinfo, read at another time.
@@ -79,7 +85,10 @@ pub fn parse_kernel(text: &str) -> Option<Message> {
         .or_else(|| oom::parse(text).map(Message::Oom))
         .or_else(|| slab::parse(text).map(Message::Slab))
         .or_else(|| limit::parse_fork(text).map(Message::ForkRefused))
+        .or_else(|| percpu::parse(text).map(Message::Percpu))
+        .or_else(|| hung::parse(text).map(Message::Hung))
         .or_else(|| trace::version(text).map(Message::Version))
+        .or_else(|| hung::release(text).map(|release| Message::Version(release.to_owned())))
         .or_else(|| trace::parse(text).map(Message::Trace))
         .or_else(|| suppressed(text).map(Message::Suppressed))
         .or_else(|| {
@@ -91,9 +100,18 @@ pub fn parse_kernel(text: &str) -> Option<Message> {
         })
 }
 
+/// Whether it is a regular expression or a template.
+fn is_pattern(text: &str) -> bool {
+    [".*", ".+", "\\d", "\\w", "\\s", "[0-9]", "(?:", "{{"].iter().any(|part| text.contains(part))
+}
+
 /// Whether it is what printf and its like make messages of: somebody quotes a program's source, or
 /// these are the strings of an executable.
 fn is_format(text: &str) -> bool {
+    // A regular expression or a template: log monitors' and alerts' rules hold such.
+    if is_pattern(text) {
+        return true;
+    }
     let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
     text.match_indices('%').any(|(at, _)| {
         let directive = text[at + 1..].trim_start_matches(['l', '#', '+']);
@@ -122,6 +140,7 @@ mod tests {
 
     fn line(origin: Origin, text: &str) -> LogLine {
         LogLine {
+            source: 0,
             first: 1,
             last: 1,
             time: None,

@@ -238,7 +238,7 @@ fn replay(bytes: &[u8], report: impl Format + 'static) {
         let entry = match reader.next_item().expect("memory can be read") {
             CaptureItem::Entry(entry) => *entry,
             CaptureItem::Damaged { .. } => {
-                pipeline.lose();
+                pipeline.note_missing_entry();
                 continue;
             }
             CaptureItem::Truncated | CaptureItem::End => break,

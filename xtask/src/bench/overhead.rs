@@ -23,7 +23,7 @@ pub(super) struct Args {
     before: Option<PathBuf>,
     /// Arguments for fragwatch; `trace` unless given
     #[arg(last = true)]
-    args: Vec<String>,
+    fragwatch: Vec<String>,
 }
 
 /// A row of the table: its name, the guest's field, and what one of its unit is in the field's.
@@ -51,8 +51,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut request = Request::new(series.name, OVERHEAD.name);
     request.counted = true;
     request.before.clone_from(&args.before);
-    if !args.args.is_empty() {
-        request.args.clone_from(&args.args);
+    if !args.fragwatch.is_empty() {
+        request.args.clone_from(&args.fragwatch);
     }
     let run = vm::run(&request, &mut |event| vm::show_progress(&event))?;
     let measured = measured(&run)?;

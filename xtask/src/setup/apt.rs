@@ -1,9 +1,11 @@
 //! Debian packages: what is installed, and installing what is missing.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use harness::step;
 
 /// Installs those of the packages that are missing.
@@ -73,4 +75,23 @@ pub(super) fn get() -> Command {
         "DPkg::Lock::Timeout=120",
     ]);
     command
+}
+
+/// Unpacks all packages in a directory there, and removes them.
+pub(super) fn unpack_all(directory: &Path) -> Result<()> {
+    let entries =
+        fs::read_dir(directory).with_context(|| format!("can't list {}", directory.display()))?;
+    for entry in entries {
+        let package = entry.with_context(|| format!("can't list {}", directory.display()))?.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            let name = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            step::run(
+                &format!("unpack {name}"),
+                Command::new("dpkg-deb").arg("--extract").arg(&package).arg(directory),
+            )?;
+            fs::remove_file(&package)
+                .with_context(|| format!("can't remove {}", package.display()))?;
+        }
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::kernel;
+use super::apt;
 use super::suite::Suite;
 
 /// A C library that the headers' own tools ask for, beside the headers.
@@ -32,7 +32,7 @@ pub(super) fn make_usable(directory: &Path, release: &str, suite: &Suite) -> Res
     let libc = directory.join(LIBC);
     fs::create_dir_all(&libc).with_context(|| format!("can't create {}", libc.display()))?;
     suite.download(&["libc6".to_owned()], &libc)?;
-    kernel::unpack_all(&libc)?;
+    apt::unpack_all(&libc)?;
     outdated.iter().try_for_each(|tool| give_libc(tool, directory))
 }
 

@@ -2,14 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use harness::kernel::{self, Series, numbers};
-use harness::step;
 
-use super::headers;
 use super::suite::Suite;
+use super::{apt, headers};
 
 /// Downloads and unpacks the newest kernel of a series, unless one is there.
 pub fn fetch(series: &'static Series) -> Result<()> {
@@ -45,7 +43,7 @@ fn fetch_to(directory: &Path, series: &Series, suite: &Suite) -> Result<()> {
     fs::create_dir_all(directory)
         .with_context(|| format!("can't create {}", directory.display()))?;
     suite.download(&packages(&release, series, suite)?, directory)?;
-    unpack_all(directory)?;
+    apt::unpack_all(directory)?;
     headers::make_usable(directory, &release, suite)
 }
 
@@ -95,25 +93,6 @@ fn packages(release: &str, series: &Series, suite: &Suite) -> Result<Vec<String>
         );
     }
     Ok(packages)
-}
-
-/// Unpacks all packages in a directory there, and removes them.
-pub(super) fn unpack_all(directory: &Path) -> Result<()> {
-    let entries =
-        fs::read_dir(directory).with_context(|| format!("can't list {}", directory.display()))?;
-    for entry in entries {
-        let package = entry.with_context(|| format!("can't list {}", directory.display()))?.path();
-        if package.extension().is_some_and(|extension| extension == "deb") {
-            let name = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            step::run(
-                &format!("unpack {name}"),
-                Command::new("dpkg-deb").arg("--extract").arg(&package).arg(directory),
-            )?;
-            fs::remove_file(&package)
-                .with_context(|| format!("can't remove {}", package.display()))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::{
     attribution::{cgroup_path, cgroups::Cgroups},
     model::{
-        container::{Candidate, Container, is_id},
+        container::{Candidate, CandidateReason, Container, is_id},
         event::CgroupPath,
         identity::Query,
         step::CreationStep,
@@ -42,10 +42,6 @@ const START_NS: u64 = 10_000_000_000;
 /// Candidates that are reported.
 pub const MAX_CANDIDATES: usize = 5;
 
-/// Reasons why a runtime may have created a network namespace for a pod.
-pub(crate) const NEWEST_POD: &str = "the newest pod without a container";
-pub(crate) const FREE_POD: &str = "a pod without a container";
-
 /// Whether a program with this comm starts containers.
 pub(crate) fn is_runtime(comm: &str) -> bool {
     RUNTIMES.contains(&comm)
@@ -72,7 +68,7 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     };
     let since = creation.began_ns.saturating_sub(START_NS);
     if let Some(path) = cgroups.container_made_by(creation.task.pid, since) {
-        return candidate(&path, "the same process created its cgroup").into_iter().collect();
+        return candidate(&path, CandidateReason::MadeItsCgroup).into_iter().collect();
     }
     if !MAKE_FOR_PODS.contains(&comm) {
         return Vec::new();
@@ -80,7 +76,7 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     let pods = cgroups.pods_without_container().into_iter().take(MAX_CANDIDATES).enumerate();
     pods.filter_map(|(at, (path, made))| {
         let newest = at == 0 && made.is_some();
-        candidate(&path, if newest { NEWEST_POD } else { FREE_POD })
+        candidate(&path, if newest { CandidateReason::NewestPod } else { CandidateReason::FreePod })
     })
     .collect()
 }
@@ -153,7 +149,9 @@ mod tests {
         let uids: Vec<&str> = found.iter().filter_map(|c| c.container.pod_uid.as_deref()).collect();
         assert_eq!(uids.len(), 2);
         assert!(uids[0].starts_with("6f1c") && uids[1].starts_with("0001"), "{uids:?}");
-        assert!(found[0].why.contains("newest") && !found[1].why.contains("newest"));
+        assert!(
+            found[0].why == CandidateReason::NewestPod && found[1].why == CandidateReason::FreePod
+        );
         let none = candidates(&by("containerd", "/system.slice"), &Cgroups::default());
         assert_eq!(none, []);
         // podman does not start the kubelet's pods.

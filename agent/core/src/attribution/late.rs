@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use crate::{
     attribution::candidates::{self, MAX_CANDIDATES},
     model::{
-        container::{Candidate, Container},
+        container::{Candidate, CandidateReason, Container},
         event::Task,
         identity::{Identity, NamedBy, Query, Reply},
         step::CreationStep,
@@ -17,12 +17,6 @@ const MAX_REPLIES: usize = 512;
 const MAX_IDENTITIES: usize = 8;
 /// Creations that wait for replies; the oldest is dropped first and keeps what was reported.
 const MAX_WAITING: usize = 256;
-
-/// Reasons for candidates from a runtime's records.
-const BY_LOG: &str = "a runtime's log says that its start was under way";
-const BY_STATE: &str = "it was created just before";
-const BY_BOTH: &str =
-    "it has no container yet, and a runtime's log says that its start was under way";
 
 /// The container of a creation, which may become known only after its report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,15 +171,19 @@ fn add_candidate(candidates: &mut Vec<Candidate>, known: &Identity) {
     let mut container = Container::default();
     container.learn(known);
     let by_log = known.by == NamedBy::RuntimeLog;
-    let mut added = Candidate { container, why: if by_log { BY_LOG } else { BY_STATE } };
+    let mut added = Candidate {
+        container,
+        why: if by_log { CandidateReason::RuntimeLog } else { CandidateReason::RuntimeState },
+    };
     let known_already =
         candidates.iter().position(|c| candidates::same(&c.container, &added.container));
     if let Some(at) = known_already {
         let mut candidate = candidates.remove(at);
         candidate.container.learn(known);
-        let of_pods = [candidates::NEWEST_POD, candidates::FREE_POD].contains(&candidate.why);
+        let of_pods =
+            matches!(candidate.why, CandidateReason::NewestPod | CandidateReason::FreePod);
         if by_log && of_pods {
-            candidate.why = BY_BOTH;
+            candidate.why = CandidateReason::PodInRuntimeLog;
         }
         added = candidate;
     }

@@ -12,6 +12,7 @@ use crate::{
         zones::{self, Reading},
     },
     model::{
+        slab::SlabFailed,
         verdict::{Cause, Confidence, Remedy, Verdict},
         zone::{Offer, Zone},
     },
@@ -27,6 +28,42 @@ const REMEDIES: &[Remedy] = &[Remedy {
 
 /// The verdict, if the rule holds.
 pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    of_pages(evidence).or_else(|| of_slab(evidence))
+}
+
+/// A slab cache of no memory cgroup that got no page for an object whose mask may not wait. The
+/// page allocator prints nothing then: SLUB asks for pages with `__GFP_NOWARN`.
+fn of_slab(evidence: &Evidence) -> Option<Verdict> {
+    if evidence.decisive().is_some() || evidence.oom().is_some() {
+        return None;
+    }
+    let failed = evidence.slab_failures;
+    let may_not_wait = |slab: &SlabFailed| {
+        let gfp = slab.gfp.as_ref();
+        let names = gfp.and_then(|gfp| gfp.flags.as_deref()).unwrap_or_default();
+        let charged = names.contains("ACCOUNT") || slab.memcg().is_some();
+        let waits = gfp.and_then(|gfp| gfp.traits).is_none_or(|traits| traits.direct_reclaim);
+        slab.cache.is_some() && !charged && !waits
+    };
+    if failed.is_empty() || !failed.iter().all(may_not_wait) {
+        return None;
+    }
+    let cache = failed[0].cache.as_deref().unwrap_or_default();
+    let mut doubts = evidence.gaps();
+    doubts.push("the zones at the failure: SLUB prints none".to_owned());
+    Some(verdict(
+        vec![
+            format!(
+                "slab cache {cache} got no page, though order {} would do",
+                failed[0].min_order.unwrap_or(0)
+            ),
+            "its mask says that it may not wait for memory to be made free".to_owned(),
+        ],
+        doubts,
+    ))
+}
+
+fn of_pages(evidence: &Evidence) -> Option<Verdict> {
     let allocation = evidence.decisive()?;
     if evidence.errno.is_some_and(|errno| errno != libc::ENOMEM)
         || allocation.gfp.traits?.direct_reclaim
@@ -57,12 +94,16 @@ pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
         "its mask says that it may not wait for memory to be made free".to_owned(),
     ];
     because.extend(failure.zones.iter().map(|zone| zones::exhausted(evidence, zone)));
-    Some(Verdict {
+    Some(verdict(because, doubts))
+}
+
+fn verdict(because: Vec<String>, doubts: Vec<String>) -> Verdict {
+    Verdict {
         cause: Cause::AtomicPressure,
         confidence: Confidence::without(&doubts),
         because,
         not_seen: doubts,
         remedies: REMEDIES.to_vec(),
         no_help: vec!["starting the container again: it waits for its own allocations"],
-    })
+    }
 }

@@ -7,6 +7,7 @@ use crate::{
         kernel_version::KernelVersion,
         memcg::MemcgState,
         node::{Buddyinfo, NodeMemory, Reading},
+        notice::{ExcludedZones, HungTask, PercpuFailed},
         program_message::ContainerFailure,
         slab::{SlabCache, SlabFailed},
         step::{CreationStep, PernetInit},
@@ -53,6 +54,12 @@ pub struct Evidence<'a> {
     pub cgroup_setup: Option<&'a CgroupSetup>,
     /// The fork that was refused.
     pub fork_refused: Option<&'a ForkRefused>,
+    /// The per-CPU allocator failed.
+    pub percpu: Option<&'a PercpuFailed>,
+    /// A task hangs in reclaim or compaction.
+    pub hung: Option<&'a HungTask>,
+    /// Free memory that the task was kept from.
+    pub excluded: Option<&'a ExcludedZones>,
     /// What programs say of the container.
     pub messages: &'a [ContainerFailure],
     /// The node's memory as a whole at that moment.
@@ -91,6 +98,9 @@ impl Default for Evidence<'_> {
             namespaces_refused: &[],
             cgroup_setup: None,
             fork_refused: None,
+            percpu: None,
+            hung: None,
+            excluded: None,
             messages: &[],
             memory: None,
             buddyinfo: &[],
@@ -152,6 +162,9 @@ impl<'a> Evidence<'a> {
             memcg: incident.memcg.as_ref(),
             oom_kills: &incident.oom_kills,
             fork_refused: incident.fork_refused.as_ref(),
+            percpu: incident.percpu.as_ref(),
+            hung: incident.hung.as_ref(),
+            excluded: incident.excluded.as_ref(),
             messages: &incident.messages,
             memory: incident.memory.as_ref(),
             buddyinfo,

@@ -41,6 +41,8 @@ const REMEDIES: &[Remedy] = &[
     },
 ];
 
+const WHICH_NODES: &str = "which nodes that were";
+
 /// The verdict, if one of the rules holds.
 pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
     failed(evidence).or_else(|| killed(evidence))
@@ -96,7 +98,7 @@ fn killed(evidence: &Evidence) -> Option<Verdict> {
     };
     let mut because = vec![format!("the OOM killer was called because {whose} ran out")];
     if oom.bounded {
-        doubts.push("which nodes that were".to_owned());
+        doubts.push(WHICH_NODES.to_owned());
     }
     let zones = allocation.and_then(|a| a.failure.as_ref());
     let zones = zones.filter(|failure| !failure.zones.is_empty());
@@ -118,6 +120,10 @@ fn killed(evidence: &Evidence) -> Option<Verdict> {
         ),
     }
     let Some(failure) = zones else {
+        // There were zones, and none that it could use.
+        if evidence.excluded.is_some() {
+            return None;
+        }
         doubts.push("the zones, whole and as they were then".to_owned());
         let most = if oom.order.is_none() { Confidence::Low } else { Confidence::Medium };
         // A page fault's call may have come of a memory cgroup's kernel memory.
@@ -127,6 +133,17 @@ fn killed(evidence: &Evidence) -> Option<Verdict> {
         return None;
     }
     because.extend(failure.zones.iter().map(|zone| zones::exhausted(evidence, zone)));
+    if oom.bounded
+        && let Some(excluded) = evidence.excluded
+    {
+        doubts.retain(|doubt| doubt != WHICH_NODES);
+        because.push(format!(
+            "only node {} was allowed; {} had {} free",
+            excluded.nodes,
+            excluded.zone,
+            units::bytes(excluded.free)
+        ));
+    }
     if !failure.zones_complete {
         doubts.push("all zones that it could use".to_owned());
     }

@@ -31,33 +31,113 @@ use crate::{
     units,
 };
 
-/// What helps against fragmentation.
-pub(super) const REMEDIES: &[Remedy] = &[
-    Remedy {
-        title: "compact the node's memory now, then start the container again",
-        command: "echo 1 > /proc/sys/vm/compact_memory",
-        risk: "stalls allocations on the node while it runs, some seconds on a large one; pages \
+const COMPACT: Remedy = Remedy {
+    title: "compact the node's memory now, then start the container again",
+    command: "echo 1 > /proc/sys/vm/compact_memory",
+    risk: "stalls allocations on the node while it runs, some seconds on a large one; pages \
                that can't be moved stay where they are",
-        durable: false,
-    },
-    Remedy {
-        title: "make the kernel keep larger blocks free in the background",
-        command: "sysctl -w vm.compaction_proactiveness=60",
-        risk: "some CPU time in kcompactd; kernels before 5.9 don't have it; put it under \
-               /etc/sysctl.d to keep it",
-        durable: true,
-    },
-    Remedy {
-        title: "keep more memory free, so that large blocks last longer",
-        command: "sysctl -w vm.min_free_kbytes=$(( $(cat /proc/sys/vm/min_free_kbytes) * 2 ))",
-        risk: "the memory is gone for everything else; too high a value makes the OOM killer run; \
-               put it under /etc/sysctl.d to keep it",
-        durable: true,
-    },
-];
+    durable: false,
+};
 
-/// The verdict, if the rule holds.
+/// mm/compaction.c has it from 5.9 on.
+const PROACTIVE: Remedy = Remedy {
+    title: "make the kernel keep larger blocks free in the background",
+    command: "sysctl -w vm.compaction_proactiveness=60",
+    risk: "some CPU time in kcompactd; kernels before 5.9 don't have it; put it under \
+               /etc/sysctl.d to keep it",
+    durable: true,
+};
+
+/// mm/page_alloc.c has it from 6.15 on.
+const DEFRAG_MODE: Remedy = Remedy {
+    title: "make the kernel keep kinds of pages apart, and compact before it mixes them",
+    command: "sysctl -w vm.defrag_mode=1",
+    risk: "more work in compaction and reclaim; put it under /etc/sysctl.d to keep it",
+    durable: true,
+};
+
+const KEEP_FREE: Remedy = Remedy {
+    title: "keep more memory free, so that large blocks last longer",
+    command: "sysctl -w vm.min_free_kbytes=$(( $(cat /proc/sys/vm/min_free_kbytes) * 2 ))",
+    risk: "the memory is gone for everything else; too high a value makes the OOM killer run; \
+               put it under /etc/sysctl.d to keep it",
+    durable: true,
+};
+
+/// What helps against fragmentation on this kernel.
+pub(super) fn remedies(evidence: &Evidence) -> Vec<Remedy> {
+    let has = |major, minor| evidence.kernel.is_none_or(|kernel| kernel.is_at_least(major, minor));
+    let mut remedies = vec![COMPACT];
+    if has(5, 9) {
+        remedies.push(PROACTIVE);
+    }
+    if evidence.kernel.is_some() && has(6, 15) {
+        remedies.push(DEFRAG_MODE);
+    }
+    remedies.push(KEEP_FREE);
+    remedies
+}
+
+/// The verdict, if one of the rules holds.
 pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
+    from_zones(evidence).or_else(|| without_zones(evidence))
+}
+
+/// A log without Mem-Info. Above order 3 (`PAGE_ALLOC_COSTLY_ORDER`) the kernel gives up after
+/// reclaim and compaction and calls no OOM killer, so that most such failures are fragmentation. Up
+/// to order 3 an allocation that may wait doesn't fail for want of a block, and one that may not
+/// wait may have lacked pages.
+fn without_zones(evidence: &Evidence) -> Option<Verdict> {
+    const COSTLY_ORDER: u32 = 3;
+    // Bits that never moved.
+    const GFP_DMA: u32 = 1;
+    const GFP_DMA32: u32 = 4;
+    let allocation = evidence.decisive()?;
+    let failure = allocation.failure.as_ref()?;
+    let traits = allocation.gfp.traits?;
+    let order = allocation.order;
+    let may_compact = traits.direct_reclaim && !traits.noretry;
+    // A mask that asks for low memory: such zones are small, and lack of pages is as likely.
+    let low_memory = allocation.gfp.raw & (GFP_DMA | GFP_DMA32) != 0;
+    let of_memory = evidence.errno.is_none_or(|errno| errno == libc::ENOMEM);
+    if evidence.live
+        || !failure.zones.is_empty()
+        || order <= COSTLY_ORDER
+        || !may_compact
+        || low_memory
+        || !of_memory
+    {
+        return None;
+    }
+    let mut not_seen = vec![format!(
+        "the zones at the failure: the log has no Mem-Info for it. To confirm, run `cat \
+         /proc/buddyinfo` while it fails: fragmentation shows next to nothing in the columns from \
+         order {order} on and plenty in those of small orders; lack of memory shows little in all. \
+         `cat /sys/kernel/debug/extfrag/extfrag_index` shows values near 1 or near 0"
+    )];
+    not_seen.extend(evidence.gaps());
+    let mut because = vec![
+        format!("the order-{order} allocation ({}) failed", zones::block(evidence, order)),
+        "it may wait, reclaim and compact: above order 3 such an allocation mostly fails because \
+         no free block is large enough"
+            .to_owned(),
+    ];
+    let mut remedies = remedies(evidence);
+    if let Some(behind) = memcg_slots::behind(evidence, allocation) {
+        because.push(behind);
+        remedies.extend(memcg_slots::REMEDIES);
+    }
+    Some(Verdict {
+        cause: Cause::Fragmentation,
+        confidence: Confidence::Low,
+        because,
+        not_seen,
+        remedies,
+        no_help: vec!["more memory for the container: no limit of it was hit"],
+    })
+}
+
+fn from_zones(evidence: &Evidence) -> Option<Verdict> {
     let allocation = evidence.decisive()?;
     let failure = allocation.failure.as_ref()?;
     let traits = allocation.gfp.traits;
@@ -109,7 +189,7 @@ pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
     let sure =
         !reserved && (index.is_some_and(|index| index > even_index(order)) || refused_by_marks);
     let mut because = because(evidence, allocation, zone, blocks_seen);
-    let mut remedies = REMEDIES.to_vec();
+    let mut remedies = remedies(evidence);
     if let Some(behind) = memcg_slots::behind(evidence, allocation) {
         because.push(behind);
         remedies.extend(memcg_slots::REMEDIES);

@@ -33,16 +33,34 @@ const REMEDIES: &[Remedy] = &[
         risk: "none to look; an empty cgroup may belong to a service that is about to use it",
         durable: true,
     },
-    Remedy {
-        title: "before 4.8, have the page cache of dead cgroups dropped, which gives their ids back; later kernels give them back by themselves, unless memory of theirs lies in swap",
-        command: "echo 3 > /proc/sys/vm/drop_caches",
-        risk: "stalls the node and empties its caches; on 3.10 ids that leaked with kernel memory stay until a reboot",
-        durable: false,
-    },
+    DROP_CACHES,
     Remedy {
         title: "update the kernel; on 3.10 turn kernel memory accounting off until then",
         command: "grubby --update-kernel=ALL --args=cgroup.memory=nokmem",
         risk: "needs a reboot; without the accounting no limit on kernel memory holds",
+        durable: true,
+    },
+];
+
+const DROP_CACHES: Remedy = Remedy {
+    title: "before 4.8, have the page cache of dead cgroups dropped, which gives their ids back; later kernels give them back by themselves, unless memory of theirs lies in swap",
+    command: "echo 3 > /proc/sys/vm/drop_caches",
+    risk: "stalls the node and empties its caches; on 3.10 ids that leaked with kernel memory stay until a reboot",
+    durable: false,
+};
+
+/// The same where cgroup v1 has a hierarchy for memory.
+const ON_V1: [Remedy; 2] = [
+    Remedy {
+        title: "count the memory cgroups: near 65,535 confirms it; many more than directories are dead ones, which before 4.8 hold their ids",
+        command: "grep memory /proc/cgroups; find /sys/fs/cgroup/memory -type d | wc -l; ls /sys/kernel/slab | wc -l",
+        risk: "takes a while where there are many",
+        durable: false,
+    },
+    Remedy {
+        title: "remove cgroups that are empty and unused, and find out what leaves them behind",
+        command: "find /sys/fs/cgroup/memory -mindepth 1 -type d | while read -r d; do [ -z \"$(cat \"$d/cgroup.procs\")\" ] && echo \"$d\"; done | head",
+        risk: "none to look; an empty cgroup may belong to a service that is about to use it",
         durable: true,
     },
 ];
@@ -128,9 +146,19 @@ fn from_log(evidence: &Evidence) -> Option<Verdict> {
             "{count}: `grep memory /proc/cgroups` near 65,535 would confirm it, few would refute it"
         ),
     });
+    let v1 = path.starts_with("/sys/fs/cgroup/memory/");
+    let v2 = path.starts_with("/sys/fs/cgroup/") && !v1;
     let low = expected.is_none() && number == libc::EBUSY;
     let confidence = if low { Confidence::Low } else { Confidence::Medium };
-    Some(verdict(confidence, because, not_seen))
+    let mut verdict = verdict(confidence, because, not_seen);
+    if v1 {
+        verdict.remedies[..2].copy_from_slice(&ON_V1);
+    }
+    // Ids that dead cgroups hold, and accounting that leaks: of old kernels, where v2 has no use.
+    let kernel = evidence.kernel;
+    let holds_ids = kernel.is_none_or(|kernel| !kernel.is_at_least(4, 8)) && !v2;
+    verdict.remedies.retain(|remedy| holds_ids || *remedy != DROP_CACHES);
+    Some(verdict)
 }
 
 fn verdict(confidence: Confidence, because: Vec<String>, not_seen: Vec<String>) -> Verdict {

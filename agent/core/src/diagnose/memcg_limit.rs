@@ -10,7 +10,10 @@
 //!   before 5.9), got no page, and the page allocator reported no failure: then the charge failed.
 //!   Confidence is medium, as usage and limit are not printed.
 //!
-//! Confidence is high where the kernel says whose memory ran out, and medium if an allocation of
+//! - A runtime says that the limit is too low for the container's own start.
+//!
+//! Confidence is high where the kernel says whose memory ran out, and medium if the usage that it
+//! prints is far below the limit, or if an allocation of
 //! the same creation failed as well.
 use crate::{
     diagnose::Evidence,
@@ -18,6 +21,7 @@ use crate::{
         errno,
         event::{ChargeFailed, OomScope},
         memcg::MemcgState,
+        program_message::StartError,
         verdict::{Cause, Confidence, Remedy, Verdict},
     },
     units,
@@ -38,6 +42,28 @@ const REMEDIES: &[Remedy] = &[
     },
 ];
 
+const OF_ALL_PODS: Remedy = Remedy {
+    title: "this is the limit of all pods together (the node's allocatable): move pods to other nodes, or \
+            lower what their requests and limits add up to; a higher limit for one pod makes it worse",
+    command: "kubectl describe node <node> | grep -A12 'Allocated resources'; kubelet: --system-reserved=memory=… --kube-reserved=memory=…, where less reserved leaves more for pods",
+    risk: "less reserved for the system lets the node itself run out",
+    durable: true,
+};
+
+const OF_USER: Remedy = Remedy {
+    title: "raise the limit of the user's slice, or make what runs in it use less",
+    command: "systemctl set-property user-<uid>.slice MemoryMax=…",
+    risk: "what it gets is gone for others on the node",
+    durable: true,
+};
+
+const OF_UNIT: Remedy = Remedy {
+    title: "raise the limit of the unit that is full, or make it use less",
+    command: "systemctl set-property <unit> MemoryMax=…",
+    risk: "what it gets is gone for others on the node",
+    durable: true,
+};
+
 const NO_HELP: &[&str] =
     &["compaction or drop_caches: this is a limit, however much memory the node has free"];
 
@@ -47,6 +73,47 @@ pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
         .or_else(|| killed(evidence))
         .or_else(|| refused(evidence))
         .or_else(|| faulted(evidence))
+        .or_else(|| said(evidence))
+}
+
+/// A runtime says that the limit is too low for the start itself.
+fn said(evidence: &Evidence) -> Option<Verdict> {
+    let said = evidence.messages.iter().find_map(|message| match message.error {
+        StartError::MemoryLimit(words) => Some(words),
+        _ => None,
+    })?;
+    if evidence.decisive().is_some() {
+        return None;
+    }
+    let because = vec![format!("the container's own message says it: {said}")];
+    Some(verdict(because, evidence.gaps()))
+}
+
+/// What helps a cgroup with this path: whose limit it is decides who can raise it.
+fn remedies(path: Option<&str>) -> Vec<Remedy> {
+    let path = path.unwrap_or_default();
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let of_all_pods = matches!(
+        last,
+        "kubepods"
+            | "kubepods.slice"
+            | "kubepods-burstable.slice"
+            | "kubepods-besteffort.slice"
+            | "kubelet-kubepods.slice"
+    ) || path.contains("/kubepods") && matches!(last, "burstable" | "besteffort");
+    // Names of systemd's units are in lower case.
+    let kind = last.rsplit_once('.').map(|(_, kind)| kind);
+    let is_unit = kind == Some("service") || kind == Some("slice") && !last.contains("pod");
+    let raise = if of_all_pods {
+        OF_ALL_PODS
+    } else if path.starts_with("/user.slice") {
+        OF_USER
+    } else if is_unit {
+        OF_UNIT
+    } else {
+        return REMEDIES.to_vec();
+    };
+    vec![REMEDIES[0], raise]
 }
 
 fn charged(evidence: &Evidence) -> Option<Verdict> {
@@ -77,7 +144,20 @@ fn killed(evidence: &Evidence) -> Option<Verdict> {
     let whose = path.as_deref().unwrap_or("a memory cgroup that is not named");
     let mut because = vec![format!("the OOM killer was called because {whose} was at its limit")];
     because.extend(evidence.memcg.and_then(usage));
-    Some(verdict(because, evidence.gaps()))
+    let mut doubts = evidence.gaps();
+    let used = evidence.memcg.and_then(|memcg| Some((memcg.usage?, memcg.limit?)));
+    if let Some((usage, limit)) = used
+        && usage < limit / 2
+    {
+        doubts.push(format!(
+            "why the limit of {} was hit at a usage of {}: it may have been read later, or be \
+             that of another moment",
+            units::bytes(limit),
+            units::bytes(usage)
+        ));
+    }
+    let remedies = remedies(path.as_deref());
+    Some(Verdict { remedies, ..verdict(because, doubts) })
 }
 
 /// What the cgroup used, in a sentence.

@@ -19,6 +19,7 @@ use crate::{
         program_message::StartError,
         verdict::{Cause, Confidence, Remedy, Verdict},
     },
+    units,
 };
 
 const REMEDIES: &[Remedy] = &[Remedy {
@@ -47,8 +48,40 @@ pub(super) fn by_hand(evidence: &Evidence) -> Option<Verdict> {
 
 /// The verdict, if one of the other rules holds.
 pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
-    from_events(evidence).or_else(|| from_log(evidence))
+    from_events(evidence).or_else(|| from_log(evidence)).or_else(|| cpuset(evidence))
 }
+
+/// A cpuset or memory policy that allows only nodes on which no zone may be used.
+fn cpuset(evidence: &Evidence) -> Option<Verdict> {
+    evidence.oom().filter(|oom| oom.bounded)?;
+    let excluded = evidence.excluded.filter(|excluded| excluded.none_in_reach)?;
+    Some(Verdict {
+        cause: Cause::NotMemory,
+        confidence: Confidence::Medium,
+        because: vec![
+            format!(
+                "the task's cpuset or memory policy allows only node {}, and no zone of that is one \
+                 that this allocation may use",
+                excluded.nodes
+            ),
+            format!(
+                "{} had {} free, which it may not use",
+                excluded.zone,
+                units::bytes(excluded.free)
+            ),
+        ],
+        not_seen: vec!["whether the log shows all nodes".to_owned()],
+        remedies: vec![CPUSET],
+        no_help: vec!["ending processes: what they free lies in zones that it may not use"],
+    })
+}
+
+const CPUSET: Remedy = Remedy {
+    title: "allow the container a node whose memory the kernel may use for all purposes",
+    command: "docker update --cpuset-mems=… ; kubelet: Topology Manager and Memory Manager policies; cat /sys/fs/cgroup/<path>/cpuset.mems.effective; cat /proc/zoneinfo | grep zone",
+    risk: "memory accesses across nodes are slower",
+    durable: true,
+};
 
 /// An error that was seen.
 fn from_events(evidence: &Evidence) -> Option<Verdict> {

@@ -4,6 +4,7 @@ use crate::{
     model::{
         allocation::{Allocation, Outcome},
         errno,
+        notice::HungIn,
         verdict::{Cause, Confidence, Verdict},
         vmalloc::Lack,
         zone::{Access, Offer, Zone},
@@ -83,6 +84,35 @@ fn of_the_rest(evidence: &Evidence, because: &mut Vec<String>, not_seen: &mut Ve
             not_seen
                 .push("why it got no pages: the task may have been killed meanwhile".to_owned());
         }
+    } else if let Some(failed) = evidence.percpu {
+        because.push(format!(
+            "the per-CPU allocator found no room for {} on each CPU: {}",
+            failed.bytes.map_or_else(|| "some bytes".to_owned(), units::bytes),
+            failed.reason
+        ));
+        not_seen.push(
+            if failed.lacks_pages() {
+                "how much memory was free: the kernel prints no zones with this failure"
+            } else {
+                "whether addresses, room in its chunks or pages were lacking: `grep Percpu \
+                 /proc/meminfo` shows what it holds"
+            }
+            .to_owned(),
+        );
+    } else if let Some(hung) = evidence.hung {
+        let (waits, decides) = match hung.waits_in {
+            HungIn::Compaction => (
+                "direct compaction: it needs a large block of memory",
+                "`cat /proc/buddyinfo` and compact_stall, compact_fail in /proc/vmstat",
+            ),
+            HungIn::Reclaim => (
+                "direct reclaim: it needs free pages",
+                "/proc/pressure/memory, and what is slow to write or free: the disk, a network \
+                 file system, a memory cgroup at its limit",
+            ),
+        };
+        because.push(format!("the task has been blocked for {} s in {waits}", hung.seconds));
+        not_seen.push(format!("the zones meanwhile: the log has none; {decides} would show why"));
     } else if !evidence.slab_failures.is_empty() {
         because.push("a slab cache got no pages".to_owned());
         not_seen

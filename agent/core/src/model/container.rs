@@ -72,25 +72,6 @@ impl Container {
         take(&mut self.name, &known.name);
         true
     }
-
-    /// Its name in a headline: `namespace/pod` if known, else the runtime and the beginning of the id. Not
-    /// escaped.
-    pub fn label(&self) -> String {
-        if let Some(pod) = &self.pod {
-            return match &self.namespace {
-                Some(namespace) => format!("{namespace}/{pod}"),
-                None => format!("pod {pod}"),
-            };
-        }
-        let runtime = self.runtime.as_deref().unwrap_or("container");
-        match (&self.name, &self.id, &self.pod_uid) {
-            (Some(name), ..) => format!("{runtime} {name}"),
-            (None, Some(id), _) if is_id(id) => format!("{runtime} {}", &id[..12]),
-            (None, Some(id), _) => format!("{runtime} {id}"),
-            (None, None, Some(uid)) => format!("pod {uid}"),
-            (None, None, None) => runtime.to_owned(),
-        }
-    }
 }
 
 /// Whether `text` is a container id: 64 hex digits.
@@ -104,7 +85,40 @@ pub struct Candidate {
     /// The container.
     pub container: Container,
     /// Why it may be this one.
-    pub why: &'static str,
+    pub why: CandidateReason,
+}
+
+/// Why something may have been done for a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CandidateReason {
+    /// The process that did it created the container's cgroup as well.
+    MadeItsCgroup,
+    /// Of the pods without a container it is the one created last.
+    NewestPod,
+    /// It is a pod without a container.
+    FreePod,
+    /// The runtime's log says that its start was under way.
+    RuntimeLog,
+    /// The runtime's state says that it was created just before.
+    RuntimeState,
+    /// It is a pod without a container, and the runtime's log says that its start was under way.
+    PodInRuntimeLog,
+}
+
+impl CandidateReason {
+    /// In words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::MadeItsCgroup => "the same process created its cgroup",
+            Self::NewestPod => "the newest pod without a container",
+            Self::FreePod => "a pod without a container",
+            Self::RuntimeLog => "a runtime's log says that its start was under way",
+            Self::RuntimeState => "it was created just before",
+            Self::PodInRuntimeLog => {
+                "it has no container yet, and a runtime's log says that its start was under way"
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,14 +7,18 @@ use std::{
 };
 
 pub use fragwatch_ebpf::table::{Hook, Method};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::{DisplayFromStr, serde_as, skip_serializing_none};
+
+use strum::IntoStaticStr;
 
 pub use self::refusal::{AttachKind, Reason, Refusal};
 
 /// Whether a hook is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum State {
     /// To the function that it is named after.
     Attached,
@@ -22,17 +26,6 @@ pub enum State {
     Fallback,
     /// Nowhere.
     Missing,
-}
-
-impl State {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Attached => "attached",
-            Self::Fallback => "fallback",
-            Self::Missing => "missing",
-        }
-    }
 }
 
 /// What a hook is attached to, such as `fentry+fexit:copy_net_ns`.

@@ -9,6 +9,7 @@ use super::{
     log_time::LogTime,
     memcg::MemcgState,
     node::{Buddyinfo, NodeMemory},
+    notice::{ExcludedZones, HungTask, PercpuFailed},
     program_message::ContainerFailure,
     slab::{SlabCache, SlabFailed},
     vmalloc::VmallocFailed,
@@ -53,6 +54,12 @@ pub struct Incident {
     pub memcg: Option<MemcgState>,
     /// Forks that were refused.
     pub fork_refused: Option<ForkRefused>,
+    /// The per-CPU allocator failed.
+    pub percpu: Option<PercpuFailed>,
+    /// A task hangs in reclaim or compaction.
+    pub hung: Option<HungTask>,
+    /// Free memory that the task was kept from.
+    pub excluded: Option<ExcludedZones>,
     /// What programs say of the container that didn't start, in time order.
     pub messages: Vec<ContainerFailure>,
     /// The node's memory as a whole.

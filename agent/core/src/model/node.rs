@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::zone::Zone;
-use crate::units::{self, grouped};
+use crate::units;
 
 /// What was read at one moment. What could not be read is not there.
 #[skip_serializing_none]
@@ -73,11 +73,7 @@ impl MemoryCgroups {
 
     /// In words, against the number of ids.
     pub fn describe(self) -> String {
-        let at_most = if self.at_most { "at most " } else { "" };
-        let dying = self.dying.filter(|dying| *dying != 0);
-        let dying = dying.map(|dying| format!(" ({} dying)", grouped(dying))).unwrap_or_default();
-        let (count, max) = (grouped(self.count), grouped(MAX_MEMORY_CGROUPS));
-        format!("{at_most}{count} of {max} memory cgroups{dying}")
+        units::memory_cgroups(self.count, self.at_most, self.dying, MAX_MEMORY_CGROUPS)
     }
 }
 

@@ -30,6 +30,8 @@ pub enum StartError {
     Namespace,
     /// A process was refused.
     Process,
+    /// Its memory cgroup's limit is too low, in these words.
+    MemoryLimit(&'static str),
     /// Something that has nothing to do with memory.
     Other(&'static str),
     /// It doesn't say, or no more than an errno.

@@ -106,18 +106,6 @@ pub struct Namespaces {
     pub refused: Vec<NamespaceKind>,
 }
 
-impl StepKind {
-    /// Its name in reports.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Namespaces(_) => "namespaces",
-            Self::Cgroup(_) => "cgroup",
-            Self::Fork(_) => "fork",
-            Self::OomKill { .. } => "oom-kill",
-        }
-    }
-}
-
 /// A step of a container's start. Whether it is a container's is known by its cgroup only; a network
 /// namespace may be any program's.
 #[derive(Clone, Debug, PartialEq)]

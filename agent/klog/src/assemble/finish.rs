@@ -7,13 +7,14 @@ use fragwatch_core::{
     model::{
         allocation::{Allocation, Outcome},
         container::Container,
-        event::{CgroupPath, Failure},
+        event::{CgroupPath, Failure, OomScope},
         frame::Frame,
         gfp::Gfp,
         incident::{Incident, LogSource, Source},
         kernel_version::KernelVersion,
         memcg::MemcgState,
         node::Buddyinfo,
+        notice::ExcludedZones,
         slab::SlabFailed,
         vmalloc::VmallocFailed,
     },
@@ -60,15 +61,16 @@ pub(super) fn finish(
         let last = allocations.len().saturating_sub(1);
         allocations.drain(..last);
     }
+    let bounded = oom_kills.iter().any(|kill| kill.bounded);
+    let excluded = oom.filter(|_| bounded).and_then(|oom| excluded(oom, &draft, &masks, page_size));
     if let Some(oom) = oom {
         allocations.extend(asked_for_kill(oom, &draft, &masks, page_size));
     }
     let memcg =
         oom.map(|oom| memcg(oom, scope.as_ref())).filter(|memcg| *memcg != MemcgState::default());
-    let victim = oom.and_then(|oom| oom.victims.first());
     let slab_failures: Vec<SlabFailed> =
         draft.slab.iter().map(|slab| slab_failed(slab, &masks)).collect();
-    let cgroup = cgroup(&draft).map(|path| CgroupPath {
+    let cgroup = cgroup(&draft, scope.as_ref()).map(|path| CgroupPath {
         // Of a cpuset a log has the last part only.
         truncated: !path.starts_with('/'),
         ..CgroupPath::parse(&path)
@@ -88,15 +90,12 @@ pub(super) fn finish(
             // A thread that prints under its own id.
             match draft.begin.caller {
                 Some(Caller::Thread(id)) if draft.comm.is_some() => Some(id),
-                _ if draft.comm.is_none() => victim.map(|(pid, _)| *pid).or_else(|| named?.pid),
                 _ => None,
             }
         }),
         comm: draft
             .comm
             .clone()
-            .or_else(|| victim.map(|(_, comm)| comm.clone()))
-            .or_else(|| named?.comm.clone())
             // Where the kernel logged nothing, who says so is who failed.
             .or_else(|| draft.containers.iter().find_map(|failure| failure.program.clone())),
         tid: None,
@@ -119,6 +118,9 @@ pub(super) fn finish(
         oom_kills,
         memcg,
         fork_refused: draft.fork_refused.clone(),
+        percpu: draft.percpu.clone(),
+        hung: draft.hung(),
+        excluded,
         memory: draft.memory.node(page_size),
         gaps: gaps(&draft),
         messages: draft.containers,
@@ -126,8 +128,10 @@ pub(super) fn finish(
     }
 }
 
-/// The task's cgroup: a path where the report has one, else the cpuset's last part.
-fn cgroup(draft: &IncidentBuilder) -> Option<String> {
+/// The cgroup of the task that asked for memory: a path where the report has one, else the last part
+/// of its cpuset's. The one that is killed is in the same cgroup only if a memory cgroup ran out, or
+/// if the last part is the same.
+fn cgroup(draft: &IncidentBuilder, scope: Option<&OomScope>) -> Option<String> {
     let oom = draft.oom.as_ref();
     let summary = oom.and_then(|oom| oom.summary.as_ref());
     let refused = draft.fork_refused.as_ref().and_then(|refused| refused.cgroup.clone());
@@ -138,10 +142,14 @@ fn cgroup(draft: &IncidentBuilder) -> Option<String> {
             of_header.or_else(|| Some(draft.cpuset.as_ref()?.0.clone())).or_else(of_summary);
         cpuset.filter(|cpuset| cpuset != "/")
     };
-    refused
-        .or_else(|| summary?.task_memcg.clone())
-        .or_else(|| oom?.task_memcg.clone())
-        .or_else(cpuset)
+    let of_victim = summary
+        .and_then(|summary| summary.task_memcg.as_deref())
+        .or_else(|| oom?.task_memcg.as_deref());
+    let cpuset = cpuset();
+    let same = of_victim.is_some_and(|path| path.rsplit('/').next() == cpuset.as_deref());
+    let shared = same || cpuset.is_none() && matches!(scope, Some(OomScope::Memcg(_)));
+    let of_victim = of_victim.filter(|_| shared).map(str::to_owned);
+    refused.or(of_victim).or(cpuset)
 }
 
 /// The container, by what programs say of it and by the cgroups that the kernel names.
@@ -230,6 +238,25 @@ fn failed(
     Some(allocation(gfp, order, Outcome::Failed, Some(failure)))
 }
 
+/// The nodes that the task's cpuset allows.
+fn allowed_nodes<'a>(oom: &'a OomBuilder, draft: &'a IncidentBuilder) -> Option<&'a str> {
+    let of_summary = || oom.summary.as_ref()?.mems_allowed.as_deref();
+    draft.cpuset.as_ref().map(|(_, nodes)| nodes.as_str()).or_else(of_summary)
+}
+
+/// Free memory that the task was kept from.
+fn excluded(
+    oom: &OomBuilder,
+    draft: &IncidentBuilder,
+    masks: &Masks,
+    page_size: u64,
+) -> Option<ExcludedZones> {
+    let gfp = masks.gfp(oom.mask.as_ref()?);
+    let mems_allowed = allowed_nodes(oom, draft);
+    let reach = Reach { gfp: &gfp, nodemask: None, mems_allowed, per_order_marks: None };
+    draft.memory.excluded(reach, page_size)
+}
+
 fn asked_for_kill(
     oom: &OomBuilder,
     draft: &IncidentBuilder,
@@ -239,7 +266,7 @@ fn asked_for_kill(
     let mask = oom.mask.as_ref()?;
     let order = u32::try_from(oom.order?).ok()?;
     let gfp = masks.gfp(mask);
-    let nodes = draft.cpuset.as_ref().map(|(_, nodes)| nodes.as_str());
+    let nodes = allowed_nodes(oom, draft);
     let failure = failure(draft, &gfp, None, nodes, masks.per_order_marks(mask), page_size);
     Some(allocation(gfp, order, Outcome::CalledOomKiller, Some(failure)))
 }

@@ -3,12 +3,13 @@ use fragwatch_core::model::{
     event::ForkRefused,
     kernel_version::KernelVersion,
     memcg::MemcgState,
+    notice::{HungTask, PercpuFailed},
     program_message::ContainerFailure,
     slab::{SlabCache, memcg_of_cache},
 };
 
 use crate::{
-    assemble::{log_position::LogPosition, memory::MemoryReport},
+    assemble::{log_position::LogPosition, memory::MemoryReport, stack},
     parse::{
         allocation::Header,
         field::Mask,
@@ -47,6 +48,9 @@ pub(super) struct IncidentBuilder {
     pub(super) caches: Vec<SlabCache>,
     pub(super) oom: Option<OomBuilder>,
     pub(super) fork_refused: Option<ForkRefused>,
+    pub(super) percpu: Option<PercpuFailed>,
+    /// It hangs for so many seconds.
+    pub(super) hung_for: Option<u64>,
     pub(super) containers: Vec<ContainerFailure>,
 }
 
@@ -73,7 +77,8 @@ pub(super) struct OomBuilder {
     pub(super) of_memcg: Option<bool>,
     pub(super) memcg: MemcgState,
     pub(super) has_memcg_lines: bool,
-    pub(super) nobody_to_kill: bool,
+    /// All of a cgroup's tasks are killed (`memory.oom.group`).
+    pub(super) of_group: bool,
 }
 
 impl IncidentBuilder {
@@ -95,6 +100,8 @@ impl IncidentBuilder {
             caches: Vec::new(),
             oom: None,
             fork_refused: None,
+            percpu: None,
+            hung_for: None,
             containers: Vec::new(),
         }
     }
@@ -127,6 +134,23 @@ impl IncidentBuilder {
             && !self.memory.begun
             && self.caches.is_empty()
             && self.slab.is_empty()
+    }
+
+    /// Whether it is one: a task that hangs is only if it waits for memory.
+    pub(super) fn is_incident(&self) -> bool {
+        self.hung_for.is_none() || self.hung().is_some()
+    }
+
+    /// How a task hangs, if it waits for memory.
+    pub(super) fn hung(&self) -> Option<HungTask> {
+        let seconds = self.hung_for?;
+        let waits_in = self.frames.iter().find_map(|frame| stack::waits_in(&frame.function))?;
+        Some(HungTask { seconds, waits_in })
+    }
+
+    /// Whether it is a page allocator's report of which the end is still to come.
+    pub(super) fn is_being_printed(&self) -> bool {
+        self.header.is_some() && !self.memory.ended
     }
 
     /// Its stack should begin with the page allocator's warning.
@@ -195,9 +219,13 @@ impl OomBuilder {
             // Up to 5.0 one line announces the victim and another tells of the kill.
             Oom::Victim { pid, comm, memcg } => {
                 let known = |(known, name): &(u32, String)| known == pid || name == comm;
-                self.victims.is_empty() || memcg.is_none() || self.victims.iter().any(known)
+                self.victims.is_empty()
+                    || memcg.is_none()
+                    || self.of_group && *memcg == Some(true)
+                    || self.victims.iter().any(known)
             }
-            Oom::NobodyToKill { .. } => self.victims.is_empty(),
+            Oom::NoVictim { .. } => self.victims.is_empty(),
+            Oom::Group { .. } => !self.of_group,
         }
     }
 
@@ -244,9 +272,12 @@ impl OomBuilder {
                     self.victims.push((pid, comm));
                 }
             }
-            Oom::NobodyToKill { memcg } => {
+            Oom::Group { memcg } => {
+                self.memcg.path.get_or_insert(memcg);
+                self.of_group = true;
+            }
+            Oom::NoVictim { memcg } => {
                 self.of_memcg = self.of_memcg.or(Some(memcg));
-                self.nobody_to_kill = true;
             }
         }
     }

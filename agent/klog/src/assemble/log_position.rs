@@ -6,6 +6,23 @@ use jiff::civil;
 
 use crate::line::{Caller, LogLine};
 
+/// How many lines apart a line without a time and one with a time can be about the same.
+const NEIGHBOURS: u64 = 3;
+
+/// Whose lines follow each other: of one source or host, and of one caller where ids are printed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Lane {
+    pub(super) machine: Machine,
+    pub(super) caller: Option<Caller>,
+}
+
+/// The machine that a line is of, as far as the log says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Machine {
+    source: u32,
+    host: Option<String>,
+}
+
 /// Where and when a line stands in its log.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct LogPosition {
@@ -14,6 +31,7 @@ pub(super) struct LogPosition {
     pub(super) time: Option<LogTime>,
     pub(super) caller: Option<Caller>,
     pub(super) host: Option<String>,
+    pub(super) source: u32,
 }
 
 impl LogPosition {
@@ -24,7 +42,23 @@ impl LogPosition {
             time: line.time,
             caller: line.caller,
             host: line.host.clone(),
+            source: line.source,
         }
+    }
+
+    /// The same for what different programs log: if only one of the two has a time, they must be
+    /// neighbours.
+    pub(super) fn may_be_of_one(&self, other: &Self, time: Duration, lines: u64) -> bool {
+        let lines = if self.time.is_some() == other.time.is_some() { lines } else { NEIGHBOURS };
+        self.near(other, time, lines)
+    }
+
+    pub(super) fn lane(&self) -> Lane {
+        Lane { machine: self.machine(), caller: self.caller }
+    }
+
+    pub(super) fn machine(&self) -> Machine {
+        Machine { source: self.source, host: self.host.clone() }
     }
 
     /// Whether what stands here and there is at most so far apart: in time where both have one that
@@ -36,12 +70,14 @@ impl LogPosition {
         }
     }
 
-    /// Whether they can be of one host.
+    /// Whether they can be of one machine.
     pub(super) fn same_host(&self, other: &Self) -> bool {
-        match (&self.host, &other.host) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        }
+        let sources = self.source == other.source || self.source == 0 || other.source == 0;
+        sources
+            && match (&self.host, &other.host) {
+                (Some(one), Some(other)) => one == other,
+                _ => true,
+            }
     }
 }
 
@@ -80,7 +116,7 @@ mod tests {
     use super::*;
 
     fn at(line: u64, time: Option<LogTime>) -> LogPosition {
-        LogPosition { first: line, last: line, time, caller: None, host: None }
+        LogPosition { first: line, last: line, time, caller: None, host: None, source: 0 }
     }
 
     #[test]
@@ -92,6 +128,12 @@ mod tests {
         assert!(!near(&at(1, boot(10)), &at(2, boot(16))));
         assert!(near(&at(1, boot(10)), &at(11, None)));
         assert!(!near(&at(1, None), &at(12, None)));
+        let one = |one: &LogPosition, other: &LogPosition| {
+            one.may_be_of_one(other, Duration::from_secs(5), 10)
+        };
+        assert!(one(&at(1, boot(10)), &at(4, None)));
+        assert!(!one(&at(1, boot(10)), &at(5, None)));
+        assert!(one(&at(1, None), &at(5, None)));
     }
 
     #[test]

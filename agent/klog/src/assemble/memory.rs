@@ -2,6 +2,7 @@
 use fragwatch_core::model::{
     gfp::{Gfp, Traits},
     node::NodeMemory,
+    notice::ExcludedZones,
     zone::Zone,
 };
 
@@ -161,6 +162,31 @@ impl MemoryReport {
         ZonesInReach { zones, complete }
     }
 
+    /// What lies free in zones that an allocation could not use.
+    pub(super) fn excluded(&self, reach: Reach, page_size: u64) -> Option<ExcludedZones> {
+        let nodes = reach.mems_allowed?;
+        let in_reach = self.zones(reach, page_size).zones;
+        let usable = |key: &ZoneKey| {
+            in_reach
+                .iter()
+                .any(|zone| zone.node == Some(key.node.unwrap_or(0)) && zone.name == key.name)
+        };
+        let others = || self.zones.iter().map(|(line, _)| line).filter(|line| !usable(&line.zone));
+        let free = |line: &ZoneLine| line.free.unwrap_or(0).saturating_mul(1024);
+        let most = others().max_by_key(|line| free(line))?;
+        let allowed = self::nodes(nodes)?;
+        let of_allowed = |line: &ZoneLine| {
+            let node = line.zone.node.unwrap_or(0);
+            allowed.iter().any(|&(first, last)| (first..=last).contains(&node))
+        };
+        Some(ExcludedZones {
+            nodes: nodes.to_owned(),
+            none_in_reach: in_reach.is_empty() && others().any(of_allowed),
+            free: free(most),
+            zone: format!("zone {} of node {}", most.zone.name, most.zone.node.unwrap_or(0)),
+        })
+    }
+
     /// No line of a zone is missing, as far as that shows: the zones' lines come all before those of
     /// their blocks, and each zone has both.
     fn is_whole(&self) -> bool {
@@ -205,28 +231,40 @@ impl MemoryReport {
 
     /// What a zone keeps from an allocation whose highest zone is `highest`, in pages.
     ///
-    /// The array has an entry for each zone that the kernel is built with, and doesn't name them.
-    /// It grows from entry to entry, and stays the same over zones that are empty. So a higher zone's
-    /// entry is found by what its own array looks like: zeros up to itself.
+    /// The array has an entry for each zone that the kernel is built with, and doesn't name them;
+    /// from 6.1 on only zones up to `highest` are printed. An entry is the sum of what the zones of
+    /// the node above this one and up to the entry's own manage, so that it is the same over zones
+    /// that are empty. The entry to take is that of the highest zone in reach that is printed. In that
+    /// zone's own array zeros reach up to itself; in the array of the next lower zone that has pages
+    /// they end right before it.
     fn reserve(&self, zone: &ZoneKey, reserve: &[u64], highest: usize) -> Option<u64> {
-        if rank(&zone.name) == highest {
+        let own = rank(&zone.name);
+        if own == highest {
             return Some(0);
         }
-        let &last = reserve.last()?;
-        let of_node = || self.zones.iter().filter(|(line, _)| line.zone.node == zone.node);
-        // Zones above the highest one that have pages make the entries behind it larger.
-        let above = of_node().filter(|(line, _)| rank(&line.zone.name) > highest).count();
-        if above == 0 {
-            return Some(last);
+        // Without entries the line is lost; with nothing but zeros `lowmem_reserve_ratio` is off.
+        reserve.last()?;
+        if reserve.iter().all(|pages| *pages == 0) {
+            return Some(0);
         }
-        let top = of_node().find(|(line, _)| rank(&line.zone.name) == highest);
-        let zeros = |pages: &[u64]| pages.iter().take_while(|pages| **pages == 0).count();
-        let at = match top {
-            Some((_, pages)) if zeros(pages) < pages.len() => zeros(pages).checked_sub(1)?,
-            // Neighbours: the first entry that isn't zero is that of the zone above.
-            _ if highest == rank(&zone.name) + 1 => zeros(reserve),
-            _ => return None,
+        let mut in_reach: Vec<(usize, &[u64])> = self
+            .zones
+            .iter()
+            .filter(|(line, _)| line.zone.node == zone.node)
+            .map(|(line, pages)| (rank(&line.zone.name), pages.as_slice()))
+            .filter(|(rank, _)| (own..=highest).contains(rank))
+            .collect();
+        in_reach.sort_by_key(|(rank, _)| *rank);
+        let [.., (_, below), (_, top)] = in_reach.as_slice() else {
+            // No zone above it that counts has pages.
+            return Some(0);
         };
+        let zeros = |pages: &[u64]| {
+            let n = pages.iter().take_while(|pages| **pages == 0).count();
+            (n < pages.len()).then_some(n)
+        };
+        let of_top = || zeros(top).and_then(|n| n.checked_sub(1));
+        let at = zeros(below).or_else(of_top)?;
         reserve.get(at).copied()
     }
 }

@@ -26,9 +26,14 @@ const MEMCG_CALLERS: &[&str] = &[
 /// Whose memory ran out, by what the report says.
 pub(super) fn scope(oom: &OomBuilder, frames: &[FrameLine], memory: &MemoryReport) -> OomScope {
     let summary = oom.summary.as_ref();
+    // Kernels around 5.0 print the constraint wrongly. This field only stands there for a memory
+    // cgroup (mm/oom_kill.c `dump_oom_summary`).
+    let names_memcg = summary.is_some_and(|summary| summary.oom_memcg.is_some() && !summary.global);
     let memcg = || OomScope::Memcg(oom.memcg.path.clone());
     match summary.and_then(|summary| summary.constraint) {
         Some(Constraint::Memcg) => return memcg(),
+        _ if names_memcg => return memcg(),
+        Some(Constraint::None) if oom.of_memcg == Some(true) => return memcg(),
         Some(_) => return OomScope::Node,
         None => {}
     }

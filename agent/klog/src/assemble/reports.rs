@@ -36,14 +36,18 @@ impl Assembler {
         match slab {
             Slab::OutOfMemory { mask } => {
                 // Where the page allocator's own report came first, this is its caller's.
-                let reported = self.youngest(at, |draft| {
-                    let raw = |header: &Header| header.mask.as_ref().map(|m| m.raw);
-                    draft.slab.is_empty()
-                        && draft.header.as_ref().is_some_and(|header| {
-                            raw(header)
-                                .zip(mask.as_ref())
-                                .is_some_and(|(raw, mask)| raw & mask.raw == mask.raw)
-                        })
+                let inside = self.owned(at).filter(|draft| draft.is_being_printed());
+                let inside = inside.map(|draft| draft.id);
+                let reported = inside.or_else(|| {
+                    self.youngest(at, |draft| {
+                        let raw = |header: &Header| header.mask.as_ref().map(|m| m.raw);
+                        draft.slab.is_empty()
+                            && draft.header.as_ref().is_some_and(|header| {
+                                raw(header)
+                                    .zip(mask.as_ref())
+                                    .is_some_and(|(raw, mask)| raw & mask.raw == mask.raw)
+                            })
+                    })
                 });
                 let draft = self.draft_or_new(reported, at);
                 draft.slab.push(SlabDraft {
@@ -171,7 +175,7 @@ impl Assembler {
         let wants = |draft: &IncidentBuilder| {
             !draft.memory.begun && (draft.is_of_page_allocator() || draft.oom.is_some())
         };
-        let owner = match self.owner.get(&at.caller) {
+        let owner = match self.owner.get(&at.lane()) {
             Some(&Owner::IncidentBuilder(id)) => {
                 let known = self.open.iter().find(|draft| draft.id == id);
                 // A second heading is another report's.
@@ -198,15 +202,15 @@ impl Assembler {
                     None
                 }
             }
-            Some(Owner::Nobody) => None,
+            Some(Owner::NotReported) => None,
             None => self.youngest(at, wants),
         };
         match owner {
             Some(id) => self.draft_or_new(Some(id), at).memory.take(memory),
             None if begins => {
                 self.without_beginning +=
-                    u64::from(!matches!(self.owner.get(&at.caller), Some(Owner::Nobody)));
-                self.set_owner(at.caller, Owner::Nobody);
+                    u64::from(!matches!(self.owner.get(&at.lane()), Some(Owner::NotReported)));
+                self.set_owner(at.lane(), Owner::NotReported);
             }
             None => {}
         }

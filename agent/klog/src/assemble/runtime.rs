@@ -78,6 +78,15 @@ pub(super) fn joins(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool
     {
         return true;
     }
+    if draft.fork_refused.is_some() && failure.error == StartError::Process {
+        // One side names no container: the refusal is what it met.
+        return failure.container.is_none() && failure.pod.is_none();
+    }
+    // A cache of a memory cgroup that could grow no more, and a memory cgroup that could not be made.
+    let no_memory = failure.errno == Some(libc::ENOMEM);
+    if no_memory && !draft.slab.is_empty() && matches!(failure.error, StartError::CgroupMkdir(_)) {
+        return true;
+    }
     let runtime = draft
         .comm
         .as_deref()

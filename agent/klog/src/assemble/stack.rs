@@ -1,4 +1,6 @@
 //! A stack while its lines come in, and whose it is.
+use fragwatch_core::model::notice::HungIn;
+
 use crate::{assemble::log_position::LogPosition, parse::trace::FrameLine};
 
 /// Functions kept of one stack.
@@ -20,6 +22,24 @@ pub(super) struct Stack {
     /// It has its heading, `Call Trace:`.
     pub(super) has_heading: bool,
     pub(super) frames: Vec<FrameLine>,
+}
+
+/// What a task waits in that has this function on its stack.
+pub(super) fn waits_in(function: &str) -> Option<HungIn> {
+    const COMPACTION: &[&str] =
+        &["compact_zone", "try_to_compact_pages", "__alloc_pages_direct_compact"];
+    const RECLAIM: &[&str] = &[
+        "try_to_free_pages",
+        "try_to_free_mem_cgroup_pages",
+        "do_try_to_free_pages",
+        "shrink_node",
+        "shrink_zone",
+        "__alloc_pages_direct_reclaim",
+        "reclaim_throttle",
+        "throttle_direct_reclaim",
+    ];
+    let is = |names: &[&str]| names.iter().any(|name| function.starts_with(name));
+    if is(COMPACTION) { Some(HungIn::Compaction) } else { is(RECLAIM).then_some(HungIn::Reclaim) }
 }
 
 impl Stack {

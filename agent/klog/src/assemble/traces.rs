@@ -3,10 +3,9 @@ use crate::{
     assemble::{
         Assembler, MAX_KEYS, Owner,
         incident_builder::IncidentBuilder,
-        log_position::LogPosition,
+        log_position::{Lane, LogPosition},
         stack::{Kind, Stack},
     },
-    line::Caller,
     parse::trace::Trace,
 };
 
@@ -28,33 +27,33 @@ impl Assembler {
                     draft.touch(at);
                 } else if let Some(draft) = self.owned(at)
                     && draft.comm.is_none()
-                    && !draft.caches.is_empty()
+                    && (!draft.caches.is_empty() || draft.percpu.is_some())
                 {
-                    // A refused cache's report says only here who it was.
+                    // These reports say only here which task it was.
                     (draft.pid, draft.comm, draft.kernel) = (pid, Some(comm), kernel);
                     draft.touch(at);
                 }
             }
             Trace::Begin => {
                 if self.stacks.len() < MAX_KEYS {
-                    self.stacks.insert(at.caller, Stack::new(at, true));
+                    self.stacks.insert(at.lane(), Stack::new(at, true));
                 }
             }
             Trace::Frame(frame) => {
-                if self.stacks.len() < MAX_KEYS || self.stacks.contains_key(&at.caller) {
+                if self.stacks.len() < MAX_KEYS || self.stacks.contains_key(&at.lane()) {
                     self.stacks
-                        .entry(at.caller)
+                        .entry(at.lane())
                         .or_insert_with(|| Stack::new(at, false))
                         .push(frame, at);
                 }
             }
-            Trace::OtherReport => self.set_owner(at.caller, Owner::Nobody),
+            Trace::OtherReport => self.set_owner(at.lane(), Owner::NotReported),
         }
     }
 
     /// A stack is over: finds out whose it was.
-    pub(super) fn end_stack(&mut self, caller: Option<Caller>) {
-        let Some(stack) = self.stacks.remove(&caller) else { return };
+    pub(super) fn end_stack(&mut self, lane: &Lane) {
+        let Some(stack) = self.stacks.remove(lane) else { return };
         if stack.frames.is_empty() {
             return;
         }
@@ -74,7 +73,11 @@ impl Assembler {
         let waiting = || {
             self.open
                 .iter()
-                .find(|draft| fits(draft) && draft.end.caller == caller)
+                .find(|draft| {
+                    fits(draft)
+                        && draft.end.caller == lane.caller
+                        && draft.end.same_host(&stack.end)
+                })
                 .map(|draft| draft.id)
         };
         let id = owned.or_else(|| if kind == Kind::Other { None } else { waiting() });
@@ -83,7 +86,7 @@ impl Assembler {
                 draft.frames = stack.frames;
                 draft.touch(&stack.end);
                 let id = draft.id;
-                self.set_owner(caller, Owner::IncidentBuilder(id));
+                self.set_owner(lane.clone(), Owner::IncidentBuilder(id));
             }
             None if matches!(kind, Kind::PageAllocator | Kind::OomKiller) => {
                 // A second stack of the same report, or one whose heading is missing.
@@ -94,7 +97,7 @@ impl Assembler {
                 });
                 if !known {
                     self.without_beginning += 1;
-                    self.set_owner(caller, Owner::Nobody);
+                    self.set_owner(lane.clone(), Owner::NotReported);
                 }
             }
             None => {}

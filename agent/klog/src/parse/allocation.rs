@@ -8,7 +8,8 @@
 //! runc: page allocation failure: order:6, mode:0x24000c0(GFP_KERNEL)            4.6
 //! runc: page allocation failure: order:6, mode:0xcc0(GFP_KERNEL), nodemask=(null),cpuset=/,mems_allowed=0
 //! ```
-//! 4.10 to 4.14 also say `page allocation stalls for 10000ms, order:0, mode:…`.
+//! From 5.14 on mm/sparse-vmemmap.c says `vmemmap alloc failure: order:9, mode:…` through the same
+//! function. 4.10 to 4.14 also say `page allocation stalls for 10000ms, order:0, mode:…`.
 use crate::parse::field::{self, Mask};
 
 /// The heading.
@@ -35,8 +36,9 @@ pub(super) const ORDER_MAX: u64 = 40;
 
 /// Parses the heading.
 pub(super) fn parse(text: &str) -> Option<Header> {
+    let failed = [": page allocation failure", ": vmemmap alloc failure"];
     let (comm, rest, stalled_ms) =
-        if let Some((comm, rest)) = text.rsplit_once(": page allocation failure") {
+        if let Some((comm, rest)) = failed.iter().find_map(|words| text.rsplit_once(words)) {
             (comm, rest, None)
         } else {
             let (comm, rest) = text.rsplit_once(": page allocation stalls for ")?;

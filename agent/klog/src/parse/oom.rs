@@ -11,6 +11,7 @@
 //! Memory cgroup out of memory: Kill process 7 (t) score 1 or sacrifice child   up to 5.0
 //! Killed process 7 (t) total-vm:9kB, …
 //! Memory cgroup out of memory: Killed process 7 (t) total-vm:9kB, …            5.1
+//! Tasks in /a are going to be killed due to memory.oom.group set               4.19
 //! ```
 use crate::parse::{
     allocation::ORDER_MAX,
@@ -64,8 +65,13 @@ pub enum Oom {
         /// say.
         memcg: Option<bool>,
     },
-    /// Nobody was left to be killed.
-    NobodyToKill {
+    /// All tasks of a cgroup are going to be killed: `memory.oom.group`.
+    Group {
+        /// Its path.
+        memcg: String,
+    },
+    /// No task was left to be killed.
+    NoVictim {
         /// In a memory cgroup.
         memcg: bool,
     },
@@ -89,8 +95,10 @@ pub struct Summary {
     pub constraint: Option<Constraint>,
     /// The line says `global_oom`.
     pub global: bool,
-    /// The cpuset, by the last part of its cgroup's path.
+    /// The cpuset of the task that asked for memory, by the last part of its cgroup's path.
     pub cpuset: Option<String>,
+    /// The nodes that this cpuset allows.
+    pub mems_allowed: Option<String>,
     /// The memory cgroup that ran out.
     pub oom_memcg: Option<String>,
     /// The victim's memory cgroup.
@@ -129,6 +137,10 @@ pub(super) fn parse(text: &str) -> Option<Oom> {
     if let Some(rest) = text.strip_prefix("Task in ") {
         let (task, limit_of) = rest.split_once(" killed as a result of limit of ")?;
         return Some(Oom::TaskIn { task: task.to_owned(), limit_of: limit_of.to_owned() });
+    }
+    if let Some(rest) = text.strip_prefix("Tasks in ") {
+        let (memcg, _) = rest.split_once(" are going to be killed due to memory.oom.group")?;
+        return Some(Oom::Group { memcg: memcg.to_owned() });
     }
     if let Some(rest) = text.strip_prefix("oom-kill:") {
         return Some(Oom::Summary(summary(rest)));
@@ -192,6 +204,7 @@ fn summary(text: &str) -> Summary {
         constraint,
         global: text.contains(",global_oom"),
         cpuset: value(",cpuset="),
+        mems_allowed: value(",mems_allowed="),
         oom_memcg: value(",oom_memcg="),
         task_memcg: value(",task_memcg="),
         comm: value(",task="),
@@ -212,7 +225,7 @@ fn victim(text: &str) -> Option<Oom> {
     if let Some(memcg) = memcg
         && text.contains("no killable processes")
     {
-        return Some(Oom::NobodyToKill { memcg });
+        return Some(Oom::NoVictim { memcg });
     }
     let said = |verb: &str| text.split_once(verb);
     let (before, rest) = said("Killed process ")

@@ -21,7 +21,7 @@ pub enum Trace {
         pid: Option<u32>,
         /// The task's name, from outside.
         comm: String,
-        /// The kernel's release.
+        /// The kernel's release; `None` also if the line may be cut within it.
         kernel: Option<String>,
     },
     /// A trace begins.
@@ -74,7 +74,8 @@ fn task(text: &str) -> Option<Trace> {
     // The name may hold anything, but the kernel's words come last. A line that is cut has none.
     let words = [" Not tainted", " Tainted:", " Kdump: "];
     let end = words.iter().filter_map(|word| rest.rfind(word)).min().unwrap_or(rest.len());
-    let kernel = rest[end..].split(" #").next().and_then(|rest| {
+    // What ends the line may be cut.
+    let kernel = rest[end..].split_once(" #").and_then(|(rest, _)| {
         rest.split_ascii_whitespace()
             .map(|word| word.trim_matches(['(', ')']))
             .find(|w| is_release(w))
@@ -104,7 +105,7 @@ const MARKS: [&str; 8] =
     ["<TASK>", "</TASK>", "<IRQ>", "</IRQ>", "<EOI>", "<NMI>", "</NMI>", "<#DF>"];
 
 /// A line without the marks that it begins with.
-pub(super) fn without_marks(mut text: &str) -> &str {
+pub(crate) fn without_marks(mut text: &str) -> &str {
     loop {
         text = text.trim_start();
         match MARKS.iter().find_map(|mark| text.strip_prefix(mark)) {
@@ -193,6 +194,7 @@ mod tests {
             Some("5.10.0-60.x86_64"),
         );
         who("CPU: 1 UID: 0 PID: 7693 Comm: kworker/u33:5 Not tainted", "kworker/u33:5", 7693, None);
+        who("CPU: 11 PID: 7 Comm: crun Not tainted 5.14.0-50", "crun", 7, None);
         who("CPU: 0 PID: 1 Comm: a b: 1.2 Not tainted 6.8.0+ #1", "a b: 1.2", 1, Some("6.8.0+"));
     }
 

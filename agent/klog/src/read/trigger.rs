@@ -7,6 +7,12 @@ pub const TRIGGERS: &[&str] = &[
     // mm/page_alloc.c: warn_alloc; before 4.10 warn_alloc_failed, with a full stop up to 2.6.3x.
     "page allocation failure",
     "page allocation stalls",
+    "vmemmap alloc failure",
+    // mm/percpu.c.
+    "percpu: allocation failed",
+    "PERCPU: allocation failed",
+    // kernel/hung_task.c, in the line below the one that names the task.
+    "hung_task_timeout_secs",
     // mm/slub.c, mm/slab.c: slab_out_of_memory, and what its callers add.
     "Unable to allocate memory on",
     "kmem_cache_create",

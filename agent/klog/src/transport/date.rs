@@ -44,6 +44,11 @@ fn month(name: &str) -> Option<i8> {
     i8::try_from(found + 1).ok()
 }
 
+/// Whether a word is a month's name in one of these languages.
+pub(crate) fn is_month(word: &str) -> bool {
+    month(word).is_some() && word.chars().count() <= 4
+}
+
 fn number<T: std::str::FromStr>(input: &mut &str) -> Found<T> {
     digit1.try_map(str::parse).parse_next(input)
 }

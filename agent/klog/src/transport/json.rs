@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     line::Origin,
-    transport::{date, prefix::Prefix},
+    transport::{anchor, date, prefix::Prefix},
 };
 
 /// A message that was in a JSON object: what the object says about it, and its text, which may have
@@ -41,18 +41,66 @@ fn of_object(object: &Map<String, Value>) -> Option<Message> {
         return Some(Message { prefix, text: message, raw: false });
     }
     let mut message = get(&["log", "message", "msg", "MSG", "@message"])?;
+    // A shipper may call the message something else.
+    let is_kernels = |text: &str| anchor::find(text).is_some();
+    let strings = || object.values().filter_map(Value::as_str);
+    if !is_kernels(&message) && strings().any(is_kernels) {
+        return None;
+    }
     // Docker's, which cuts what is longer than 16 KiB.
     prefix.partial = object.contains_key("stream") && !message.ends_with('\n');
     if let Some(error) = get(&["error", "err"]) {
         message = format!("{} error={error}", message.trim_end());
     }
-    let time = get(&["time", "@timestamp", "timestamp", "ts"]);
-    prefix.time.wall = time.and_then(|time| date::iso(&mut time.as_str()).ok());
+    message.push_str(&pod(object, &get).unwrap_or_default());
+    let time = get(&[
+        "time",
+        "@timestamp",
+        "timestamp",
+        "ts",
+        "lastTimestamp",
+        "eventTime",
+        "firstTimestamp",
+    ]);
+    prefix.time.wall = time.and_then(|time| wall(&time));
     prefix.host = get(&["host", "hostname", "_HOSTNAME"]);
     if let Some(name) = get(&["SYSLOG_IDENTIFIER", "ident", "program", "programname", "appname"]) {
         prefix.origin = origin(&name, get(&["pid", "procid"]));
     }
     Some(Message { prefix, text: message, raw: true })
+}
+
+/// The pod that a message is about, in the form in which kubelet's text names one: kubelet's own
+/// `pod`, an event's `involvedObject`. What a shipper adds of who logged the line is none.
+fn pod(object: &Map<String, Value>, get: &dyn Fn(&[&str]) -> Option<String>) -> Option<String> {
+    let about = ["involvedObject", "regarding", "pod"].iter().find_map(|key| object.get(*key))?;
+    let field = |key: &str| about.get(key).and_then(Value::as_str);
+    if let Some(kind) = field("kind")
+        && kind != "Pod"
+    {
+        return None;
+    }
+    let name = match about {
+        Value::String(name) => name.clone(),
+        _ => format!("{}/{}", field("namespace").unwrap_or_default(), field("name")?),
+    };
+    let uid = field("uid").map(str::to_owned).or_else(|| get(&["podUID"]));
+    let uid = uid.map(|uid| format!(" podUID=\"{uid}\"")).unwrap_or_default();
+    Some(format!(" pod=\"{name}\"{uid}"))
+}
+
+/// A date, or seconds or milliseconds since 1970.
+fn wall(time: &str) -> Option<Wall> {
+    if let Ok(wall) = date::iso(&mut { time }) {
+        return Some(wall);
+    }
+    let (whole, _) = time.split_once('.').unwrap_or((time, ""));
+    let number: i64 = whole.parse().ok()?;
+    let millis = if whole.len() >= 13 { number } else { number.checked_mul(1000)? };
+    // What is no time of this century is another number.
+    let plausible = (1_000_000_000_000..4_000_000_000_000).contains(&millis);
+    let stamp = plausible.then(|| Timestamp::from_millisecond(millis).ok())?;
+    stamp.map(Wall::Timestamp)
 }
 
 /// The fields that journald gives a message.

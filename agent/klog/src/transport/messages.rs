@@ -13,11 +13,12 @@ use crate::{
     transport::{
         escape,
         export::{self, Export},
+        head::Outer,
         json,
         mail::{self, QuotedPrintable},
         payload,
         prefix::{LastDate, Prefix},
-        wrap::{Join, Widths},
+        wrap::{self, Broken, Join, Widths},
     },
 };
 
@@ -26,6 +27,8 @@ use crate::{
 pub(crate) struct Assembler {
     /// The number of the last line.
     last: u64,
+    /// What was said outside of the line about it.
+    outer: Outer,
     /// It holds a NUL. A crash leaves some before the line that is logged next, which has a prefix.
     nul: bool,
     export: Export,
@@ -55,6 +58,14 @@ struct Pending {
     width: usize,
 }
 
+impl Pending {
+    fn broken(&self) -> Broken<'_> {
+        let indent = self.text.len() - self.text.trim_start().len();
+        let has_prefix = self.prefix.any;
+        Broken { text: &self.text, width: self.width, indent, has_prefix }
+    }
+}
+
 impl Assembler {
     /// The next message.
     pub(crate) fn pop(&mut self) -> Option<LogLine> {
@@ -66,15 +77,18 @@ impl Assembler {
         self.pending.is_some()
     }
 
-    /// Takes a line.
-    pub(crate) fn push(&mut self, raw: &RawLine, stats: &mut Stats) {
+    /// The next line does not follow the last one.
+    pub(crate) fn leave(&mut self) {
+        self.end();
+        self.context = None;
+        self.human = None;
+    }
+
+    /// Takes a line, and what was said outside of it about it.
+    pub(crate) fn push(&mut self, raw: &RawLine, outer: Option<Outer>, stats: &mut Stats) {
         let RawLine { number, ref bytes } = *raw;
-        if number != self.last + 1 {
-            self.end();
-            self.context = None;
-            self.human = None;
-        }
         self.last = number;
+        self.outer = outer.unwrap_or_default();
         match self.export.take(number, bytes) {
             export::Taken::Part => return,
             export::Taken::Message(message) => return self.exported(message),
@@ -114,7 +128,8 @@ impl Assembler {
     /// Waits no longer for what may follow the last message.
     pub(crate) fn flush(&mut self) {
         if let Some(pending) = self.pending.take() {
-            self.context = Some(self.finish(pending));
+            let had_prefix = pending.prefix.any;
+            self.context = Some(self.finish(pending)).filter(|_| had_prefix);
         }
     }
 
@@ -136,6 +151,7 @@ impl Assembler {
             return self.object(first, last, message);
         }
         let (mut prefix, rest) = Prefix::take(text, &mut self.date);
+        self.add_outer(&mut prefix);
         if prefix.any {
             self.flush();
             self.widths.see(width);
@@ -156,14 +172,19 @@ impl Assembler {
     /// its business.
     fn without_prefix(&mut self, first: u64, last: u64, quote: &str, text: &str, width: usize) {
         if let Some(pending) = &mut self.pending
-            && pending.prefix.any
             && pending.quote == quote
             && pending.text.len() < MAX_LINE
-            && let Some(join) = self.widths.join(&pending.text, pending.width, text)
+            && let Some(join) = self.widths.join(pending.broken(), text)
         {
-            if join == Join::AtSpace && !pending.text.ends_with(' ') {
-                pending.text.push(' ');
-            }
+            let text = match join {
+                Join::Anywhere => text,
+                Join::AtSpace => {
+                    if !pending.text.ends_with(' ') {
+                        pending.text.push(' ');
+                    }
+                    text.trim_start()
+                }
+            };
             pending.text.push_str(text);
             pending.last = last;
             pending.width = width;
@@ -188,12 +209,25 @@ impl Assembler {
                 }
             }
             _ => {
-                let prefix = Prefix::none();
+                let mut prefix = Prefix::none();
+                self.add_outer(&mut prefix);
                 let text = text.to_owned();
-                // Nothing can follow that would belong to it.
-                self.finish(Pending { first, last, prefix, quote, text, width });
+                let pending = Pending { first, last, prefix, quote, text, width };
+                if wrap::is_failure(&pending.text) {
+                    self.pending = Some(pending);
+                } else {
+                    // Nothing can follow that would belong to it.
+                    self.finish(pending);
+                }
             }
         }
+    }
+
+    /// Adds what was said outside of a line.
+    fn add_outer(&self, prefix: &mut Prefix) {
+        let inner = std::mem::replace(&mut prefix.time, self.outer.time);
+        prefix.time.refine(inner);
+        prefix.host = prefix.host.take().or_else(|| self.outer.host.clone());
     }
 
     /// A message from a JSON object.
@@ -273,6 +307,7 @@ impl Assembler {
             self.out.push_back(LogLine {
                 first,
                 last,
+                source: 0,
                 time: (time != LogTime::default()).then_some(time),
                 caller: prefix.caller,
                 origin: prefix.origin.clone(),

@@ -60,6 +60,11 @@ impl Prefix {
         (prefix, rest)
     }
 
+    /// Whether it says that the kernel or a program logged the message.
+    pub(crate) fn names_logger(&self) -> bool {
+        self.any && self.origin != Origin::Unknown
+    }
+
     fn is_program(&self) -> bool {
         matches!(self.origin, Origin::Program { .. })
     }

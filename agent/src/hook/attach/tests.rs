@@ -49,7 +49,7 @@ fn each_kernel_has_its_candidates() {
         {
             let name = hook.hook.name();
             let via = hook.via.map_or_else(|| "-".to_owned(), |via| via.to_string());
-            let state = hook.state.name();
+            let state: &str = hook.state.into();
             writeln!(table, "{:<5} {name:<18} {state:<9} {via}", kernel.name)
                 .expect("memory takes all");
             assert_eq!(hook.not_seen, None, "{name} on {}", kernel.name);

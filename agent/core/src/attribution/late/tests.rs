@@ -36,7 +36,7 @@ fn outside(netns: Option<u32>) -> CreationStep {
     creation.container = None;
     let container = cgroup_path::find(&CgroupPath::parse(&format!("/kubepods/pod{UID}")));
     let container = container.expect("a pod's path");
-    creation.candidates = vec![Candidate { container, why: "the newest pod without a container" }];
+    creation.candidates = vec![Candidate { container, why: CandidateReason::NewestPod }];
     creation
 }
 
@@ -53,7 +53,7 @@ fn a_reply_before_the_report_names_the_container() {
     let changed = names.reply(reply(&query, &[known(NamedBy::PodLogs, "web-0")], true));
     assert_eq!(changed, [], "the creation is not reported yet");
     names.name(&mut creation, 0);
-    assert_eq!(creation.container.map(|c| c.label()).as_deref(), Some("default/web-0"));
+    assert_eq!(creation.container.and_then(|c| c.pod).as_deref(), Some("web-0"));
     assert!(names.waiting.is_empty());
     assert_eq!(names.queries(&inside(), 0), [], "a known container is not queried again");
 }
@@ -132,7 +132,7 @@ fn a_runtimes_record_of_the_namespace_is_certain() {
     let changed = names.reply(reply(&query, &[record], true));
     assert_eq!(changed.len(), 1);
     let container = changed[0].container.as_ref().expect("the record has it");
-    assert_eq!(container.label(), "default/web-0");
+    assert_eq!(container.pod.as_deref(), Some("web-0"));
     assert_eq!(changed[0].candidates, [], "a certain container needs no candidates");
 }
 
@@ -146,9 +146,13 @@ fn records_without_a_namespace_give_candidates() {
     names.reply(reply(&query, &[first, second], false));
     names.name(&mut creation, 0);
     assert_eq!(creation.container, None);
-    let labels: Vec<String> = creation.candidates.iter().map(|c| c.container.label()).collect();
-    assert_eq!(labels, ["default/web-0", "default/web-1"]);
-    assert_eq!((creation.candidates[0].why, creation.candidates[1].why), (BY_BOTH, BY_LOG));
+    let pods: Vec<Option<&str>> =
+        creation.candidates.iter().map(|c| c.container.pod.as_deref()).collect();
+    assert_eq!(pods, [Some("web-0"), Some("web-1")]);
+    assert_eq!(
+        (creation.candidates[0].why, creation.candidates[1].why),
+        (CandidateReason::PodInRuntimeLog, CandidateReason::RuntimeLog)
+    );
     // The same again changes nothing.
     let waiting = names.waiting[0].attribution.clone();
     let first = Identity { pod_uid: Some(UID.to_owned()), ..known(NamedBy::RuntimeLog, "web-0") };

@@ -33,7 +33,8 @@ fn names_are_added_with_their_source() {
         ..known(NamedBy::RuntimeState)
     };
     assert!(container.learn(&state));
-    assert_eq!(container.label(), "default/web-0");
+    let names = (container.namespace.as_deref(), container.pod.as_deref());
+    assert_eq!(names, (Some("default"), Some("web-0")));
     assert_eq!(container.named_by, Some(NamedBy::PodLogs), "the source of the pod's name");
     assert_eq!(container.runtime.as_deref(), Some("containerd"));
     assert_eq!(container.name.as_deref(), Some("nginx"));
@@ -55,24 +56,6 @@ fn names_of_another_pod_or_container_are_ignored() {
 }
 
 #[test]
-fn the_label_is_the_most_specific_known_name() {
-    let mut container = by_path();
-    assert_eq!(container.label(), "container 64bec1f2a0c5");
-    container.runtime = Some("podman".to_owned());
-    assert_eq!(container.label(), "podman 64bec1f2a0c5");
-    container.name = Some("web".to_owned());
-    assert_eq!(container.label(), "podman web");
-    container.pod = Some("web-0".to_owned());
-    assert_eq!(container.label(), "pod web-0");
-    container.namespace = Some("shop".to_owned());
-    assert_eq!(container.label(), "shop/web-0");
-    let pod = Container { pod_uid: Some(UID.to_owned()), ..Container::default() };
-    assert_eq!(pod.label(), format!("pod {UID}"));
-    let lxc = cgroup_path::find(&CgroupPath::parse("/lxc.payload.web")).expect("LXC's path");
-    assert_eq!(lxc.label(), "lxc web");
-}
-
-#[test]
 fn only_hexadecimal_ids_are_queried() {
     let query = by_path().query();
     assert_eq!(query, Some(Query::Container { id: ID.to_owned(), pod_uid: Some(UID.to_owned()) }));
@@ -87,5 +70,6 @@ fn rootless_containers_are_not_queried() {
     let rootless =
         format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope");
     let container = cgroup_path::find(&CgroupPath::parse(&rootless)).expect("a container's path");
-    assert_eq!((container.label(), container.query()), ("podman 64bec1f2a0c5".to_owned(), None));
+    assert_eq!((container.runtime.as_deref(), container.id.as_deref()), (Some("podman"), Some(ID)));
+    assert_eq!(container.query(), None);
 }

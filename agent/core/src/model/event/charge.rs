@@ -38,14 +38,3 @@ pub enum LimitKind {
     /// v1's `memory.memsw.limit_in_bytes`.
     MemorySwap,
 }
-
-impl LimitKind {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Kmem => "kmem",
-            Self::MemorySwap => "memory+swap",
-        }
-    }
-}

@@ -1,7 +1,8 @@
 //! A hook and what became of it.
 use schemars::JsonSchema;
 use serde::Serialize;
-use strum::IntoStaticStr;
+
+use crate::model::hook::State;
 
 /// A hook.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -21,19 +22,6 @@ pub struct Hook {
     /// `doctor`: everything that was tried, in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Vec<Attempt>>,
-}
-
-/// Whether a hook is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, IntoStaticStr)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum State {
-    /// To the function that it is named after.
-    Attached,
-    /// To another function, or to tracepoints, that show the same or a part of it.
-    Fallback,
-    /// Nowhere.
-    Missing,
 }
 
 /// One way to attach that was tried.

@@ -7,7 +7,7 @@ use crate::{
     fixtures,
     model::{
         allocation::Outcome as AllocationOutcome,
-        container::{Candidate, Container},
+        container::{Candidate, CandidateReason, Container},
         hook::{Hook, HookStatus, State},
         identity::{Identity, NamedBy},
         incident::Source,
@@ -94,7 +94,8 @@ pub(super) fn hostile() -> Vec<(&'static str, Line)> {
     let hostile = Identity { pod: outside(), namespace: outside(), ..identity("") };
     let mut container = Container { runtime: outside(), ..Container::default() };
     assert!(container.learn(&hostile));
-    step.candidates = vec![Candidate { container: container.clone(), why: "a guess" }];
+    step.candidates =
+        vec![Candidate { container: container.clone(), why: CandidateReason::MadeItsCgroup }];
     step.container = Some(container);
     let mut log = of_log();
     log.comm = outside();
@@ -150,7 +151,7 @@ fn identity(pod: &str) -> Identity {
 fn candidate(pod: &str) -> Candidate {
     let mut container = Container::default();
     assert!(container.learn(&identity(pod)));
-    Candidate { container, why: "a pod without a container" }
+    Candidate { container, why: CandidateReason::FreePod }
 }
 
 /// The line of a step, with the node's memory as it was read 12 ms later.
@@ -199,7 +200,7 @@ pub(super) fn ready(missing: usize, not_seen: usize) -> Line {
     let hook = |at: usize| hook::Hook {
         name: format!("hook-{at}"),
         via: (at >= missing).then(|| "kprobe:warn_alloc".to_owned()),
-        state: Some(if at < missing { hook::State::Missing } else { hook::State::Attached }),
+        state: Some(if at < missing { State::Missing } else { State::Attached }),
         why: None,
         reasons: (at < missing).then(|| "kprobes: not built in".to_owned()).into_iter().collect(),
         not_seen: (at < missing).then(|| format!("fact {at}")),
@@ -360,7 +361,7 @@ fn hook(outside: &str) -> hook::Hook {
     hook::Hook {
         name: "allocation-failed".to_owned(),
         via: None,
-        state: Some(hook::State::Missing),
+        state: Some(State::Missing),
         why: Some(format!("it was refused{outside}")),
         reasons: vec![format!("a kprobe: refused by the kernel{outside}")],
         not_seen: Some("failed allocations".to_owned()),

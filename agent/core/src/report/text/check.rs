@@ -1,11 +1,11 @@
 //! The result of `check`: one line that says all, as monitoring expects it, then what it rests on.
 use anstyle::Style;
 
-use super::{Block, GREEN, RED, YELLOW, kib, node::count_of_ids, paint};
+use super::{Block, GREEN, RED, YELLOW, kib, paint};
 use crate::{
     model::status::CheckStatus,
     report::line::check::{Check, IdCheck, OrderCheck, ZoneCheck},
-    units::{grouped, printable},
+    units::{self, grouped, printable},
 };
 
 /// The result.
@@ -37,7 +37,7 @@ fn headline(check: &Check) -> String {
 }
 
 fn memory_cgroups(ids: &IdCheck) -> String {
-    count_of_ids(ids.count, ids.at_most, ids.dying, ids.max)
+    units::memory_cgroups(ids.count, ids.at_most, ids.dying, ids.max)
 }
 
 fn word(status: CheckStatus) -> &'static str {

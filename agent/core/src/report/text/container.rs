@@ -1,6 +1,7 @@
 //! Which container it is about.
 use super::{Block, DIM, paint};
 use crate::{
+    model::container::is_id,
     report::line::container::{Candidate, Container, LateContainer},
     units::printable,
 };
@@ -12,7 +13,7 @@ const SHORT_ID: usize = 12;
 /// as far as they are known.
 pub(super) fn label(container: &Container) -> String {
     let runtime = container.runtime.as_deref().unwrap_or("container");
-    let short = |id: &str| id.get(..SHORT_ID).unwrap_or(id).to_owned();
+    let short = |id: &str| if is_id(id) { id[..SHORT_ID].to_owned() } else { id.to_owned() };
     let own = match (&container.name, &container.id) {
         (Some(name), _) => Some(format!("{runtime} {name}")),
         (None, Some(id)) => Some(format!("{runtime} {}", short(id))),
@@ -79,4 +80,40 @@ fn describe(container: &Container) -> String {
     parts.extend(container.pod_uid.as_ref().map(|uid| format!("pod uid {uid}")));
     parts.extend(container.named_by.map(|by| format!("named by {}", by.words())));
     printable(&parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_has_what_says_most() {
+        let mut container = Container {
+            runtime: None,
+            id: Some("64bec1f2a0c54b7d8e9f00112233445566778899aabbccddeeff001122334455".to_owned()),
+            pod_uid: Some("6f1c2d3e".to_owned()),
+            pod: None,
+            namespace: None,
+            name: None,
+            named_by: None,
+        };
+        assert_eq!(label(&container), "container 64bec1f2a0c5");
+        container.runtime = Some("podman".to_owned());
+        assert_eq!(label(&container), "podman 64bec1f2a0c5");
+        container.name = Some("web".to_owned());
+        assert_eq!(label(&container), "podman web");
+        container.pod = Some("web-0".to_owned());
+        assert_eq!(label(&container), "pod web-0 (podman web)");
+        container.namespace = Some("shop".to_owned());
+        assert_eq!(label(&container), "shop/web-0 (podman web)");
+        (container.name, container.id) = (None, None);
+        assert_eq!(label(&container), "shop/web-0");
+        (container.pod, container.namespace) = (None, None);
+        assert_eq!(label(&container), "pod 6f1c2d3e");
+        container.pod_uid = None;
+        assert_eq!(label(&container), "podman");
+        // LXC's are names.
+        container.id = Some("a-name-longer-than-that".to_owned());
+        assert_eq!(label(&container), "podman a-name-longer-than-that");
+    }
 }

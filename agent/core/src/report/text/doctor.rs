@@ -1,10 +1,10 @@
 //! The result of `doctor`: whether it works, what to do, and then all that was found.
 use super::{BOLD, Block, GREEN, RED, YELLOW, paint};
 use crate::{
-    model::status::DoctorStatus,
+    model::{hook::State, status::DoctorStatus},
     report::line::{
         doctor::{Capability, Doctor},
-        hook::{Hook, State},
+        hook::Hook,
     },
     units::{bytes, printable},
 };

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use super::{Block, allocation::free_blocks, kib, micros};
 use crate::{
     report::line::node::{MemoryCgroups, Node, NodeZone},
-    units::{grouped, printable},
+    units::{self, printable},
 };
 
 /// Zones that are shown, those with most free memory.
@@ -40,13 +40,5 @@ pub(super) fn row(block: &mut Block, node: &Node, with_blocks: bool) {
 }
 
 fn memory_cgroups(cgroups: MemoryCgroups) -> String {
-    count_of_ids(cgroups.count, cgroups.at_most, cgroups.dying, cgroups.max)
-}
-
-/// Memory cgroups, against the number of ids.
-pub(super) fn count_of_ids(count: u64, at_most: bool, dying: Option<u64>, max: u64) -> String {
-    let at_most = if at_most { "at most " } else { "" };
-    let dying = dying.filter(|dying| *dying != 0);
-    let dying = dying.map(|dying| format!(" ({} dying)", grouped(dying))).unwrap_or_default();
-    format!("{at_most}{} of {} memory cgroups{dying}", grouped(count), grouped(max))
+    units::memory_cgroups(cgroups.count, cgroups.at_most, cgroups.dying, cgroups.max)
 }

@@ -1,9 +1,6 @@
 //! What is watched, in six lines at most.
 use super::{Block, RED, YELLOW, paint};
-use crate::{
-    report::line::{hook::State, ready::Ready},
-    units::printable,
-};
+use crate::{model::hook::State, report::line::ready::Ready, units::printable};
 
 /// Lines in all.
 const MAX_LINES: usize = 6;

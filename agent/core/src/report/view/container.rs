@@ -21,7 +21,7 @@ pub(super) fn container(container: &container::Container) -> Container {
 pub(super) fn candidates(candidates: &[container::Candidate]) -> Vec<Candidate> {
     let view = |candidate: &container::Candidate| Candidate {
         container: container(&candidate.container),
-        why: candidate.why.to_owned(),
+        why: candidate.why.describe().to_owned(),
     };
     candidates.iter().map(view).collect()
 }

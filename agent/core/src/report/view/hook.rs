@@ -1,19 +1,12 @@
 //! Hooks.
-use crate::{
-    model::hook::{HookStatus, State},
-    report::line::hook,
-};
+use crate::{model::hook::HookStatus, report::line::hook};
 
 /// A hook as `trace` has it: attached or not, without what was tried.
 pub fn hook(status: &HookStatus) -> hook::Hook {
     hook::Hook {
         name: status.hook.name().replace('_', "-"),
         via: status.via.as_ref().map(ToString::to_string),
-        state: Some(match status.state {
-            State::Attached => hook::State::Attached,
-            State::Fallback => hook::State::Fallback,
-            State::Missing => hook::State::Missing,
-        }),
+        state: Some(status.state),
         why: status.why.clone(),
         reasons: status.reasons.iter().map(ToString::to_string).collect(),
         not_seen: status.not_seen.clone(),

@@ -127,7 +127,9 @@ fn message(failure: &ContainerFailure) -> Message {
             StartError::CgroupMkdir(path) => Some(format!("cgroup {path} could not be made")),
             StartError::Namespace => Some("a namespace was refused".to_owned()),
             StartError::Process => Some("a process was refused".to_owned()),
-            StartError::Other(reason) => Some((*reason).to_owned()),
+            StartError::MemoryLimit(reason) | StartError::Other(reason) => {
+                Some((*reason).to_owned())
+            }
             StartError::Unsaid => None,
         },
         said: failure.said.clone(),

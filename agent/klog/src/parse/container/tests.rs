@@ -1,5 +1,6 @@
 //! What programs say when a container doesn't start.
 use super::*;
+use fragwatch_core::model::program_message::StartError;
 
 const ID: &str = "64bec1f2a0c54b7d8e9f00112233445566778899aabbccddeeff001122334455";
 

@@ -107,6 +107,6 @@ fn victims_of_all_ages() {
     assert_eq!(parse("Message:Memory cgroup out of memory: Killed process 1 (x)"), None);
     assert_eq!(
         parse("Memory cgroup out of memory and no killable processes..."),
-        Some(Oom::NobodyToKill { memcg: true })
+        Some(Oom::NoVictim { memcg: true })
     );
 }

@@ -1,0 +1,349 @@
+//! Why a start failed: the innermost error, and what it is about.
+use fragwatch_core::model::program_message::StartError;
+
+/// errno's words, lower case (glibc, musl, Go and Rust agree on these).
+pub(super) const ERRNO_WORDS: &[(&str, i32)] = &[
+    ("cannot allocate memory", libc::ENOMEM),
+    ("out of memory", libc::ENOMEM),
+    ("not enough memory", libc::ENOMEM),
+    ("no space left on device", libc::ENOSPC),
+    ("resource temporarily unavailable", libc::EAGAIN),
+    ("try again", libc::EAGAIN),
+    ("operation not permitted", libc::EPERM),
+    ("permission denied", libc::EACCES),
+    ("device or resource busy", libc::EBUSY),
+    ("resource busy", libc::EBUSY),
+    ("invalid argument", libc::EINVAL),
+    ("numerical result out of range", libc::ERANGE),
+    ("too many open files", libc::EMFILE),
+    ("too many levels of symbolic links", libc::ELOOP),
+    ("exchange full", libc::EXFULL),
+    ("file exists", libc::EEXIST),
+    ("read-only file system", libc::EROFS),
+    ("exec format error", libc::ENOEXEC),
+    ("function not implemented", libc::ENOSYS),
+    ("operation not supported", libc::EOPNOTSUPP),
+    ("protocol not supported", libc::EPROTONOSUPPORT),
+    ("no such device", libc::ENODEV),
+    ("no such file or directory", libc::ENOENT),
+    ("not a directory", libc::ENOTDIR),
+    ("connection refused", libc::ECONNREFUSED),
+    ("disk quota exceeded", libc::EDQUOT),
+    ("key has expired", libc::EKEYEXPIRED),
+    ("input/output error", libc::EIO),
+];
+
+/// Names and numbers of those that may come of memory or a limit, in lower case.
+const ERRNO_NAMES: &[(&str, i32)] = &[
+    ("enomem", libc::ENOMEM),
+    ("enospc", libc::ENOSPC),
+    ("eagain", libc::EAGAIN),
+    ("edquot", libc::EDQUOT),
+    ("os error 12)", libc::ENOMEM),
+    ("os error 28)", libc::ENOSPC),
+    ("os error 11)", libc::EAGAIN),
+    ("errno=12", libc::ENOMEM),
+    ("errno=28", libc::ENOSPC),
+    ("errno=11", libc::EAGAIN),
+    ("errno 12", libc::ENOMEM),
+    ("errno 28", libc::ENOSPC),
+    ("errno 11", libc::EAGAIN),
+    ("errno: 12", libc::ENOMEM),
+    ("errno: 28", libc::ENOSPC),
+    ("errno: 11", libc::EAGAIN),
+];
+
+/// The error that stands last in a message.
+pub(super) struct Innermost {
+    pub(super) errno: i32,
+    /// Byte where its words begin.
+    start: usize,
+    /// Byte behind its words.
+    pub(super) end: usize,
+}
+
+/// Finds it. Programs wrap errors from the left, so it is the last one.
+pub(super) fn innermost(lower: &str) -> Option<Innermost> {
+    let found = ERRNO_WORDS.iter().chain(ERRNO_NAMES).filter_map(|&(words, errno)| {
+        let start = last_word(lower, words)?;
+        Some(Innermost { errno, start, end: start + words.len() })
+    });
+    found.max_by_key(|innermost| innermost.start)
+}
+
+/// Where `words` stand last as whole words.
+fn last_word(lower: &str, words: &str) -> Option<usize> {
+    let alone = |at: usize| {
+        let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !lower[..at].ends_with(inside) && !lower[at + words.len()..].starts_with(inside)
+    };
+    lower.rmatch_indices(words).map(|(at, _)| at).find(|&at| alone(at))
+}
+
+impl Innermost {
+    /// What the error is about: its own part of the chain and the one around it.
+    fn about<'a>(&self, lower: &'a str) -> &'a str {
+        const PARTS: usize = 3;
+        let before = &lower[..self.start];
+        let mut parts = before.rmatch_indices(": ").map(|(at, _)| at + 2);
+        let from = parts.nth(PARTS - 1).unwrap_or(0);
+        &before[from..]
+    }
+}
+
+/// Reasons that have nothing to do with memory, and the words for them; lower case.
+const OTHER_REASONS: &[(&str, &str)] = &[
+    ("executable file not found", "the image has no such program"),
+    ("exec format error", "the program is not one for this machine"),
+    ("not allowed\": newuidmap", UNGRANTED),
+    ("not allowed\": newgidmap", UNGRANTED),
+    ("uid range [", UNGRANTED),
+    ("gid range [", UNGRANTED),
+    ("no subuid ranges found", UNGRANTED),
+    ("no subgid ranges found", UNGRANTED),
+    ("not enough ids available", UNGRANTED),
+    ("insufficient uids or gids available", UNGRANTED),
+    ("potentially insufficient", UNGRANTED),
+    ("seccomp", "a seccomp filter is in the way"),
+    ("apparmor", "AppArmor is in the way"),
+    ("selinux", "SELinux is in the way"),
+    ("user namespaces are not enabled", "user namespaces are turned off"),
+    ("user namespaces are disabled", "user namespaces are turned off"),
+    ("user namespaces appear to be disabled", "user namespaces are turned off"),
+    ("modprobe", "a kernel module is missing"),
+    ("kernel module", "a kernel module is missing"),
+    ("errimagepull", "the image could not be had"),
+    ("imagepullbackoff", "the image could not be had"),
+    ("pull access denied", "the image could not be had"),
+    ("manifest unknown", "the image could not be had"),
+    ("port is already allocated", "its port is in use"),
+    ("address already in use", "its address is in use"),
+    ("no ip addresses available", "the network has no address left"),
+    ("available, non-overlapping ipv4 address pool", "no network address range is left"),
+    ("cni plugin not initialized", "the node's network plugin is not set up"),
+    ("cni config uninitialized", "the node's network plugin is not set up"),
+    ("failed to find plugin", "a network plugin is missing"),
+    ("unauthorized", "a server that it asks does not let it in"),
+    ("bind source path does not exist", "a file or directory is missing"),
+    ("is already in use by container", "its name is in use"),
+    ("unknown or invalid runtime name", "the runtime is not installed"),
+    ("nvidia-container-cli", "the graphics driver's hook failed"),
+    (
+        "minimum memory limit allowed",
+        "its memory limit is below the smallest that the runtime accepts",
+    ),
+];
+
+const UNGRANTED: &str =
+    "the user is not granted this range of ids: see /etc/subuid and /etc/subgid";
+
+/// Calls that make processes and namespaces; lower case.
+const CLONES: &[&str] = &["clone", "unshare", "fork", "namespace", "pthread_create", "os thread"];
+
+/// What went wrong. `mkdir` is a cgroup's directory that could not be made.
+pub(super) fn error(
+    lower: &str,
+    innermost: Option<&Innermost>,
+    mkdir: Option<String>,
+) -> StartError {
+    let errno = innermost.map(|innermost| innermost.errno);
+    if let Some(words) = memory_limit(lower, innermost) {
+        return StartError::MemoryLimit(words);
+    }
+    if let Some(path) = mkdir {
+        return match errno {
+            // kernel/cgroup/cgroup.c `cgroup_mkdir` returns it for these limits alone.
+            Some(libc::EAGAIN) => StartError::Other(
+                "a cgroup above has as many cgroups below it as cgroup.max.descendants or \
+                 cgroup.max.depth allows",
+            ),
+            _ => StartError::CgroupMkdir(path),
+        };
+    }
+    let about = innermost.map_or("", |innermost| innermost.about(lower));
+    let of = |words: &[&str]| words.iter().any(|word| about.contains(word));
+    let reason = match errno {
+        Some(libc::ENOSPC | libc::EMFILE) if of(&["inotify", "fsnotify", "file watcher"]) => {
+            "inotify's watches or instances are used up"
+        }
+        Some(libc::EDQUOT) if of(&["key"]) => {
+            "the user has as many keys as kernel.keys.maxkeys allows, or as many bytes of them as \
+             kernel.keys.maxbytes"
+        }
+        Some(libc::EDQUOT) => "a file system's quota is used up",
+        Some(libc::ENOSPC) if of(&["/sys/fs/resctrl"]) => "resctrl has no group (CLOSID) left",
+        Some(libc::ENOSPC) if of(&["/sys/fs/cgroup", "cgroup.procs", "cpuset"]) => {
+            "a cpuset cgroup has no CPUs or no memory nodes: cpuset.cpus or cpuset.mems is empty"
+        }
+        Some(libc::ENOSPC) if of(CLONES) => return StartError::Namespace,
+        Some(libc::EAGAIN) if of(CLONES) => return StartError::Process,
+        Some(libc::ENOSPC) if is_mount(about) => {
+            "the mount namespace has as many mounts as fs.mount-max allows"
+        }
+        Some(libc::ENOSPC) => "a file system is full, of blocks or of inodes",
+        Some(libc::EXFULL) => "the bridge has as many ports as it can have",
+        // Whatever else is said, these two may come of memory.
+        Some(libc::ENOMEM | libc::EAGAIN) => return StartError::Unsaid,
+        _ => return without_memory(lower, errno),
+    };
+    StartError::Other(reason)
+}
+
+/// What a runtime says of a memory limit that is too low for the start itself.
+fn memory_limit(lower: &str, innermost: Option<&Innermost>) -> Option<&'static str> {
+    const BELOW_USAGE: &str =
+        "the kernel refused a memory limit below what the cgroup uses already";
+    const KILLED: &str = "a process of the container's was killed at its memory limit";
+    let has = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+    if has(&["unable to set memory limit", "to set memory limit to"]) && has(&["current usage"]) {
+        return Some(BELOW_USAGE);
+    }
+    let about =
+        innermost.filter(|found| found.errno == libc::EBUSY).map(|found| found.about(lower));
+    if about.is_some_and(|about| {
+        ["memory.limit_in_bytes", "memory.max", "memory.memsw.limit"]
+            .iter()
+            .any(|file| about.contains(file))
+    }) {
+        return Some(BELOW_USAGE);
+    }
+    // The name of a pod may hold such words.
+    let killed = [
+        "was oom-killed",
+        "was oom killed",
+        "memory limit too low",
+        "reason: oomkilled",
+        "reason=oomkilled",
+        "reason=\"oomkilled\"",
+        "reason:oomkilled",
+        ": oomkilled",
+    ];
+    has(&killed).then_some(KILLED)
+}
+
+/// Whether the error is a mount's own.
+fn is_mount(about: &str) -> bool {
+    about
+        .rsplit(": ")
+        .any(|part| part.trim_start().starts_with("mount ") || part.contains("mounting"))
+        && !about.contains("mkdir")
+}
+
+/// Reasons that leave no room for memory.
+fn without_memory(lower: &str, errno: Option<i32>) -> StartError {
+    let reason = OTHER_REASONS.iter().find(|(words, _)| lower.contains(words));
+    if let Some(&(_, reason)) = reason {
+        return StartError::Other(reason);
+    }
+    let Some(errno) = errno else { return StartError::Unsaid };
+    StartError::Other(match errno {
+        libc::EPERM | libc::EACCES => {
+            "the kernel forbade it: rights, seccomp or namespaces turned off"
+        }
+        libc::ENOENT => "a file or directory is missing",
+        libc::ENOTDIR => "a file is where a directory must be, or the other way round",
+        libc::ECONNREFUSED => "a server that it needs does not answer",
+        libc::EROFS => "a file system is read-only",
+        libc::ENOSYS | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT | libc::ENODEV => {
+            "the kernel lacks what it needs: a module or an option"
+        }
+        libc::EINVAL | libc::ERANGE => "the kernel refused its settings",
+        libc::EMFILE => "the process has as many open files as it may have",
+        libc::EEXIST => "something of that name is there already",
+        libc::ELOOP => "a symbolic link leads nowhere",
+        libc::EIO => "a device could not be read or written",
+        _ => return StartError::Unsaid,
+    })
+}
+
+/// errno's words for a cgroup directory that could not be made; lower case.
+const REFUSED: &[&str] = &[
+    "cannot allocate memory",
+    "no space left on device",
+    "device or resource busy",
+    "resource temporarily unavailable",
+];
+
+/// The cgroup directory that could not be made: `mkdir /sys/fs/cgroup/memory/a: cannot allocate
+/// memory`, or coreutils' `mkdir: cannot create directory '/sys/fs/cgroup/a': …`.
+pub(super) fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
+    if !REFUSED.iter().any(|words| lower.contains(words)) {
+        return None;
+    }
+    let systemd = text.split_once("ailed to create cgroup /").map(|(before, _)| before.len());
+    if let Some(at) = systemd {
+        let path = &text[at + "ailed to create cgroup ".len()..];
+        return path.split([':', ' ']).next().map(str::to_owned);
+    }
+    let mut places = text.match_indices("/sys/fs/cgroup/").map(|(at, _)| at);
+    let at = places.find(|&at| {
+        let call = text[..at].trim_end_matches(['\'', '"', '`', '‘', '’', '“', '\\', ' ']);
+        let call = call.to_ascii_lowercase();
+        [
+            "mkdir",
+            "cannot create directory",
+            "creating cgroup directory",
+            "creating directory",
+            "create cgroup",
+            "cgroup directory",
+        ]
+        .iter()
+        .any(|end| call.ends_with(end))
+    })?;
+    let path = &text[at..];
+    let end = path.find([':', '\'', '"', '’', '”', '`', '\\', ' ']).unwrap_or(path.len());
+    Some(path[..end].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn reason(text: &str) -> StartError {
+        let lower = text.to_ascii_lowercase();
+        error(&lower, innermost(&lower).as_ref(), refused_mkdir(text, &lower))
+    }
+
+    #[track_caller]
+    fn other(text: &str, words: &str) {
+        let StartError::Other(reason) = reason(text) else { panic!("{text}: {:?}", reason(text)) };
+        assert!(reason.contains(words), "{text}: {reason}");
+    }
+
+    #[test]
+    fn an_errno_is_read_with_its_object() {
+        other(
+            "writing file `/sys/fs/cgroup/cpuset/a/cgroup.procs`: No space left on device",
+            "cpuset",
+        );
+        other(
+            "mkdir /sys/fs/cgroup/a/b: resource temporarily unavailable",
+            "cgroup.max.descendants",
+        );
+        other(
+            "mkdir /var/lib/docker/overlay2/a-init: no space left on device",
+            "file system is full",
+        );
+        other("unable to join session keyring: disk quota exceeded", "kernel.keys.maxkeys");
+        other("write /var/lib/x: disk quota exceeded", "quota");
+        other("inotify_add_watch: no space left on device", "inotify");
+        other("mkdir /sys/fs/resctrl/a: no space left on device", "CLOSID");
+        other("mount overlay:/var/lib/x, flags: 0x0: no space left on device", "fs.mount-max");
+        other("adding interface veth1 to bridge docker0 failed: exchange full", "bridge");
+        other("newuidmap: uid range [0-65536) -> [1-2) not allowed", "/etc/subuid");
+        assert_eq!(reason("failed to unshare namespaces: ENOSPC"), StartError::Namespace);
+        assert_eq!(
+            reason("ctr -n namespace: fork/exec /usr/bin/runc: errno 11"),
+            StartError::Process
+        );
+        assert_eq!(reason("create veth pair: (os error 12)"), StartError::Unsaid);
+    }
+
+    #[test]
+    fn the_innermost_error_counts() {
+        let text = "no such file or directory: failed: cannot allocate memory";
+        assert_eq!(innermost(text).map(|found| found.errno), Some(libc::ENOMEM));
+        assert!(innermost("errno=119").is_none());
+    }
+}

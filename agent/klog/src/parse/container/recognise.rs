@@ -1,0 +1,438 @@
+//! Whether a message says that a container's start, exec or attach failed: by who speaks, or what it
+//! is about, together with a verb of starting and a failure.
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
+use super::reason::ERRNO_WORDS;
+use crate::parse;
+
+/// Phrases that only a failed start has; lower case.
+const PHRASES: &[&str] = &[
+    "oci runtime error",
+    "oci runtime create failed",
+    "oci runtime exec failed",
+    "container_linux.go:",
+    "container process caused",
+    "unable to start container process",
+    "runc create failed",
+    "runc run failed",
+    "unshare remaining namespaces",
+    "final child's pid from pipe",
+    "failed to start container",
+    "containerd: start container",
+    "failed to create containerd task",
+    "failed to create shim",
+    "failed to start sandbox",
+    "failed to create container",
+    "failed to spawn container",
+    "failed to run container",
+    "failed to start instance",
+    "create container failed",
+    "error creating container",
+    "runpodsandbox",
+    "createpodsandbox",
+    "createcontainererror",
+    "runcontainererror",
+    "failed to clone",
+    "noop process for unshare",
+    "fork/exec /proc/self/exe",
+    "lxc_start:",
+    "lxc_spawn:",
+    "error: crun:",
+    "unshare:",
+    "unshare failed",
+    "cannot clone",
+    "clone()",
+    "newuidmap",
+    "max_user_namespaces",
+    "failed to fork",
+    "fork: retry",
+    ": fork: ",
+    "cannot fork",
+    "can't fork",
+    "pthread_create failed",
+    "failed to create new os thread",
+    "failed to create cgroup",
+    "inotify_add_watch",
+];
+
+/// Finds lines that have such a phrase or an errno's words: most have none.
+static RELEVANT: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let words = PHRASES.iter().copied().chain(ERRNO_WORDS.iter().map(|(words, _)| *words));
+    let names = ["enomem", "enospc", "eagain", "os error ", "errno"];
+    AhoCorasick::builder().ascii_case_insensitive(true).build(words.chain(names)).ok()
+});
+
+/// Words of failure; lower case. A phrase without any of them is no failure.
+const FAILED: &[&str] = &[
+    "fail",
+    "error",
+    "erro[",
+    "fata[",
+    "caused",
+    "cannot",
+    "can't",
+    "unable",
+    "could not",
+    "couldn't",
+    "fatal",
+    "no space",
+    "denied",
+    "not permitted",
+    "not allowed",
+    "unavailable",
+    "disabled",
+    "not enabled",
+];
+
+/// Names that programs log under that start containers; lower case. A longer name that begins so
+/// and goes on with `-` or a digit is one too (`containerd-shim-runc-v2`, `lxc-start`).
+const RUNTIMES: &[&str] = &[
+    "apptainer",
+    "balenad",
+    "buildah",
+    "buildkitd",
+    "calico",
+    "catatonit",
+    "cilium",
+    "cilium-cni",
+    "conmon",
+    "conmonrs",
+    "containerd",
+    "crictl",
+    "cri-dockerd",
+    "cri-o",
+    "crio",
+    "crun",
+    "ctr",
+    "docker",
+    "dockerd",
+    "enroot",
+    "firecracker",
+    "flannel",
+    "incus",
+    "incusd",
+    "k3s",
+    "kata",
+    "kubelet",
+    "lxc",
+    "lxcfs",
+    "lxd",
+    "machinectl",
+    "microk8s",
+    "multus",
+    "nerdctl",
+    "netavark",
+    "nomad",
+    "nspawn",
+    "nsenter",
+    "pasta",
+    "pinns",
+    "podman",
+    "rke2",
+    "rootlesskit",
+    "runc",
+    "runsc",
+    "singularity",
+    "slirp4netns",
+    "systemd-nspawn",
+    "virtiofsd",
+    "youki",
+];
+
+/// Beginnings of messages that only those programs write; lower case.
+const BEGINNINGS: &[&str] = &["error response from daemon", "run pod sandbox", "oci runtime"];
+
+/// Verbs and objects of starting in a runtime's own messages; lower case.
+const STARTING: &[&str] = &[
+    "start",
+    "creat",
+    "exec",
+    "attach",
+    "setup",
+    "set up",
+    "setting up",
+    "spawn",
+    "launch",
+    "unshare",
+    "clone",
+    "fork",
+    "mount",
+    "pivot_root",
+    "mkdir",
+    "veth",
+    "netns",
+    "namespace",
+    "newuidmap",
+    "newgidmap",
+    "(add)",
+    "add new",
+    "prepar",
+    "run ",
+    "init",
+    "cgroup",
+    "setns",
+    "rootfs",
+    "bring up",
+    "tap device",
+    "bridge",
+    "seccomp",
+    "keyring",
+    "session key",
+];
+
+/// What a runtime does that is no start; lower case.
+const NOT_STARTING: &[&str] = &[
+    "checkpoint",
+    "clean",
+    "collect",
+    "delet",
+    "download",
+    "evict",
+    "garbage",
+    "heartbeat",
+    "kill",
+    "lease",
+    "metric",
+    "node status",
+    "probe",
+    "prun",
+    "pull",
+    "push",
+    "remov",
+    "stats",
+    "stop",
+    "umount",
+    "unmount",
+    "write event",
+    "log file",
+    "logging",
+];
+
+/// What is started; lower case. Stands behind the verb, with no more than `BETWEEN` in between.
+const OBJECTS: &[&str] =
+    &["container", "sandbox", "pod ", "pod:", "pods ", "shim", "instance", "microvm"];
+/// Verbs before an object; lower case.
+const VERBS: &[&str] = &[
+    "start",
+    "starting",
+    "create",
+    "creating",
+    "run",
+    "running",
+    "launch",
+    "launching",
+    "spawn",
+    "spawning",
+    "setup",
+    "set up",
+    "setting up",
+    "initialize",
+    "attach",
+    "attaching",
+    "exec",
+    "boot",
+];
+/// Words that may stand between a verb and its object; lower case.
+const BETWEEN: &[&str] = &[
+    "a",
+    "an",
+    "the",
+    "new",
+    "pod",
+    "oci",
+    "containerd",
+    "docker",
+    "network",
+    "networking",
+    "for",
+    "namespace",
+    "in",
+    "into",
+    "to",
+    "linux",
+    "init",
+    "task",
+    "storage",
+    "rootfs",
+    "cgroup",
+    "cgroups",
+    "of",
+    "user",
+    "system",
+];
+
+/// Whether it is worth a closer look. Patterns, templates and comments that quote such messages are
+/// none.
+pub(super) fn may_be_failure(text: &str, program: Option<&str>) -> bool {
+    RELEVANT.as_ref().is_none_or(|relevant| relevant.is_match(text))
+        && !parse::is_pattern(text)
+        && !(program.is_none() && is_comment(text))
+}
+
+/// Whether it is a comment of a configuration file or of source code.
+fn is_comment(text: &str) -> bool {
+    let text = text.trim_start();
+    ["#", "//", "/*", ";"].iter().any(|mark| text.starts_with(mark))
+}
+
+/// Whether a message, in lower case, says that a start failed. `has_errno` says that it names an
+/// error of the kernel's.
+pub(super) fn is_failed_start(lower: &str, program: Option<&str>, has_errno: bool) -> bool {
+    if !FAILED.iter().any(|word| lower.contains(word)) {
+        return false;
+    }
+    if PHRASES.iter().any(|phrase| lower.contains(phrase)) {
+        return true;
+    }
+    if !has_errno {
+        return false;
+    }
+    let starting = || STARTING.iter().any(|word| lower.contains(word));
+    let other = || NOT_STARTING.iter().any(|word| lower.contains(word));
+    names_start_of_object(lower)
+        || is_runtime(lower, program) && starting() && !other()
+        || lower.contains("plugin type=") && lower.contains("(add)")
+}
+
+/// Whether a runtime speaks: by the name that it logs under, or by how the message begins.
+fn is_runtime(lower: &str, program: Option<&str>) -> bool {
+    if program.is_some_and(|program| is_runtime_name(&program.to_ascii_lowercase())) {
+        return true;
+    }
+    let mut rest = without_level(lower);
+    // `Error: netavark: …`; `docker: Error response from daemon: …`.
+    for _ in 0..2 {
+        if BEGINNINGS.iter().any(|begin| rest.starts_with(begin)) {
+            return true;
+        }
+        let Some((first, after)) = rest.split_once(": ") else { return false };
+        // `pinns [-d /var/run …] failed: …`, `lxc web7 20251003081512.388 ERROR …`.
+        let name = first.split([' ', '[', '(']).next().unwrap_or(first);
+        let name = name.rsplit('/').next().unwrap_or(name);
+        if is_runtime_name(name) {
+            return true;
+        }
+        if first.contains("error") {
+            rest = after.trim_start();
+        } else {
+            return false;
+        }
+    }
+    false
+}
+
+/// A message without logrus' `FATA[0002] ` or the like before it.
+fn without_level(lower: &str) -> &str {
+    let text = lower.trim_start();
+    let behind = ["fata[", "erro[", "warn[", "info["]
+        .iter()
+        .find_map(|level| text.strip_prefix(level)?.split_once(']'));
+    behind.map_or(text, |(_, rest)| rest.trim_start())
+}
+
+fn is_runtime_name(name: &str) -> bool {
+    RUNTIMES.iter().any(|runtime| {
+        // docker-compose passes on what applications print.
+        name.strip_prefix(runtime).is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with('-') && !rest.starts_with("-compose")
+        })
+    })
+}
+
+/// Whether it says that the start of a container failed, whoever says it.
+fn names_start_of_object(lower: &str) -> bool {
+    VERBS.iter().any(|verb| {
+        lower.match_indices(verb).any(|(at, _)| {
+            let word_begins = !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+            let segment = lower[..at].rsplit([':', ';', '"']).next().unwrap_or_default();
+            let failed = FAILED.iter().any(|word| segment.contains(word));
+            word_begins && failed && object_follows(&lower[at + verb.len()..])
+        })
+    })
+}
+
+/// Whether an object of a start comes next, with nothing but little words before it.
+fn object_follows(mut rest: &str) -> bool {
+    // Each word is looked at once.
+    for _ in 0..6 {
+        let Some(after) = rest.strip_prefix(' ') else { return false };
+        if OBJECTS.iter().any(|object| after.starts_with(object)) {
+            return true;
+        }
+        let end = after.find(' ').unwrap_or(after.len());
+        let (word, behind) = after.split_at(end);
+        if !BETWEEN.contains(&word) {
+            return false;
+        }
+        rest = behind;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_by_their_parts() {
+        for (text, program) in [
+            (
+                "failed to add new veth interfaces (ve-a:host0): cannot allocate memory",
+                Some("systemd-nspawn"),
+            ),
+            (
+                "error: unable to start container \"a\": netavark: create veth pair: cannot allocate memory",
+                Some("web"),
+            ),
+            (
+                "fata[0002] run pod sandbox: rpc error: failed to setup network for sandbox: cannot allocate memory",
+                None,
+            ),
+            (
+                "pinns [-d /var/run -u] failed: [pinns:e]: failed to unshare namespaces: no space left on device",
+                None,
+            ),
+            (
+                "docker: error response from daemon: mkdir /var/lib/docker/overlay2/a-init: no space left on device",
+                None,
+            ),
+            ("error: netavark: create bridge: cannot allocate memory (os error 12)", None),
+            ("could not create a new oci container: cannot allocate memory", Some("deploy")),
+        ] {
+            assert!(is_failed_start(text, program, true), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_applications_and_runtimes_say_of_other_things() {
+        for (text, program) in [
+            ("error cannot start worker: convert: cannot allocate memory", Some("docker-compose")),
+            ("failed to create cache: cannot allocate memory", Some("app")),
+            (
+                "web-1 | java.io.ioexception: cannot run program \"convert\": error=12, cannot allocate memory",
+                None,
+            ),
+            ("failed to delete container: no space left on device", Some("containerd")),
+            ("failed to pull image: write: no space left on device", Some("dockerd")),
+            (
+                "failed to mkdir for snapshot error=mkdir /var/lib/etcd/tmp: no space left on device",
+                Some("etcd"),
+            ),
+        ] {
+            assert!(!is_failed_start(text, program, true), "{text}");
+        }
+    }
+
+    #[test]
+    fn rules_and_comments_are_none() {
+        for text in [
+            "\"pattern\": \"failed to create shim task: .*cannot allocate memory\"",
+            "# failed to create shim task: cannot allocate memory",
+            "summary: {{ $labels.pod }}: failed to create shim task: out of memory",
+        ] {
+            assert!(!may_be_failure(text, None), "{text}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Where in a line a message of the kernel's or of a runtime begins, whatever stands before it.
+//!
+//! A message is recognised by words that only it begins with and by the numbers that belong to them.
+//! The two headings that begin with a task's name leave open where the name begins: what a shipper
+//! put before it may look like a part of it.
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
+use crate::{
+    parse::{self, Message, memory::Memory, oom::Oom, trace::Trace},
+    transport::prefix::{LastDate, Prefix},
+};
+
+/// What messages begin with.
+const BEGINNINGS: &[&str] = &[
+    "CPU: ",
+    "Pid: ",
+    "Call Trace:",
+    "Call trace:",
+    "Mem-Info:",
+    "Node ",
+    "DMA ",
+    "DMA32 ",
+    "Normal ",
+    "HighMem ",
+    "Movable ",
+    "DMA: ",
+    "DMA32: ",
+    "Normal: ",
+    "HighMem: ",
+    "Movable: ",
+    "lowmem_reserve[]:",
+    "active_anon:",
+    "oom-kill:constraint=",
+    "Memory cgroup ",
+    "Out of memory: ",
+    "Out of memory and no",
+    "Killed process ",
+    "memory: usage ",
+    "Task in /",
+    "Tasks in /",
+    "SLUB: Unable to allocate",
+    "SLAB: Unable to allocate",
+    "cache: ",
+    "INFO: task ",
+    "percpu: allocation failed",
+    "cgroup: fork rejected by",
+    "vmap allocation for size ",
+    "kmem_cache_create",
+    "Linux version ",
+    "<TASK>",
+];
+/// What stands behind the name that a heading begins with.
+const BEHIND_NAME: &[&str] = &[
+    ": page allocation failure",
+    ": page allocation stalls for ",
+    ": vmemmap alloc failure",
+    ": vmalloc: allocation failure",
+    ": vmalloc error: size ",
+    " invoked oom-killer: ",
+];
+/// Bytes of a line in which a message may begin.
+const REACH: usize = 2000;
+/// Places in a line that are tried.
+const MAX_PLACES: usize = 24;
+/// Bytes of a task's name.
+const NAME: usize = 15;
+
+static WORDS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(BEGINNINGS.iter().chain(BEHIND_NAME)).ok());
+
+/// Where a message begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Anchor {
+    /// At this byte.
+    At(usize),
+    /// With a task's name, at one of these bytes; the likeliest comes first.
+    OneOf(Vec<usize>),
+}
+
+/// Finds the first message of the kernel's in a line, if there is one.
+pub(crate) fn find(line: &str) -> Option<Anchor> {
+    let reach = line.floor_char_boundary(REACH);
+    let mut found = WORDS.as_ref()?.find_iter(&line[..reach]).take(MAX_PLACES);
+    found.find_map(|found| verify(line, found.pattern().as_usize(), found.start()))
+}
+
+fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
+    if pattern < BEGINNINGS.len() {
+        return (begins_there(line, start) && says_more(&line[start..]))
+            .then_some(Anchor::At(start));
+    }
+    // Names of the request follow in the same line, or it is a sentence about such a message.
+    let rest = &line[start..];
+    let complete = ["order:", "order=", "mode:0x", "gfp_mask=0x", "failure: ", "size "];
+    let digit = |part: &str| {
+        let number = rest.split_once(part).map(|(_, number)| number.trim_start_matches('-'));
+        number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_hexdigit()))
+    };
+    if !complete.iter().any(|part| digit(part)) {
+        return None;
+    }
+    names(line, start)
+}
+
+/// Whether something else can end there.
+fn begins_there(line: &str, at: usize) -> bool {
+    let before = line[..at].chars().next_back();
+    before.is_none_or(|c| !(c.is_alphanumeric() || matches!(c, '_' | '`' | '-' | '/' | '.' | '\'')))
+}
+
+/// Whether the words are followed by what the kernel prints behind them.
+fn says_more(text: &str) -> bool {
+    let ends = |rest: &str| rest.trim_end().is_empty() || rest.starts_with(['"', '\\', '\'', '<']);
+    if let Some(rest) = text.get("Call Trace:".len()..)
+        && text.starts_with("Call ")
+    {
+        return ends(rest);
+    }
+    if let Some(rest) = text.strip_prefix("Mem-Info:") {
+        return ends(rest);
+    }
+    if let Some(rest) = text.strip_prefix("<TASK>") {
+        return ends(rest);
+    }
+    match parse::parse_kernel(text) {
+        Some(Message::Oom(oom)) => match oom {
+            Oom::Summary(summary) => summary.pid.is_some(),
+            Oom::NoVictim { .. } => text.trim_end().ends_with("processes..."),
+            _ => true,
+        },
+        Some(Message::Memory(memory)) => !matches!(memory, Memory::Other),
+        Some(Message::Trace(Trace::Task { pid, .. })) => pid.is_some(),
+        Some(Message::Trace(Trace::OtherReport)) => text.contains(" blocked for more than "),
+        Some(_) => true,
+        None => false,
+    }
+}
+
+/// Where the name before a heading's words may begin.
+fn names(line: &str, end: usize) -> Option<Anchor> {
+    let mut places = Vec::new();
+    let before = &line[..end];
+    // The likeliest: the last word, or what follows a bracket that is no part of the name.
+    let mut depth = 0u32;
+    for (at, c) in before.char_indices().rev().skip(1) {
+        if end - at > NAME + 1 {
+            break;
+        }
+        let next = at + c.len_utf8();
+        match c {
+            ']' | ')' if depth == 0 && next < end => places.push(next),
+            ']' => depth += 1,
+            '[' if depth > 0 => depth -= 1,
+            ' ' | '\t' | '"' | '|' | '>' | ';' | ',' if depth == 0 => places.push(next),
+            _ => {}
+        }
+    }
+    if end <= NAME {
+        places.push(0);
+    }
+    // Behind several blanks the name begins at the last.
+    places.retain(|&at| !line[at..].starts_with([' ', '\t']));
+    (!places.is_empty()).then_some(Anchor::OneOf(places))
+}
+
+/// Where what a known transport or a program's own form begins, if something stands before it and
+/// it says who logged the message.
+pub(crate) fn known_prefix(line: &str) -> Option<usize> {
+    let reach = line.floor_char_boundary(REACH / 4);
+    let mut places = boundaries(&line[..reach]).filter(|&at| {
+        let first = line.as_bytes().get(at).copied().unwrap_or(b' ');
+        matches!(first, b'[' | b'<' | b'0'..=b'9' | b'A'..=b'Z' | b't')
+    });
+    places.by_ref().take(MAX_PLACES).find(|&at| {
+        let rest = &line[at..];
+        let (prefix, message) = Prefix::take(rest, &mut LastDate::default());
+        prefix.names_logger() && message.len() < rest.len()
+            || crate::transport::payload::is_program(rest)
+    })
+}
+
+/// Places in a line, but not its beginning, at which another part may begin.
+pub(crate) fn boundaries(line: &str) -> impl Iterator<Item = usize> + '_ {
+    let ends = |c: char| {
+        c.is_whitespace()
+            || matches!(c, '"' | '\'' | ']' | ')' | '}' | '|' | '>' | ',' | ':' | '=' | ';')
+    };
+    line.char_indices()
+        .filter(move |(_, c)| ends(*c))
+        .map(|(at, c)| at + c.len_utf8())
+        .filter(|at| *at < line.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn at(line: &str, message: &str) {
+        let expected = line.find(message).expect("it is in the line");
+        assert_eq!(find(line), Some(Anchor::At(expected)), "{line}");
+    }
+
+    #[test]
+    fn messages_behind_anything() {
+        at("318442 CPU: 0 PID: 901 Comm: bcachefs Not tainted 6.8.0 #88", "CPU: ");
+        at("[pod/a/tail] [70112.2] Mem-Info:", "Mem-Info:");
+        at("{\"x\":\"Call Trace:\"}", "Call Trace:");
+        at("x| Node 0 DMA32 free:54812kB boost:0kB min:5632kB low:7040kB", "Node 0");
+        at("x| DMA: 3*4kB (U) = 12kB", "DMA: ");
+        at("n1: Killed process 7 (a) total-vm:1kB, anon-rss:1kB", "Killed");
+        at("n1: INFO: task a:7 blocked for more than 122 seconds.", "INFO: ");
+    }
+
+    #[test]
+    fn names_leave_their_beginning_open() {
+        let line = "318442 bcachefs: page allocation failure: order:5, mode:0x40cc0(GFP_KERNEL)";
+        assert_eq!(find(line), Some(Anchor::OneOf(vec![7, 0])));
+        let line =
+            ".(4)[2214:Binder:980_7]Binder:980_7: page allocation failure: order:4, mode:0x1";
+        assert_eq!(find(line), Some(Anchor::OneOf(vec![23])));
+        let line = "x runc:[2:INIT] invoked oom-killer: gfp_mask=0xcc0";
+        assert_eq!(find(line), Some(Anchor::OneOf(vec![2, 0])));
+    }
+
+    #[test]
+    fn sentences_about_messages() {
+        for line in [
+            "memory-alert: \"Out of memory and no killable processes\" -> page the storage team",
+            "look for `page allocation failure` in the log",
+            "the line CPU: says which",
+            "Node drivers and DMA: see the manual",
+            "pattern: Killed process \\d+ (.+) total-vm",
+        ] {
+            assert_eq!(find(line), None, "{line}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_panics(line in "\\PC{0,80}", word in 0usize..BEGINNINGS.len(), rest in "\\PC{0,40}") {
+            let _ = find(&format!("{line}{}{rest}", BEGINNINGS[word]));
+            let _ = find(&format!("{line} invoked oom-killer: order={rest}"));
+            let _ = known_prefix(&line);
+        }
+    }
+}
