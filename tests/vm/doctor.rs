@@ -186,7 +186,7 @@ fn unneeded_capabilities_are_given_back(run: &Observed, root: bool) {
             word.unwrap_or_else(|| panic!("no {name} in {thread}"))
         };
         let set = |name: &str| u64::from_str_radix(word(name), 16).expect("a mask");
-        if word("Name") == "names" {
+        if word("Name") == "lookup" {
             reading |= set("CapPrm");
         } else {
             kept |= set("CapPrm");
