@@ -309,7 +309,7 @@ impl<'a> Btf<'a> {
         found.sort_unstable_by_key(|function| function.id);
         found.dedup_by_key(|function| function.id);
         let last = found.last().map_or(0, |function| function.id);
-        let mut words = vec![0, KIND_FWD << 24, 0].repeat(last as usize);
+        let mut words = [0, KIND_FWD << 24, 0].repeat(last as usize);
         let mut strings = vec![0];
         // The prototypes follow the last function, in the functions' order.
         for (function, prototype) in found.iter().zip(last + 1..) {
