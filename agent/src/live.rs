@@ -121,10 +121,45 @@ pub struct Live {
 
 type Ring = AsyncFd<RingBuf<MapData>>;
 
+/// What a start takes from the kernel's BTF, which is several MiB and gone when this has been read.
+struct KernelTypes {
+    gfp: GfpNames,
+    offsets: Offsets,
+    /// BTF of the functions that a trampoline may be attached to.
+    functions: Vec<u8>,
+}
+
+impl KernelTypes {
+    fn read() -> Result<Self, StartError> {
+        let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
+        let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
+        Ok(Self {
+            gfp: gfp_names(&types),
+            offsets: offsets::resolve(&types),
+            functions: types.with_functions_alone(&hook::trampoline_functions()),
+        })
+    }
+}
+
 impl Live {
     /// Loads the programs and attaches every hook that this kernel takes.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut not_seen = Vec::new();
+        let KernelTypes { gfp, offsets, functions } = KernelTypes::read()?;
+        if !gfp.known() {
+            not_seen.push(
+                "names of gfp flags: this kernel's BTF does not have them, and its release is not \
+                 one that fragwatch knows the flags of"
+                    .to_owned(),
+            );
+        }
+        let types = btf::Btf::index(&functions).map_err(StartError::BadBtf)?;
+        let btf = Btf::parse(&functions, Endianness::default()).map_err(StartError::UnusableBtf)?;
+        not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
+        if offsets.areas.is_none() {
+            not_seen.push("the zones at a failure: their layout is not known".to_owned());
+        }
+        let mut ebpf = load(options, &offsets, &gfp, &btf)?;
         let mut unnamed = |error| not_seen.push(format!("names of functions: {error}"));
         let symbols = Symbols::load().unwrap_or_else(|error| {
             unnamed(error);
@@ -135,25 +170,6 @@ impl Live {
         {
             unnamed(error);
         }
-        // Read once; both indexes and the bytes are gone when this returns.
-        let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
-        let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
-        let gfp = gfp_names(&types);
-        if !gfp.known() {
-            not_seen.push(
-                "names of gfp flags: this kernel's BTF does not have them, and its release is not \
-                 one that fragwatch knows the flags of"
-                    .to_owned(),
-            );
-        }
-        let btf = types.with_functions_alone(&hook::trampoline_functions());
-        let btf = Btf::parse(&btf, Endianness::default()).map_err(StartError::UnusableBtf)?;
-        let offsets = offsets::resolve(&types);
-        not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
-        if offsets.areas.is_none() {
-            not_seen.push("the zones at a failure: their layout is not known".to_owned());
-        }
-        let mut ebpf = load(options, &offsets, &gfp, &btf)?;
         let target = Target {
             symbols: &symbols,
             types: &types,

@@ -298,34 +298,42 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// BTF in which these functions have the ids that they have here, and other types no name.
+    /// BTF in which these functions have the ids and the numbers of parameters that they have here, and
+    /// nothing else has a name.
     ///
-    /// aya looks for nothing but the ids of functions that trampolines are attached to. Parsing all
-    /// that the kernel's BTF says took it most of the time and memory of a start.
+    /// aya looks for nothing but the ids of functions that trampolines are attached to; parsing all
+    /// that the kernel's BTF says would take it longer than the rest of a start.
     pub fn with_functions_alone(&self, names: &[&str]) -> Vec<u8> {
         let mut found: Vec<Type> =
             names.iter().filter_map(|name| self.find(&self.functions, name)).collect();
         found.sort_unstable_by_key(|function| function.id);
         found.dedup_by_key(|function| function.id);
-        let mut types: Vec<u8> = Vec::new();
+        let last = found.last().map_or(0, |function| function.id);
+        let mut words = [0, KIND_FWD << 24, 0].repeat(last as usize);
         let mut strings = vec![0];
-        let mut next = 1;
-        for function in found {
-            let unnamed = function.id.saturating_sub(next) as usize;
-            types.extend([0, KIND_FWD << 24, 0].map(u32::to_le_bytes).concat().repeat(unnamed));
-            let name = strings.len() as u32;
-            types.extend([name, KIND_FUNC << 24, 0].map(u32::to_le_bytes).concat());
+        // The prototypes follow the last function, in the functions' order.
+        for (function, prototype) in found.iter().zip(last + 1..) {
+            let at = (function.id as usize - 1) * 3;
+            words[at..at + 3].copy_from_slice(&[strings.len() as u32, KIND_FUNC << 24, prototype]);
             strings.extend(self.name(function.name).unwrap_or_default().bytes().chain([0]));
-            next = function.id + 1;
         }
-        let (type_len, string_len) = (types.len() as u32, strings.len() as u32);
+        for function in &found {
+            let parameters = self.parameters_of(*function).unwrap_or(0);
+            words.extend([0, KIND_FUNC_PROTO << 24 | parameters, 0]);
+            words.extend([0, 0].repeat(parameters as usize));
+        }
+        let (type_len, string_len) = (words.len() as u32 * 4, strings.len() as u32);
         let header = [HEADER, HEADER_LEN, 0, type_len, type_len, string_len];
-        [header.map(u32::to_le_bytes).concat(), types, strings].concat()
+        let all = header.into_iter().chain(words).flat_map(u32::to_le_bytes);
+        all.chain(strings).collect()
     }
 
     /// How many parameters a function takes; `None` if BTF does not know the function.
     pub fn parameters(&self, function: &str) -> Option<u32> {
-        let function = self.find(&self.functions, function)?;
+        self.parameters_of(self.find(&self.functions, function)?)
+    }
+
+    fn parameters_of(&self, function: Type) -> Option<u32> {
         let prototype = self.read(function.extent).ok()?;
         (prototype.kind == KIND_FUNC_PROTO).then_some(prototype.len)
     }

@@ -40,6 +40,16 @@ impl Accel {
         }
     }
 
+    /// How many processors the guest has. Counted, it has one: a thread's time would hold what the
+    /// others did meanwhile.
+    #[must_use]
+    pub fn processors(self) -> &'static str {
+        match self {
+            Self::Kvm | Self::Tcg => "2",
+            Self::Counted => "1",
+        }
+    }
+
     /// Its name in messages to the user.
     #[must_use]
     pub fn describe(self) -> &'static str {

@@ -67,7 +67,7 @@ impl Machine {
         command
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
             .args(boot.accel.options())
-            .args(["-smp", "2", "-m", &boot.memory_mib.to_string()])
+            .args(["-smp", boot.accel.processors(), "-m", &boot.memory_mib.to_string()])
             .arg("-kernel")
             .arg(&boot.image)
             .args(["-append", &format!("{COMMAND_LINE} {}", boot.append)])

@@ -73,7 +73,7 @@ fn finds_members_through_anonymous_and_typedef() {
 }
 
 #[test]
-fn functions_alone_keep_their_ids() {
+fn functions_alone_keep_their_ids_and_parameters() {
     let bytes = sample();
     let btf = Btf::index(&bytes).expect("valid");
     let alone = btf.with_functions_alone(&["copy_net_ns", "nothing", "copy_net_ns"]);
@@ -83,7 +83,10 @@ fn functions_alone_keep_their_ids() {
     assert_eq!(id(&btf, "copy_net_ns"), Some(10));
     assert_eq!(id(&alone, "copy_net_ns"), Some(10));
     assert_eq!(id(&alone, "nothing"), None);
-    assert_eq!(alone.starts.len(), 10);
+    assert_eq!(alone.parameters("copy_net_ns"), Some(3));
+    assert_eq!(alone.starts.len(), 11, "ten types and a prototype");
+    let none = btf.with_functions_alone(&["nothing"]);
+    assert_eq!(Btf::index(&none).map(|btf| btf.starts.len()), Ok(0));
 }
 
 #[test]
