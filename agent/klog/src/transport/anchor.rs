@@ -226,10 +226,7 @@ fn names(line: &str, end: usize) -> Option<Anchor> {
 /// it says who logged the message.
 pub(crate) fn known_prefix(line: &str) -> Option<usize> {
     let reach = line.floor_char_boundary(REACH / 4);
-    let mut places = boundaries(&line[..reach]).filter(|&at| {
-        let first = line.as_bytes().get(at).copied().unwrap_or(b' ');
-        matches!(first, b'{' | b'[' | b'<' | b'0'..=b'9' | b'A'..=b'Z' | b't')
-    });
+    let mut places = boundaries(&line[..reach]).filter(|&at| may_begin(&line.as_bytes()[at..]));
     places.by_ref().take(MAX_PLACES).find(|&at| {
         let rest = &line[at..];
         if rest.starts_with('{') {
@@ -239,6 +236,30 @@ pub(crate) fn known_prefix(line: &str) -> Option<usize> {
         prefix.names_logger() && message.len() < rest.len()
             || crate::transport::payload::is_program(rest)
     })
+}
+
+/// Whether a prefix, a program's form or an object can begin so, at a first look.
+fn may_begin(bytes: &[u8]) -> bool {
+    let digits = |from: usize, n: usize| {
+        bytes.get(from..from + n).is_some_and(|bytes| bytes.iter().all(u8::is_ascii_digit))
+    };
+    match bytes.first() {
+        Some(b'{') => bytes.get(1).is_some_and(|byte| matches!(byte, b'"' | b'\\')),
+        Some(b'[') => {
+            bytes.get(1).is_some_and(|byte| *byte == b' ' || byte.is_ascii_alphanumeric())
+        }
+        Some(b'<') => digits(1, 1),
+        Some(b'0'..=b'9') => digits(0, 4) || bytes.get(1..6).is_some_and(|b| b.contains(&b',')),
+        // Months' and days' names, klog's levels.
+        Some(b'A'..=b'Z') => {
+            digits(1, 4)
+                || bytes.get(1..3).is_some_and(|name| name.iter().all(u8::is_ascii_lowercase))
+        }
+        Some(b't') => {
+            bytes.starts_with(b"time=") || bytes.starts_with(b"ts=") || bytes.starts_with(b"t=")
+        }
+        _ => false,
+    }
 }
 
 /// Places in a line, but not its beginning, at which another part may begin.

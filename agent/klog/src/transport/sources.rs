@@ -38,6 +38,10 @@ pub(crate) struct Sources {
     open: Vec<Source>,
     layouts: Vec<Learnt>,
     held: VecDeque<RawLine>,
+    /// Where the message of the first of these may begin, if that was asked before.
+    unclear: Option<Vec<usize>>,
+    /// How many of them were looked at for that.
+    looked_at: usize,
     /// The number of the last line.
     last: u64,
     made: u32,
@@ -132,15 +136,24 @@ impl Sources {
     fn settle(&mut self, all: bool, stats: &mut Stats) {
         while let Some(raw) = self.held.front() {
             let text = String::from_utf8_lossy(&raw.bytes);
-            let at = match self.place(&text, raw.number) {
+            let place = match self.unclear.take() {
+                Some(places) => Place::Unclear(places),
+                None => self.place(&text, raw.number),
+            };
+            let at = match place {
                 Place::Plain => 0,
                 Place::Behind(at) => at,
                 Place::Unclear(places) => match self.shown_by_others(&text, &places) {
                     Some(at) => at,
-                    None if !all && self.held.len() < MAX_HELD => return,
+                    None if !all && self.held.len() < MAX_HELD => {
+                        self.looked_at = self.held.len();
+                        self.unclear = Some(places);
+                        return;
+                    }
                     None => likeliest(&text, &places),
                 },
             };
+            self.looked_at = 1;
             let head = (at > 0).then(|| head::take(&text, at));
             let Some(raw) = self.held.pop_front() else { return };
             match head {
@@ -162,7 +175,8 @@ impl Sources {
             return Place::Plain;
         }
         let known = text.len() - rest.len();
-        if let Some(end) = self.learnt_with_message(text, number) {
+        let ends = self.ends_near(text, number);
+        if let Some(end) = with_message(text, &ends) {
             return Place::Behind(end);
         }
         match anchor::find(rest) {
@@ -173,73 +187,42 @@ impl Sources {
                 Place::Behind(outermost(text, quote.len(), known + at))
             }
             Some(Anchor::OneOf(places)) if is_own_message(rest, places[0]) => {
-                self.place_of_name(text, number, quote.len(), known, &places)
+                place_of_name(text, &ends, quote.len(), known, &places)
             }
             _ => {
                 let unknown = !prefix.names_logger() && !payload::is_program(rest);
                 let known_behind = unknown.then(|| anchor::known_prefix(rest)).flatten();
-                let learnt = self.learnt(text, number, prefix.any.then_some(known));
+                // One that known transports have taken off already is none.
+                let learnt = ends.into_iter().filter(|end| !prefix.any || *end > known).max();
                 let behind = known_behind.map(|at| known + at).max(learnt);
                 behind.map_or(Place::Plain, Place::Behind)
             }
         }
     }
 
-    /// Where a heading begins that begins with a name.
-    fn place_of_name(
-        &self,
-        text: &str,
-        number: u64,
-        quote: usize,
-        known: usize,
-        places: &[usize],
-    ) -> Place {
-        let in_line = |at: usize| if at == 0 { 0 } else { outermost(text, quote, known + at) };
-        let places: Vec<usize> = places.iter().map(|&at| in_line(at)).collect();
-        let learnt = self.ends_near(text, number).find(|end| places.contains(end));
-        match (learnt, places.as_slice()) {
-            (Some(at), _) => Place::Behind(at),
-            (None, [0]) => Place::Plain,
-            (None, _) => Place::Unclear(places),
-        }
-    }
-
-    /// Where a beginning ends that a neighbour has too, if behind it a message begins, or what known
-    /// transports put before one.
-    fn learnt_with_message(&self, text: &str, number: u64) -> Option<usize> {
-        self.ends_near(text, number)
-            .filter(|&end| {
-                let inner = &text[end..];
-                let (prefix, rest) = Prefix::take(mail::unquote(inner).1, &mut LastDate::default());
-                let begins = match anchor::find(rest) {
-                    Some(Anchor::At(at)) => trace::without_marks(&rest[..at]).is_empty(),
-                    Some(Anchor::OneOf(places)) => places.contains(&0),
-                    None => false,
-                };
-                begins || prefix.names_logger()
-            })
-            .max()
-    }
-
-    /// Where a beginning ends that a neighbour has too. One that known transports have taken off
-    /// already is none.
-    fn learnt(&self, text: &str, number: u64, known: Option<usize>) -> Option<usize> {
-        self.ends_near(text, number).filter(|end| known.is_none_or(|known| *end > known)).max()
-    }
-
     /// Where beginnings end that neighbours have too: of the same source, if that is known.
-    fn ends_near(&self, text: &str, number: u64) -> impl Iterator<Item = usize> {
-        let near = self.layouts.iter().rev().filter(|l| number.abs_diff(l.last) <= NEIGHBOURS);
-        let ends = near.filter_map(|learnt| {
-            let end = learnt.layout.end_in(text)?;
-            let same = layout::source(&text[..end]) == learnt.key;
+    fn ends_near(&self, text: &str, number: u64) -> Vec<usize> {
+        let mut keys: Vec<(usize, String)> = Vec::new();
+        let mut ends: Vec<(usize, bool)> = Vec::new();
+        for learnt in &self.layouts {
+            if number.abs_diff(learnt.last) > NEIGHBOURS {
+                continue;
+            }
+            let Some(end) = learnt.layout.end_in(text) else { continue };
+            if !keys.iter().any(|(known, _)| *known == end) {
+                keys.push((end, layout::source(&text[..end])));
+            }
+            let same = keys.iter().any(|(known, key)| *known == end && *key == learnt.key);
             // Another source may have more blanks there.
             let blanks = text[end..].len() - text[end..].trim_start().len();
-            Some((if same { end } else { end + blanks }, same))
-        });
-        let ends: Vec<(usize, bool)> = ends.collect();
+            ends.push((if same { end } else { end + blanks }, same));
+        }
         let known = ends.iter().any(|(_, same)| *same);
-        ends.into_iter().filter(move |(_, same)| *same || !known).map(|(end, _)| end)
+        let mut ends: Vec<usize> =
+            ends.into_iter().filter(|(_, same)| *same || !known).map(|(end, _)| end).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends
     }
 
     /// The place at which lines after this one, in which messages are recognised, show its message
@@ -247,7 +230,7 @@ impl Sources {
     fn shown_by_others(&self, text: &str, places: &[usize]) -> Option<usize> {
         let layouts: Vec<Option<Layout>> =
             places.iter().map(|&at| (at > 0).then(|| Layout::of(&text[..at])).flatten()).collect();
-        self.held.iter().skip(1).find_map(|raw| {
+        self.held.iter().skip(self.looked_at.max(1)).find_map(|raw| {
             let other = String::from_utf8_lossy(&raw.bytes);
             let (quote, line) = mail::unquote(&other);
             let (prefix, rest) = Prefix::take(line, &mut LastDate::default());
@@ -313,6 +296,39 @@ impl Sources {
         self.collect();
         self.open.remove(index);
     }
+}
+
+/// Where a heading begins that begins with a name.
+fn place_of_name(
+    text: &str,
+    ends: &[usize],
+    quote: usize,
+    known: usize,
+    places: &[usize],
+) -> Place {
+    let in_line = |at: usize| if at == 0 { 0 } else { outermost(text, quote, known + at) };
+    let places: Vec<usize> = places.iter().map(|&at| in_line(at)).collect();
+    match (ends.iter().find(|end| places.contains(end)), places.as_slice()) {
+        (Some(&at), _) => Place::Behind(at),
+        (None, [0]) => Place::Plain,
+        (None, _) => Place::Unclear(places),
+    }
+}
+
+/// The end of a beginning that a neighbour has too, if behind it a message begins, or what known
+/// transports put before one.
+fn with_message(text: &str, ends: &[usize]) -> Option<usize> {
+    let begins = |end: &&usize| {
+        let (_, inner) = mail::unquote(&text[**end..]);
+        let (prefix, rest) = Prefix::take(inner, &mut LastDate::default());
+        prefix.names_logger()
+            || match anchor::find(rest) {
+                Some(Anchor::At(at)) => trace::without_marks(&rest[..at]).is_empty(),
+                Some(Anchor::OneOf(places)) => places.contains(&0),
+                None => false,
+            }
+    };
+    ends.iter().rev().find(begins).copied()
 }
 
 /// The beginning of the known prefixes that lead up to a message: they keep their dates.
