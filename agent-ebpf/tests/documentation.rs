@@ -40,7 +40,9 @@ fn functions(candidates: &[Candidate]) -> Vec<&Function> {
 fn page() -> String {
     let mut page = HEAD.to_owned();
     for hook in &HOOKS {
-        write!(page, "\n## {}\nNot seen without it: {}.\n\n", hook.name, hook.lost)
+        // As reports spell it.
+        let name = hook.name.replace('_', "-");
+        write!(page, "\n## {name}\nNot seen without it: {}.\n\n", hook.lost)
             .expect("a string takes all");
         for (at, one) in hook.candidates.iter().enumerate() {
             writeln!(page, "{}. {}", at + 1, candidate(one)).expect("a string takes all");

@@ -25,7 +25,8 @@ pub struct Incident {
     pub kernel: Option<KernelVersion>,
     /// The kernel's page size in bytes.
     pub page_size: u64,
-    /// The process that asked for memory; the one that was killed if no other is known.
+    /// The process that asked for memory or whose start failed, if it is known. Victims of the OOM
+    /// killer are in [`Self::oom_kills`].
     pub pid: Option<u32>,
     /// The thread.
     pub tid: Option<u32>,

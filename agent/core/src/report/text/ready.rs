@@ -29,7 +29,7 @@ pub(super) fn block(ready: &Ready) -> Block {
     lines.extend(ready.not_seen.iter().take(shown).map(not_seen));
     if ready.not_seen.len() > shown {
         let more = ready.not_seen.len() - shown;
-        lines.push(format!("  and {more} more that is not seen: fragwatch doctor lists all"));
+        lines.push(format!("  and {more} more, which fragwatch doctor lists"));
     }
     let mut lines = lines.into_iter();
     let mut block = Block::new(lines.next().unwrap_or_default());
