@@ -34,3 +34,47 @@ fn any_log_gives_a_report() {
 fn a_log_in_pieces_is_the_same_log() {
     all("fuzz/corpus/chunks", holds::chunks);
 }
+
+/// Beginnings that a shipper could have put before each line.
+const BEGINNINGS: &[&str] =
+    &["x1 | ", "{\"a\":\"", "[n] ", "7 ", "> ", "\u{2028}é ", "ts=1 msg=\""];
+
+/// A log that was damaged: bytes changed, added and left out, lines moved, a beginning added.
+fn damaged(log: &[u8], mut random: impl FnMut(usize) -> usize) -> Vec<u8> {
+    let mut log = log.to_vec();
+    for _ in 0..random(12) {
+        let at = random(log.len());
+        match random(6) {
+            0 if !log.is_empty() => log[at] = random(256) as u8,
+            1 => log.truncate(at),
+            2 => log.insert(at, b"\"\\[]{}<>|: \n'\xc3=,("[random(17)]),
+            3 => drop(log.drain(at..(at + random(50)).min(log.len()))),
+            4 => drop(log.splice(at..at, "\u{2028}ß😀".bytes())),
+            _ => {
+                let beginning = BEGINNINGS[random(BEGINNINGS.len())].as_bytes();
+                let lines = log.split(|byte| *byte == b'\n');
+                log = lines.flat_map(|line| [beginning, line, b"\n"].concat()).collect();
+            }
+        }
+    }
+    log
+}
+
+#[test]
+fn a_damaged_log_gives_a_report() {
+    let mut state = 7u64;
+    let mut random = |end: usize| {
+        // Knuth's MMIX generator.
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % end.max(1)
+    };
+    let logs = [logs("fixtures/faults"), logs("fixtures/incidents")].concat();
+    for _ in 0..300 {
+        let (path, log) = &logs[random(logs.len())];
+        eprintln!("{}", path.display());
+        let log = damaged(log, &mut random);
+        holds::report(&log);
+        holds::chunks(&log);
+    }
+}

@@ -121,7 +121,8 @@ impl Layout {
                 if blanks == 0 && !rest.is_empty() {
                     return None;
                 }
-                rest = &rest[blanks.min(self.last_blanks)..];
+                // Blanks may be characters of several bytes.
+                rest = &rest[rest.floor_char_boundary(blanks.min(self.last_blanks))..];
                 break;
             }
             let piece = first(rest)?;
@@ -205,6 +206,7 @@ mod tests {
         check("node-1 | ", "17 | a", None);
         check("318442 ", "x: y", None);
         check("a: ", "b c", None);
+        check("a: ", "b:\u{2028}c", Some("\u{2028}c"));
     }
 
     #[test]
