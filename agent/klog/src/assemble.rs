@@ -1,12 +1,13 @@
 //! From lines to incidents: which of a log's lines are about the same failure.
 //!
-//! Reports of several CPUs and tasks can lie line by line in each other. printk's caller ids tell
+//! Reports of several CPUs and tasks can lie line by line in each other. printk's caller ids keep
 //! them apart where the kernel prints them. Elsewhere a line goes to the report under way, and what
 //! names its owner to that owner's: the line with a task's name, a stack that begins with the page
 //! allocator's warning or with the OOM killer. What has no beginning in the log is left out.
 //!
-//! A container's failure that a program tells of joins a report of the kernel's that names the
+//! A container's failure that a program reports joins a report of the kernel's that names the
 //! container, or that was made by a runtime or while namespaces were made, if they are close.
+mod container;
 mod finish;
 mod incident_builder;
 mod log_position;
@@ -39,7 +40,7 @@ use crate::{
     parse::{self, Message, trace::Trace},
 };
 
-/// Reports under way at a time; the oldest is told when there are more.
+/// Reports under way at a time; the oldest is reported when there are more.
 const MAX_OPEN: usize = 64;
 /// Container failures that may still join a report.
 const MAX_CONTAINERS: usize = 64;
@@ -49,16 +50,16 @@ const MAX_KEYS: usize = 256;
 const MAX_BUDDYINFO: usize = 256;
 /// Lines of one report are not further apart than this: a slow serial console takes seconds for one.
 const REPORT_GAP: (Duration, u64) = (Duration::from_secs(10), 400);
-/// A container's failure is told at most this long before or after the kernel's report.
+/// A container's failure is logged at most this long before or after the kernel's report.
 const JOIN_GAP: (Duration, u64) = (Duration::from_secs(5), 400);
 /// Failures of one cache or forks refused in one cgroup are one incident over this time.
 const REPEAT_GAP: (Duration, u64) = (Duration::from_mins(1), 400);
 
-/// To whom the next lines without an owner belong.
+/// What the next lines without an owner belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     IncidentBuilder(u64),
-    /// To something that isn't told.
+    /// To something that isn't reported.
     NotReported,
 }
 
@@ -92,7 +93,7 @@ impl Assembler {
         let at = LogPosition::of(line);
         let ended = self.close(
             |draft| !draft.gap_allows(&at),
-            |told| !told.may_be_of_one(&at, REPORT_GAP.0, REPORT_GAP.1),
+            |at_failure| !at_failure.may_be_of_one(&at, REPORT_GAP.0, REPORT_GAP.1),
         );
         if let Some(message) = parse::parse(line) {
             self.take(message, &at);
@@ -242,11 +243,11 @@ impl Assembler {
     }
 
     fn take_container(&mut self, failure: ContainerFailure, at: &LogPosition) {
-        if let Some((told_at, told)) = self.containers.iter_mut().find(|(told_at, told)| {
-            joinable(told_at, at) && told_at.same_host(at) && runtime::same(told, &failure)
+        if let Some((known_at, known)) = self.containers.iter_mut().find(|(known_at, known)| {
+            joinable(known_at, at) && known_at.same_host(at) && runtime::same(known, &failure)
         }) {
-            runtime::merge(told, failure);
-            told_at.last = told_at.last.max(at.last);
+            runtime::merge(known, failure);
+            known_at.last = known_at.last.max(at.last);
             return;
         }
         if self.containers.len() == MAX_CONTAINERS {
@@ -255,12 +256,12 @@ impl Assembler {
         self.containers.push_back((at.clone(), failure));
     }
 
-    /// Ends those drafts, and tells of those container failures that joined none of them and none
+    /// Ends those drafts, and reports those container failures that joined none of them and none
     /// that is under way.
     fn close(
         &mut self,
         over: impl Fn(&IncidentBuilder) -> bool,
-        told_over: impl Fn(&LogPosition) -> bool,
+        failure_over: impl Fn(&LogPosition) -> bool,
     ) -> Vec<Incident> {
         if self.open.is_empty() && self.containers.is_empty() {
             return Vec::new();
@@ -290,7 +291,7 @@ impl Assembler {
         };
         let mut rest = VecDeque::new();
         for (at, failure) in self.containers.drain(..) {
-            if told_over(&at) && !waits(&at, &failure, &self.open) {
+            if failure_over(&at) && !waits(&at, &failure, &self.open) {
                 self.made += 1;
                 let mut draft = IncidentBuilder::new(self.made, &at);
                 draft.containers.push(failure);
@@ -332,6 +333,10 @@ impl IncidentBuilder {
         } else {
             REPEAT_GAP
         };
+        // What another machine logs meanwhile ends nothing.
+        if !self.end.is_of_same_machine(at) && self.end.source != 0 {
+            return self.end.lines_between(at) <= gap.1;
+        }
         near(&self.end, at, gap)
     }
 }

@@ -13,6 +13,8 @@ pub struct LogLine {
     pub source: u32,
     /// When it was logged, as far as the log says.
     pub time: Option<LogTime>,
+    /// When it was received, as what stands before the line says: of another clock, perhaps.
+    pub received: Option<LogTime>,
     /// Who printed it, with `CONFIG_PRINTK_CALLER`.
     pub caller: Option<Caller>,
     /// Whose message it is.

@@ -54,7 +54,7 @@ pub struct Lines {
     held: Option<Instant>,
     /// Whether there is anything left to read.
     over: bool,
-    /// Why not; told after the lines that were read.
+    /// Why not; reported after the lines that were read.
     error: Option<ReadError>,
 }
 
@@ -75,7 +75,7 @@ impl Lines {
     }
 
     /// As [`Iterator::next`], but waits no longer than that: a caller that has gathered an incident
-    /// can tell that the stream fell quiet and report it. A line is yielded as soon as it is there,
+    /// notices that the stream fell quiet and reports it. A line is yielded as soon as it is there,
     /// or, if the next one could go on with it, after 200 ms in which none came.
     pub fn next_timeout(&mut self, timeout: Duration) -> Next {
         self.wait(Instant::now().checked_add(timeout))

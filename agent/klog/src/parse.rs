@@ -105,7 +105,7 @@ fn is_pattern(text: &str) -> bool {
     [".*", ".+", "\\d", "\\w", "\\s", "[0-9]", "(?:", "{{"].iter().any(|part| text.contains(part))
 }
 
-/// Whether it is what printf and its like make messages of: somebody quotes a program's source, or
+/// Whether it is what printf and its like make messages of: a quoted program's source, or
 /// these are the strings of an executable.
 fn is_format(text: &str) -> bool {
     // A regular expression or a template: log monitors' and alerts' rules hold such.
@@ -141,6 +141,7 @@ mod tests {
     fn line(origin: Origin, text: &str) -> LogLine {
         LogLine {
             source: 0,
+            received: None,
             first: 1,
             last: 1,
             time: None,

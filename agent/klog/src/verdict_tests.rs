@@ -19,6 +19,7 @@ fn read(lines: &str) -> Vec<Incident> {
         let number = number as u64 + 1;
         found.extend(assembler.push(&LogLine {
             source: 0,
+            received: None,
             first: number,
             last: number,
             time: None,
@@ -33,7 +34,7 @@ fn read(lines: &str) -> Vec<Incident> {
 }
 
 #[track_caller]
-fn told(lines: &str) -> Verdict {
+fn verdict_on(lines: &str) -> Verdict {
     let found = read(lines);
     assert_eq!(found.len(), 1, "{found:#?}");
     diagnose(&Evidence::incident(&found[0], &[]))
@@ -41,7 +42,7 @@ fn told(lines: &str) -> Verdict {
 
 #[track_caller]
 fn check(lines: &str, cause: Cause, confidence: Confidence) {
-    let verdict = told(lines);
+    let verdict = verdict_on(lines);
     assert_eq!((verdict.cause, verdict.confidence), (cause, confidence), "{verdict:#?}");
 }
 
@@ -198,7 +199,7 @@ fn a_full_cgroup_and_a_leak_in_it() {
     // Kernel memory on a kernel that gives it back, and kernel memory beside what tasks hold.
     check(&full("5.10.0", 99_000, 500), Cause::MemcgLimit, Confidence::High);
     check(&full(el7, 95_000, 40_000), Cause::MemcgLimit, Confidence::High);
-    let verdict = told(&full(el7, 99_000, 500));
+    let verdict = verdict_on(&full(el7, 99_000, 500));
     assert!(verdict.because.iter().any(|b| b.contains("fits memcg-limit")), "{verdict:?}");
 }
 

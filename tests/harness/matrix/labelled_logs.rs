@@ -174,7 +174,8 @@ fn given(incident: &Value) -> Given {
     };
     set("order", first(&["/allocations/0/order", "/oom_kills/0/order"]));
     set("gfp", first(&["/allocations/0/gfp/raw", "/vmalloc/0/gfp/raw", "/oom_kills/0/gfp/raw"]));
-    set("comm", first(&["/comm"]));
+    // Where the log does not say which task asked for memory, the label names the one that was killed.
+    set("comm", first(&["/comm", "/oom_kills/0/comm"]));
     set("kernel", first(&["/kernel"]));
     let verdict = |name: &str| text(&incident["verdict"][name]).unwrap_or_default();
     Given { cause: verdict("cause"), confidence: verdict("confidence"), fields }

@@ -216,7 +216,7 @@ impl OomBuilder {
                 self.summary.is_none() && self.victims.is_empty()
             }
             Oom::Summary(_) => self.summary.is_none() && self.victims.is_empty(),
-            // Up to 5.0 one line announces the victim and another tells of the kill.
+            // Up to 5.0 one line announces the victim and another reports the kill.
             Oom::Victim { pid, comm, memcg } => {
                 let known = |(known, name): &(u32, String)| known == pid || name == comm;
                 self.victims.is_empty()

@@ -28,7 +28,10 @@ pub(super) struct Machine {
 pub(super) struct LogPosition {
     pub(super) first: u64,
     pub(super) last: u64,
+    /// When it was logged.
     pub(super) time: Option<LogTime>,
+    /// When it was received.
+    pub(super) received: Option<LogTime>,
     pub(super) caller: Option<Caller>,
     pub(super) host: Option<String>,
     pub(super) source: u32,
@@ -40,6 +43,7 @@ impl LogPosition {
             first: line.first,
             last: line.last,
             time: line.time,
+            received: line.received,
             caller: line.caller,
             host: line.host.clone(),
             source: line.source,
@@ -49,8 +53,20 @@ impl LogPosition {
     /// The same for what different programs log: if only one of the two has a time, they must be
     /// neighbours.
     pub(super) fn may_be_of_one(&self, other: &Self, time: Duration, lines: u64) -> bool {
-        let lines = if self.time.is_some() == other.time.is_some() { lines } else { NEIGHBOURS };
+        let timed = |at: &Self| at.time.or(at.received).is_some();
+        let alike = timed(self) == timed(other) || !self.same_host(other);
+        let lines = if alike { lines } else { NEIGHBOURS };
         self.near(other, time, lines)
+    }
+
+    /// Whether the log says that they are of one machine.
+    pub(super) fn is_of_same_machine(&self, other: &Self) -> bool {
+        self.source == other.source && self.host == other.host
+    }
+
+    /// How many lines apart they are.
+    pub(super) fn lines_between(&self, other: &Self) -> u64 {
+        self.first.abs_diff(other.last).min(other.first.abs_diff(self.last))
     }
 
     pub(super) fn lane(&self) -> Lane {
@@ -64,9 +80,13 @@ impl LogPosition {
     /// Whether what stands here and there is at most so far apart: in time where both have one that
     /// can be compared, else in lines.
     pub(super) fn near(&self, other: &Self, time: Duration, lines: u64) -> bool {
-        match apart(self.time.as_ref(), other.time.as_ref()) {
+        // Clocks of two machines say nothing about each other.
+        let logged = || apart(self.time.as_ref(), other.time.as_ref());
+        let received = || apart(self.received.as_ref(), other.received.as_ref());
+        let apart = if self.same_host(other) { logged().or_else(received) } else { None };
+        match apart {
             Some(apart) => apart <= time,
-            None => self.first.abs_diff(other.last).min(other.first.abs_diff(self.last)) <= lines,
+            None => self.lines_between(other) <= lines,
         }
     }
 
@@ -116,7 +136,15 @@ mod tests {
     use super::*;
 
     fn at(line: u64, time: Option<LogTime>) -> LogPosition {
-        LogPosition { first: line, last: line, time, caller: None, host: None, source: 0 }
+        LogPosition {
+            first: line,
+            last: line,
+            time,
+            received: None,
+            caller: None,
+            host: None,
+            source: 0,
+        }
     }
 
     #[test]

@@ -285,7 +285,7 @@ fn whole_blocks(line: &BlocksLine, page_kib: u64) -> Option<Vec<(u64, &str)>> {
 
 /// Orders, as bits, of which a free block lies on a list that the allocation may take from.
 /// Letters (mm/page_alloc.c `show_migration_types`): U E M and, before 4.4, R are for everybody, H
-/// for atomic allocations, C for movable ones, I for nobody. Before 3.9 there are none.
+/// for atomic allocations, C for movable ones, I for none. Before 3.9 there are none.
 fn usable(orders: &[(u64, &str)], traits: Option<Traits>) -> u32 {
     let atomic = traits.is_some_and(|traits| traits.high && !traits.direct_reclaim);
     let movable = traits.is_some_and(|traits| traits.movable);

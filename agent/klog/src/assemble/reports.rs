@@ -105,7 +105,7 @@ impl Assembler {
     fn join_same_cache(&mut self, id: u64, at: &LogPosition) {
         let Some(index) = self.open.iter().position(|draft| draft.id == id) else { return };
         let young = &self.open[index];
-        // One that has a heading of the page allocator's is told by itself.
+        // One that has a heading of the page allocator's is reported by itself.
         if young.is_of_page_allocator() {
             return;
         }
@@ -141,9 +141,10 @@ impl Assembler {
         }
         let can_take = |draft: &IncidentBuilder| {
             draft.oom.as_ref().is_some_and(|of| of.can_take(&oom))
+                && draft.end.same_host(at)
                 && near(&draft.end, at, REPORT_GAP)
         };
-        // The killer's lines come from whoever called it; before 5.1 a second one may tell of the kill.
+        // The killer's lines come from the task that called it; before 5.1 a second one may report the kill.
         let known = self
             .youngest(at, can_take)
             .or_else(|| self.open.iter().rev().find(|draft| can_take(draft)).map(|draft| draft.id));

@@ -33,7 +33,7 @@ const CREATORS: &[&str] = &[
     "veth_newlink",
 ];
 
-/// Whether two failures that were told at about the same time are one: nothing that both name
+/// Whether two failures that were logged at about the same time are one: nothing that both name
 /// differs.
 pub(super) fn same(one: &ContainerFailure, other: &ContainerFailure) -> bool {
     let agree = |one: &Option<String>, other: &Option<String>| match (one, other) {
@@ -51,18 +51,18 @@ pub(super) fn same(one: &ContainerFailure, other: &ContainerFailure) -> bool {
 }
 
 /// Adds what another line says of the same failure.
-pub(super) fn merge(told: &mut ContainerFailure, other: ContainerFailure) {
-    told.container = told.container.take().or(other.container);
-    told.pod = told.pod.take().or(other.pod);
-    told.namespace = told.namespace.take().or(other.namespace);
-    told.pod_uid = told.pod_uid.take().or(other.pod_uid);
-    told.errno = told.errno.or(other.errno);
-    if told.error == StartError::Unsaid {
-        told.error = other.error;
+pub(super) fn merge(known: &mut ContainerFailure, other: ContainerFailure) {
+    known.container = known.container.take().or(other.container);
+    known.pod = known.pod.take().or(other.pod);
+    known.namespace = known.namespace.take().or(other.namespace);
+    known.pod_uid = known.pod_uid.take().or(other.pod_uid);
+    known.errno = known.errno.or(other.errno);
+    if known.error == StartError::Unsaid {
+        known.error = other.error;
     }
 }
 
-/// Whether a container can have failed of what a report tells, given that they are close.
+/// Whether a container can have failed of what a report describes, given that they are close.
 pub(super) fn joins(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool {
     // A program that says why has said it.
     if matches!(failure.error, StartError::Other(_)) {

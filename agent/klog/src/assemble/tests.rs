@@ -24,6 +24,7 @@ fn kernel(lines: &str) -> Vec<LogLine> {
         let number = number as u64 + 1;
         LogLine {
             source: 0,
+            received: None,
             first: number,
             last: number,
             time: None,
@@ -132,9 +133,9 @@ fn callers_tell_interleaved_reports_apart() {
         .flat_map(|(one, other)| [format!("T753|{one}"), format!("T800|{other}")])
         .collect();
     let found = read(&kernel(&both.join("\n")));
-    let told: Vec<_> =
+    let reported: Vec<_> =
         found.iter().map(|i| (i.comm.as_deref(), i.allocations[0].order, i.pid)).collect();
-    assert_eq!(told, [(Some("runc"), 6, Some(753)), (Some("bash"), 3, Some(800))]);
+    assert_eq!(reported, [(Some("runc"), 6, Some(753)), (Some("bash"), 3, Some(800))]);
     for incident in &found {
         let failure = incident.allocations[0].failure.as_ref().expect("a failure");
         assert!(failure.zones_complete);
@@ -202,12 +203,12 @@ fn slab_failures_of_one_cgroup_are_one_incident() {
     let found = one(
         "SLUB: Unable to allocate memory on node -1 (gfp=0xd0)\nSLUB: Unable to allocate memory on node -1 (gfp=0x20)\n  cache: a(7:abc), object size: 1, min order: 1\n  cache: b(7:abc), object size: 2, min order: 0",
     );
-    let told: Vec<_> = found
+    let reported: Vec<_> = found
         .slab_failures
         .iter()
         .map(|s| (s.cache.as_deref(), s.gfp.as_ref().map(|g| g.raw)))
         .collect();
-    assert_eq!(told, [(Some("a(7:abc)"), Some(0xd0)), (Some("b(7:abc)"), Some(0x20))]);
+    assert_eq!(reported, [(Some("a(7:abc)"), Some(0xd0)), (Some("b(7:abc)"), Some(0x20))]);
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn a_containers_failure_joins_the_kernels_report() {
     let found = one(&format!("{said}\n{FAILURE}\n{said}"));
     assert_eq!(found.messages.len(), 1);
     assert_eq!(line_numbers(&found), (1, 21));
-    // Somebody else's allocation has nothing to do with it.
+    // Another task's allocation has nothing to do with it.
     let other = FAILURE.replace("runc", "mysqld").replace("copy_net_ns", "vfs_write");
     assert_eq!(read(&kernel(&format!("{said}\n{other}"))).len(), 2);
 }

@@ -400,7 +400,7 @@ fn an_endless_line_is_cut() {
     assert_eq!(read(format!("{filler}page allocation failure\n")).0, []);
 }
 
-/// A line is there before the pipe is closed, and quiet is told.
+/// A line is there before the pipe is closed, and quiet is reported.
 #[test]
 fn a_stream_is_read_as_it_comes() {
     let (mut writer, reader) = std::os::unix::net::UnixStream::pair().expect("a pair");

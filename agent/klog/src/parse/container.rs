@@ -2,10 +2,12 @@
 //! containerd, CRI-O, kubelet, podman, CNI plug-ins, LXC, Incus, systemd-nspawn. Their words change
 //! from release to release, so a failure is recognised by its parts (`recognise`), and its reason by
 //! the innermost error (`reason`).
+mod errno;
 mod excerpt;
 mod names;
 mod reason;
 mod recognise;
+mod words;
 
 use fragwatch_core::model::program_message::ContainerFailure;
 
@@ -15,12 +17,17 @@ pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailur
         return None;
     }
     let lower = text.to_ascii_lowercase();
-    let innermost = reason::innermost(&lower);
+    let innermost = errno::innermost(&lower);
     let mkdir = reason::refused_mkdir(text, &lower);
     if mkdir.is_none() && !recognise::is_failed_start(&lower, program, innermost.is_some()) {
         return None;
     }
+    // Without a program's name the text itself must show that it is a message.
     let names = names::names(text);
+    let is_message = program.is_some() || mkdir.is_some() || names != names::Names::default();
+    if !is_message && !recognise::reads_as_error(&lower, innermost.as_ref()) {
+        return None;
+    }
     Some(ContainerFailure {
         program: program.map(str::to_owned),
         container: names.container,

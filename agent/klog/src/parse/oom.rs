@@ -125,6 +125,9 @@ pub enum Constraint {
 /// Parses such a line.
 pub(super) fn parse(text: &str) -> Option<Oom> {
     if let Some((comm, rest)) = text.rsplit_once(" invoked oom-killer: ") {
+        if !rest.starts_with("gfp") {
+            return None;
+        }
         let order =
             field::signed(rest, "order=").filter(|&n| (-1..=ORDER_MAX.cast_signed()).contains(&n));
         return Some(Oom::Invoked {

@@ -43,7 +43,9 @@ pub(super) fn parse(text: &str) -> Option<Vmalloc> {
         if let Some(of) = field::after(rest, ", allocated ") {
             return found(before, field::number(of, " of "), Lack::Pages);
         }
-        return found(before, field::number(rest, ": "), Lack::Unsaid);
+        // Without a number it is a sentence about such a line.
+        let bytes = field::number(rest, ": ")?;
+        return found(before, Some(bytes), Lack::Unsaid);
     }
     // 5.12 says "vmalloc size … allocation failure".
     let (before, rest) =

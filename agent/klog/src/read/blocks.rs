@@ -58,7 +58,7 @@ pub(crate) struct Blocks {
     workers: Vec<Worker>,
     /// Whose block is the next.
     turn: usize,
-    /// Why there are no more; told after the last block.
+    /// Why there are no more; reported after the last block.
     failed: Option<ReadError>,
     tail_lost: Arc<AtomicBool>,
 }
@@ -95,7 +95,7 @@ impl Blocks {
         Self { workers: workers.into(), turn: 0, failed: None, tail_lost }
     }
 
-    /// The next block; waits for it as long as told, or as long as it takes. After a failure comes
+    /// The next block; waits for at most that time, or as long as it takes. After a failure comes
     /// the end.
     pub(crate) fn take(&mut self, timeout: Option<Duration>) -> Taken {
         if let Some(failed) = self.failed.take() {
@@ -149,7 +149,7 @@ impl Turns {
                 Err(error) => (true, Some(error)),
             };
             if !over {
-                // If the other thread has ended, nobody takes blocks any more.
+                // If the other thread has ended, blocks are taken no more.
                 let _ = self.next.send(reading);
             }
             block.look(&self.search);

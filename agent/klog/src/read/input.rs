@@ -68,7 +68,7 @@ const FORMS: &[(&[u8], Form)] = &[
     ),
 ];
 
-/// Looks at the first bytes and unpacks; `depth` layers have been taken off. `lost` tells later
+/// Looks at the first bytes and unpacks; `depth` layers have been taken off. `lost` shows later
 /// whether compressed data ended too early, or was damaged.
 pub(crate) fn open(
     mut source: Source,
@@ -76,7 +76,7 @@ pub(crate) fn open(
     depth: u32,
 ) -> Result<Source, ReadError> {
     let mut head = Vec::new();
-    // As long as there is something to tell apart; a stream of text isn't waited for.
+    // As long as there is something to decide; a stream of text isn't waited for.
     while FORMS.iter().any(|(magic, _)| magic.len() > head.len() && magic.starts_with(&head)) {
         let mut more = [0; 8];
         let room = more.len() - head.len();

@@ -9,7 +9,10 @@ use aho_corasick::AhoCorasick;
 
 use crate::{
     parse::{self, Message, memory::Memory, oom::Oom, trace::Trace},
-    transport::prefix::{LastDate, Prefix},
+    transport::{
+        head, json,
+        prefix::{LastDate, Prefix},
+    },
 };
 
 /// What messages begin with.
@@ -51,6 +54,30 @@ const BEGINNINGS: &[&str] = &[
     "Linux version ",
     "<TASK>",
 ];
+/// What the messages of runtimes and their clients, and of kubectl, begin with.
+const OF_RUNTIMES: &[&str] = &[
+    "docker: Error response from daemon",
+    "Error: OCI runtime",
+    "Error: unable to start container",
+    "Error: netavark",
+    "FATA[0",
+    "ERRO[0",
+    "ctr: failed",
+    "crictl: ",
+    "lxc ",
+    "mkdir: cannot create directory",
+    "NAMESPACE  ",
+    "LAST SEEN  ",
+    "Warning  ",
+    // These may be parts of another message too.
+    "Error response from daemon: ",
+    "OCI runtime create failed",
+    "OCI runtime error",
+    "runc run failed",
+    "unable to start container process",
+];
+/// How many of them are no part of another message.
+const WHOLE: usize = 13;
 /// What stands behind the name that a heading begins with.
 const BEHIND_NAME: &[&str] = &[
     ": page allocation failure",
@@ -67,8 +94,9 @@ const MAX_PLACES: usize = 24;
 /// Bytes of a task's name.
 const NAME: usize = 15;
 
-static WORDS: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::new(BEGINNINGS.iter().chain(BEHIND_NAME)).ok());
+static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::new(BEGINNINGS.iter().chain(BEHIND_NAME).chain(OF_RUNTIMES)).ok()
+});
 
 /// Where a message begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +119,10 @@ fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
         return (begins_there(line, start) && says_more(&line[start..]))
             .then_some(Anchor::At(start));
     }
+    if pattern >= BEGINNINGS.len() + BEHIND_NAME.len() {
+        let whole = pattern < BEGINNINGS.len() + BEHIND_NAME.len() + WHOLE;
+        return of_runtime(line, start, whole).then_some(Anchor::At(start));
+    }
     // Names of the request follow in the same line, or it is a sentence about such a message.
     let rest = &line[start..];
     let complete = ["order:", "order=", "mode:0x", "gfp_mask=0x", "failure: ", "size "];
@@ -102,6 +134,32 @@ fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
         return None;
     }
     names(line, start)
+}
+
+/// Whether a runtime's message begins there and not in the middle of another.
+fn of_runtime(line: &str, at: usize, whole: bool) -> bool {
+    if let Some(rest) = line[at..].strip_prefix("Warning  ") {
+        // An event of `kubectl describe`: its reason, and how long ago.
+        let ago = rest.split_ascii_whitespace().nth(1).unwrap_or_default();
+        let number = ago.trim_end_matches(['s', 'm', 'h', 'd']);
+        return number.len() < ago.len() && number.starts_with(|c: char| c.is_ascii_digit());
+    }
+    if let Some(rest) = line[at..].strip_prefix("lxc ") {
+        // The container's name, and a date of 17 digits.
+        let date = rest.split(' ').nth(1).unwrap_or_default();
+        return date.len() == 18 && date.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    }
+    if whole || at == 0 {
+        return begins_there(line, at);
+    }
+    // A program's field for errors holds a part of its message; a shipper's field holds a whole one.
+    let Some(before) = line[..at].strip_suffix('"') else { return false };
+    let words = line[at..].split(": ").next().unwrap_or_default();
+    if words.contains('"') || words.len() > 40 {
+        return false;
+    }
+    let field = before.trim_end_matches(['=', ':', '"', '\\', ' ']);
+    !["error", "err", "desc", "reason", "caused"].iter().any(|key| field.ends_with(key))
 }
 
 /// Whether something else can end there.
@@ -132,9 +190,8 @@ fn says_more(text: &str) -> bool {
         },
         Some(Message::Memory(memory)) => !matches!(memory, Memory::Other),
         Some(Message::Trace(Trace::Task { pid, .. })) => pid.is_some(),
-        Some(Message::Trace(Trace::OtherReport)) => text.contains(" blocked for more than "),
+        Some(Message::Trace(Trace::OtherReport | Trace::Frame(_))) | None => false,
         Some(_) => true,
-        None => false,
     }
 }
 
@@ -169,16 +226,40 @@ fn names(line: &str, end: usize) -> Option<Anchor> {
 /// it says who logged the message.
 pub(crate) fn known_prefix(line: &str) -> Option<usize> {
     let reach = line.floor_char_boundary(REACH / 4);
-    let mut places = boundaries(&line[..reach]).filter(|&at| {
-        let first = line.as_bytes().get(at).copied().unwrap_or(b' ');
-        matches!(first, b'[' | b'<' | b'0'..=b'9' | b'A'..=b'Z' | b't')
-    });
+    let mut places = boundaries(&line[..reach]).filter(|&at| may_begin(&line.as_bytes()[at..]));
     places.by_ref().take(MAX_PLACES).find(|&at| {
         let rest = &line[at..];
+        if rest.starts_with('{') {
+            return json::message(&head::take(line, at).message).is_some();
+        }
         let (prefix, message) = Prefix::take(rest, &mut LastDate::default());
         prefix.names_logger() && message.len() < rest.len()
             || crate::transport::payload::is_program(rest)
     })
+}
+
+/// Whether a prefix, a program's form or an object can begin so, at a first look.
+fn may_begin(bytes: &[u8]) -> bool {
+    let digits = |from: usize, n: usize| {
+        bytes.get(from..from + n).is_some_and(|bytes| bytes.iter().all(u8::is_ascii_digit))
+    };
+    match bytes.first() {
+        Some(b'{') => bytes.get(1).is_some_and(|byte| matches!(byte, b'"' | b'\\')),
+        Some(b'[') => {
+            bytes.get(1).is_some_and(|byte| *byte == b' ' || byte.is_ascii_alphanumeric())
+        }
+        Some(b'<') => digits(1, 1),
+        Some(b'0'..=b'9') => digits(0, 4) || bytes.get(1..6).is_some_and(|b| b.contains(&b',')),
+        // Months' and days' names, klog's levels.
+        Some(b'A'..=b'Z') => {
+            digits(1, 4)
+                || bytes.get(1..3).is_some_and(|name| name.iter().all(u8::is_ascii_lowercase))
+        }
+        Some(b't') => {
+            bytes.starts_with(b"time=") || bytes.starts_with(b"ts=") || bytes.starts_with(b"t=")
+        }
+        _ => false,
+    }
 }
 
 /// Places in a line, but not its beginning, at which another part may begin.
@@ -194,56 +275,4 @@ pub(crate) fn boundaries(line: &str) -> impl Iterator<Item = usize> + '_ {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn at(line: &str, message: &str) {
-        let expected = line.find(message).expect("it is in the line");
-        assert_eq!(find(line), Some(Anchor::At(expected)), "{line}");
-    }
-
-    #[test]
-    fn messages_behind_anything() {
-        at("318442 CPU: 0 PID: 901 Comm: bcachefs Not tainted 6.8.0 #88", "CPU: ");
-        at("[pod/a/tail] [70112.2] Mem-Info:", "Mem-Info:");
-        at("{\"x\":\"Call Trace:\"}", "Call Trace:");
-        at("x| Node 0 DMA32 free:54812kB boost:0kB min:5632kB low:7040kB", "Node 0");
-        at("x| DMA: 3*4kB (U) = 12kB", "DMA: ");
-        at("n1: Killed process 7 (a) total-vm:1kB, anon-rss:1kB", "Killed");
-        at("n1: INFO: task a:7 blocked for more than 122 seconds.", "INFO: ");
-    }
-
-    #[test]
-    fn names_leave_their_beginning_open() {
-        let line = "318442 bcachefs: page allocation failure: order:5, mode:0x40cc0(GFP_KERNEL)";
-        assert_eq!(find(line), Some(Anchor::OneOf(vec![7, 0])));
-        let line =
-            ".(4)[2214:Binder:980_7]Binder:980_7: page allocation failure: order:4, mode:0x1";
-        assert_eq!(find(line), Some(Anchor::OneOf(vec![23])));
-        let line = "x runc:[2:INIT] invoked oom-killer: gfp_mask=0xcc0";
-        assert_eq!(find(line), Some(Anchor::OneOf(vec![2, 0])));
-    }
-
-    #[test]
-    fn sentences_about_messages() {
-        for line in [
-            "memory-alert: \"Out of memory and no killable processes\" -> page the storage team",
-            "look for `page allocation failure` in the log",
-            "the line CPU: says which",
-            "Node drivers and DMA: see the manual",
-            "pattern: Killed process \\d+ (.+) total-vm",
-        ] {
-            assert_eq!(find(line), None, "{line}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_line_panics(line in "\\PC{0,80}", word in 0usize..BEGINNINGS.len(), rest in "\\PC{0,40}") {
-            let _ = find(&format!("{line}{}{rest}", BEGINNINGS[word]));
-            let _ = find(&format!("{line} invoked oom-killer: order={rest}"));
-            let _ = known_prefix(&line);
-        }
-    }
-}
+mod tests;

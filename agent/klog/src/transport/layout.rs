@@ -127,15 +127,19 @@ impl Layout {
             let piece = first(rest)?;
             let alike = match (part, &piece.part) {
                 (Part::Number, Part::Word) => is_hex(piece.text),
-                (Part::Word, Part::Number) => true,
                 (one, other) => one == other,
             };
             if alike {
                 rest = &rest[piece.text.len()..];
                 continue;
             }
-            // The last part may touch the message.
-            return None;
+            // What is open in the beginning ends in the message.
+            match part {
+                Part::Sign(sign) if piece.text.starts_with(*sign) => {
+                    rest = &rest[sign.len_utf8()..];
+                }
+                _ => return None,
+            }
         }
         Some(line.len() - rest.len())
     }
@@ -173,7 +177,7 @@ fn varies(text: &str) -> bool {
     let lower = text.to_lowercase();
     letters == 0
         || LEVELS.contains(&lower.as_str())
-        || letters <= 2 && digits >= 2
+        || letters == 1 && digits >= 2
         || crate::transport::date::is_month(text)
         // A time, a random number.
         || text.contains(':') && digits > letters
@@ -198,6 +202,7 @@ mod tests {
         check("2025-05-06T18:20:33.1Z 01O ", "2025-05-06T18:20:34.2Z 00O + x", Some("+ x"));
         check("{\"n\":1,\"m\":\"", "{\"n\":2,\"m\":\"a b", Some("a b"));
         check("node-1 | ", "node-2 | a", Some("a"));
+        check("node-1 | ", "17 | a", None);
         check("318442 ", "x: y", None);
         check("a: ", "b c", None);
     }

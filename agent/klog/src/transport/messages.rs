@@ -223,10 +223,12 @@ impl Assembler {
         }
     }
 
+    fn outer_time(&self) -> Option<LogTime> {
+        (self.outer.time != LogTime::default()).then_some(self.outer.time)
+    }
+
     /// Adds what was said outside of a line.
     fn add_outer(&self, prefix: &mut Prefix) {
-        let inner = std::mem::replace(&mut prefix.time, self.outer.time);
-        prefix.time.refine(inner);
         prefix.host = prefix.host.take().or_else(|| self.outer.host.clone());
     }
 
@@ -308,6 +310,7 @@ impl Assembler {
                 first,
                 last,
                 source: 0,
+                received: self.outer_time(),
                 time: (time != LogTime::default()).then_some(time),
                 caller: prefix.caller,
                 origin: prefix.origin.clone(),

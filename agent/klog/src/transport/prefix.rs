@@ -231,7 +231,7 @@ impl Prefix {
     }
 }
 
-/// The date that was read last. Lines come in bursts, and to read a date anew takes longer than all
+/// The date that was read last. Lines come in bursts, and to parse a date again takes longer than all
 /// else that is done to most of them.
 #[derive(Default)]
 pub(crate) struct LastDate {

@@ -38,6 +38,10 @@ pub(crate) struct Sources {
     open: Vec<Source>,
     layouts: Vec<Learnt>,
     held: VecDeque<RawLine>,
+    /// Where the message of the first of these may begin, if that was asked before.
+    unclear: Option<Vec<usize>>,
+    /// How many of them were looked at for that.
+    looked_at: usize,
     /// The number of the last line.
     last: u64,
     made: u32,
@@ -54,6 +58,8 @@ struct Source {
 
 struct Learnt {
     layout: Layout,
+    /// The source that it was learnt of.
+    key: String,
     /// The number of the last line with it.
     last: u64,
 }
@@ -130,15 +136,24 @@ impl Sources {
     fn settle(&mut self, all: bool, stats: &mut Stats) {
         while let Some(raw) = self.held.front() {
             let text = String::from_utf8_lossy(&raw.bytes);
-            let at = match self.place(&text, raw.number) {
+            let place = match self.unclear.take() {
+                Some(places) => Place::Unclear(places),
+                None => self.place(&text, raw.number),
+            };
+            let at = match place {
                 Place::Plain => 0,
                 Place::Behind(at) => at,
                 Place::Unclear(places) => match self.shown_by_others(&text, &places) {
                     Some(at) => at,
-                    None if !all && self.held.len() < MAX_HELD => return,
+                    None if !all && self.held.len() < MAX_HELD => {
+                        self.looked_at = self.held.len();
+                        self.unclear = Some(places);
+                        return;
+                    }
                     None => likeliest(&text, &places),
                 },
             };
+            self.looked_at = 1;
             let head = (at > 0).then(|| head::take(&text, at));
             let Some(raw) = self.held.pop_front() else { return };
             match head {
@@ -154,10 +169,16 @@ impl Sources {
             return Place::Plain;
         }
         let (prefix, rest) = Prefix::take(line, &mut LastDate::default());
-        if matches!(prefix.origin, Origin::Program { .. }) {
+        if matches!(prefix.origin, Origin::Program { pid: Some(_), .. })
+            || matches!(prefix.origin, Origin::Program { .. }) && !wraps_kernel(rest)
+        {
             return Place::Plain;
         }
         let known = text.len() - rest.len();
+        let ends = self.ends_near(text, number);
+        if let Some(end) = with_message(text, &ends) {
+            return Place::Behind(end);
+        }
         match anchor::find(rest) {
             // Indented, as lines of the kernel's reports are.
             Some(Anchor::At(at)) if trace::without_marks(&rest[..at]).is_empty() => Place::Plain,
@@ -166,52 +187,42 @@ impl Sources {
                 Place::Behind(outermost(text, quote.len(), known + at))
             }
             Some(Anchor::OneOf(places)) if is_own_message(rest, places[0]) => {
-                self.place_of_name(text, number, quote.len(), known, &places)
+                place_of_name(text, &ends, quote.len(), known, &places)
             }
-            _ => self.learnt(text, number, prefix.any.then_some(known)).map_or_else(
-                || match anchor::known_prefix(rest) {
-                    Some(at) if !prefix.any && !payload::is_program(rest) => {
-                        Place::Behind(known + at)
-                    }
-                    _ => Place::Plain,
-                },
-                Place::Behind,
-            ),
+            _ => {
+                let unknown = !prefix.names_logger() && !payload::is_program(rest);
+                let known_behind = unknown.then(|| anchor::known_prefix(rest)).flatten();
+                // One that known transports have taken off already is none.
+                let learnt = ends.into_iter().filter(|end| !prefix.any || *end > known).max();
+                let behind = known_behind.map(|at| known + at).max(learnt);
+                behind.map_or(Place::Plain, Place::Behind)
+            }
         }
     }
 
-    /// Where a heading begins that begins with a name.
-    fn place_of_name(
-        &self,
-        text: &str,
-        number: u64,
-        quote: usize,
-        known: usize,
-        places: &[usize],
-    ) -> Place {
-        let in_line = |at: usize| if at == 0 { 0 } else { outermost(text, quote, known + at) };
-        let places: Vec<usize> = places.iter().map(|&at| in_line(at)).collect();
-        let learnt = self.layouts_near(number).find_map(|layout| {
-            let end = layout.end_in(text)?;
-            places.contains(&end).then_some(end)
-        });
-        match (learnt, places.as_slice()) {
-            (Some(at), _) => Place::Behind(at),
-            (None, [0]) => Place::Plain,
-            (None, _) => Place::Unclear(places),
+    /// Where beginnings end that neighbours have too: of the same source, if that is known.
+    fn ends_near(&self, text: &str, number: u64) -> Vec<usize> {
+        let mut keys: Vec<(usize, String)> = Vec::new();
+        let mut ends: Vec<(usize, bool)> = Vec::new();
+        for learnt in &self.layouts {
+            if number.abs_diff(learnt.last) > NEIGHBOURS {
+                continue;
+            }
+            let Some(end) = learnt.layout.end_in(text) else { continue };
+            if !keys.iter().any(|(known, _)| *known == end) {
+                keys.push((end, layout::source(&text[..end])));
+            }
+            let same = keys.iter().any(|(known, key)| *known == end && *key == learnt.key);
+            // Another source may have more blanks there.
+            let blanks = text[end..].len() - text[end..].trim_start().len();
+            ends.push((if same { end } else { end + blanks }, same));
         }
-    }
-
-    fn layouts_near(&self, number: u64) -> impl Iterator<Item = &Layout> {
-        let near = move |learnt: &&Learnt| number.abs_diff(learnt.last) <= NEIGHBOURS;
-        self.layouts.iter().rev().filter(near).map(|learnt| &learnt.layout)
-    }
-
-    /// Where a beginning ends that a neighbour has too. One that known transports have taken off
-    /// already is none.
-    fn learnt(&self, text: &str, number: u64, known: Option<usize>) -> Option<usize> {
-        let ends = self.layouts_near(number).filter_map(|layout| layout.end_in(text));
-        ends.filter(|end| known.is_none_or(|known| *end > known)).max()
+        let known = ends.iter().any(|(_, same)| *same);
+        let mut ends: Vec<usize> =
+            ends.into_iter().filter(|(_, same)| *same || !known).map(|(end, _)| end).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends
     }
 
     /// The place at which lines after this one, in which messages are recognised, show its message
@@ -219,7 +230,7 @@ impl Sources {
     fn shown_by_others(&self, text: &str, places: &[usize]) -> Option<usize> {
         let layouts: Vec<Option<Layout>> =
             places.iter().map(|&at| (at > 0).then(|| Layout::of(&text[..at])).flatten()).collect();
-        self.held.iter().skip(1).find_map(|raw| {
+        self.held.iter().skip(self.looked_at.max(1)).find_map(|raw| {
             let other = String::from_utf8_lossy(&raw.bytes);
             let (quote, line) = mail::unquote(&other);
             let (prefix, rest) = Prefix::take(line, &mut LastDate::default());
@@ -248,7 +259,9 @@ impl Sources {
 
     fn learn(&mut self, head: &str, number: u64) {
         let Some(layout) = Layout::of(head) else { return };
-        let known = self.layouts.iter_mut().find(|learnt| learnt.layout.is_like(&layout));
+        let key = layout::source(head);
+        let same = |learnt: &&mut Learnt| learnt.key == key && learnt.layout.is_like(&layout);
+        let known = self.layouts.iter_mut().find(same);
         if let Some(learnt) = known {
             learnt.layout.narrow(&layout);
             learnt.last = number;
@@ -257,7 +270,7 @@ impl Sources {
         if self.layouts.len() == MAX_LAYOUTS {
             self.layouts.remove(0);
         }
-        self.layouts.push(Learnt { layout, last: number });
+        self.layouts.push(Learnt { layout, key, last: number });
     }
 
     fn source(&mut self, head: &str) -> &mut Source {
@@ -285,15 +298,63 @@ impl Sources {
     }
 }
 
+/// Where a heading begins that begins with a name.
+fn place_of_name(
+    text: &str,
+    ends: &[usize],
+    quote: usize,
+    known: usize,
+    places: &[usize],
+) -> Place {
+    let in_line = |at: usize| if at == 0 { 0 } else { outermost(text, quote, known + at) };
+    let places: Vec<usize> = places.iter().map(|&at| in_line(at)).collect();
+    match (ends.iter().find(|end| places.contains(end)), places.as_slice()) {
+        (Some(&at), _) => Place::Behind(at),
+        (None, [0]) => Place::Plain,
+        (None, _) => Place::Unclear(places),
+    }
+}
+
+/// The end of a beginning that a neighbour has too, if behind it a message begins, or what known
+/// transports put before one.
+fn with_message(text: &str, ends: &[usize]) -> Option<usize> {
+    let begins = |end: &&usize| {
+        let (_, inner) = mail::unquote(&text[**end..]);
+        let (prefix, rest) = Prefix::take(inner, &mut LastDate::default());
+        prefix.names_logger()
+            || match anchor::find(rest) {
+                Some(Anchor::At(at)) => trace::without_marks(&rest[..at]).is_empty(),
+                Some(Anchor::OneOf(places)) => places.contains(&0),
+                None => false,
+            }
+    };
+    ends.iter().rev().find(begins).copied()
+}
+
 /// The beginning of the known prefixes that lead up to a message: they keep their dates.
 fn outermost(text: &str, quote: usize, message: usize) -> usize {
     let head = &text[..message];
     let leads_there = |at: &usize| {
         let rest = &text[*at..];
         let (prefix, behind) = Prefix::take(rest, &mut LastDate::default());
-        prefix.any && text.len() - behind.len() == message
+        let end = text.len() - behind.len();
+        // Lines of a report may be indented behind the last prefix.
+        let leads = text.get(end..message).is_some_and(|between| between.trim().is_empty());
+        !rest.starts_with(char::is_whitespace) && prefix.any && leads
     };
     anchor::boundaries(head).filter(|at| *at > quote).find(leads_there).unwrap_or(message)
+}
+
+/// Whether a program's name is a shipper's source: behind it fields follow, of which one is a message
+/// of the kernel's.
+fn wraps_kernel(line: &str) -> bool {
+    let found = anchor::find(line);
+    payload::is_program(line)
+        && match found {
+            Some(Anchor::At(at)) => is_own_message(line, at),
+            Some(Anchor::OneOf(places)) => is_own_message(line, places[0]),
+            None => false,
+        }
 }
 
 /// Whether a line is one of the kernel's reports as it is: of those with nothing before them, as
@@ -328,44 +389,4 @@ fn likeliest(text: &str, places: &[usize]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::lines::Lines;
-
-    fn messages(log: &str) -> Vec<(u32, String)> {
-        let lines = Lines::new(std::io::Cursor::new(log.to_owned().into_bytes()));
-        lines
-            .map(|line| line.expect("it can be read"))
-            .map(|line| (line.source, line.text))
-            .collect()
-    }
-
-    #[test]
-    fn a_counter_before_each_line() {
-        let log = "7 bcachefs: page allocation failure: order:5, mode:0x40cc0(GFP_KERNEL)\n\
-                   7 CPU: 0 PID: 901 Comm: bcachefs Not tainted 6.8.0 #88\n\
-                   8  <TASK>\n8 something else\n";
-        let found = messages(log);
-        assert_eq!(
-            found[0].1,
-            "bcachefs: page allocation failure: order:5, mode:0x40cc0(GFP_KERNEL)"
-        );
-        assert_eq!(found[1].1, "CPU: 0 PID: 901 Comm: bcachefs Not tainted 6.8.0 #88");
-        assert_eq!(found[3].1, "something else");
-    }
-
-    #[test]
-    fn two_sources_stay_two() {
-        let log = "[a] Mem-Info:\n[b] Mem-Info:\n[a] x\n[b] y\n";
-        let found = messages(log);
-        let source = |text: &str| found.iter().find(|(_, own)| own == text).expect(text).0;
-        assert_ne!(source("x"), source("y"));
-        assert_ne!(source("x"), 0);
-    }
-
-    #[test]
-    fn a_name_of_two_words_stays_whole() {
-        let log = "Web Content: page allocation failure: order:5, mode:0x40cc0(GFP_KERNEL)\n\
-                   CPU: 0 PID: 901 Comm: Web Content Not tainted 6.8.0 #88\n";
-        assert!(messages(log)[0].1.starts_with("Web Content: "));
-    }
-}
+mod tests;

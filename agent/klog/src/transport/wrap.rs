@@ -1,5 +1,5 @@
 //! Whether a line without a prefix is the rest of the one before, which a mail client or a terminal
-//! has broken. Careful: where it may be a remark that somebody wrote between the lines, it is.
+//! has broken. Careful: where it may be a remark that was written between the lines, it is.
 
 use crate::parse::{self, trace};
 

@@ -141,14 +141,16 @@ fn name_like_char(c: char) -> bool {
 /// A row of `kubectl get events`: the reason, `pod/name` in the next column; with `-A` the namespace
 /// stands first.
 fn event_object(text: &str) -> Option<Names> {
-    let mut words = text.split_ascii_whitespace();
+    let words = text.split_ascii_whitespace();
     let place = words.clone().position(|word| matches!(word, "Warning" | "Normal"))?;
     let object = words.clone().nth(place + 2)?;
     let pod = object.strip_prefix("pod/").or_else(|| object.strip_prefix("Pod/"))?;
-    let first = words.next()?;
-    // Before the type stands the time, and the namespace before that.
-    let namespace =
-        (place >= 2 && !first.starts_with(|c: char| c.is_ascii_digit())).then_some(first);
+    // Before the type stands how long ago, and the namespace before that.
+    let ago = place.checked_sub(1).and_then(|at| words.clone().nth(at));
+    let is_ago = ago.is_some_and(|ago| {
+        ago.starts_with(|c: char| c.is_ascii_digit()) && ago.ends_with(['s', 'm', 'h', 'd'])
+    });
+    let namespace = place.checked_sub(2).filter(|_| is_ago).and_then(|at| words.clone().nth(at));
     Some(Names {
         pod: Some(some(pod)?),
         namespace: namespace.and_then(some),

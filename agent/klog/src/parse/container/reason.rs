@@ -1,95 +1,7 @@
 //! Why a start failed: the innermost error, and what it is about.
 use fragwatch_core::model::program_message::StartError;
 
-/// errno's words, lower case (glibc, musl, Go and Rust agree on these).
-pub(super) const ERRNO_WORDS: &[(&str, i32)] = &[
-    ("cannot allocate memory", libc::ENOMEM),
-    ("out of memory", libc::ENOMEM),
-    ("not enough memory", libc::ENOMEM),
-    ("no space left on device", libc::ENOSPC),
-    ("resource temporarily unavailable", libc::EAGAIN),
-    ("try again", libc::EAGAIN),
-    ("operation not permitted", libc::EPERM),
-    ("permission denied", libc::EACCES),
-    ("device or resource busy", libc::EBUSY),
-    ("resource busy", libc::EBUSY),
-    ("invalid argument", libc::EINVAL),
-    ("numerical result out of range", libc::ERANGE),
-    ("too many open files", libc::EMFILE),
-    ("too many levels of symbolic links", libc::ELOOP),
-    ("exchange full", libc::EXFULL),
-    ("file exists", libc::EEXIST),
-    ("read-only file system", libc::EROFS),
-    ("exec format error", libc::ENOEXEC),
-    ("function not implemented", libc::ENOSYS),
-    ("operation not supported", libc::EOPNOTSUPP),
-    ("protocol not supported", libc::EPROTONOSUPPORT),
-    ("no such device", libc::ENODEV),
-    ("no such file or directory", libc::ENOENT),
-    ("not a directory", libc::ENOTDIR),
-    ("connection refused", libc::ECONNREFUSED),
-    ("disk quota exceeded", libc::EDQUOT),
-    ("key has expired", libc::EKEYEXPIRED),
-    ("input/output error", libc::EIO),
-];
-
-/// Names and numbers of those that may come of memory or a limit, in lower case.
-const ERRNO_NAMES: &[(&str, i32)] = &[
-    ("enomem", libc::ENOMEM),
-    ("enospc", libc::ENOSPC),
-    ("eagain", libc::EAGAIN),
-    ("edquot", libc::EDQUOT),
-    ("os error 12)", libc::ENOMEM),
-    ("os error 28)", libc::ENOSPC),
-    ("os error 11)", libc::EAGAIN),
-    ("errno=12", libc::ENOMEM),
-    ("errno=28", libc::ENOSPC),
-    ("errno=11", libc::EAGAIN),
-    ("errno 12", libc::ENOMEM),
-    ("errno 28", libc::ENOSPC),
-    ("errno 11", libc::EAGAIN),
-    ("errno: 12", libc::ENOMEM),
-    ("errno: 28", libc::ENOSPC),
-    ("errno: 11", libc::EAGAIN),
-];
-
-/// The error that stands last in a message.
-pub(super) struct Innermost {
-    pub(super) errno: i32,
-    /// Byte where its words begin.
-    start: usize,
-    /// Byte behind its words.
-    pub(super) end: usize,
-}
-
-/// Finds it. Programs wrap errors from the left, so it is the last one.
-pub(super) fn innermost(lower: &str) -> Option<Innermost> {
-    let found = ERRNO_WORDS.iter().chain(ERRNO_NAMES).filter_map(|&(words, errno)| {
-        let start = last_word(lower, words)?;
-        Some(Innermost { errno, start, end: start + words.len() })
-    });
-    found.max_by_key(|innermost| innermost.start)
-}
-
-/// Where `words` stand last as whole words.
-fn last_word(lower: &str, words: &str) -> Option<usize> {
-    let alone = |at: usize| {
-        let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        !lower[..at].ends_with(inside) && !lower[at + words.len()..].starts_with(inside)
-    };
-    lower.rmatch_indices(words).map(|(at, _)| at).find(|&at| alone(at))
-}
-
-impl Innermost {
-    /// What the error is about: its own part of the chain and the one around it.
-    fn about<'a>(&self, lower: &'a str) -> &'a str {
-        const PARTS: usize = 3;
-        let before = &lower[..self.start];
-        let mut parts = before.rmatch_indices(": ").map(|(at, _)| at + 2);
-        let from = parts.nth(PARTS - 1).unwrap_or(0);
-        &before[from..]
-    }
-}
+use super::errno::Innermost;
 
 /// Reasons that have nothing to do with memory, and the words for them; lower case.
 const OTHER_REASONS: &[(&str, &str)] = &[
@@ -298,6 +210,7 @@ pub(super) fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::container::errno::innermost;
 
     #[track_caller]
     fn reason(text: &str) -> StartError {
@@ -338,12 +251,5 @@ mod tests {
             StartError::Process
         );
         assert_eq!(reason("create veth pair: (os error 12)"), StartError::Unsaid);
-    }
-
-    #[test]
-    fn the_innermost_error_counts() {
-        let text = "no such file or directory: failed: cannot allocate memory";
-        assert_eq!(innermost(text).map(|found| found.errno), Some(libc::ENOMEM));
-        assert!(innermost("errno=119").is_none());
     }
 }

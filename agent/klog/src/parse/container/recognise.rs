@@ -4,264 +4,22 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-use super::reason::ERRNO_WORDS;
+use super::{
+    errno::{self, ERRNO_WORDS, Innermost},
+    words::{
+        BEGINNINGS, BETWEEN, CALLS, FAILED, NOT_STARTING, OBJECTS, PHRASES, RUNTIMES, STARTING,
+        VERBS,
+    },
+};
 use crate::parse;
-
-/// Phrases that only a failed start has; lower case.
-const PHRASES: &[&str] = &[
-    "oci runtime error",
-    "oci runtime create failed",
-    "oci runtime exec failed",
-    "container_linux.go:",
-    "container process caused",
-    "unable to start container process",
-    "runc create failed",
-    "runc run failed",
-    "unshare remaining namespaces",
-    "final child's pid from pipe",
-    "failed to start container",
-    "containerd: start container",
-    "failed to create containerd task",
-    "failed to create shim",
-    "failed to start sandbox",
-    "failed to create container",
-    "failed to spawn container",
-    "failed to run container",
-    "failed to start instance",
-    "create container failed",
-    "error creating container",
-    "runpodsandbox",
-    "createpodsandbox",
-    "createcontainererror",
-    "runcontainererror",
-    "failed to clone",
-    "noop process for unshare",
-    "fork/exec /proc/self/exe",
-    "lxc_start:",
-    "lxc_spawn:",
-    "error: crun:",
-    "unshare:",
-    "unshare failed",
-    "cannot clone",
-    "clone()",
-    "newuidmap",
-    "max_user_namespaces",
-    "failed to fork",
-    "fork: retry",
-    ": fork: ",
-    "cannot fork",
-    "can't fork",
-    "pthread_create failed",
-    "failed to create new os thread",
-    "failed to create cgroup",
-    "inotify_add_watch",
-];
 
 /// Finds lines that have such a phrase or an errno's words: most have none.
 static RELEVANT: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let words = PHRASES.iter().copied().chain(ERRNO_WORDS.iter().map(|(words, _)| *words));
+    let words =
+        PHRASES.iter().chain(CALLS).copied().chain(ERRNO_WORDS.iter().map(|(words, _)| *words));
     let names = ["enomem", "enospc", "eagain", "os error ", "errno"];
     AhoCorasick::builder().ascii_case_insensitive(true).build(words.chain(names)).ok()
 });
-
-/// Words of failure; lower case. A phrase without any of them is no failure.
-const FAILED: &[&str] = &[
-    "fail",
-    "error",
-    "erro[",
-    "fata[",
-    "caused",
-    "cannot",
-    "can't",
-    "unable",
-    "could not",
-    "couldn't",
-    "fatal",
-    "no space",
-    "denied",
-    "not permitted",
-    "not allowed",
-    "unavailable",
-    "disabled",
-    "not enabled",
-];
-
-/// Names that programs log under that start containers; lower case. A longer name that begins so
-/// and goes on with `-` or a digit is one too (`containerd-shim-runc-v2`, `lxc-start`).
-const RUNTIMES: &[&str] = &[
-    "apptainer",
-    "balenad",
-    "buildah",
-    "buildkitd",
-    "calico",
-    "catatonit",
-    "cilium",
-    "cilium-cni",
-    "conmon",
-    "conmonrs",
-    "containerd",
-    "crictl",
-    "cri-dockerd",
-    "cri-o",
-    "crio",
-    "crun",
-    "ctr",
-    "docker",
-    "dockerd",
-    "enroot",
-    "firecracker",
-    "flannel",
-    "incus",
-    "incusd",
-    "k3s",
-    "kata",
-    "kubelet",
-    "lxc",
-    "lxcfs",
-    "lxd",
-    "machinectl",
-    "microk8s",
-    "multus",
-    "nerdctl",
-    "netavark",
-    "nomad",
-    "nspawn",
-    "nsenter",
-    "pasta",
-    "pinns",
-    "podman",
-    "rke2",
-    "rootlesskit",
-    "runc",
-    "runsc",
-    "singularity",
-    "slirp4netns",
-    "systemd-nspawn",
-    "virtiofsd",
-    "youki",
-];
-
-/// Beginnings of messages that only those programs write; lower case.
-const BEGINNINGS: &[&str] = &["error response from daemon", "run pod sandbox", "oci runtime"];
-
-/// Verbs and objects of starting in a runtime's own messages; lower case.
-const STARTING: &[&str] = &[
-    "start",
-    "creat",
-    "exec",
-    "attach",
-    "setup",
-    "set up",
-    "setting up",
-    "spawn",
-    "launch",
-    "unshare",
-    "clone",
-    "fork",
-    "mount",
-    "pivot_root",
-    "mkdir",
-    "veth",
-    "netns",
-    "namespace",
-    "newuidmap",
-    "newgidmap",
-    "(add)",
-    "add new",
-    "prepar",
-    "run ",
-    "init",
-    "cgroup",
-    "setns",
-    "rootfs",
-    "bring up",
-    "tap device",
-    "bridge",
-    "seccomp",
-    "keyring",
-    "session key",
-];
-
-/// What a runtime does that is no start; lower case.
-const NOT_STARTING: &[&str] = &[
-    "checkpoint",
-    "clean",
-    "collect",
-    "delet",
-    "download",
-    "evict",
-    "garbage",
-    "heartbeat",
-    "kill",
-    "lease",
-    "metric",
-    "node status",
-    "probe",
-    "prun",
-    "pull",
-    "push",
-    "remov",
-    "stats",
-    "stop",
-    "umount",
-    "unmount",
-    "write event",
-    "log file",
-    "logging",
-];
-
-/// What is started; lower case. Stands behind the verb, with no more than `BETWEEN` in between.
-const OBJECTS: &[&str] =
-    &["container", "sandbox", "pod ", "pod:", "pods ", "shim", "instance", "microvm"];
-/// Verbs before an object; lower case.
-const VERBS: &[&str] = &[
-    "start",
-    "starting",
-    "create",
-    "creating",
-    "run",
-    "running",
-    "launch",
-    "launching",
-    "spawn",
-    "spawning",
-    "setup",
-    "set up",
-    "setting up",
-    "initialize",
-    "attach",
-    "attaching",
-    "exec",
-    "boot",
-];
-/// Words that may stand between a verb and its object; lower case.
-const BETWEEN: &[&str] = &[
-    "a",
-    "an",
-    "the",
-    "new",
-    "pod",
-    "oci",
-    "containerd",
-    "docker",
-    "network",
-    "networking",
-    "for",
-    "namespace",
-    "in",
-    "into",
-    "to",
-    "linux",
-    "init",
-    "task",
-    "storage",
-    "rootfs",
-    "cgroup",
-    "cgroups",
-    "of",
-    "user",
-    "system",
-];
 
 /// Whether it is worth a closer look. Patterns, templates and comments that quote such messages are
 /// none.
@@ -274,7 +32,7 @@ pub(super) fn may_be_failure(text: &str, program: Option<&str>) -> bool {
 /// Whether it is a comment of a configuration file or of source code.
 fn is_comment(text: &str) -> bool {
     let text = text.trim_start();
-    ["#", "//", "/*", ";"].iter().any(|mark| text.starts_with(mark))
+    ["#", "//", "/*", "* ", ";"].iter().any(|mark| text.starts_with(mark))
 }
 
 /// Whether a message, in lower case, says that a start failed. `has_errno` says that it names an
@@ -286,6 +44,9 @@ pub(super) fn is_failed_start(lower: &str, program: Option<&str>, has_errno: boo
     if PHRASES.iter().any(|phrase| lower.contains(phrase)) {
         return true;
     }
+    if CALLS.iter().any(|call| call_failed(lower, call, program)) {
+        return true;
+    }
     if !has_errno {
         return false;
     }
@@ -294,6 +55,43 @@ pub(super) fn is_failed_start(lower: &str, program: Option<&str>, has_errno: boo
     names_start_of_object(lower)
         || is_runtime(lower, program) && starting() && !other()
         || lower.contains("plugin type=") && lower.contains("(add)")
+}
+
+/// Whether a text in lower case is an error and not a sentence about one: a runtime's own message, or
+/// a chain of errors that colons separate.
+pub(super) fn reads_as_error(lower: &str, innermost: Option<&Innermost>) -> bool {
+    is_runtime(lower, None)
+        || lower.contains("rpc error: ")
+        || innermost.is_some_and(|found| found.ends_a_chain(lower))
+        || PHRASES.iter().chain(CALLS).any(|phrase| {
+            lower.match_indices(phrase).any(|(at, _)| {
+                let behind = &lower[at + phrase.len()..];
+                // `CreatePodSandbox for pod failed: …`.
+                let failed = behind.split(": ").next().is_some_and(|part| {
+                    part.len() < 24 && part.ends_with("failed") && part.len() < behind.len()
+                });
+                behind.starts_with(": ")
+                    // `container_linux.go:348: starting container process caused "…"`.
+                    || behind.starts_with(|c: char| c.is_ascii_digit())
+                    || failed
+                    || phrase.ends_with(':') && behind.starts_with(' ') && at == 0
+                    || lower[..at].ends_with(": ") && behind.is_empty()
+            })
+        })
+}
+
+/// Whether such a call failed: the kernel's error follows it, behind a colon or in brackets, or who
+/// may map which ids does.
+fn call_failed(lower: &str, call: &str, program: Option<&str>) -> bool {
+    let Some(at) = lower.find(call) else { return false };
+    // A shell's own forks, in a terminal.
+    if program.is_none() && call.contains("fork: ") && lower.contains("sh: fork: ") {
+        return false;
+    }
+    let behind = &lower[at..];
+    let refused = ["not allowed", "no subuid", "no subgid"];
+    refused.iter().any(|words| behind.contains(words))
+        || errno::innermost(behind).is_some_and(|found| found.ends_a_chain(behind))
 }
 
 /// Whether a runtime speaks: by the name that it logs under, or by how the message begins.
@@ -341,7 +139,7 @@ fn is_runtime_name(name: &str) -> bool {
     })
 }
 
-/// Whether it says that the start of a container failed, whoever says it.
+/// Whether it says that the start of a container failed, whatever program says it.
 fn names_start_of_object(lower: &str) -> bool {
     VERBS.iter().any(|verb| {
         lower.match_indices(verb).any(|(at, _)| {

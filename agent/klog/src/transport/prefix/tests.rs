@@ -205,8 +205,8 @@ fn a_date_that_was_read_before_is_the_same_date() {
         for line in lines {
             let mut last = LastDate::default();
             let _ = Prefix::take(before, &mut last);
-            let anew = Prefix::take(line, &mut LastDate::default());
-            assert_eq!(Prefix::take(line, &mut last), anew, "{line} after {before}");
+            let again = Prefix::take(line, &mut LastDate::default());
+            assert_eq!(Prefix::take(line, &mut last), again, "{line} after {before}");
         }
     }
 }
