@@ -1,5 +1,10 @@
 //! Names from lookups: replies, and creations that were reported before all of theirs arrived.
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    num::NonZeroUsize,
+};
+
+use lru::LruCache;
 
 use crate::{
     attribution::candidates::{self, MAX_CANDIDATES},
@@ -12,7 +17,7 @@ use crate::{
 };
 
 /// Replies that are kept; the oldest is dropped first.
-const MAX_REPLIES: usize = 512;
+const MAX_REPLIES: NonZeroUsize = NonZeroUsize::new(512).expect("it is above 0");
 /// Identities that are kept of one query; there are fewer sources.
 const MAX_IDENTITIES: usize = 8;
 /// Creations that wait for replies; the oldest is dropped first and keeps what was reported.
@@ -34,11 +39,15 @@ pub struct LateAttribution {
 }
 
 /// Replies, and the creations that wait for more.
-#[derive(Default)]
 pub(crate) struct Attributions {
-    replies: HashMap<Query, Reply>,
-    order: VecDeque<Query>,
+    replies: LruCache<Query, Reply>,
     waiting: VecDeque<Waiting>,
+}
+
+impl Default for Attributions {
+    fn default() -> Self {
+        Self { replies: LruCache::new(MAX_REPLIES), waiting: VecDeque::new() }
+    }
 }
 
 struct Waiting {
@@ -56,7 +65,7 @@ impl Attributions {
         let mut queries = queries(&creation.attribution(), creation_query.as_ref());
         // Failed lookups are retried.
         let has_result = |reply: &Reply| !reply.identities.is_empty();
-        queries.retain(|query| !self.replies.get(query).is_some_and(has_result));
+        queries.retain(|query| !self.replies.peek(query).is_some_and(has_result));
         queries
     }
 
@@ -65,7 +74,7 @@ impl Attributions {
         let query = reply.query.clone();
         // A later reply about what a runtime was starting replaces the earlier one, because the runtime's
         // log is more complete then. All other replies add to earlier ones.
-        if let Some(before) = self.replies.get(&query)
+        if let Some(before) = self.replies.peek(&query)
             && (reply.identities.is_empty() || !matches!(query, Query::Starting { .. }))
         {
             let more: Vec<Identity> = before
@@ -77,14 +86,7 @@ impl Attributions {
             reply.identities.extend(more);
             reply.identities.truncate(MAX_IDENTITIES);
         }
-        if self.replies.insert(query.clone(), reply).is_none() {
-            self.order.push_back(query.clone());
-        }
-        if self.order.len() > MAX_REPLIES
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.replies.remove(&oldest);
-        }
+        self.replies.put(query.clone(), reply);
         let mut changed = Vec::new();
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain_mut(|one| {
@@ -127,13 +129,13 @@ impl Attributions {
     fn is_open(&self, waiting: &Waiting) -> bool {
         queries(&waiting.attribution, waiting.creation_query.as_ref())
             .iter()
-            .any(|query| self.replies.get(query).is_none_or(|reply| !reply.last))
+            .any(|query| self.replies.peek(query).is_none_or(|reply| !reply.last))
     }
 
     /// Adds what replies say to an attribution.
     fn fill(&self, attribution: &mut LateAttribution, creation_query: Option<&Query>) {
         let known =
-            |query: &Query| self.replies.get(query).map_or(&[][..], |reply| &reply.identities);
+            |query: &Query| self.replies.peek(query).map_or(&[][..], |reply| &reply.identities);
         match creation_query {
             // The runtime's own record of the namespace is certain.
             Some(query @ Query::Netns { .. }) if attribution.container.is_none() => {

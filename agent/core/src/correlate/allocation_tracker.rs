@@ -61,18 +61,8 @@ impl Tracker {
                 (current.outcome, current.failure) = (called.outcome, called.failure);
                 ended
             }
-            EventKind::NetnsSetupBegan { .. }
-            | EventKind::NetnsSetupEnded { .. }
-            | EventKind::MemcgReclaimEnded { .. }
-            | EventKind::SlabCacheCreated { .. }
-            | EventKind::PernetInitFailed { .. }
-            | EventKind::ChargeFailed(_)
-            | EventKind::NamespaceRefused(_)
-            | EventKind::CgroupSetupEnded(_)
-            | EventKind::ForkRefused(_)
-            | EventKind::CgroupMade { .. }
-            | EventKind::CgroupRenamed { .. }
-            | EventKind::CgroupRemoved { .. } => None,
+            // The correlator's own dispatch is the exhaustive one.
+            _ => None,
         }
     }
 

@@ -7,6 +7,8 @@ use std::{
     },
 };
 
+use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::{
     BlockDecodingStrategy, FrameDecoder,
@@ -25,7 +27,7 @@ enum Form {
     Gzip,
     Zstd,
     Utf8,
-    Utf16(fn([u8; 2]) -> u16),
+    Utf16(&'static Encoding),
     Unreadable(&'static str, &'static str),
 }
 
@@ -33,8 +35,8 @@ const FORMS: &[(&[u8], Form)] = &[
     (b"\x1f\x8b", Form::Gzip),
     (b"\x28\xb5\x2f\xfd", Form::Zstd),
     (b"\xef\xbb\xbf", Form::Utf8),
-    (b"\xff\xfe", Form::Utf16(u16::from_le_bytes)),
-    (b"\xfe\xff", Form::Utf16(u16::from_be_bytes)),
+    (b"\xff\xfe", Form::Utf16(UTF_16LE)),
+    (b"\xfe\xff", Form::Utf16(UTF_16BE)),
     (
         b"\xfd7zXZ\0",
         Form::Unreadable(
@@ -93,7 +95,10 @@ pub(crate) fn open(
     let rest = io::Cursor::new(head.split_off(skip)).chain(source);
     match form {
         Form::Utf8 => Ok(Box::new(rest)),
-        Form::Utf16(unit) => Ok(Box::new(Utf16 { input: BufReader::new(rest), unit, high: None })),
+        Form::Utf16(encoding) => {
+            let mut reader = DecodeReaderBytesBuilder::new();
+            Ok(Box::new(reader.encoding(Some(encoding)).bom_override(false).build(rest)))
+        }
         Form::Unreadable(what, advice) => Err(ReadError::Form { what, advice }),
         Form::Gzip | Form::Zstd if depth == MAX_DEPTH => Err(ReadError::Form {
             what: "a log compressed several times over",
@@ -185,56 +190,6 @@ impl<R: BufRead> Read for Zstd<R> {
             }
             self.in_frame = false;
         }
-    }
-}
-
-/// UTF-16 with a byte order mark, as UTF-8.
-struct Utf16<R> {
-    input: BufReader<R>,
-    unit: fn([u8; 2]) -> u16,
-    /// The first half of a character of two units.
-    high: Option<u16>,
-}
-
-impl<R: Read> Read for Utf16<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Room for one more character, and for what takes the place of a lone half before it.
-        const ROOM: usize = 8;
-        let mut n = 0;
-        while n + ROOM <= buffer.len() {
-            let mut bytes = [0; 2];
-            // What was read is handed over before another read is waited for.
-            if n > 0 && self.input.buffer().len() < 2 {
-                break;
-            }
-            match self.input.read_exact(&mut bytes) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    if self.high.take().is_some() {
-                        n += char::REPLACEMENT_CHARACTER.encode_utf8(&mut buffer[n..]).len();
-                    }
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-            let unit = (self.unit)(bytes);
-            let mut put = |c: char| n += c.encode_utf8(&mut buffer[n..]).len();
-            if let Some(high) = self.high.take() {
-                match char::decode_utf16([high, unit]).next() {
-                    Some(Ok(c)) => {
-                        put(c);
-                        continue;
-                    }
-                    _ => put(char::REPLACEMENT_CHARACTER),
-                }
-            }
-            if (0xd800..0xdc00).contains(&unit) {
-                self.high = Some(unit);
-            } else {
-                put(char::from_u32(unit.into()).unwrap_or(char::REPLACEMENT_CHARACTER));
-            }
-        }
-        Ok(n)
     }
 }
 

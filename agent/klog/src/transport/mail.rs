@@ -1,5 +1,7 @@
 //! What mail does to a log in it: marks of quoting, and quoted-printable.
 
+use quoted_printable::ParseMode;
+
 /// Splits the marks off a line that was quoted, `> `, `>> `, `| `.
 pub(crate) fn unquote(line: &str) -> (&str, &str) {
     let mut rest = line;
@@ -70,20 +72,7 @@ impl QuotedPrintable {
 }
 
 fn decode(line: &str) -> String {
-    let mut out = Vec::with_capacity(line.len());
-    let mut rest = line.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(value) if byte == b'=' => {
-                out.push(value);
-                rest = &after[2..];
-            }
-            _ => {
-                out.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    // Robust: what is no code stays as it is.
+    quoted_printable::decode(line, ParseMode::Robust)
+        .map_or_else(|_| line.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
