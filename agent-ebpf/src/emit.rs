@@ -1,6 +1,5 @@
 //! Writing a record into the ring that it belongs to.
 use aya_ebpf::{
-    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_comm},
     maps::RingBuf,
 };
@@ -33,25 +32,15 @@ fn head<R: Record>(creation_ns: u64) -> Head {
     }
 }
 
-/// The agent is woken when this many bytes wait in a ring whose records don't wake it: a quarter of the
-/// smallest.
-const WAKE_AT: u64 = 64 * 1024;
-
-/// How a record is submitted that the agent reads when it is awake next, at the latest a second later.
-#[inline(always)]
-fn without_wakeup(ring: &RingBuf) -> u64 {
-    let full = ring.query(u64::from(BPF_RB_AVAIL_DATA)) >= WAKE_AT;
-    u64::from(if full { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
-}
-
 /// Lets `fill` write a record in place, with the head that it is given, and submits it: to the
 /// creations' ring if it belongs to one, else to the other. A full ring is counted.
 ///
-/// Inside a creation it wakes no reader: nothing is reported before the creation's end.
+/// Each record wakes the agent if that has read all before it: a storm of failures inside creations
+/// fills the ring while an agent that sleeps until their end would wake up.
 #[inline(always)]
 pub(crate) fn emit<R: Record>(creation_ns: u64, fill: impl FnOnce(*mut R, Head)) {
     if creation_ns != 0 {
-        emit_in_creation(creation_ns, false, fill);
+        emit_in_creation(creation_ns, fill);
         return;
     }
     let Some(mut entry) = OTHER_EVENTS.reserve::<R>(0) else {
@@ -62,22 +51,16 @@ pub(crate) fn emit<R: Record>(creation_ns: u64, fill: impl FnOnce(*mut R, Head))
     entry.submit(0);
 }
 
-/// As [`emit`], inside a creation. `wake` if this is its end, which is to be reported at once.
+/// As [`emit`], inside a creation.
 #[inline(always)]
-pub(crate) fn emit_in_creation<R: Record>(
-    creation_ns: u64,
-    wake: bool,
-    fill: impl FnOnce(*mut R, Head),
-) {
+pub(crate) fn emit_in_creation<R: Record>(creation_ns: u64, fill: impl FnOnce(*mut R, Head)) {
     let Some(mut entry) = CREATION_EVENTS.reserve::<R>(0) else {
         count(Counter::LostCreationEvents);
         thread::note_lost();
         return;
     };
     fill(entry.as_mut_ptr(), head::<R>(creation_ns));
-    // The default would wake only a reader that has read all before this record.
-    let forced = u64::from(BPF_RB_FORCE_WAKEUP);
-    entry.submit(if wake { forced } else { without_wakeup(&CREATION_EVENTS) });
+    entry.submit(0);
 }
 
 /// As [`emit`], for a record about a cgroup, which no creation is connected to.
@@ -88,5 +71,5 @@ pub(crate) fn emit_cgroup<R: Record>(fill: impl FnOnce(*mut R, Head)) {
         return;
     };
     fill(entry.as_mut_ptr(), head::<R>(0));
-    entry.submit(without_wakeup(&CGROUP_EVENTS));
+    entry.submit(0);
 }

@@ -12,11 +12,14 @@ pub(crate) fn plans() -> Vec<Plan> {
     let facts = facts![
         thousands_of_allocations_failed,
         no_creation_is_lost,
+        no_return_is_missed,
         creation_without_fallback_failed,
     ];
-    // Alone: beside other work on the host hundreds of returns were missed in one run of three. A guest
-    // that loses its processor in the middle of a program skips other runs of it meanwhile.
-    vec![Plan::new("flood", TRACE_ALL).on(Kernels::DefaultFirst).alone().facts(facts)]
+    // Alone: it is about how fast the agent is. In the slow suite: on 6.12, in about one run of four,
+    // the agent reads nothing for most of a second and events are lost, or returns are not seen though
+    // no run of a program is counted as missed. Why is not known; until then it must not decide over a
+    // change.
+    vec![Plan::new("flood", TRACE_ALL).on(Kernels::EverySlow).alone().facts(facts)]
 }
 
 /// What the module counted, inside or outside of creations.
@@ -38,7 +41,7 @@ fn no_creation_is_lost(run: &Observed) {
     assert_eq!(run.run.exit_code, 0, "{errors:#?}");
     let loss = run.json.iter().rfind(|line| line["type"] == "loss");
     let none = |name: &str| loss.is_none_or(|loss| loss[name] == 0);
-    for name in ["creation_events", "untracked_creations", "unseen_returns"] {
+    for name in ["creation_events", "untracked_creations"] {
         assert!(none(name), "{loss:#?}");
     }
     assert_eq!(run.summary()["creations"]["unfinished"], 0, "{}", run.summary());
@@ -49,6 +52,11 @@ fn no_creation_is_lost(run: &Observed) {
         let omitted = creation["allocations_omitted"].as_u64().expect("a count");
         assert!(listed > 0 && listed + omitted <= 200, "{creation:#}");
     }
+}
+
+fn no_return_is_missed(run: &Observed) {
+    let loss = run.json.iter().rfind(|line| line["type"] == "loss");
+    assert!(loss.is_none_or(|loss| loss["unseen_returns"] == 0), "{loss:#?}");
 }
 
 /// The one creation without a fallback fails by the same allocation: not all of them are `degraded`.

@@ -39,6 +39,8 @@ pub(crate) enum Suite {
 pub(crate) enum Kernels {
     /// Every kernel, each time.
     Every,
+    /// Every kernel, in the slow suite.
+    EverySlow,
     /// The default kernel each time, the others in the slow suite.
     DefaultFirst,
     /// The default kernel alone.
@@ -60,6 +62,7 @@ impl Kernels {
         let first = |first| if first { Suite::Normal } else { Suite::Slow };
         match self {
             Self::Every => Some(Suite::Normal),
+            Self::EverySlow => Some(Suite::Slow),
             Self::DefaultFirst => Some(first(default)),
             Self::DefaultOnly => default.then_some(Suite::Normal),
             Self::SlowDefaultOnly => default.then_some(Suite::Slow),

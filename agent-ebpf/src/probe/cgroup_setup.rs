@@ -56,7 +56,7 @@ fn leave(errno: i32) {
     if !worth_reporting {
         return;
     }
-    emit_in_creation::<CgroupSetupEnded>(creation, true, |record, head| {
+    emit_in_creation::<CgroupSetupEnded>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };

@@ -12,7 +12,7 @@ use crate::{
     cgroup,
     counters::count,
     emit::{emit, emit_in_creation},
-    kernel::{self, NET_INUM, WANT_ALL, argument, errno_of, now},
+    kernel::{self, NET_INUM, argument, errno_of, now},
     state::Opener,
     thread,
 };
@@ -72,14 +72,13 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         lost += 1;
     }
     let errno = errno_of(returned);
-    let wake = errno != 0 || lost != 0 || thread.troubled != 0 || WANT_ALL.load() != 0;
     if errno != 0 {
         memcg_charge::report_refusal(thread);
     }
     thread::end_creation();
     debug!(ctx, "netns setup ends, tid {}, errno {}", thread::tid(), errno);
     let netns = if errno == 0 { kernel::read(netns(), NET_INUM.load()).unwrap_or(0) } else { 0 };
-    emit_in_creation::<NetnsSetupEnded>(creation, wake, |record, head| {
+    emit_in_creation::<NetnsSetupEnded>(creation, |record, head| {
         let ended = NetnsSetupEnded { head, errno, netns, lost, reserved: 0 };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(ended) };
