@@ -1,8 +1,5 @@
 //! Writing a record into the ring that it belongs to.
-use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_comm},
-    maps::RingBuf,
-};
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_comm};
 use fragwatch_ebpf::{COMM_LEN, Counter, Head, Record};
 
 use crate::{
