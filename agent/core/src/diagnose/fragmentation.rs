@@ -122,11 +122,7 @@ fn without_zones(evidence: &Evidence) -> Option<Verdict> {
          no free block is large enough"
             .to_owned(),
     ];
-    let mut remedies = remedies(evidence);
-    if let Some(behind) = memcg_slots::behind(evidence, allocation) {
-        because.push(behind);
-        remedies.extend(memcg_slots::REMEDIES);
-    }
+    let remedies = remedies_for(evidence, allocation, &mut because);
     Some(Verdict {
         cause: Cause::Fragmentation,
         confidence: Confidence::Low,
@@ -189,11 +185,7 @@ fn from_zones(evidence: &Evidence) -> Option<Verdict> {
     let sure =
         !reserved && (index.is_some_and(|index| index > even_index(order)) || refused_by_marks);
     let mut because = because(evidence, allocation, zone, blocks_seen);
-    let mut remedies = remedies(evidence);
-    if let Some(behind) = memcg_slots::behind(evidence, allocation) {
-        because.push(behind);
-        remedies.extend(memcg_slots::REMEDIES);
-    }
+    let remedies = remedies_for(evidence, allocation, &mut because);
     Some(Verdict {
         cause: Cause::Fragmentation,
         confidence: if sure { Confidence::without(&doubts) } else { Confidence::Medium },
@@ -262,4 +254,19 @@ pub(super) fn lack(evidence: &Evidence, zone: &Zone, order: u32, blocks_seen: bo
         }
         _ => format!("{enough}, but no free block of {block}"),
     }
+}
+
+/// The remedies. Where the growth of memory cgroup ids made the allocation so large, adds that to
+/// `because`, and what helps against it.
+fn remedies_for(
+    evidence: &Evidence,
+    allocation: &Allocation,
+    because: &mut Vec<String>,
+) -> Vec<Remedy> {
+    let mut remedies = remedies(evidence);
+    if let Some(behind) = memcg_slots::behind(evidence, allocation) {
+        because.push(behind);
+        remedies.extend(memcg_slots::REMEDIES);
+    }
+    remedies
 }
