@@ -5,7 +5,7 @@ use clap::Parser as _;
 use fragwatch::{
     check,
     cli::{Cli, Command},
-    doctor, explain, replay,
+    doctor, explain, replay, reproduce,
     trace::{self, TraceError},
 };
 
@@ -25,6 +25,9 @@ fn init_log() {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     init_log();
+    if let Some(code) = fragwatch_states::run_if_child() {
+        return ExitCode::from(code);
+    }
     let cli = Cli::try_parse().unwrap_or_else(|error| {
         // clap's exit code 2 would mean CRITICAL to a monitoring system.
         if error.use_stderr() && std::env::args_os().nth(1).is_some_and(|arg| arg == "check") {
@@ -57,6 +60,13 @@ async fn main() -> ExitCode {
                 check::UNKNOWN
             }
         }),
+        Command::Reproduce(args) => match reproduce::run(&args) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                anstream::eprintln!("fragwatch: {error:#}");
+                ExitCode::from(CANNOT_START)
+            }
+        },
         Command::Replay(args) => match replay::run(&args) {
             Ok(replay::ReplayResult::Complete) => ExitCode::SUCCESS,
             Ok(replay::ReplayResult::Partial) => ExitCode::from(FAILED),

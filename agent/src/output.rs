@@ -4,12 +4,13 @@ use std::io;
 use fragwatch_core::report::{self, Json, Text};
 use jiff::tz::TimeZone;
 
-use crate::cli::Format;
+use crate::{cli::Format, reproduce::relay::Relay};
 
 /// The report on standard output.
 pub fn to_stdout(format: Format) -> Box<dyn report::Format> {
     match format {
         Format::Text => Box::new(Text::new(anstream::stdout(), TimeZone::system())),
         Format::Json => Box::new(Json::new(io::stdout())),
+        Format::Relay => Box::new(Relay::new(io::stdout(), TimeZone::system())),
     }
 }

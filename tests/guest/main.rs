@@ -13,9 +13,11 @@ mod kernel_log;
 mod namespaces;
 mod node;
 mod overhead;
+mod reproduce;
 mod root;
 mod runtime;
 mod scenario;
+mod state;
 mod unprivileged;
 mod watcher;
 
@@ -23,8 +25,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use fragwatch_states::memory::meminfo_kib;
 use harness::job::{self, Job};
-use harness::scenario::OVERHEAD;
+use harness::scenario::{OVERHEAD, REPRODUCE};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use channel::Channel;
@@ -35,12 +38,13 @@ use watcher::{User, Watcher};
 const CAPTURE: &str = "/capture.jsonl";
 
 fn main() {
+    if let Some(code) = fragwatch_states::run_if_child() {
+        std::process::exit(code.into());
+    }
     let mut args = std::env::args().skip(1);
     let child = match (args.next().as_deref(), args.next()) {
-        (Some("fragment"), _) => Some(fragmenter::run_child()),
-        (Some("hog"), Some(mib)) => Some(hog::run_child(&mib, &args.next().unwrap_or_default())),
         (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
-        (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
+        (Some("namespaces"), _) => Some(namespaces::run_child()),
         (Some("inside"), Some(program)) => {
             Some(inside::run_child(&program, &args.collect::<Vec<_>>()))
         }
@@ -90,7 +94,7 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
     node::send_file(channel, "cgroups", "/proc/self/cgroup")?;
     let release =
         fs::read_to_string("/proc/sys/kernel/osrelease").context("can't read osrelease")?;
-    let memory = node::meminfo_kib("MemTotal")? / 1024;
+    let memory = meminfo_kib("MemTotal")? / 1024;
     channel.node(format!("a node with {memory} MiB runs Linux {}", release.trim()));
     node::quiet_console()?;
     if job.capabilities.is_some() {
@@ -99,6 +103,9 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
     }
     if job.scenario == OVERHEAD.name {
         return overhead::run(channel, &job.args);
+    }
+    if REPRODUCE.iter().any(|scenario| scenario.name == job.scenario) {
+        return reproduce::run(channel, &job.args);
     }
     let user = match &job.capabilities {
         Some(capabilities) => User::Unprivileged(capabilities),

@@ -14,6 +14,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// The machine's memory.
     pub memory_mib: u32,
+    /// On how many NUMA nodes that is.
+    pub nodes: u32,
     /// Whether its root is the disk with container runtimes.
     pub disk: bool,
     /// What it needs on the kernel's command line.
@@ -96,11 +98,28 @@ pub const SCENARIOS: [Scenario; 22] = [
 /// What `cargo xtask bench overhead` boots: it compares fragwatch's costs, and is about no report.
 pub static OVERHEAD: Scenario = Scenario { deadline: Duration::from_mins(30), ..plain("overhead") };
 
+/// Runs of `fragwatch reproduce`, without another fragwatch beside them. The machines' arguments are groups
+/// of cases.
+pub static REPRODUCE: [Scenario; 6] = [
+    slow("reproduce", MEMORY_MIB, 1),
+    slow("reproduce-ids", 4096, 1),
+    slow("reproduce-512m", 512, 1),
+    slow("reproduce-2g", 2048, 1),
+    slow("reproduce-6g", 6144, 1),
+    slow("reproduce-4-nodes", 2048, 4),
+];
+
+/// One that takes many minutes.
+const fn slow(name: &'static str, memory_mib: u32, nodes: u32) -> Scenario {
+    Scenario { memory_mib, nodes, deadline: Duration::from_mins(45), ..plain(name) }
+}
+
 /// A scenario that is about no cause.
 const fn plain(name: &'static str) -> Scenario {
     Scenario {
         name,
         memory_mib: MEMORY_MIB,
+        nodes: 1,
         disk: false,
         append: "",
         cgroups: Cgroups::V2,
@@ -131,7 +150,7 @@ impl Scenario {
 
 /// The scenario of that name; [`Usage`] if there is none.
 pub fn find(name: &str) -> Result<&'static Scenario> {
-    let mut known = SCENARIOS.iter().chain([&OVERHEAD]);
+    let mut known = SCENARIOS.iter().chain([&OVERHEAD]).chain(&REPRODUCE);
     known.find(|scenario| scenario.name == name).ok_or_else(|| {
         let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
         Usage::new(format!("there is no scenario {name}; there are {}", names.join(", "))).into()

@@ -149,6 +149,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
         initramfs: Some(initramfs),
         disk: if scenario.disk { Some(disk::made(series)?) } else { None },
         memory_mib: scenario.memory_mib,
+        nodes: scenario.nodes,
         append: request.append.clone(),
         accel: if request.counted {
             accel::Accel::Counted

@@ -32,6 +32,7 @@ mod panics;
 mod pids_limit;
 mod plan;
 mod recorded;
+mod reproduce;
 mod runtimes;
 mod tracepoints;
 
@@ -70,6 +71,7 @@ fn plans() -> Vec<Plan> {
         endings::plans(),
         order6::plans(),
         recorded::plans(),
+        reproduce::plans(),
         doctor::plans(),
         tracepoints::plans(),
         healthy::plans(),

@@ -1,10 +1,17 @@
 //! The command line: commands, options, help texts and exit codes. A crate of its own, so that man pages
 //! and completions can be generated without building the eBPF programs.
+mod reproduce;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fragwatch_core::model::kernel_version::KernelVersion;
 use jiff::SignedDuration;
+
+pub use reproduce::{
+    Expect, Fragmentation, Kind, MemcgIds, MemcgLimit, Memory, NetnsLimit, PidsLimit,
+    ReproduceArgs, ReproduceCause, ReproduceFormat, Run, SlowCompaction,
+};
 
 /// Reports which container creations failed for lack of kernel memory, and why
 #[derive(Debug, Parser)]
@@ -35,6 +42,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Check whether the next container could start now, as a monitoring plug-in; needs no privileges
     Check(CheckArgs),
+    /// Bring this machine into a state in which containers can't be made, run a command, and report
+    Reproduce(ReproduceArgs),
 }
 
 /// The form of a report.
@@ -45,6 +54,9 @@ pub enum Format {
     Text,
     /// One JSON object per line
     Json,
+    /// JSON and text of each line together, for `reproduce`, which runs `trace`
+    #[value(hide = true)]
+    Relay,
 }
 
 /// Which kinds of hooks to use.

@@ -5,11 +5,11 @@ mod cgroups;
 mod meminfo;
 mod slab;
 mod thread;
-mod zones;
 
 use std::{fs, path::Path};
 
-use fragwatch_core::model::node::NodeFacts;
+use fragwatch_core::model::node::{NodeFacts, NodeZone};
+use fragwatch_states::zones;
 
 use crate::host::clock;
 
@@ -26,7 +26,7 @@ pub fn read(root: &Path) -> NodeFacts {
     let mut facts = NodeFacts {
         kernel: text(root, "proc/sys/kernel/osrelease").map(|text| text.trim().to_owned()),
         memory: text(root, "proc/meminfo").and_then(|text| meminfo::parse(&text)),
-        zones: zones::read(root),
+        zones: zones(root),
         memory_cgroups: cgroups::read(root),
         slab_caches: slab::count(root),
         zone_reclaim_mode: number("proc/sys/vm/zone_reclaim_mode"),
@@ -36,6 +36,12 @@ pub fn read(root: &Path) -> NodeFacts {
     facts.time_ns = clock::monotonic_ns();
     facts.took_ns = facts.time_ns.saturating_sub(began);
     facts
+}
+
+/// All zones with memory, in the kernel's order.
+fn zones(root: &Path) -> Vec<NodeZone> {
+    let Some(zoneinfo) = text(root, "proc/zoneinfo") else { return Vec::new() };
+    zones::parse(&zoneinfo, &text(root, "proc/buddyinfo").unwrap_or_default())
 }
 
 /// The content of a file; `None`, logged at level `debug`, if it can't be read.

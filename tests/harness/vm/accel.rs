@@ -109,6 +109,7 @@ fn kvm_boots(kernel: &Kernel, directory: &Path) -> Result<bool> {
         initramfs: None,
         disk: None,
         memory_mib: 256,
+        nodes: 1,
         append: String::new(),
         accel: Accel::Kvm,
         directory,

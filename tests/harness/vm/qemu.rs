@@ -29,6 +29,8 @@ pub struct Boot {
     pub disk: Option<PathBuf>,
     /// The guest's memory.
     pub memory_mib: u32,
+    /// On how many NUMA nodes that is.
+    pub nodes: u32,
     /// What the kernel's command line ends with.
     pub append: String,
     /// How the guest's instructions are run.
@@ -73,6 +75,14 @@ impl Machine {
             .args(["-append", &format!("{COMMAND_LINE} {}", boot.append)])
             .args(["-serial", &format!("file:{}", console.display())])
             .args(["-chardev", "stdio,id=channel,signal=off", "-serial", "chardev:channel"]);
+        if boot.nodes > 1 {
+            let size = boot.memory_mib / boot.nodes;
+            for node in 0..boot.nodes {
+                command
+                    .args(["-object", &format!("memory-backend-ram,id=node{node},size={size}M")])
+                    .args(["-numa", &format!("node,nodeid={node},memdev=node{node}")]);
+            }
+        }
         if let Some(initramfs) = &boot.initramfs {
             command.arg("-initrd").arg(initramfs);
         }

@@ -14,6 +14,7 @@ pub mod loss;
 pub mod memcg;
 pub mod node;
 pub mod ready;
+pub mod reproduce;
 pub mod slab;
 pub mod summary;
 pub mod time;
@@ -42,6 +43,8 @@ pub enum Line {
     Check(Box<check::Check>),
     /// `doctor`: what this kernel lets fragwatch see.
     Doctor(Box<doctor::Doctor>),
+    /// `reproduce`: what was reached, how the command ended, and whether that was expected.
+    Reproduce(Box<reproduce::Reproduce>),
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod incident;
 mod loss;
 mod node;
 mod ready;
+mod reproduce;
 mod summary;
 mod verdict;
 
@@ -77,6 +78,7 @@ impl<W: Write> Format for Text<W> {
             Line::Summary(summary) => summary::block(summary),
             Line::Check(check) => check::block(check),
             Line::Doctor(doctor) => doctor::block(doctor),
+            Line::Reproduce(result) => reproduce::block(result),
         };
         self.out.write_all(block.into_text().as_bytes())?;
         self.out.flush()

@@ -1,5 +1,6 @@
 //! Lines of every kind.
 mod node_state;
+mod reproduced;
 
 use jiff::Timestamp;
 
@@ -79,6 +80,7 @@ pub(super) fn all() -> Vec<(&'static str, Line)> {
         ("summary-of-logs", summary_of_logs()),
         ("check", Line::Check(Box::new(node_state::check("Normal")))),
         ("doctor", Line::Doctor(Box::new(node_state::doctor("")))),
+        ("reproduce", Line::Reproduce(Box::new(reproduced::reproduce("")))),
     ]
 }
 
@@ -134,6 +136,7 @@ pub(super) fn hostile() -> Vec<(&'static str, Line)> {
         ("incident of a log", Line::Incident(Box::new(log))),
         ("check", Line::Check(Box::new(node_state::check(HOSTILE)))),
         ("doctor", Line::Doctor(Box::new(node_state::doctor(HOSTILE)))),
+        ("reproduce", Line::Reproduce(Box::new(reproduced::reproduce(HOSTILE)))),
     ]
 }
 
