@@ -28,7 +28,7 @@ use crate::{
     cli::{ReproduceArgs, ReproduceCause},
     kernel,
     reproduce::{
-        command::Ended,
+        command::{Ended, Program},
         plan::Plan,
         tracer::{Traced, Tracer},
     },
@@ -68,9 +68,10 @@ pub fn run(args: &ReproduceArgs) -> anyhow::Result<u8> {
     keeper::check(&plan.specs)?;
     let kernel = kernel::release()?;
     let stop = stop_on_signals().context("could not wait for signals")?;
-    protect();
+    let oom_score_adj = protect();
     let stopped = || stop.load(Ordering::Relaxed);
-    let outcome = watch(&plan, program.as_deref(), &stopped);
+    let program = program.map(|path| Program { path, oom_score_adj });
+    let outcome = watch(&plan, program.as_ref(), &stopped);
     let report = report::of(&plan, kernel, outcome);
     let exit_code = report.result.exit_code;
     report.write(run.format).context("could not write the report")?;
@@ -89,7 +90,7 @@ struct Watched {
 }
 
 /// Traces, reaches the state, runs the command, and undoes all.
-fn watch(plan: &Plan, program: Option<&Path>, stopped: &dyn Fn() -> bool) -> Watched {
+fn watch(plan: &Plan, program: Option<&Program>, stopped: &dyn Fn() -> bool) -> Watched {
     let mut watched = Watched::default();
     // While there is memory.
     let tracer = match Tracer::start(plan.run.record.as_deref(), stopped) {
@@ -128,6 +129,10 @@ fn watch(plan: &Plan, program: Option<&Path>, stopped: &dyn Fn() -> bool) -> Wat
     }
     // Before the state ends: undoing it is no creation's business.
     watched.traced = tracer.end();
+    if let Some(traced) = &mut watched.traced {
+        // To reach a limit it makes namespaces and cgroups until one is refused.
+        traced.lines.retain(|relayed| relayed.line["pid"] != keeper.pid());
+    }
     if watched.traced.is_none() && watched.obstacle.is_none() {
         watched.obstacle = Some("trace ended early, so creations were not all watched".to_owned());
     }
@@ -177,9 +182,12 @@ fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Lets the OOM killer spare this process, which undoes what its keeper can't. Not required.
-fn protect() {
+/// Lets the OOM killer spare this process, which undoes what its keeper can't. Not required. Returns the
+/// `oom_score_adj` that it had.
+fn protect() -> String {
+    let old = fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
     if let Err(error) = fs::write("/proc/self/oom_score_adj", "-999") {
         log::info!("could not lower oom_score_adj, the OOM killer may choose fragwatch: {error}");
     }
+    if old.trim().is_empty() { "0".to_owned() } else { old.trim().to_owned() }
 }

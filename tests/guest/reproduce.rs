@@ -40,6 +40,8 @@ pub(crate) fn run(channel: &Channel, args: &[String]) -> Result<()> {
     if !status.success() {
         bail!("the first container must start: {status}, {}", text(STDERR));
     }
+    // The kernel mounts it when it is first looked at, which trace does.
+    fs::read_dir("/sys/kernel/debug/tracing").context("can't look at tracefs")?;
     fs::write("/tmp/incident.txt", cases::INCIDENT).context("can't write the incident")?;
     fs::write("/tmp/no-state.json", "{\"format\":\"else\"}").context("can't write a file")?;
     let cases = cases::of(group)?;

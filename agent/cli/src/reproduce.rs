@@ -57,7 +57,8 @@ pub struct Fragmentation {
     /// The order of which no free block is left; 6 is 256 KiB
     #[arg(long, value_name = "N", required_unless_present_any = ["like", "save"])]
     pub order: Option<u32>,
-    /// Free memory that is left, in smaller blocks [default: 64M]
+    /// Free memory that is left, in smaller blocks [default: 64M, or more where the kernel's watermarks are
+    /// high]
     #[arg(long, value_name = "SIZE", value_parser = kib)]
     pub keep: Option<u64>,
     /// What lies between the free pages
@@ -93,9 +94,9 @@ pub enum Kind {
 /// Arguments of causes that leave an amount of memory.
 #[derive(Debug, Args)]
 pub struct Memory {
-    /// Free memory that is left
-    #[arg(long, value_name = "SIZE", value_parser = kib, default_value = "64M")]
-    pub keep: u64,
+    /// Free memory that is left [default: 64M, or more where the kernel's watermarks are high]
+    #[arg(long, value_name = "SIZE", value_parser = kib)]
+    pub keep: Option<u64>,
     /// What is common to all causes.
     #[command(flatten)]
     pub run: Run,
@@ -157,9 +158,9 @@ pub struct SlowCompaction {
     /// The order of which no free block is left
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub order: u32,
-    /// Free memory that is left, in smaller blocks
-    #[arg(long, value_name = "SIZE", value_parser = kib, default_value = "64M")]
-    pub keep: u64,
+    /// Free memory that is left, in smaller blocks [default: as for fragmentation]
+    #[arg(long, value_name = "SIZE", value_parser = kib)]
+    pub keep: Option<u64>,
     /// What is common to all causes.
     #[command(flatten)]
     pub run: Run,

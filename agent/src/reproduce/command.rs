@@ -30,6 +30,14 @@ use crate::reproduce::{POLL, plan::Plan};
 /// How long a command may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// The program to run.
+pub(super) struct Program {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// Its `oom_score_adj`: that which fragwatch had at its start.
+    pub(super) oom_score_adj: String,
+}
+
 /// How the command ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
@@ -83,7 +91,7 @@ pub(super) fn find(name: &OsStr) -> anyhow::Result<PathBuf> {
 /// If it can't be started.
 pub(super) fn run(
     plan: &Plan,
-    program: &Path,
+    program: &Program,
     keeper: &mut Keeper,
     stopped: &dyn Fn() -> bool,
 ) -> anyhow::Result<Ended> {
@@ -91,7 +99,7 @@ pub(super) fn run(
     let output =
         std::io::stderr().as_fd().try_clone_to_owned().context("could not share stderr")?;
     let began = Instant::now();
-    let mut command = Command::new(program);
+    let mut command = Command::new(&program.path);
     command
         .args(plan.run.command.iter().skip(1))
         .stdin(Stdio::null())
@@ -100,16 +108,17 @@ pub(super) fn run(
     if let Some(cgroup) = plan.cgroup {
         command.env("FRAGWATCH_CGROUP", cgroup);
     }
-    let prepare = || {
+    let oom_score_adj = program.oom_score_adj.clone();
+    let prepare = move || {
         set_pdeathsig(Signal::SIGKILL)?;
-        // Not this process's: the OOM killer may take it, as it would without us.
-        fs::write("/proc/self/oom_score_adj", "0")
+        // The OOM killer may take it, as it would without us.
+        fs::write("/proc/self/oom_score_adj", &oom_score_adj)
     };
     // SAFETY: between fork and exec the closure makes system calls; the path is short enough to be ended
     // with a NUL on the stack, so nothing is allocated.
     unsafe { command.pre_exec(prepare) };
     let mut child =
-        command.spawn().with_context(|| format!("could not run {}", program.display()))?;
+        command.spawn().with_context(|| format!("could not run {}", program.path.display()))?;
     keeper.guard(Some(child.id())).context("the process that keeps the state ended")?;
     let ended = wait(&mut child, began, plan.run.timeout, stopped)?;
     keeper.guard(None).context("the process that keeps the state ended")?;

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, bail};
 use fragwatch_core::units::bytes;
 use fragwatch_states::{
-    Spec,
+    Spec, default_keep_kib,
     like::{State, free_pages},
     memory::meminfo_kib,
     spec::{
@@ -14,8 +14,6 @@ use fragwatch_states::{
 
 use crate::cli::{self, ReproduceCause, Run};
 
-/// Free memory that is left unless another amount is asked for, in KiB.
-const KEEP_KIB: u64 = 64 << 10;
 /// Processes that the OOM killer takes before others, and what each of them holds, in KiB.
 const VICTIMS: usize = 4;
 const VICTIM_KIB: u64 = 4 << 10;
@@ -48,18 +46,20 @@ impl<'a> Plan<'a> {
                 plan("fragmentation", vec![fragmentation(args)?], &args.run)
             }
             ReproduceCause::SlowCompaction(args) => {
-                let spec = blocks(args.order, args.keep, Kind::PageCache);
+                let keep = keep(args.keep, args.order)?;
+                let spec = blocks(args.order, keep, Kind::PageCache);
                 plan("slow-compaction", vec![Spec::Fragmentation(spec)], &args.run)
             }
             ReproduceCause::OomFragmentation(args) => {
                 let mut specs = victims();
-                specs.push(Spec::Fragmentation(blocks(1, args.keep, Kind::Pinned)));
+                let keep = keep(args.keep, 1)?;
+                specs.push(Spec::Fragmentation(blocks(1, keep, Kind::Pinned)));
                 plan("oom-fragmentation", specs, &args.run)
             }
             ReproduceCause::Exhaustion(args) => {
                 let mut specs = victims();
                 specs.push(Spec::Hog(Hog {
-                    size: HogSize::AllBut(args.keep),
+                    size: HogSize::AllBut(keep(args.keep, 0)?),
                     oom_score_adj: -1000,
                 }));
                 plan("exhaustion", specs, &args.run)
@@ -104,6 +104,11 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// What is asked for, or what this machine needs.
+fn keep(asked_kib: Option<u64>, order: u32) -> anyhow::Result<u64> {
+    asked_kib.map_or_else(|| default_keep_kib(order), Ok)
+}
+
 fn blocks(order: u32, keep_kib: u64, kind: Kind) -> Fragmentation {
     Fragmentation { order, keep_kib, kind, left: 0, like: Vec::new() }
 }
@@ -128,7 +133,7 @@ fn fragmentation(args: &cli::Fragmentation) -> anyhow::Result<Spec> {
     }
     // clap asks for one of the three.
     let order = args.order.context("there is no --order")?;
-    let keep = args.keep.unwrap_or(KEEP_KIB);
+    let keep = keep(args.keep, order)?;
     Ok(Spec::Fragmentation(Fragmentation { left: args.left, ..blocks(order, keep, kind) }))
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use fragwatch_core::{
     model::{
         node::NodeZone,
@@ -26,6 +26,8 @@ use crate::{
     zones,
 };
 
+/// Free memory that is left if nothing else is asked for, in KiB.
+const DEFAULT_KEEP_KIB: u64 = 64 << 10;
 /// After this time the state counts as not reached.
 const DEADLINE: Duration = Duration::from_mins(2);
 /// Pages that the kernel keeps in lists of processors, or gives back, between two looks.
@@ -34,8 +36,13 @@ const SETTLE: Duration = Duration::from_millis(20);
 const SLACK: u64 = 2048;
 /// Orders above this are eaten in blocks of it: the buddy allocator's largest on every kernel.
 const LARGEST_EATEN: u32 = 10;
-/// Blocks that are taken by one call.
-const EATEN_AT_ONCE: u64 = 64;
+/// Pages of blocks that are taken by one call.
+const EATEN_AT_ONCE: u64 = 4096;
+/// After this time blocks per order count as approached, however close they are.
+const LONG_ENOUGH: Duration = Duration::from_secs(20);
+/// Memory that the kernel keeps free, and how little that is while memory is taken.
+const MIN_FREE: &str = "vm/min_free_kbytes";
+const MIN_FREE_KIB: &str = "4096";
 /// How close to the wanted blocks is close enough, in percent of their pages.
 const CLOSE: u64 = 2;
 
@@ -65,6 +72,12 @@ impl Fragmented {
         }
         // Since 5.9 the kernel compacts memory in advance.
         changes.set_if_there("vm/compaction_proactiveness", "0")?;
+        // Watermarks would rise with each kind of block that is broken up.
+        changes.set_if_there("vm/watermark_boost_factor", "0")?;
+        // Since 6.7 a processor may keep an eighth of a zone in lists of its own (5.14 and later).
+        changes.set_if_there("vm/percpu_pagelist_high_fraction", "100000")?;
+        // What the kernel keeps free while memory is taken is left in large blocks, so it is to be little.
+        let min_free = changes.set_if_there(MIN_FREE, MIN_FREE_KIB)?;
         let mut state = Self {
             spec: spec.clone(),
             region: None,
@@ -82,13 +95,18 @@ impl Fragmented {
             state._messages = Some(messages);
         } else {
             let spare = spare_pages(&zones::read()?);
-            let pages = (keep * 2 + keep / 8 + 1024).min(spare.saturating_sub(SLACK));
+            // More than is to be free, for what the command takes of it.
+            let pages = (keep * 2 + keep / 2 + 4096).min(spare.saturating_sub(SLACK));
             let region = Region::take(pages, spec.kind == Kind::Pinned)?;
             let carver = Carver::new(region.frames()?, spec.order);
             state.region = Some((region, carver));
             state.ballast.take_all_but(0)?;
         }
-        while !state.approach(keep)? {
+        if let Some(old) = min_free {
+            std::fs::write(format!("/proc/sys/{MIN_FREE}"), &old)
+                .with_context(|| format!("could not write {old} to {MIN_FREE}"))?;
+        }
+        while !state.approach(keep, began)? {
             if began.elapsed() > DEADLINE {
                 bail!("{}", state.obstacle(keep)?);
             }
@@ -99,18 +117,18 @@ impl Fragmented {
     }
 
     /// One step towards the state. True if it is reached.
-    fn approach(&mut self, keep: u64) -> Result<bool> {
+    fn approach(&mut self, keep: u64, began: Instant) -> Result<bool> {
         if !self.spec.like.is_empty() {
-            return self.approach_blocks();
+            return self.approach_blocks(began);
         }
         let zones = zones::for_kernel(&zones::read_usable()?);
-        let free: u64 = zones.iter().map(|zone| zone.pages_in_blocks_from(0)).sum();
-        if free < keep {
-            if !self.free_more(keep - free)? {
+        let small = self.in_small_blocks(&zones);
+        if small < keep {
+            if !self.free_more(keep - small)? {
                 bail!(
                     "could not leave {} free: {} are, and no more pages can be freed",
                     units::bytes(keep * PAGE),
-                    units::bytes(free * PAGE)
+                    units::bytes(small * PAGE)
                 );
             }
             return Ok(false);
@@ -121,6 +139,15 @@ impl Fragmented {
         }
         self.eat(&zones)?;
         Ok(false)
+    }
+
+    /// Free pages in blocks below the order.
+    fn in_small_blocks(&self, zones: &[Zone]) -> u64 {
+        let order = self.spec.order;
+        zones
+            .iter()
+            .map(|zone| zone.pages_in_blocks_from(0) - zone.pages_in_blocks_from(order))
+            .sum()
     }
 
     /// Frees that many pages, in single pages as long as there are pairs, else in larger blocks. False if
@@ -144,29 +171,27 @@ impl Fragmented {
     }
 
     /// One step towards the wanted blocks per order.
-    fn approach_blocks(&mut self) -> Result<bool> {
+    fn approach_blocks(&mut self, began: Instant) -> Result<bool> {
         let now = zones::blocks(&zones::read_usable()?);
-        let wanted = |order: usize| self.spec.like.get(order).copied().unwrap_or_default();
+        let like = self.spec.like.clone();
+        let wanted = |order: usize| like.get(order).copied().unwrap_or_default();
         let all = zones::for_kernel(&zones::read_usable()?);
-        if distance(&self.spec.like, &now) <= CLOSE && zones::room(&all, self.spec.order) == 0 {
+        let close = distance(&like, &now) <= CLOSE || began.elapsed() > LONG_ENOUGH;
+        if close && zones::room(&all, self.spec.order) == 0 {
             return Ok(true);
         }
-        let mut freed = Vec::new();
-        let mut surplus = Vec::new();
-        for (order, count) in now.iter().copied().enumerate().rev() {
-            let missing = wanted(order).saturating_sub(count);
-            if let Some((_, carver)) = &mut self.region
-                && order < self.spec.order as usize
-            {
-                freed.extend(carver.carve(order as u32, missing));
-            }
-            let more = count.saturating_sub(wanted(order));
-            if more != 0 {
-                surplus.push((order as u32, more));
-            }
+        if zones::room(&all, self.spec.order) != 0 {
+            self.eat(&all)?;
         }
-        for (order, more) in surplus {
-            self.eater.eat(order.min(LARGEST_EATEN), more.min(EATEN_AT_ONCE * 16) as u32)?;
+        let mut freed = Vec::new();
+        for (order, count) in now.iter().copied().enumerate().take(self.spec.order as usize).rev() {
+            if let Some((_, carver)) = &mut self.region {
+                freed.extend(carver.carve(order as u32, wanted(order).saturating_sub(count)));
+            }
+            let surplus = count.saturating_sub(wanted(order)).min(EATEN_AT_ONCE >> order);
+            if surplus != 0 {
+                self.eater.eat(order as u32, surplus as u32)?;
+            }
         }
         if let Some((region, _)) = &self.region {
             region.free(freed)?;
@@ -174,28 +199,40 @@ impl Fragmented {
         Ok(false)
     }
 
-    /// Takes what there is too much of the order, in blocks as large as possible.
+    /// Takes what there is too much of the order, in blocks as large as possible. No more than the
+    /// watermarks let an allocation have: the kernel would take single pages instead.
     fn eat(&mut self, zones: &[Zone]) -> Result<()> {
         let order = self.spec.order;
         let mut surplus = zones::room(zones, order).saturating_sub(self.left);
-        let usable = || zones.iter().filter(|zone| zone.offer(order) == Offer::Usable);
-        for large in (order..=LARGEST_EATEN).rev() {
-            let count: u64 = usable().filter_map(|zone| zone.blocks.get(large as usize)).sum();
-            let count = count.min(surplus >> (large - order)).min(EATEN_AT_ONCE);
-            if count != 0 {
-                self.eater.eat(large, count as u32)?;
-                surplus -= count << (large - order);
+        for zone in zones.iter().filter(|zone| zone.offer(order) == Offer::Usable) {
+            let mut budget = above_mark(zone);
+            for large in (order..=LARGEST_EATEN).rev() {
+                let fits = budget.saturating_sub((1 << large) - 1).min(EATEN_AT_ONCE) >> large;
+                let blocks = zone.blocks.get(large as usize).copied().unwrap_or_default();
+                let count = blocks.min(fits).min(surplus >> (large - order));
+                if count != 0 {
+                    self.eater.eat(large, count as u32)?;
+                    budget -= count << large;
+                    surplus -= count << (large - order);
+                }
             }
         }
         if surplus != 0 {
-            self.eater.eat(order, surplus.min(EATEN_AT_ONCE) as u32)?;
+            // The rest lies in blocks that are larger.
+            self.eater.eat(order, 1)?;
         }
         Ok(())
     }
 
     /// Takes what other processes freed since, so that no more blocks of the order come about.
     pub(crate) fn keep_up(&mut self) -> Result<()> {
-        let mut room = zones::room(&zones::for_kernel(&zones::read()?), self.spec.order);
+        let zones = zones::for_kernel(&zones::read()?);
+        let (small, keep) = (self.in_small_blocks(&zones), self.spec.keep_kib * 1024 / PAGE);
+        if small < keep / 16 * 15 {
+            // It can't be helped if there is nothing more to free.
+            self.free_more(keep - small)?;
+        }
+        let mut room = zones::room(&zones, self.spec.order);
         if room > self.left {
             // It takes longer to find out which of them can be had.
             let zones = zones::for_kernel(&zones::read_usable()?);
@@ -259,6 +296,11 @@ impl Fragmented {
     }
 }
 
+/// Free pages of a zone above its `min` watermark and its reserve.
+fn above_mark(zone: &Zone) -> u64 {
+    zone.free.saturating_sub(zone.min_watermark + zone.lowmem_reserve)
+}
+
 /// What a zone offers, as `check` calls it.
 fn offer_name(offer: Offer) -> &'static str {
     match offer {
@@ -293,12 +335,7 @@ pub(crate) fn check(spec: &Fragmentation, zones: &[NodeZone]) -> Result<()> {
         );
     }
     let keep = spec.keep_kib * 1024 / PAGE;
-    let least: u64 = zones
-        .iter()
-        .filter_map(|zone| Some(zone.high + zone.lowmem_reserve?))
-        .filter(|pages| *pages < spare_pages(zones))
-        .sum::<u64>()
-        + (1 << spec.order);
+    let least = least_free(spec.order, zones);
     let most = most_free(spec, zones);
     if keep > most {
         bail!(
@@ -317,6 +354,20 @@ pub(crate) fn check(spec: &Fragmentation, zones: &[NodeZone]) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// With so few pages free an allocation of that order fails for lack of memory, not for fragmentation.
+fn least_free(order: u32, zones: &[NodeZone]) -> u64 {
+    let mark = |zone: &NodeZone| Some(zone.min + zone.lowmem_reserve?);
+    let marks: u64 = zones.iter().filter(|zone| zone.name != "DMA").filter_map(mark).sum();
+    marks + (1 << order.min(40))
+}
+
+/// Memory to leave free on this machine so that allocations of that order fail for fragmentation, and others
+/// succeed, in KiB.
+pub fn default_keep_kib(order: u32) -> Result<u64> {
+    let least_kib = least_free(order, &zones::read()?) * PAGE / 1024;
+    Ok(DEFAULT_KEEP_KIB.max(least_kib + least_kib / 2))
 }
 
 /// Pages that can be free in small blocks: of each block of the order one page is held.

@@ -15,6 +15,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         mman::{MlockAllFlags, mlockall},
+        resource::{Resource, getrlimit, setrlimit},
         signal::{SigHandler, Signal, killpg, signal},
     },
     unistd::{Pid, read, setsid},
@@ -116,6 +117,11 @@ impl Keeper {
         Ok(Self { child, stdin, messages, changes: Vec::new() })
     }
 
+    /// Its process id: what it does to reach a state may look like a container's creation.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Which group of processes it kills if this process ends before it calls this again with `None`.
     ///
     /// # Errors
@@ -211,6 +217,10 @@ fn protect() -> Result<()> {
     fs::write("/proc/self/oom_score_adj", "-1000").context(
         "could not protect the process that keeps the state from the OOM killer, which needs root",
     )?;
+    // Each step of taking large blocks holds a file.
+    let (_, most) =
+        getrlimit(Resource::RLIMIT_NOFILE).context("could not read the limit on files")?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("could not raise the limit on files")?;
     // It leads a session already if it was started so.
     let _ = setsid();
     for ignored in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGPIPE] {

@@ -17,6 +17,7 @@ pub mod spec;
 mod undo;
 pub mod zones;
 
+pub use fragmentation::default_keep_kib;
 pub use keeper::Keeper;
 pub use reached::Reached;
 pub use spec::Spec;

@@ -55,15 +55,16 @@ impl<'a> Changes<'a> {
     }
 
     /// Writes a kernel setting, such as `vm/compact_unevictable_allowed`. Does nothing if it has that
-    /// value or if this kernel doesn't have it.
-    pub(crate) fn set_if_there(&mut self, name: &str, value: &str) -> Result<()> {
+    /// value or if this kernel doesn't have it, else returns the old one.
+    pub(crate) fn set_if_there(&mut self, name: &str, value: &str) -> Result<Option<String>> {
         let path = format!("/proc/sys/{name}");
-        let Ok(old) = fs::read_to_string(&path) else { return Ok(()) };
+        let Ok(old) = fs::read_to_string(&path) else { return Ok(None) };
         let old = old.trim().to_owned();
         if old == value {
-            return Ok(());
+            return Ok(None);
         }
-        self.note(Undo::Write { path: path.clone(), text: old })?;
-        fs::write(&path, value).with_context(|| format!("could not write {value} to {path}"))
+        self.note(Undo::Write { path: path.clone(), text: old.clone() })?;
+        fs::write(&path, value).with_context(|| format!("could not write {value} to {path}"))?;
+        Ok(Some(old))
     }
 }

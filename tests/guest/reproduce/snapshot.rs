@@ -7,9 +7,12 @@ use anyhow::{Context, Result};
 use fragwatch_states::zones;
 
 /// The settings that a state may change.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 8] = [
     "/proc/sys/vm/compact_unevictable_allowed",
     "/proc/sys/vm/compaction_proactiveness",
+    "/proc/sys/vm/watermark_boost_factor",
+    "/proc/sys/vm/percpu_pagelist_high_fraction",
+    "/proc/sys/vm/min_free_kbytes",
     "/proc/sys/user/max_net_namespaces",
     "/proc/sys/user/max_pid_namespaces",
     "/proc/sys/vm/nr_hugepages",
