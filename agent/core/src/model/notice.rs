@@ -1,4 +1,6 @@
 //! What the kernel prints into a log and no event has.
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// The per-CPU allocator found no room (mm/percpu.c `pcpu_alloc`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +31,8 @@ pub struct HungTask {
 }
 
 /// What a task waits in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum HungIn {
     /// Direct compaction: it needs a large block.
     Compaction,
