@@ -52,3 +52,21 @@ pub struct ExcludedZones {
     /// The one of these with most free memory.
     pub zone: String,
 }
+
+/// Processes and threads of a systemd unit, as `systemctl status` shows them at another time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitTasks {
+    /// The unit, `docker.service`.
+    pub unit: Option<String>,
+    /// How many it has.
+    pub count: u64,
+    /// How many it may have.
+    pub limit: u64,
+}
+
+impl UnitTasks {
+    /// Whether no more fit, but for one in a hundred.
+    pub fn is_full(&self) -> bool {
+        self.count >= self.limit - self.limit / 100
+    }
+}

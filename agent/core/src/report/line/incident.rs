@@ -7,7 +7,7 @@ use super::{
     container::{Cgroup, Container},
     memcg::{ForkRefused, Memcg, OomKill},
     node::Node,
-    notice::{ExcludedZones, HungTask, PercpuFailure},
+    notice::{ExcludedZones, HungTask, PercpuFailure, UnitTasks},
     slab::{SlabCache, SlabFailure, Vmalloc},
     time::Time,
     verdict::Verdict,
@@ -52,6 +52,10 @@ pub struct Incident {
     pub memcg: Option<Memcg>,
     /// Forks that were refused.
     pub fork_refused: Option<ForkRefused>,
+    /// Tasks of the unit in which a process was refused, as read at another time; of a log.
+    pub tasks: Option<UnitTasks>,
+    /// `kernel.pid_max`, where a process was refused; of a log.
+    pub pid_max: Option<u64>,
     /// The per-CPU allocator failed; of a log.
     pub percpu: Option<PercpuFailure>,
     /// A task hangs in compaction or reclaim; of a log.

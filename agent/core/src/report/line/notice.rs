@@ -38,3 +38,14 @@ pub struct ExcludedZones {
     /// The one of these with most free memory.
     pub zone: String,
 }
+
+/// Processes and threads of a systemd unit, as `systemctl status` shows them.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct UnitTasks {
+    /// The unit.
+    pub unit: Option<String>,
+    /// How many it has.
+    pub count: u64,
+    /// How many it may have.
+    pub limit: u64,
+}

@@ -287,6 +287,12 @@ fn of_log() -> Incident {
             limit: None,
             times: Some(3),
         }),
+        tasks: Some(notice::UnitTasks {
+            unit: Some("docker.service".to_owned()),
+            count: 4915,
+            limit: 4915,
+        }),
+        pid_max: Some(32_768),
         percpu: Some(notice::PercpuFailure {
             bytes: Some(256),
             atomic: false,

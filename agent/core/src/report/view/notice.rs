@@ -1,7 +1,7 @@
 //! What the kernel prints into a log of failures that no other line describes.
 use crate::{
     model::notice,
-    report::line::notice::{ExcludedZones, HungTask, PercpuFailure},
+    report::line::notice::{ExcludedZones, HungTask, PercpuFailure, UnitTasks},
 };
 
 /// The per-CPU allocator found no room.
@@ -27,4 +27,9 @@ pub(super) fn excluded(zones: &notice::ExcludedZones) -> ExcludedZones {
         free_kib: zones.free / 1024,
         zone: zones.zone.clone(),
     }
+}
+
+/// Tasks of a unit.
+pub(super) fn tasks(tasks: &notice::UnitTasks) -> UnitTasks {
+    UnitTasks { unit: tasks.unit.clone(), count: tasks.count, limit: tasks.limit }
 }

@@ -91,13 +91,15 @@ impl Innermost {
         before && after.is_none_or(|c| !c.is_alphanumeric() && c != ',')
     }
 
-    /// What the error is about: its own part of the chain and the one around it.
-    pub(super) fn about<'a>(&self, lower: &'a str) -> &'a str {
+    /// What the error is about: its own part of the chain and the one around it; with what stands
+    /// behind a dash, as LXC writes it.
+    pub(super) fn about(&self, lower: &str) -> String {
         const PARTS: usize = 3;
         let before = &lower[..self.start];
         let mut parts = before.rmatch_indices(": ").map(|(at, _)| at + 2);
         let from = parts.nth(PARTS - 1).unwrap_or(0);
-        &before[from..]
+        let behind = lower[self.end..].strip_prefix(" - ").unwrap_or_default();
+        format!("{}{behind}", &before[from..])
     }
 }
 

@@ -54,7 +54,7 @@ fn container(text: &str) -> Option<String> {
     named.iter().find_map(|name| after(name)).or_else(|| runs.next()).map(str::to_owned)
 }
 
-fn name_like(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
 }
 
@@ -66,7 +66,7 @@ fn is_uid(text: &str) -> bool {
 }
 
 fn some(text: &str) -> Option<String> {
-    name_like(text).then(|| text.to_owned())
+    is_name(text).then(|| text.to_owned())
 }
 
 /// kubelet's `"name_namespace(uid)"`.
@@ -77,7 +77,7 @@ fn name_and_uid(text: &str) -> Option<Names> {
         let (name, rest) = quoted.split_once('_')?;
         let (namespace, uid) = rest.split_once('(')?;
         let uid = uid.strip_suffix(')')?;
-        let all = name_like(name) && name_like(namespace) && name_like(uid);
+        let all = is_name(name) && is_name(namespace) && is_name(uid);
         all.then(|| Names {
             pod: some(name),
             namespace: some(namespace),
@@ -97,7 +97,7 @@ fn quoted_pod(text: &str) -> Option<Names> {
     let (namespace, name) = quoted(text, "pod=\"")?.split_once('/')?;
     let bare = || text.split_once("podUID=")?.1.split([' ', ',']).next();
     let uid = quoted(text, "podUID=\"").or_else(bare);
-    (name_like(name) && name_like(namespace)).then(|| Names {
+    (is_name(name) && is_name(namespace)).then(|| Names {
         pod: some(name),
         namespace: some(namespace),
         pod_uid: uid.and_then(some),
@@ -123,7 +123,7 @@ fn metadata(text: &str) -> Option<Names> {
 /// `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`.
 fn docker_name(text: &str) -> Option<Names> {
     let (_, name) = text.split_once("k8s_")?;
-    let name = name.split(|c: char| !(name_like_char(c) || c == '_')).next()?;
+    let name = name.split(|c: char| !(is_name_char(c) || c == '_')).next()?;
     let mut parts = name.split('_');
     let (_, pod, namespace, uid) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     is_uid(uid).then(|| Names {
@@ -134,7 +134,7 @@ fn docker_name(text: &str) -> Option<Names> {
     })
 }
 
-fn name_like_char(c: char) -> bool {
+fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '.')
 }
 
@@ -159,10 +159,12 @@ fn event_object(text: &str) -> Option<Names> {
     })
 }
 
-/// `for pod "name"`.
+/// `for pod "name"`, `for pod "name_namespace"`.
 fn for_pod(text: &str) -> Option<Names> {
     let name = quoted(text, "for pod \"").or_else(|| quoted(text, "for pod \\\""))?;
-    Some(Names { pod: Some(some(name)?), ..Names::default() })
+    // Old kubelets write `name_namespace`.
+    let (name, namespace) = name.split_once('_').unwrap_or((name, ""));
+    Some(Names { pod: Some(some(name)?), namespace: some(namespace), ..Names::default() })
 }
 
 /// The uid in a pod's cgroup: `/pod22415752-705f-…/`, or with systemd's underscores.

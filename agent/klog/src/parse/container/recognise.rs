@@ -89,6 +89,13 @@ fn call_failed(lower: &str, call: &str, program: Option<&str>) -> bool {
         return false;
     }
     let behind = &lower[at..];
+    // What an application's own fork lacks is its own memory.
+    let of_process = ["fork", "thread"].iter().any(|word| call.contains(word));
+    let lacks_memory =
+        || errno::innermost(behind).is_some_and(|found| found.errno == libc::ENOMEM);
+    if of_process && !is_runtime(lower, program) && lacks_memory() {
+        return false;
+    }
     let refused = ["not allowed", "no subuid", "no subgid"];
     refused.iter().any(|words| behind.contains(words))
         || errno::innermost(behind).is_some_and(|found| found.ends_a_chain(behind))
