@@ -197,12 +197,11 @@ impl Pipeline {
         let is_trouble = outcome != Outcome::Ok;
         let node = self.node.as_ref().filter(|_| is_trouble);
         let node = node.and_then(|facts| Reading::of(facts, creation.ended_ns));
-        let evidence =
-            || {
-                Evidence::step(creation, self.page_size, &self.unobservable)
-                    .on_kernel(self.kernel.as_ref())
-                    .with_node(node)
-            };
+        let evidence = || {
+            Evidence::step(creation, self.page_size, &self.unobservable)
+                .on_kernel(self.kernel.as_ref())
+                .with_node(node)
+        };
         let verdict = is_trouble.then(|| diagnose(&evidence()));
         if creation.continues().is_none() {
             self.watched.creations.count(outcome);

@@ -267,7 +267,10 @@ fn faulted(evidence: &Evidence) -> Option<Verdict> {
     let mut doubts = evidence.gaps();
     doubts.push("what refused it: the mask and the order that are printed are not its".to_owned());
     let order = oom.order.unwrap_or(0);
-    (order == 0).then(|| Verdict { confidence: Confidence::Low, ..verdict(evidence, None, because, doubts) })
+    (order == 0).then(|| Verdict {
+        confidence: Confidence::Low,
+        ..verdict(evidence, None, because, doubts)
+    })
 }
 
 fn verdict(

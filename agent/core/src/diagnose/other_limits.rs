@@ -95,6 +95,8 @@ pub(super) fn remedies(limit: OtherLimit) -> Vec<Remedy> {
                 "what is removed is gone",
             ),
         ],
-        OtherLimit::FileQuota => vec![look("see the quotas", "repquota -a; xfs_quota -x -c report")],
+        OtherLimit::FileQuota => {
+            vec![look("see the quotas", "repquota -a; xfs_quota -x -c report")]
+        }
     }
 }

@@ -77,7 +77,10 @@ mod tests {
             ("/docker/64be", Owner::Docker),
             ("/system.slice/docker-64be.scope", Owner::Docker),
             ("/machine.slice/libpod-64be.scope", Owner::Podman),
-            ("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-6.scope", Owner::Podman),
+            (
+                "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-6.scope",
+                Owner::Podman,
+            ),
             ("/lxc.payload.web/init.scope", Owner::Lxc),
             ("/ecs/0af3/64be", Owner::Ecs),
             ("/nomad/share/1.web.scope", Owner::Nomad),

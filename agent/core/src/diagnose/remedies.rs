@@ -123,8 +123,23 @@ impl Evidence<'_> {
 
 /// Controllers with hierarchies of their own in cgroup v1, and systemd's hierarchies there.
 const HIERARCHIES: &[&str] = &[
-    "memory", "cpuset", "cpu", "cpuacct", "cpu,cpuacct", "blkio", "devices", "freezer", "net_cls",
-    "net_prio", "net_cls,net_prio", "perf_event", "hugetlb", "pids", "rdma", "misc", "systemd",
+    "memory",
+    "cpuset",
+    "cpu",
+    "cpuacct",
+    "cpu,cpuacct",
+    "blkio",
+    "devices",
+    "freezer",
+    "net_cls",
+    "net_prio",
+    "net_cls,net_prio",
+    "perf_event",
+    "hugetlb",
+    "pids",
+    "rdma",
+    "misc",
+    "systemd",
     "unified",
 ];
 

@@ -101,8 +101,7 @@ fn of_the_rest(evidence: &Evidence, because: &mut Vec<String>, not_seen: &mut Ve
         );
     } else if let Some(hung) = evidence.hung {
         let pressure = "/proc/pressure/memory";
-        let pressure =
-            if remedies::has_all(evidence, pressure) { pressure } else { "`vmstat 1`" };
+        let pressure = if remedies::has_all(evidence, pressure) { pressure } else { "`vmstat 1`" };
         let (waits, decides) = match hung.waits_in {
             HungIn::Compaction => (
                 "direct compaction: it needs a large block of memory",

@@ -49,7 +49,9 @@ impl Named {
     }
 
     fn is_near(&self, at: &LogPosition, lines: u64) -> bool {
-        self.at.as_ref().is_some_and(|named| named.same_host(at) && named.lines_between(at) <= lines)
+        self.at
+            .as_ref()
+            .is_some_and(|named| named.same_host(at) && named.lines_between(at) <= lines)
     }
 
     /// Adds the names to a failure below that names no pod.

@@ -1,7 +1,5 @@
 //! Limits on processes as people show them beside a log: what `systemctl status` and `sysctl` print.
-use fragwatch_core::model::{
-    incident::Incident, notice::UnitTasks, program_message::StartError,
-};
+use fragwatch_core::model::{incident::Incident, notice::UnitTasks, program_message::StartError};
 
 use crate::assemble::log_position::LogPosition;
 

@@ -20,7 +20,8 @@ pub(super) fn parse_fork(text: &str) -> Option<String> {
 
 /// The unit whose status begins here.
 pub(super) fn parse_unit(text: &str) -> Option<String> {
-    let (unit, _) = text.trim_start().strip_prefix(['●', '○', '×', '*'])?.trim_start().split_once(" - ")?;
+    let (unit, _) =
+        text.trim_start().strip_prefix(['●', '○', '×', '*'])?.trim_start().split_once(" - ")?;
     let kinds = [".service", ".slice", ".scope"];
     (!unit.contains(' ') && kinds.iter().any(|kind| unit.ends_with(kind))).then(|| unit.to_owned())
 }
@@ -35,9 +36,9 @@ pub(super) fn parse_tasks(text: &str) -> Option<(u64, u64)> {
 /// The value of `kernel.pid_max`.
 pub(super) fn parse_pid_max(text: &str) -> Option<u64> {
     let rest = text.trim();
-    let rest = rest.strip_prefix("kernel.pid_max").or_else(|| {
-        rest.strip_prefix("/proc/sys/kernel/pid_max")
-    })?;
+    let rest = rest
+        .strip_prefix("kernel.pid_max")
+        .or_else(|| rest.strip_prefix("/proc/sys/kernel/pid_max"))?;
     let (number, rest) = field::leading_number(rest.trim_start_matches([' ', '=', ':']))?;
     rest.is_empty().then_some(number)
 }

@@ -98,8 +98,7 @@ fn incidents() -> Vec<(Cause, Incident)> {
         let refused = ForkRefused { cgroup: Some(cgroup.to_owned()), ..ForkRefused::default() };
         log(Incident { fork_refused: Some(refused), ..Incident::default() })
     };
-    let kmem =
-        MemcgState { kmem_usage: Some(5), kmem_limit: Some(5), ..MemcgState::default() };
+    let kmem = MemcgState { kmem_usage: Some(5), kmem_limit: Some(5), ..MemcgState::default() };
     let v2 = MemcgState { v2: true, ..MemcgState::default() };
     let vmalloc = |bytes, lack| {
         let failed = VmallocFailed { bytes: Some(bytes), gfp: None, lack };
@@ -115,20 +114,27 @@ fn incidents() -> Vec<(Cause, Incident)> {
     let mut found = vec![
         (Cause::Fragmentation, allocation(|_| ())),
         (Cause::Fragmentation, allocation(|a| a.gfp.raw |= 1)),
+        (Cause::Fragmentation, Incident { slab_caches: vec![refused_cache], ..allocation(|_| ()) }),
         (
-            Cause::Fragmentation,
-            Incident { slab_caches: vec![refused_cache], ..allocation(|_| ()) },
+            Cause::Exhaustion,
+            allocation(|a| {
+                let zones = &mut a.failure.as_mut().expect("it failed").zones;
+                for zone in zones {
+                    zone.min_watermark = zone.free;
+                }
+            }),
         ),
-        (Cause::Exhaustion, allocation(|a| {
-            let zones = &mut a.failure.as_mut().expect("it failed").zones;
-            zones.iter_mut().for_each(|zone| zone.min_watermark = zone.free);
-        })),
-        (Cause::AtomicPressure, allocation(|a| {
-            a.order = 0;
-            a.gfp.traits.as_mut().expect("they are known").direct_reclaim = false;
-            let zones = &mut a.failure.as_mut().expect("it failed").zones;
-            zones.iter_mut().for_each(|zone| zone.min_watermark = zone.free);
-        })),
+        (
+            Cause::AtomicPressure,
+            allocation(|a| {
+                a.order = 0;
+                a.gfp.traits.as_mut().expect("they are known").direct_reclaim = false;
+                let zones = &mut a.failure.as_mut().expect("it failed").zones;
+                for zone in zones {
+                    zone.min_watermark = zone.free;
+                }
+            }),
+        ),
         (Cause::Undetermined, allocation(|a| a.outcome = Outcome::Recovered)),
         (Cause::PidsLimit, said(StartError::Process, libc::EAGAIN)),
         (Cause::NamespaceLimit, said(StartError::Namespace, libc::ENOSPC)),
@@ -139,16 +145,32 @@ fn incidents() -> Vec<(Cause, Incident)> {
         (Cause::MemcgLimit, killed("/a", kmem)),
         (Cause::MemcgLimit, killed("/a", v2)),
     ];
-    for path in ["/kubepods", "/kubepods/pod1", "/docker/1", "/machine.slice/libpod-1.scope", "/lxc/1", "/ecs/1",
-        "/nomad/1", "/user.slice/user-1.slice", "/system.slice/a.service", "/a"]
-    {
+    for path in [
+        "/kubepods",
+        "/kubepods/pod1",
+        "/docker/1",
+        "/machine.slice/libpod-1.scope",
+        "/lxc/1",
+        "/ecs/1",
+        "/nomad/1",
+        "/user.slice/user-1.slice",
+        "/system.slice/a.service",
+        "/a",
+    ] {
         found.push((Cause::MemcgLimit, killed(path, MemcgState::default())));
         found.push((Cause::PidsLimit, refused(path)));
     }
     for limit in [
-        OtherLimit::Cgroups, OtherLimit::Keys, OtherLimit::Inotify, OtherLimit::Mounts,
-        OtherLimit::OpenFiles, OtherLimit::BridgePorts, OtherLimit::Resctrl, OtherLimit::Cpuset,
-        OtherLimit::FileSystem, OtherLimit::FileQuota,
+        OtherLimit::Cgroups,
+        OtherLimit::Keys,
+        OtherLimit::Inotify,
+        OtherLimit::Mounts,
+        OtherLimit::OpenFiles,
+        OtherLimit::BridgePorts,
+        OtherLimit::Resctrl,
+        OtherLimit::Cpuset,
+        OtherLimit::FileSystem,
+        OtherLimit::FileQuota,
     ] {
         found.push((Cause::NotMemory, said(StartError::OtherLimit(limit), libc::ENOSPC)));
     }

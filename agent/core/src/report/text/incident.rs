@@ -131,10 +131,10 @@ fn kind(i: &Incident, log: &LogPlace) -> Option<String> {
     let cgroup = i.cgroup.as_ref().and_then(|cgroup| cgroup.path.as_deref());
     let whose = (&log.file, &log.host, &i.kernel, &i.comm, cgroup, memcg);
     let verdict = (i.verdict.cause, i.verdict.confidence);
+    let refusals = (refused, percpu, hung);
     log.messages
         .is_empty()
-        .then(|| (whose, verdict, asked, slabs, caches, killed, vmalloc, refused))
-        .map(|kind| format!("{kind:?} {percpu:?} {hung:?}"))
+        .then(|| format!("{:?}", (whose, verdict, asked, slabs, caches, killed, vmalloc, refusals)))
 }
 
 /// Who, and what happened.

@@ -69,16 +69,17 @@ fn some(text: &str) -> Option<String> {
     is_name(text).then(|| text.to_owned())
 }
 
-/// kubelet's `"name_namespace(uid)"`.
+/// kubelet's `name_namespace(uid)`, mostly in quotes.
 fn name_and_uid(text: &str) -> Option<Names> {
-    text.split('"').find_map(|quoted| {
-        let quoted = quoted.trim_end_matches('\\');
-        let quoted = quoted.rsplit([' ', '=']).next().unwrap_or(quoted);
-        let (name, rest) = quoted.split_once('_')?;
-        let (namespace, uid) = rest.split_once('(')?;
-        let uid = uid.strip_suffix(')')?;
-        let all = is_name(name) && is_name(namespace) && is_name(uid);
-        all.then(|| Names {
+    text.match_indices('(').find_map(|(at, _)| {
+        let (uid, _) = text[at + 1..].split_once(')')?;
+        let before = &text[..at];
+        let start = before.rfind(|c: char| !(is_name_char(c) || c == '_'));
+        let (name, namespace) = before[start.map_or(0, |at| at + 1)..].split_once('_')?;
+        let is_pod = is_name(name) && is_name(namespace);
+        let quoted =
+            text[at..].split_once(')').is_some_and(|(_, rest)| rest.starts_with(['"', '\\']));
+        (is_pod && (is_uid(uid) || quoted && is_name(uid))).then(|| Names {
             pod: some(name),
             namespace: some(namespace),
             pod_uid: some(uid),
@@ -119,17 +120,17 @@ fn metadata(text: &str) -> Option<Names> {
     })
 }
 
-/// The name that kubelet gives Docker's and CRI-O's containers:
-/// `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`.
+/// The name that kubelet gives Docker's and CRI-O's containers and sandboxes:
+/// `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`; CRI-O's sandboxes lack the container.
 fn docker_name(text: &str) -> Option<Names> {
     let (_, name) = text.split_once("k8s_")?;
     let name = name.split(|c: char| !(is_name_char(c) || c == '_')).next()?;
-    let mut parts = name.split('_');
-    let (_, pod, namespace, uid) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    is_uid(uid).then(|| Names {
-        pod: some(pod),
-        namespace: some(namespace),
-        pod_uid: some(uid),
+    let parts: Vec<&str> = name.split('_').collect();
+    let uid = (2..parts.len().min(5)).find(|&at| is_uid(parts[at]))?;
+    Some(Names {
+        pod: some(parts[uid - 2]),
+        namespace: some(parts[uid - 1]),
+        pod_uid: some(parts[uid]),
         container: None,
     })
 }
@@ -211,6 +212,8 @@ mod tests {
         );
         check(&metadata, pod, namespace, uid);
         check(&format!("name \"/k8s_POD_web-1_shop_{UID}_0\""), pod, namespace, uid);
+        check(&format!("pod network sandbox k8s_web-1_shop_{UID}_0(64be)"), pod, namespace, uid);
+        check(&format!("start failed in pod web-1_shop({UID}): no"), pod, namespace, uid);
         check("shop   14s   Warning   Failed   pod/web-1   Error: x", pod, namespace, None);
         check("14s   Warning   Failed   pod/web-1   Error: x", pod, None, None);
     }

@@ -205,11 +205,20 @@ pub(super) const NOT_STARTING: &[&str] = &[
 ];
 
 /// What is started; lower case. Stands behind the verb, with no more than `BETWEEN` in between.
-pub(super) const OBJECTS: &[&str] =
-    &[
-        "container", "sandbox", "pod ", "pod:", "pod,", "pods ", "shim", "instance", "microvm",
-        "endpoint", "host (veth", "veth",
-    ];
+pub(super) const OBJECTS: &[&str] = &[
+    "container",
+    "sandbox",
+    "pod ",
+    "pod:",
+    "pod,",
+    "pods ",
+    "shim",
+    "instance",
+    "microvm",
+    "endpoint",
+    "host (veth",
+    "veth",
+];
 
 /// Verbs before an object; lower case.
 pub(super) const VERBS: &[&str] = &[
