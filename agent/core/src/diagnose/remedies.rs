@@ -42,12 +42,14 @@ const SETTINGS: &[Setting] = &[
     setting("TasksMax", (4, 3), Some(327)),
     setting("pod-max-pids", (4, 3), Some(327)),
     // Files of cgroup v2.
+    setting("memory.current", (4, 5), None),
     setting("memory.max", (4, 5), None),
+    setting("memory.events", (4, 5), None),
     setting("MemoryMax", (4, 5), None),
     setting("cgroup.events", (4, 5), None),
     setting("cgroup.controllers", (4, 5), None),
     setting("nr_dying_descendants", (4, 14), None),
-    setting("cgroup.max.descendants", (4, 14), None),
+    setting("cgroup.max.", (4, 14), None),
     setting("cpuset.mems.effective", (5, 0), None),
     // kernel/sched/psi.c.
     setting("/proc/pressure", (4, 20), None),
