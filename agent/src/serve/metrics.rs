@@ -40,6 +40,11 @@ pub(super) struct Metrics {
     outside: Counters,
     lost: Counters,
     suppressed: Counter,
+    store_bytes: Number,
+    store_max_bytes: Number,
+    store_oldest: Number,
+    store_errors: Counters,
+    store_dropped: Counter,
     cpu: Counter<f64, AtomicU64>,
     resident_bytes: Number,
     open_fds: Number,
@@ -59,14 +64,19 @@ impl Metrics {
             last_failure: Family::default(),
             free_blocks: Family::default(),
             fragmentation_index: Family::default(),
-                    memory_cgroups: Family::default(),
+            memory_cgroups: Family::default(),
             memory_cgroups_limit: Number::default(),
             check_status: Family::default(),
-                    hooks: Family::default(),
+            hooks: Family::default(),
             outside: Family::default(),
             lost: Family::default(),
             suppressed: Counter::default(),
-                                    cpu: Counter::default(),
+            store_bytes: Number::default(),
+            store_max_bytes: Number::default(),
+            store_oldest: Number::default(),
+            store_errors: Family::default(),
+            store_dropped: Counter::default(),
+            cpu: Counter::default(),
             resident_bytes: Number::default(),
             open_fds: Number::default(),
             max_fds: Number::default(),
@@ -143,6 +153,34 @@ impl Metrics {
             "reports_suppressed",
             "Failures that were counted and not reported, because one cgroup or user had too many",
             self.suppressed.clone(),
+        );
+        own.register_with_unit(
+            "store",
+            "What the store takes on disk",
+            Unit::Bytes,
+            self.store_bytes.clone(),
+        );
+        own.register_with_unit(
+            "store_max",
+            "What the store may take on disk; 0 without a store",
+            Unit::Bytes,
+            self.store_max_bytes.clone(),
+        );
+        own.register_with_unit(
+            "store_oldest_timestamp",
+            "When the oldest segment of the store was begun, since 1970; 0 if it is empty",
+            Unit::Seconds,
+            self.store_oldest.clone(),
+        );
+        own.register(
+            "store_errors",
+            "Writes to the store that failed; they are tried again",
+            self.store_errors.clone(),
+        );
+        own.register(
+            "store_dropped",
+            "Entries that the store lacks, because too many waited for the disk",
+            self.store_dropped.clone(),
         );
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         let build = Gauges::default();

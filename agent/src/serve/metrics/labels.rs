@@ -9,6 +9,7 @@ use fragwatch_core::{
     },
     report::line::creation::Step,
 };
+use prometheus_client::metrics::family::{Family, MetricConstructor};
 use strum::VariantArray as _;
 
 use super::{Labels, Metrics};
@@ -35,6 +36,9 @@ pub(super) const LOST: [(&str, &str); 6] = [
     ("all", "program-skipped"),
 ];
 
+/// Why a write to the store failed, in the order of `Metrics::set_store`.
+pub(super) const STORE_ERRORS: [&str; 4] = ["full", "io", "read-only", "other"];
+
 /// Labels from names and values.
 pub(super) fn labels<const N: usize>(pairs: [(&'static str, &str); N]) -> Labels {
     pairs.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
@@ -50,45 +54,56 @@ pub(super) fn is_failure(outcome: allocation::Outcome) -> bool {
     outcome != allocation::Outcome::Recovered
 }
 
+/// Makes a series.
+fn begin<M, C: MetricConstructor<M>>(family: &Family<Labels, M, C>, labels: &Labels)
+where
+    M: Clone,
+{
+    drop(family.get_or_create(labels));
+}
+
 impl Metrics {
     /// Makes every series whose labels are known.
     pub(super) fn initialise(&self) {
         for step in Step::VARIANTS.iter().map(<&str>::from) {
             for outcome in Outcome::VARIANTS.iter().map(<&str>::from) {
-                self.creations.get_or_create(&labels([("step", step), ("outcome", outcome)]));
+                begin(&self.creations, &labels([("step", step), ("outcome", outcome)]));
             }
             for cause in Cause::VARIANTS.iter().map(<&str>::from) {
                 for confidence in Confidence::VARIANTS.iter().map(<&str>::from) {
                     let labels =
                         labels([("step", step), ("cause", cause), ("confidence", confidence)]);
-                    self.failures.get_or_create(&labels);
+                    begin(&self.failures, &labels);
                 }
             }
         }
         for cause in Cause::VARIANTS.iter().map(<&str>::from) {
-            self.last_failure.get_or_create(&labels([("cause", cause)]));
+            begin(&self.last_failure, &labels([("cause", cause)]));
         }
         for at in 0..=MAX_ORDER + 1 {
             for outcome in allocation::Outcome::VARIANTS.iter().filter(|one| is_failure(**one)) {
                 let order = order(at);
                 let labels = labels([("order", &order), ("outcome", outcome.into())]);
-                self.allocations.get_or_create(&labels);
+                begin(&self.allocations, &labels);
             }
         }
         for kind in STALLS {
-            self.stalls.get_or_create(&labels([("kind", kind)]));
+            begin(&self.stalls, &labels([("kind", kind)]));
         }
         for state in ["alive", "dying"] {
-            self.memory_cgroups.get_or_create(&labels([("state", state)]));
+            begin(&self.memory_cgroups, &labels([("state", state)]));
         }
         for status in CheckStatus::VARIANTS.iter().map(<&str>::from) {
-            self.check_status.get_or_create(&labels([("status", status)]));
+            begin(&self.check_status, &labels([("status", status)]));
         }
         for what in OUTSIDE {
-            self.outside.get_or_create(&labels([("what", what)]));
+            begin(&self.outside, &labels([("what", what)]));
+        }
+        for reason in STORE_ERRORS {
+            begin(&self.store_errors, &labels([("reason", reason)]));
         }
         for (ring, reason) in LOST {
-            self.lost.get_or_create(&labels([("ring", ring), ("reason", reason)]));
+            begin(&self.lost, &labels([("ring", ring), ("reason", reason)]));
         }
     }
 }

@@ -14,6 +14,7 @@ use fragwatch_core::{
     },
     report::{line::creation::Creation, view},
 };
+use fragwatch_recorder::store;
 use strum::VariantArray as _;
 
 use super::{
@@ -124,7 +125,7 @@ impl Metrics {
     /// Sets what became of each hook.
     pub(in crate::serve) fn set_hooks(&self, hooks: &[HookStatus]) {
         for hook in hooks {
-            let via = hook.via.as_ref().map(ToString::to_string).unwrap_or_default();
+            let via = hook.via.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
             let name = view::hook(hook).name;
             let labels = labels([("hook", &name), ("via", &via), ("state", hook.state.into())]);
             self.hooks.get_or_create(&labels).set(1.0);
@@ -158,6 +159,20 @@ impl Metrics {
     /// Counts a report that was left out.
     pub(in crate::serve) fn count_suppressed(&self) {
         self.suppressed.inc();
+    }
+
+    /// Sets how the store is.
+    pub(in crate::serve) fn set_store(&self, store: &store::Status) {
+        self.store_bytes.set(store.bytes as f64);
+        self.store_max_bytes.set(store.max_bytes as f64);
+        let oldest = store.oldest().map_or(0.0, |at| at.as_millisecond() as f64 / 1000.0);
+        self.store_oldest.set(oldest);
+        let errors = store.errors;
+        let counts = [errors.full, errors.io, errors.read_only, errors.other];
+        for (reason, count) in labels::STORE_ERRORS.into_iter().zip(counts) {
+            set(&self.store_errors, &labels([("reason", reason)]), count);
+        }
+        self.store_dropped.inner().store(store.dropped, Ordering::Relaxed);
     }
 
     /// Sets what is known of this process.
