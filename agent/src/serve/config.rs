@@ -157,14 +157,14 @@ impl Keys<'_> {
 
     fn orders(&self, orders: Vec<u32>) -> Result<Vec<u32>, ConfigError> {
         match orders.iter().find(|order| **order > MAX_ORDER) {
-            Some(order) => Err(self.error("orders", order, "no kernel has such an order")),
+            Some(order) => Err(self.error("orders", &order, "no kernel has such an order")),
             None => Ok(orders),
         }
     }
 
     fn reports(&self, value: Option<u32>) -> Result<Option<u32>, ConfigError> {
         match value {
-            Some(0) => Err(self.error("reports-per-minute", 0, "must be at least 1")),
+            Some(0) => Err(self.error("reports-per-minute", &0, "must be at least 1")),
             other => Ok(other),
         }
     }
@@ -176,10 +176,10 @@ impl Keys<'_> {
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
         let Some(value) = value else { return Ok(None) };
-        parse(&value).map(Some).map_err(|reason| self.error(key, format!("{value:?}"), &reason))
+        parse(&value).map(Some).map_err(|reason| self.error(key, &format!("{value:?}"), &reason))
     }
 
-    fn error(&self, key: &'static str, value: impl ToString, reason: &str) -> ConfigError {
+    fn error(&self, key: &'static str, value: &dyn ToString, reason: &str) -> ConfigError {
         let value = printable(&value.to_string());
         ConfigError::Value { file: self.file.to_owned(), key, value, reason: reason.to_owned() }
     }

@@ -89,6 +89,16 @@ impl Metrics {
     fn register(mut self) -> Self {
         let mut registry = Registry::default();
         let own = registry.sub_registry_with_prefix("fragwatch");
+        self.register_creations(own);
+        self.register_node(own);
+        self.register_fragwatch(own);
+        self.register_process(registry.sub_registry_with_prefix("process"));
+        self.registry = registry;
+        self
+    }
+
+    /// Creations, and why they failed.
+    fn register_creations(&self, own: &mut Registry) {
         own.register(
             "creations",
             "Steps of container creations that ended, by how they ended",
@@ -116,6 +126,10 @@ impl Metrics {
             Unit::Seconds,
             self.last_failure.clone(),
         );
+    }
+
+    /// The node's memory.
+    fn register_node(&self, own: &mut Registry) {
         own.register(
             "free_blocks",
             "Free blocks of that order; what larger blocks could be split into does not count",
@@ -142,6 +156,10 @@ impl Metrics {
             "What fragwatch check would say now: 1 for the status that holds",
             self.check_status.clone(),
         );
+    }
+
+    /// What is seen, and what is kept.
+    fn register_fragwatch(&self, own: &mut Registry) {
         own.register("hook_info", "What each hook is attached to", self.hooks.clone());
         own.register(
             "outside_creations",
@@ -186,7 +204,10 @@ impl Metrics {
         let build = Gauges::default();
         build.get_or_create(&version).set(1.0);
         own.register("build_info", "This fragwatch", build);
-        let process = registry.sub_registry_with_prefix("process");
+    }
+
+    /// This process, by the names that all programs use.
+    fn register_process(&self, process: &mut Registry) {
         process.register_with_unit(
             "cpu",
             "CPU time that fragwatch used",
@@ -207,8 +228,6 @@ impl Metrics {
             Unit::Seconds,
             self.start_time.clone(),
         );
-        self.registry = registry;
-        self
     }
 }
 

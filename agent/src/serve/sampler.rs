@@ -86,8 +86,7 @@ impl Sampler {
                 self.needs = check::needs(&self.orders, orders::read(Path::new("/")));
                 self.shared.metrics.set_process(self.process.read());
             }
-            let sampled = self.sample();
-            if matches!(samples.try_send(sampled), Err(mpsc::TrySendError::Disconnected(_))) {
+            if matches!(samples.try_send(self.sample()), Err(mpsc::TrySendError::Disconnected(_))) {
                 return;
             }
             due += PERIOD;
