@@ -74,8 +74,8 @@ fn name_and_uid(text: &str) -> Option<Names> {
     text.match_indices('(').find_map(|(at, _)| {
         let (uid, _) = text[at + 1..].split_once(')')?;
         let before = &text[..at];
-        let start = before.rfind(|c: char| !(is_name_char(c) || c == '_'));
-        let (name, namespace) = before[start.map_or(0, |at| at + 1)..].split_once('_')?;
+        let named = before.rsplit(|c: char| !(is_name_char(c) || c == '_')).next()?;
+        let (name, namespace) = named.split_once('_')?;
         let is_pod = is_name(name) && is_name(namespace);
         let quoted =
             text[at..].split_once(')').is_some_and(|(_, rest)| rest.starts_with(['"', '\\']));
