@@ -10,6 +10,7 @@ mod soak;
 mod turn;
 mod usage;
 
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -23,6 +24,7 @@ pub(crate) use operation::run_child;
 
 /// For what the kernel does later, such as the removal of namespaces.
 const SETTLE: Duration = Duration::from_secs(3);
+const AFTER_BOOT: Duration = Duration::from_mins(1);
 
 /// What all measurements work with.
 struct Bench<'a> {
@@ -53,6 +55,8 @@ fn run(channel: &Channel, job: &Job) -> Result<()> {
     // The first ones of a boot fill the kernel's caches.
     channel.node("warm up");
     operation::warm_up()?;
+    // The kernel has some things to do after a boot, which would count as what an idle node does.
+    thread::sleep(AFTER_BOOT);
     let mut contestants = Contestant::ALL.to_vec();
     contestants.retain(|contestant| contestant::is_there(*contestant));
     for round in 1..=bench.effort.rounds {

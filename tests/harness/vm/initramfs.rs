@@ -47,6 +47,8 @@ pub(super) fn write(
         programs.modules.iter().map(|module| (module.clone(), in_root(module))).collect();
     if request.bpftrace {
         executables.push((installed("bpftrace")?, job::BPFTRACE));
+        // It looks for kernel headers with a shell, and crashes without one.
+        executables.push((installed("busybox")?, "/bin/sh"));
         files.push((paths::root().join("tests/overhead.bt"), overhead::SCRIPT.to_owned()));
     }
     let mut libraries = BTreeSet::new();

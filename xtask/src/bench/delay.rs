@@ -28,8 +28,8 @@ impl Delays {
     }
 
     fn of_report(&self, line: &Line) -> Result<Option<i64>> {
-        let report: Value =
-            serde_json::from_str(&line.text).context("fragwatch printed no JSON")?;
+        // bpftrace's lines are on the same stream.
+        let Ok(report) = serde_json::from_str::<Value>(&line.text) else { return Ok(None) };
         if report["type"] != "creation" {
             return Ok(None);
         }
