@@ -8,6 +8,7 @@ mod creator;
 mod fragmenter;
 mod helper;
 mod hog;
+mod http;
 mod inside;
 mod kernel_log;
 mod namespaces;
@@ -27,7 +28,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use fragwatch_states::memory::meminfo_kib;
 use harness::job::{self, Job};
-use harness::scenario::{OVERHEAD, REPRODUCE};
+use harness::scenario::REPRODUCE;
 use nix::sys::reboot::{RebootMode, reboot};
 
 use channel::Channel;
@@ -45,6 +46,7 @@ fn main() {
     let child = match (args.next().as_deref(), args.next()) {
         (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
         (Some("namespaces"), _) => Some(namespaces::run_child()),
+        (Some("pipes"), Some(count)) => Some(overhead::run_child(&count)),
         (Some("inside"), Some(program)) => {
             Some(inside::run_child(&program, &args.collect::<Vec<_>>()))
         }
@@ -101,8 +103,8 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
         // Debian's 3 would ask for CAP_SYS_ADMIN.
         node::set("kernel/perf_event_paranoid", "2")?;
     }
-    if job.scenario == OVERHEAD.name {
-        return overhead::run(channel, &job.args);
+    if let Some(measure) = overhead::of(&job) {
+        return measure(channel, &job);
     }
     if REPRODUCE.iter().any(|scenario| scenario.name == job.scenario) {
         return reproduce::run(channel, &job.args);

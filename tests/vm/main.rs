@@ -34,6 +34,7 @@ mod plan;
 mod recorded;
 mod reproduce;
 mod runtimes;
+mod serve;
 mod tracepoints;
 
 use std::process::ExitCode;
@@ -72,6 +73,7 @@ fn plans() -> Vec<Plan> {
         order6::plans(),
         recorded::plans(),
         reproduce::plans(),
+        serve::plans(),
         doctor::plans(),
         tracepoints::plans(),
         healthy::plans(),
