@@ -1,20 +1,36 @@
 //! Processes that hold memory, as other containers would.
 
-use anyhow::Result;
-use fragwatch_states::Spec;
-use fragwatch_states::spec::{Hog, HogSize};
+use std::fs;
+use std::num::NonZeroUsize;
 
-use crate::state;
+use anyhow::{Context, Result};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 
-/// One that holds so much memory and that the OOM killer takes before others.
-pub(crate) fn bystander(mib: u64) -> Spec {
-    Spec::Hog(Hog { size: HogSize::Kib(mib * 1024), oom_score_adj: 500 })
+use crate::{helper, node};
+
+const MIB: u64 = 1024 * 1024;
+
+/// Starts a process that holds so much memory and that the OOM killer takes before others.
+pub(crate) fn bystander(mib: u64) -> Result<()> {
+    helper::start(&["hog", &mib.to_string(), "500"])
 }
 
-/// Starts bystanders of 4 MiB and a process that holds all memory but so much. `score` is its
-/// oom_score_adj.
-pub(crate) fn leave(mib: u64, score: i32, bystanders: usize) -> Result<()> {
-    let mut specs = vec![bystander(4); bystanders];
-    specs.push(Spec::Hog(Hog { size: HogSize::AllBut(mib * 1024), oom_score_adj: score }));
-    state::reach(&specs).map(drop)
+/// Starts a process that holds nearly all memory. `score` is its oom_score_adj.
+pub(crate) fn leave(mib: u64, score: i32) -> Result<()> {
+    let available = node::meminfo_kib("MemAvailable")? / 1024;
+    let size = available.saturating_sub(mib);
+    helper::start(&["hog", &size.to_string(), &score.to_string()])
+}
+
+/// What the child does.
+pub(crate) fn run_child(mib: &str, score: &str) -> Result<()> {
+    fs::write("/proc/self/oom_score_adj", score).context("can't set oom_score_adj")?;
+    let bytes = mib.parse::<u64>().context("the size is no number")? * MIB;
+    let length = NonZeroUsize::new(bytes as usize).context("there is no memory to hold")?;
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE;
+    // SAFETY: a mapping at an address of the kernel's choice touches no memory of ours.
+    unsafe { mmap_anonymous(None, length, protection, flags) }
+        .with_context(|| format!("can't map {mib} MiB"))?;
+    helper::stay()
 }

@@ -18,7 +18,6 @@ mod reproduce;
 mod root;
 mod runtime;
 mod scenario;
-mod state;
 mod unprivileged;
 mod watcher;
 
@@ -26,7 +25,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use fragwatch_states::memory::meminfo_kib;
 use harness::job::{self, Job};
 use harness::scenario::REPRODUCE;
 use nix::sys::reboot::{RebootMode, reboot};
@@ -45,7 +43,9 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let child = match (args.next().as_deref(), args.next()) {
         (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
-        (Some("namespaces"), _) => Some(namespaces::run_child()),
+        (Some("fragment"), _) => Some(fragmenter::run_child()),
+        (Some("hog"), Some(mib)) => Some(hog::run_child(&mib, &args.next().unwrap_or_default())),
+        (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
         (Some("pipes"), Some(count)) => Some(overhead::run_child(&count)),
         (Some("inside"), Some(program)) => {
             Some(inside::run_child(&program, &args.collect::<Vec<_>>()))
@@ -96,7 +96,7 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
     node::send_file(channel, "cgroups", "/proc/self/cgroup")?;
     let release =
         fs::read_to_string("/proc/sys/kernel/osrelease").context("can't read osrelease")?;
-    let memory = meminfo_kib("MemTotal")? / 1024;
+    let memory = node::meminfo_kib("MemTotal")? / 1024;
     channel.node(format!("a node with {memory} MiB runs Linux {}", release.trim()));
     node::quiet_console()?;
     if job.capabilities.is_some() {

@@ -114,3 +114,56 @@ pub(crate) fn send_file(channel: &Channel, stream: &str, path: &str) -> Result<(
     text.lines().for_each(|line| channel.send(stream, line));
     Ok(())
 }
+
+/// A value in KiB of /proc/meminfo.
+pub(crate) fn meminfo_kib(name: &str) -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo").context("can't read /proc/meminfo")?;
+    text.lines()
+        .find_map(|line| {
+            line.strip_prefix(name)?.strip_prefix(':')?.split_whitespace().next()?.parse().ok()
+        })
+        .with_context(|| format!("/proc/meminfo has no {name}"))
+}
+
+/// Free blocks per order, without the small zone that the kernel keeps for old devices.
+pub(crate) fn free_blocks() -> Result<Vec<u64>> {
+    let text = fs::read_to_string("/proc/buddyinfo").context("can't read /proc/buddyinfo")?;
+    Ok(sum_blocks(&text))
+}
+
+/// Adds up lines like `Node 0, zone    DMA32  63055     67 …`.
+fn sum_blocks(buddyinfo: &str) -> Vec<u64> {
+    let mut sums = Vec::new();
+    for line in buddyinfo.lines() {
+        let mut words = line.split_whitespace().skip(3);
+        if words.next() == Some("DMA") {
+            continue;
+        }
+        for (order, count) in words.filter_map(|word| word.parse::<u64>().ok()).enumerate() {
+            if order == sums.len() {
+                sums.push(0);
+            }
+            sums[order] += count;
+        }
+    }
+    sums
+}
+
+/// How many blocks of that order could be had.
+pub(crate) fn room_for(order: usize) -> Result<u64> {
+    let blocks = free_blocks()?;
+    Ok(blocks.iter().enumerate().skip(order).map(|(size, count)| count << (size - order)).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum_blocks;
+
+    #[test]
+    fn blocks_of_all_zones_but_dma_are_summed() {
+        let text = "Node 0, zone      DMA      0      0      1\n\
+                    Node 0, zone    DMA32  63055     67     58\n\
+                    Node 0, zone   Normal      5      0      2\n";
+        assert_eq!(sum_blocks(text), [63060, 67, 60]);
+    }
+}

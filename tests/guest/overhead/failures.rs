@@ -36,8 +36,8 @@ pub(super) fn measure(bench: &Bench) -> Result<()> {
     let Some(running) = Running::start(bench, Contestant::With)? else { return Ok(()) };
     // After fragmentation the kernel keeps a part of memory free for a while, which is missing here.
     node::set("vm/watermark_boost_factor", "0")?;
-    fragmenter::fragment(bench.channel, 6, 0)?;
-    namespaces::fill()?;
+    fragmenter::fragment(bench.channel)?;
+    namespaces::fill(0)?;
     let mut held = Vec::new();
 
     let creations = bench.effort.count(CREATIONS);

@@ -21,8 +21,8 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     check(node, "plenty", &["--order", "6", "--format", "json"])?;
     check(node, "plenty-text", &["--order", "6"])?;
     node::load_pernet_module(node.channel)?;
-    fragmenter::fragment(node.channel, 6, 0)?;
-    namespaces::fill()?;
+    fragmenter::fragment(node.channel)?;
+    namespaces::fill(0)?;
     // The zone for old devices has some blocks still. The trace beside sees what the last one asks
     // for in vain, and lets check know.
     let mut held = Vec::new();

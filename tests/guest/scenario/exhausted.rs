@@ -23,7 +23,10 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     let prepare = |side| FAULTS.map(|(fault, _)| Attempt::prepare(node, side, fault));
     let attempts = prepare(Side::Control).into_iter().zip(prepare(Side::Faulty)).zip(FAULTS);
     // Victims for the OOM killer, which other processes may trigger while there is no memory.
-    hog::leave(LEFT, -1000, 4)?;
+    for _ in 0..4 {
+        hog::bystander(4)?;
+    }
+    hog::leave(LEFT, -1000)?;
     for ((control, faulty), (_, insist)) in attempts {
         let (mut control, mut faulty) = (control?, faulty?);
         node::set_pernet("insist", insist)?;

@@ -41,7 +41,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     reach(node, "memory", &MEMORY, &[Errno::ENOMEM, Errno::ENODEV])?;
     // Prepared while there is memory.
     let fragmented = [Side::Control, Side::Faulty].map(|side| Attempt::prepare(node, side, "both"));
-    fragmenter::fragment(node.channel, 6, 0)?;
+    fragmenter::fragment(node.channel)?;
     let [control, faulty] = fragmented;
     fail(node, [control?, faulty?], &MEMORY, &[])
 }

@@ -20,7 +20,10 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     let mut faulty = Attempt::prepare(node, Side::Faulty, "single")?;
     // Further victims for the OOM killer if the first one's memory is freed too slowly: else it takes
     // fragwatch.
-    hog::leave(LEFT, 500, 4)?;
+    for _ in 0..4 {
+        hog::bystander(4)?;
+    }
+    hog::leave(LEFT, 500)?;
     control.enter()?;
     faulty.enter()?;
     node::set_pernet("take_mib", LITTLE)?;

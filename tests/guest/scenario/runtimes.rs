@@ -28,14 +28,14 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
             }
         }
     }
-    fragmenter::fragment(node.channel, 6, 0)?;
+    fragmenter::fragment(node.channel)?;
     for runtime in &runtimes {
         for _ in 0..TRIES {
             if !node.watched()? {
                 return Ok(());
             }
             // What the one before gave back must not do for this one.
-            namespaces::fill()?;
+            namespaces::fill(0)?;
             if start(node, runtime.as_ref(), &mut number)? == Phase::Failure {
                 break;
             }
