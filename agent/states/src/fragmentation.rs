@@ -57,6 +57,8 @@ pub(crate) struct Fragmented {
     eater: Eater,
     /// Blocks of the order that may be there.
     left: u64,
+    /// Memory was compacted, and nothing taken since.
+    compacted: bool,
 }
 
 impl Fragmented {
@@ -85,6 +87,7 @@ impl Fragmented {
             ballast: Ballast::default(),
             eater: Eater::default(),
             left: spec.left,
+            compacted: false,
         };
         let keep = spec.keep_kib * 1024 / PAGE;
         if spec.kind == Kind::Slab {
@@ -134,11 +137,29 @@ impl Fragmented {
             return Ok(false);
         }
         if zones::room(&zones, self.spec.order) <= self.left {
+            if self.compact()? {
+                return Ok(false);
+            }
             return Ok(zones.iter().any(|zone| zone.offer(self.spec.order) == Offer::Fragmented)
                 || self.left != 0);
         }
         self.eat(&zones)?;
         Ok(false)
+    }
+
+    /// Has the kernel put together what it can move, which an allocation would do otherwise; the blocks that
+    /// come about are taken next. False if nothing was taken since the last time.
+    fn compact(&mut self) -> Result<bool> {
+        if self.compacted || self.spec.kind == Kind::PageCache {
+            return Ok(false);
+        }
+        let path = "/proc/sys/vm/compact_memory";
+        // A kernel without compaction has no such file.
+        if std::fs::exists(path).unwrap_or(false) {
+            std::fs::write(path, "1").with_context(|| format!("could not write 1 to {path}"))?;
+        }
+        self.compacted = true;
+        Ok(true)
     }
 
     /// Free pages in blocks below the order.
@@ -177,7 +198,7 @@ impl Fragmented {
         let wanted = |order: usize| like.get(order).copied().unwrap_or_default();
         let all = zones::for_kernel(&zones::read_usable()?);
         let close = distance(&like, &now) <= CLOSE || began.elapsed() > LONG_ENOUGH;
-        if close && zones::room(&all, self.spec.order) == 0 {
+        if close && zones::room(&all, self.spec.order) == 0 && !self.compact()? {
             return Ok(true);
         }
         if zones::room(&all, self.spec.order) != 0 {
@@ -202,6 +223,7 @@ impl Fragmented {
     /// Takes what there is too much of the order, in blocks as large as possible. No more than the
     /// watermarks let an allocation have: the kernel would take single pages instead.
     fn eat(&mut self, zones: &[Zone]) -> Result<()> {
+        self.compacted = false;
         let order = self.spec.order;
         let mut surplus = zones::room(zones, order).saturating_sub(self.left);
         for zone in zones.iter().filter(|zone| zone.offer(order) == Offer::Usable) {
