@@ -18,7 +18,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         machine_formats_hold_the_result,
     ];
     vec![
-        Plan::new("reproduce", &["fast"]).facts(fast),
+        Plan::new("reproduce", &["fast"]).on(Kernels::SlowDefaultOnly).facts(fast),
         Plan::new("reproduce", &["all"]).named("reproduce-all").on(Kernels::EverySlow).facts(all),
         Plan::new("reproduce", &["v1"])
             .named("reproduce-v1")

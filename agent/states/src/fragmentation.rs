@@ -205,17 +205,28 @@ impl Fragmented {
             self.eat(&all)?;
         }
         let mut freed = Vec::new();
+        let mut surplus = Vec::new();
         for (order, count) in now.iter().copied().enumerate().take(self.spec.order as usize).rev() {
             if let Some((_, carver)) = &mut self.region {
                 freed.extend(carver.carve(order as u32, wanted(order).saturating_sub(count)));
             }
-            let surplus = count.saturating_sub(wanted(order)).min(EATEN_AT_ONCE >> order);
-            if surplus != 0 {
-                self.eater.eat(order as u32, surplus as u32)?;
+            let more = count.saturating_sub(wanted(order)).min(EATEN_AT_ONCE >> order);
+            if more != 0 {
+                surplus.push((order as u32, more));
             }
         }
         if let Some((region, _)) = &self.region {
             region.free(freed)?;
+        }
+        // Half of what is above the watermarks: the rest is for others.
+        let mut budget =
+            all.iter().filter(|zone| zone.name != "DMA").map(above_mark).sum::<u64>() / 2;
+        for (order, more) in surplus {
+            let more = more.min(budget >> order);
+            if more != 0 {
+                self.eater.eat(order, more as u32)?;
+                budget -= more << order;
+            }
         }
         Ok(false)
     }
