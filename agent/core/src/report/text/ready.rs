@@ -8,15 +8,20 @@ const MAX_LINES: usize = 6;
 const MAX_REASONS: usize = 2;
 
 /// What is watched, why hooks are missing, and what can't be seen without them.
-pub(super) fn block(ready: &Ready) -> Block {
+pub(super) fn block(ready: &Ready, replayed: bool) -> Block {
     let missing = ready.hooks.iter().filter(|hook| hook.state == Some(State::Missing)).count();
     let there = ready.hooks.len() - missing;
     let count = match missing {
         0 => format!("with all {there} hooks"),
         _ => paint(RED, &format!("with {there} of {} hooks", ready.hooks.len())),
     };
+    let watching = if replayed {
+        format!("recorded {count}")
+    } else {
+        format!("watching {count}; Ctrl-C ends")
+    };
     let mut lines = vec![format!(
-        "fragwatch {} on Linux {}: watching {count}; Ctrl-C ends",
+        "fragwatch {} on Linux {}: {watching}",
         ready.version,
         printable(&ready.kernel),
     )];
