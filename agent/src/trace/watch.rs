@@ -71,6 +71,7 @@ impl Watch {
         let hierarchy = Hierarchy::read(Path::new("/"));
         let live = Live::start(Options {
             all: args.all,
+            untroubled: args.all || args.record.is_some(),
             preference: args.attach,
             hierarchy: hierarchy.id,
         })?;
@@ -138,8 +139,8 @@ impl Watch {
             self.add(Entry::Reply { late: true, reply })?;
         }
         self.update_loss()?;
-        let outside = self.live.outside().context(COUNTERS)?;
-        self.process(Entry::End { outside: Some(outside) })?;
+        let end = self.end()?;
+        self.process(end)?;
         self.flush_capture();
         self.pipeline.summary().context(REPORT)
     }
@@ -261,12 +262,19 @@ impl Watch {
 
     /// Ends the capture without a summary, after stdout was closed.
     pub(super) fn finish_capture(&mut self) -> anyhow::Result<()> {
+        let end = self.end()?;
         if let Some(capture) = &mut self.capture {
-            let outside = self.live.outside().context(COUNTERS)?;
-            capture.write(&Entry::End { outside: Some(outside) });
+            capture.write(&end);
             capture.flush();
         }
         Ok(())
+    }
+
+    /// What the kernel side counted until now.
+    fn end(&self) -> anyhow::Result<Entry> {
+        let outside = self.live.outside().context(COUNTERS)?;
+        let creations = self.live.creations().context(COUNTERS)?;
+        Ok(Entry::End { outside: Some(outside), creations: Some(creations) })
     }
 }
 
