@@ -140,6 +140,11 @@ impl Watch {
         Ok(watch)
     }
 
+    /// How many hooks are attached.
+    pub(crate) fn attached_hooks(&self) -> usize {
+        self.live.hooks.iter().filter(|hook| hook.via.is_some()).count()
+    }
+
     pub(crate) async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
         self.pipeline.ready().context(REPORT)?;
         let end = duration.and_then(|d| Instant::now().checked_add(d));
@@ -171,7 +176,9 @@ impl Watch {
         let end = self.end()?;
         self.process(end)?;
         self.consumer.tick(&self.live);
-        self.pipeline.summary().context(REPORT)
+        self.pipeline.summary().context(REPORT)?;
+        self.consumer.end();
+        Ok(())
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {
@@ -210,7 +217,6 @@ impl Watch {
         }
         self.consumer.entry(&entry);
         let correlated = self.pipeline.apply(entry).context(REPORT)?;
-        self.consumer.correlated(&correlated);
         let queries: HashSet<Query> = self.pipeline.queries(&correlated).into_iter().collect();
         let overloaded = Names::is_overloaded(&correlated);
         if !overloaded {
@@ -227,6 +233,7 @@ impl Watch {
                 self.add(Entry::Reply { late: false, reply })?;
             }
         }
+        self.consumer.correlated(&correlated);
         self.pipeline.report(correlated).context(REPORT)?;
         if overloaded {
             self.names.send(&queries);

@@ -25,6 +25,7 @@ use crate::{
     },
 };
 
+pub use creation::step_name;
 pub use hook::hook;
 pub use incident::log_incident;
 
