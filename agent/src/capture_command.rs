@@ -74,18 +74,18 @@ fn output_error(error: io::Error) -> CaptureCommandError {
 /// A row per lane, then a row per segment.
 fn list(directory: &Path) -> Result<CaptureResult, CaptureCommandError> {
     let segments = segments(directory).map_err(store_error(directory))?;
-    let mut text = String::new();
+    let mut rows = Vec::new();
     for lane in Lane::ALL {
         let of_lane: Vec<&SegmentInfo> = segments.iter().filter(|of| of.lane == lane).collect();
         let size = of_lane.iter().map(|segment| segment.size).sum();
         let since = of_lane.iter().find_map(|segment| segment.begun);
-        text += &format!(
+        rows.push(format!(
             "{:9} {:>10} in {} segments{}\n",
             lane.name(),
             bytes(size),
             grouped(of_lane.len() as u64),
             since.map(|at| format!(" since {}", local(at))).unwrap_or_default(),
-        );
+        ));
     }
     for segment in &segments {
         let state = match segment {
@@ -93,14 +93,14 @@ fn list(directory: &Path) -> Result<CaptureResult, CaptureCommandError> {
             SegmentInfo { sealed: true, .. } => "sealed",
             _ => "open",
         };
-        text += &format!(
+        rows.push(format!(
             "{:19} {:>10} {state:9} {}\n",
             segment.begun.map(local).unwrap_or_default(),
             bytes(segment.size),
             printable(&segment.path.display().to_string()),
-        );
+        ));
     }
-    io::stdout().write_all(text.as_bytes()).map_err(output_error)?;
+    io::stdout().write_all(rows.concat().as_bytes()).map_err(output_error)?;
     Ok(CaptureResult::Complete)
 }
 

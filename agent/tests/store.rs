@@ -36,7 +36,9 @@ impl Store {
         let _ = fs::remove_dir_all(&path);
         let store = Self(path);
         let (header, entries) = capture();
-        store.run(&header, |recorder| recorder.entry(&Entry::End { outside: None }));
+        store.run(&header, |recorder| {
+            recorder.entry(&Entry::End { outside: None, creations: None });
+        });
         store.run(&header, |recorder| fail(recorder, &header, entries));
         store
     }

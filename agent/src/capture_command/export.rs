@@ -74,7 +74,7 @@ fn write(mut reader: Reader, window: Window, out: &mut impl Write) -> io::Result
         }
     }
     // `replay` knows by it that the file is complete.
-    out.write_all(to_line(&Entry::End { outside: None })?.as_bytes())?;
+    out.write_all(to_line(&Entry::End { outside: None, creations: None })?.as_bytes())?;
     out.flush()?;
     Ok(damaged)
 }

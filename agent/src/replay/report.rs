@@ -131,8 +131,7 @@ impl Format for Filter {
                 return Ok(());
             }
             // Nothing was reported of this run.
-            Line::Summary(_) if self.held.is_some() => return Ok(()),
-            Line::Loss(_) if self.held.is_some() => return Ok(()),
+            Line::Summary(_) | Line::Loss(_) if self.held.is_some() => return Ok(()),
             Line::Recording(recording) => {
                 let (from, until) = (instant(recording.from), instant(recording.until));
                 if from.zip(until).is_some_and(|(from, until)| !self.window.overlaps(from, until)) {

@@ -55,7 +55,9 @@ impl Recordings {
     /// The last recording, if there is one.
     pub fn finish(&mut self) -> Option<Recording> {
         let (triggered_ns, reason) = self.trigger.take()?;
-        let samples: Vec<Sample> = std::mem::take(&mut self.samples).into_values().collect();
+        let samples = self.samples.split_off(&triggered_ns.saturating_sub(HELD_NS));
+        self.samples.clear();
+        let samples: Vec<Sample> = samples.into_values().collect();
         (!samples.is_empty()).then_some(Recording { triggered_ns, reason, samples })
     }
 }
@@ -85,7 +87,7 @@ mod tests {
             assert_eq!(recordings.sample(sample(second)), None);
         }
         let recording = recordings.sample(sample(6120)).expect("a minute later it is complete");
-        assert_eq!(seconds(&recording), (5040, Some(6059), 961));
+        assert_eq!(seconds(&recording), (5100, Some(6059), 959));
         // What comes every minute is none.
         assert_eq!(recordings.sample(sample(6180)), None);
         assert_eq!(recordings.finish(), None);

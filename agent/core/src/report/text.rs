@@ -9,6 +9,7 @@ mod doctor;
 mod incident;
 mod loss;
 mod node;
+mod one_line;
 mod ready;
 mod recording;
 mod summary;
@@ -19,6 +20,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, tz::TimeZone};
 
+pub use self::one_line::one_line;
 use self::{block::Block, incident::Repeats};
 use crate::{
     model::log_time::Wall,

@@ -6,6 +6,7 @@ mod hook;
 mod incident;
 mod memcg;
 mod node;
+mod notice;
 mod recording;
 mod slab;
 mod verdict;
@@ -26,6 +27,7 @@ use crate::{
     },
 };
 
+pub use creation::step_name;
 pub use hook::hook;
 pub use incident::log_incident;
 
