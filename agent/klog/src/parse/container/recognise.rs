@@ -178,7 +178,9 @@ fn names_start_of_object(lower: &str) -> bool {
     VERBS.iter().any(|verb| {
         lower.match_indices(verb).any(|(at, _)| {
             let word_begins = !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-            let segment = lower[..at].rsplit([':', ';', '"']).next().unwrap_or_default();
+            // `Error: creating container storage: …` has it before the colon.
+            let mut segments = lower[..at].rsplit([':', ';', '"']);
+            let segment = segments.find(|segment| !segment.trim().is_empty()).unwrap_or_default();
             let failed = FAILED.iter().any(|word| segment.contains(word));
             word_begins && failed && object_follows(&lower[at + verb.len()..])
         })
