@@ -274,6 +274,26 @@ fn random_errors_lose_nothing() {
 }
 
 #[test]
+fn a_sync_that_failed_is_not_believed() {
+    let mut failed = 0;
+    for seed in 0..60 {
+        let disk = FakeDisk::new(seed);
+        let mut rig = Rig::open_sized(&disk, seed, LARGE);
+        disk.set_faults(60);
+        for lane in Lane::ALL.repeat(20) {
+            rig.give(lane);
+            failed += u32::from(!rig.step(true));
+        }
+        let synced = rig.synced.clone();
+        disk.set_faults(0);
+        disk.restart(End::Machine);
+        let missing: Vec<u64> = synced.difference(&readable(&disk)).copied().collect();
+        assert!(missing.is_empty(), "seed {seed}: {missing:?}");
+    }
+    assert!(failed > 100, "{failed}: the test shows nothing");
+}
+
+#[test]
 fn damage_stops_neither_the_writer_nor_the_reader() {
     for seed in 0..100 {
         let disk = FakeDisk::new(seed);
