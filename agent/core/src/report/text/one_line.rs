@@ -12,7 +12,7 @@ use crate::{
 /// written always, as by [`super::Text`].
 pub fn one_line(line: &Line) -> Option<String> {
     Some(match line {
-        Line::Ready(ready) => ready::headline(ready),
+        Line::Ready(ready) => ready::headline(ready, "watching"),
         Line::Creation(creation) => self::creation(creation)?,
         Line::Container(late) => {
             let who = container::who(late.container.as_ref(), &late.candidates)?;
@@ -20,6 +20,7 @@ pub fn one_line(line: &Line) -> Option<String> {
         }
         Line::Loss(loss) => loss::headline(loss),
         Line::Incident(_)
+        | Line::Recording(_)
         | Line::Summary(_)
         | Line::Check(_)
         | Line::Doctor(_)
