@@ -10,7 +10,7 @@ use crate::{cli::Format, reproduce::relay::Relay};
 pub fn replayed_to_stdout(format: Format) -> Box<dyn report::Format> {
     match format {
         Format::Text => Box::new(Text::new(anstream::stdout(), TimeZone::system()).replayed()),
-        Format::Json => to_stdout(format),
+        Format::Json | Format::Relay => to_stdout(format),
     }
 }
 

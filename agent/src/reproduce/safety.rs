@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use fragwatch_core::{attribution::cgroup_path, model::event::CgroupPath, units};
 
-/// A machine that is up for longer is somebody's.
+/// A machine that is up for longer is not one of a CI job.
 const LONG_UPTIME_S: u64 = 24 * 60 * 60;
 
 /// What speaks against it, in parts of sentences. `root` is the root directory.

@@ -51,8 +51,6 @@ pub(crate) struct Fragmented {
     spec: Fragmentation,
     /// What is to be freed, and how; `None` for objects of the kernel.
     region: Option<(Region, Carver)>,
-    /// Kept for what they hold.
-    _messages: Option<Messages>,
     ballast: Ballast,
     eater: Eater,
     /// Blocks of the order that may be there.
@@ -83,7 +81,6 @@ impl Fragmented {
         let mut state = Self {
             spec: spec.clone(),
             region: None,
-            _messages: None,
             ballast: Ballast::default(),
             eater: Eater::default(),
             left: spec.left,
@@ -95,7 +92,6 @@ impl Fragmented {
             let mut messages = Messages::send(keep * 4)?;
             state.ballast.take_all_but(0)?;
             messages.free()?;
-            state._messages = Some(messages);
         } else {
             let spare = spare_pages(&zones::read()?);
             // More than is to be free, for what the command takes of it.
@@ -296,15 +292,17 @@ impl Fragmented {
         let free: u64 = reached.iter().map(|zone| zone.free_kib * 1024).sum();
         let total = zones::blocks(&zones);
         let index = fragmentation_index(&total, order);
-        let mut sentence = format!("{} free", units::bytes(free));
-        if self.left == 0 {
-            sentence += &format!(", and no block of order {order} or above among it");
-            if index > 0 {
-                sentence += &format!("; fragmentation index {:.3}", index as f64 / 1000.0);
-            }
+        let what = if self.left == 0 {
+            format!("and no block of order {order} or above among it")
         } else {
-            sentence += &format!(", among it {} blocks of order {order}", self.left);
-        }
+            format!("among it {} blocks of order {order}", self.left)
+        };
+        let index = if index > 0 {
+            format!("; fragmentation index {:.3}", index as f64 / 1000.0)
+        } else {
+            String::new()
+        };
+        let sentence = format!("{} free, {what}{index}", units::bytes(free));
         Ok(Reached {
             sentences: vec![sentence],
             order: Some(order),

@@ -83,9 +83,8 @@ impl Keeper {
                 Ok(Message::Reached(reached)) => return Ok((keeper, reached)),
                 Ok(Message::Change(undo)) => keeper.changes.push(undo),
                 Ok(Message::Failed(reason)) => break reason,
-                Ok(Message::Undone(_)) => {}
                 Err(RecvTimeoutError::Timeout) if stop() => break "interrupted".to_owned(),
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::Undone(_)) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     break "the process that keeps the state ended".to_owned();
                 }
@@ -155,11 +154,6 @@ impl Keeper {
                 }
             }
         }
-    }
-
-    /// Leaves the state as it is until this process ends.
-    pub fn stay(self) {
-        std::mem::forget(self);
     }
 }
 

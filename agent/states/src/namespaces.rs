@@ -53,8 +53,10 @@ fn make(flag: CloneFlags) -> Result<bool> {
         let holds = outcome.is_ok();
         // The receiver waits for it.
         let _ = sender.send(outcome);
-        while holds {
-            thread::park();
+        if holds {
+            loop {
+                thread::park();
+            }
         }
     });
     match made.recv().context("the thread that makes namespaces panicked")? {

@@ -11,6 +11,7 @@ pub(super) const RUNC: [&str; 6] =
     ["/sbin/runc", "run", "--no-pivot", "--bundle", "/run/bundle", "web"];
 
 /// One run of fragwatch.
+#[derive(Clone, Copy)]
 pub(super) struct Case {
     pub(super) name: &'static str,
     /// The arguments of `reproduce`.

@@ -82,7 +82,7 @@ impl Region {
         let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         pages.sort_unstable();
         for run in pages.chunk_by(|page, next| page + 1 == *next) {
-            let (first, count) = (i64::from(run[0]), run.len() as i64);
+            let (first, count) = (i64::from(run[0]), (run.len() as u64).cast_signed());
             let page = PAGE.cast_signed();
             fallocate(self.file.as_fd(), hole, first * page, count * page)
                 .context("could not free pages of the memory file")?;
@@ -97,7 +97,7 @@ fn take_steps(mapping: &Mapping, pages: u64, locked: bool) -> Result<()> {
         let step = STEP.min(pages - taken);
         let spare = spare_pages(&zones::read()?);
         if spare < step {
-            bail!("{} MiB of memory are not enough", (taken + spare) * PAGE >> 20);
+            bail!("{} MiB of memory are not enough", ((taken + spare) * PAGE) >> 20);
         }
         if locked {
             mapping.lock(taken, step)?;
