@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         for (contestant, reason) in &measured.absent {
             println!("{} is not in the table: {reason}", contestant.name());
         }
-        println!("\n{}", table::programs(&measured));
+        println!("\n{}\n\n{}", table::stages(&measured), table::programs(&measured));
         let above = row::exceeded(&measured);
         exceeded.extend(above.into_iter().map(|text| format!("{}: {text}", series.name)));
     }
@@ -91,6 +91,7 @@ fn measure(args: &Args, series: &'static Series) -> Result<Measured> {
         "effort": request.effort,
         "values": row::values(&measured),
         "latency": measured.latency,
+        "stages": measured.stages,
         "facts": measured.facts,
     });
     fs::write(&path, format!("{json:#}\n"))
