@@ -233,7 +233,7 @@ mod tests {
             ("clock", "3".to_owned()),
             report(0),
             ("fragwatch-err", "[… DEBUG] report stages: ring_us=5 write_us=7".to_owned()),
-            report(2),
+            report(3),
             fact(&Fact::Failures { creations: 2 }),
             report(7),
             fact(&Fact::Flood { creations: 3, allocations: 1 }),
