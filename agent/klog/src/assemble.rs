@@ -15,7 +15,7 @@ mod masks;
 mod memory;
 mod oom;
 mod reports;
-mod runtime;
+pub(crate) mod runtime;
 mod stack;
 mod traces;
 
