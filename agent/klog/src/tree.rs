@@ -139,7 +139,7 @@ impl Tree {
                 }
             };
             match content {
-                Content::Archive(source) => self.enter(name, source, watch),
+                Content::Archive(source) => self.enter(&name, source, watch),
                 Content::Other { sample, .. } if sample.is_empty() => {
                     if watch.lost.load(Ordering::Relaxed) {
                         self.left_out.add(LeftOut::Damaged, &name);
@@ -176,7 +176,7 @@ impl Tree {
             }
             let watch = Watch::new(&self.budget);
             match look(source, &watch) {
-                Ok(Content::Archive(source)) => self.enter(name, source, watch),
+                Ok(Content::Archive(source)) => self.enter(&name, source, watch),
                 Ok(Content::Other { sample, .. }) => facts.take(&name, &sample),
                 Err(_) => {}
             }
@@ -200,12 +200,12 @@ impl Tree {
     }
 
     /// Goes on in an archive that was found in this tree.
-    fn enter(&mut self, name: String, source: Source, watch: Watch) {
+    fn enter(&mut self, name: &str, source: Source, watch: Watch) {
         if self.levels.len() > MAX_NESTED {
-            self.left_out.add(LeftOut::Nested, &name);
+            self.left_out.add(LeftOut::Nested, name);
             return;
         }
-        self.levels.push(Box::new(archive::Archive::new(&name, source, watch)));
+        self.levels.push(Box::new(archive::Archive::new(name, source, watch)));
     }
 
     fn next_file(&mut self) -> Option<(String, Source)> {

@@ -40,7 +40,8 @@ fn dmesg(seconds: u32, pid: u32) -> String {
 
 fn behind(prefix: &str, pid: u32) -> String {
     let report = REPORT.replace('@', &pid.to_string());
-    report.lines().map(|line| format!("{prefix}{line}\n")).collect()
+    let lines: Vec<String> = report.lines().map(|line| format!("{prefix}{line}")).collect();
+    lines.join("\n") + "\n"
 }
 
 /// A runtime's line in a log of its own, at that second of 09:42.

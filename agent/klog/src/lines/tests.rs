@@ -351,8 +351,8 @@ fn xz_and_bzip2_are_unpacked_as_far_as_they_go() {
     };
     assert_eq!(found(XZ), (1, false));
     assert_eq!(found(&XZ.repeat(2)), (2, false));
-    assert_eq!(found(&XZ[..XZ.len() - 60]).1, true);
-    assert_eq!(found(b"BZh91AY").1, true);
+    assert!(found(&XZ[..XZ.len() - 60]).1);
+    assert!(found(b"BZh91AY").1);
     // It asks for 4 GiB.
     let mut large = XZ.to_vec();
     large[XZ_DICTIONARY] = 40;

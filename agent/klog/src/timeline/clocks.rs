@@ -102,11 +102,11 @@ impl Clocks {
         let mut differences: BTreeMap<(Clock, Clock), Vec<i64>> = BTreeMap::new();
         for same in self.lines.chunk_by(|one, other| one.text == other.text) {
             // What a log has twice can't be assigned.
-            let once: Vec<&Sighting> = same
+            let single: Vec<&Sighting> = same
                 .chunk_by(|one, other| one.file == other.file)
                 .filter_map(|of_file| if let [one] = of_file { Some(one) } else { None })
                 .collect();
-            for pair in once.windows(2) {
+            for pair in single.windows(2) {
                 let [one, other] =
                     [pair[0], pair[1]].map(|line| read(line.file, &line.time, latest));
                 if one.clock == other.clock {

@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use fragwatch_core::model::{
+    event::CgroupPath,
     incident::Incident,
     program_message::ContainerFailure,
     slab::{SlabCache, SlabFailed},
@@ -70,9 +71,9 @@ fn same_report(one: &Incident, other: &Incident, apart: Option<Duration>) -> boo
     all.compare(one.comm.as_ref(), other.comm.as_ref());
     all.compare(free(one), free(other));
     all.compare(victims(one), victims(other));
-    let path = |i: &Incident| Some(i.memcg.as_ref()?.path.clone()?);
+    let path = |i: &Incident| i.memcg.as_ref()?.path.clone();
     all.compare(path(one), path(other));
-    let refused = |i: &Incident| Some(i.fork_refused.as_ref()?.cgroup.clone()?);
+    let refused = |i: &Incident| i.fork_refused.as_ref()?.cgroup.clone();
     all.compare(refused(one), refused(other));
     let caches = |i: &Incident| names(i.slab_caches.iter().map(|cache: &SlabCache| &cache.name));
     all.compare(caches(one), caches(other));
@@ -84,14 +85,12 @@ fn same_report(one: &Incident, other: &Incident, apart: Option<Duration>) -> boo
     all.compare(bytes(one), bytes(other));
     let boot = |i: &Incident| i.log()?.time?.boot;
     let since_boot = boot(one).zip(boot(other)).map(|(one, other)| one.abs_diff(other));
-    match apart.or(since_boot) {
-        Some(apart) => apart <= SAME_MOMENT && !all.differs && all.equal >= 1,
-        // Free memory and the process don't come together like that again.
-        None => {
-            let certain = (free(one).is_some() || victims(one).is_some()) && one.pid.is_some();
-            certain && !all.differs && all.equal >= 3
-        }
+    if let Some(apart) = apart.or(since_boot) {
+        return apart <= SAME_MOMENT && !all.differs && all.equal >= 1;
     }
+    // Free memory and the process don't come together like that again.
+    let certain = (free(one).is_some() || victims(one).is_some()) && one.pid.is_some();
+    certain && !all.differs && all.equal >= 3
 }
 
 /// The free pages of the zones, as an allocation saw them.
@@ -127,7 +126,7 @@ fn same_start(one: &Incident, other: &Incident, apart: Option<Duration>) -> bool
 /// Whether a container can have failed of what the kernel reports, given that they are close.
 pub(super) fn joins(report: &Incident, program: &Incident) -> bool {
     let cgroups = [
-        report.cgroup.as_ref().map(|path| path.display()),
+        report.cgroup.as_ref().map(CgroupPath::display),
         report.memcg.as_ref().and_then(|memcg| memcg.path.clone()),
         report.fork_refused.as_ref().and_then(|refused| refused.cgroup.clone()),
     ];

@@ -122,22 +122,23 @@ impl Reading {
     fn file(&self, name: String, entry: &mut impl Read) -> Result<(), Failure> {
         let (reader, writer) = io::pipe()?;
         self.out.send(Item::File(name, Box::new(reader))).map_err(|_| Stopped)?;
-        self.pass(&mut self.watch.budget.limit(entry), writer)
+        pass(&mut self.watch.budget.limit(entry), writer)
     }
+}
 
-    fn pass(&self, entry: &mut impl Read, mut writer: PipeWriter) -> Result<(), Failure> {
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let n = match entry.read(&mut chunk) {
-                Ok(0) => return Ok(()),
-                Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
-            };
-            if writer.write_all(&chunk[..n]).is_err() {
-                // The reader has seen enough of it.
-                return Ok(());
-            }
+/// Copies what is in a file, as long as it is read.
+fn pass(entry: &mut impl Read, mut writer: PipeWriter) -> Result<(), Failure> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let n = match entry.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if writer.write_all(&chunk[..n]).is_err() {
+            // The reader has seen enough of it.
+            return Ok(());
         }
     }
 }

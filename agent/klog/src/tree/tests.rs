@@ -8,6 +8,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
+use fragwatch_core::model::kernel_version::KernelVersion;
 use tar::{Builder, EntryType, Header};
 
 use super::*;
@@ -58,7 +59,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The logs in a tree with their sizes, sorted, and what was left out.
-fn read(mut tree: Tree) -> (Vec<(String, usize)>, Vec<(LeftOut, u64)>) {
+type Contents = (Vec<(String, usize)>, Vec<(LeftOut, u64)>);
+
+fn read(mut tree: Tree) -> Contents {
     let mut logs = Vec::new();
     while let Some(mut found) = tree.next_log() {
         let mut text = Vec::new();
@@ -77,10 +80,7 @@ fn open(path: impl AsRef<Path>) -> Tree {
 }
 
 /// The same with the names below `root`.
-fn read_below(
-    path: impl AsRef<Path>,
-    root: &Scratch,
-) -> (Vec<(String, usize)>, Vec<(LeftOut, u64)>) {
+fn read_below(path: impl AsRef<Path>, root: &Scratch) -> Contents {
     let (logs, left_out) = read(open(path));
     let root = format!("{}/", root.0.display());
     let short = |name: String| name.strip_prefix(&root).map(str::to_owned).unwrap_or(name);
@@ -245,8 +245,8 @@ fn what_comes_before_damage_is_read() {
 fn no_more_files_than_allowed_are_looked_at() {
     let root = Scratch::new("many");
     for at in 0..40 {
-        root.write(&format!("{}.log", at), LINE);
-        root.write(&format!("{}.empty", at), "");
+        root.write(&format!("{at}.log"), LINE);
+        root.write(&format!("{at}.empty"), "");
     }
     let mut tree = open(&root.0);
     tree.max_entries = 20;
@@ -285,5 +285,5 @@ fn facts_are_found_behind_the_logs() {
     root.write("sos.tar.gz", gzip(&archive));
     let facts = open(&root.0).facts(&AtomicBool::new(false));
     let log = format!("{}/sos.tar.gz:sos/var/log/messages", root.0.display());
-    assert_eq!(facts.kernel(&log).map(|kernel| kernel.as_str()), Some("5.14.0-1.el9.x86_64"));
+    assert_eq!(facts.kernel(&log).map(KernelVersion::as_str), Some("5.14.0-1.el9.x86_64"));
 }
