@@ -33,6 +33,7 @@ mod pids_limit;
 mod plan;
 mod recorded;
 mod runtimes;
+mod serve;
 mod tracepoints;
 
 use std::process::ExitCode;
@@ -70,6 +71,7 @@ fn plans() -> Vec<Plan> {
         endings::plans(),
         order6::plans(),
         recorded::plans(),
+        serve::plans(),
         doctor::plans(),
         tracepoints::plans(),
         healthy::plans(),

@@ -51,6 +51,8 @@ const COUNTERS: &str = "could not read the eBPF programs' counters";
 pub(crate) struct Setup {
     /// Report every creation, and what happens outside creations.
     pub(crate) all: bool,
+    /// Receive events of creations without trouble too, which else are only counted.
+    pub(crate) untroubled: bool,
     /// How to attach.
     pub(crate) attach: Preference,
     /// Where the report goes.
@@ -91,6 +93,7 @@ impl Watch {
         let hierarchy = Hierarchy::read(Path::new("/"));
         let live = Live::start(Options {
             all: setup.all,
+            untroubled: setup.untroubled,
             preference: setup.attach,
             hierarchy: hierarchy.id,
         })?;
@@ -137,6 +140,11 @@ impl Watch {
         Ok(watch)
     }
 
+    /// How many hooks are attached.
+    pub(crate) fn attached_hooks(&self) -> usize {
+        self.live.hooks.iter().filter(|hook| hook.via.is_some()).count()
+    }
+
     pub(crate) async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
         self.pipeline.ready().context(REPORT)?;
         let end = duration.and_then(|d| Instant::now().checked_add(d));
@@ -165,10 +173,12 @@ impl Watch {
             self.add(Entry::Reply { late: true, reply })?;
         }
         self.update_loss()?;
-        let outside = self.live.outside().context(COUNTERS)?;
-        self.process(Entry::End { outside: Some(outside) })?;
+        let end = self.end()?;
+        self.process(end)?;
         self.consumer.tick(&self.live);
-        self.pipeline.summary().context(REPORT)
+        self.pipeline.summary().context(REPORT)?;
+        self.consumer.end();
+        Ok(())
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {
@@ -207,7 +217,6 @@ impl Watch {
         }
         self.consumer.entry(&entry);
         let correlated = self.pipeline.apply(entry).context(REPORT)?;
-        self.consumer.correlated(&correlated);
         let queries: HashSet<Query> = self.pipeline.queries(&correlated).into_iter().collect();
         let overloaded = Names::is_overloaded(&correlated);
         if !overloaded {
@@ -224,6 +233,7 @@ impl Watch {
                 self.add(Entry::Reply { late: false, reply })?;
             }
         }
+        self.consumer.correlated(&correlated);
         self.pipeline.report(correlated).context(REPORT)?;
         if overloaded {
             self.names.send(&queries);
@@ -279,10 +289,17 @@ impl Watch {
 
     /// Ends the capture without a summary, after stdout was closed.
     pub(crate) fn finish_capture(&mut self) -> anyhow::Result<()> {
-        let outside = self.live.outside().context(COUNTERS)?;
-        self.consumer.entry(&Entry::End { outside: Some(outside) });
+        let end = self.end()?;
+        self.consumer.entry(&end);
         self.consumer.tick(&self.live);
         Ok(())
+    }
+
+    /// What the kernel side counted until now.
+    fn end(&self) -> anyhow::Result<Entry> {
+        let outside = self.live.outside().context(COUNTERS)?;
+        let creations = self.live.creations().context(COUNTERS)?;
+        Ok(Entry::End { outside: Some(outside), creations: Some(creations) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A step of a container's start, as it was put together from events.
 use schemars::JsonSchema;
 use serde::Serialize;
-use strum::IntoStaticStr;
+use strum::{IntoStaticStr, VariantArray};
 
 use super::{
     allocation::{Allocation, Outcome as AllocationOutcome},
@@ -22,7 +22,17 @@ pub(crate) const MAX_DETAILS: usize = 32;
 
 /// How a creation ended.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema, IntoStaticStr,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    JsonSchema,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -116,7 +126,7 @@ pub struct CreationStep {
     pub kind: StepKind,
     /// Who.
     pub task: Task,
-    /// Its cgroup when it began, or the cgroup that was to be made; `None` if that was not seen.
+    /// Its cgroup, or the cgroup that was to be made; `None` if that was not seen.
     pub cgroup: Option<CgroupPath>,
     /// The container that it is for, if that is certain.
     pub container: Option<Container>,
@@ -146,8 +156,6 @@ pub struct CreationStep {
     pub killed: bool,
     /// What else was seen of the same container's start.
     pub start: Option<Creation>,
-    /// Its beginning was seen, or it is of one moment.
-    pub beginning_seen: bool,
     /// Events were lost while it was under way: something may be missing.
     pub events_lost: bool,
 }
@@ -174,7 +182,6 @@ impl CreationStep {
             oom_kills: Vec::new(),
             killed: false,
             start: None,
-            beginning_seen: false,
             events_lost: false,
         }
     }

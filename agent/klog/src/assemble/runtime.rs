@@ -31,6 +31,7 @@ const CREATORS: &[&str] = &[
     "copy_namespaces",
     "unshare_nsproxy_namespaces",
     "veth_newlink",
+    "cgroup_mkdir",
 ];
 
 /// Whether two failures that were logged at about the same time are one: nothing that both name
@@ -76,6 +77,24 @@ pub(crate) struct Report<'a> {
     pub(crate) of_slab: bool,
 }
 
+/// Whether a report names the container or the pod that failed.
+pub(super) fn names_same(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool {
+    names(&|id| draft.names(id), failure)
+}
+
+fn names(named: &dyn Fn(&str) -> bool, failure: &ContainerFailure) -> bool {
+    let container = failure.container.as_ref();
+    let uid = failure.pod_uid.as_ref();
+    !says_other_reason(failure)
+        && (container.is_some_and(|id| named(id))
+            || uid.is_some_and(|uid| named(uid) || named(&uid.replace('-', "_"))))
+}
+
+/// A program that says why has said it.
+fn says_other_reason(failure: &ContainerFailure) -> bool {
+    matches!(failure.error, StartError::Other(_) | StartError::OtherLimit(_))
+}
+
 /// Whether a container can have failed of what a report describes, given that they are close.
 pub(super) fn joins(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool {
     let report = Report {
@@ -90,18 +109,10 @@ pub(super) fn joins(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool
 
 /// The same for any report.
 pub(crate) fn can_be_of(report: &Report, failure: &ContainerFailure) -> bool {
-    // A program that says why has said it.
-    if matches!(failure.error, StartError::Other(_)) {
+    if says_other_reason(failure) {
         return false;
     }
-    if let Some(id) = &failure.container
-        && (report.names)(id)
-    {
-        return true;
-    }
-    if let Some(uid) = &failure.pod_uid
-        && ((report.names)(uid) || (report.names)(&uid.replace('-', "_")))
-    {
+    if names(report.names, failure) {
         return true;
     }
     if report.refuses_forks && failure.error == StartError::Process {
