@@ -81,6 +81,7 @@ pub(super) fn finish(
             host: draft.begin.host.clone(),
             readings: masks.readings_of_first(&draft),
             buddyinfo,
+            also_in: Vec::new(),
         }),
         page_size,
         pid: draft.pid.or_else(|| {
