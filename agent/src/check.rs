@@ -3,6 +3,7 @@
 mod assess;
 mod needs;
 mod npd;
+mod serve;
 pub(crate) mod view;
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 
 use crate::{
     cli::CheckArgs,
-    host::{node, orders},
+    host::{SERVE_SOCKET, node, orders},
     output,
 };
 
@@ -49,7 +50,8 @@ pub fn run(args: &CheckArgs) -> Result<u8, CheckError> {
         writeln!(io::stdout(), "{}", npd::line(&check))?;
         return Ok(npd::exit_code(check.status()));
     }
-    output::to_stdout(args.format).line(&view::line(&check))?;
+    output::to_stdout(args.format)
+        .line(&view::line(&check, serve::ask(Path::new(SERVE_SOCKET))))?;
     Ok(check.status().exit_code())
 }
 

@@ -39,13 +39,13 @@ fn status(facts: NodeFacts, order: u32) -> CheckStatus {
 
 fn text(check: &Check) -> String {
     let mut styled = Vec::new();
-    Text::new(&mut styled, TimeZone::UTC).line(&view::line(check)).expect("memory takes all");
+    Text::new(&mut styled, TimeZone::UTC).line(&view::line(check, None)).expect("memory takes all");
     String::from_utf8(anstream::adapter::strip_bytes(&styled).into_vec()).expect("UTF-8")
 }
 
 fn json(check: &Check) -> String {
     let mut line = Vec::new();
-    Json::new(&mut line).line(&view::line(check)).expect("memory takes all");
+    Json::new(&mut line).line(&view::line(check, None)).expect("memory takes all");
     let value: serde_json::Value = serde_json::from_slice(&line).expect("it is JSON");
     serde_json::to_string_pretty(&value).expect("it is JSON")
 }

@@ -7,12 +7,12 @@ use fragwatch_core::{
 use crate::check::{Check, IdCheck, OrderCheck, Source, ZoneCheck};
 
 /// The result as a line.
-pub(super) fn line(check: &Check) -> Line {
-    Line::Check(Box::new(self::check(check)))
+pub(super) fn line(check: &Check, serve: Option<line::Serve>) -> Line {
+    Line::Check(Box::new(self::check(check, serve)))
 }
 
-/// The result.
-pub(crate) fn check(check: &Check) -> line::Check {
+/// The result, with what `serve` knows.
+pub(crate) fn check(check: &Check, serve: Option<line::Serve>) -> line::Check {
     let status = check.status();
     line::Check {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -21,6 +21,7 @@ pub(crate) fn check(check: &Check) -> line::Check {
         exit_code: status.exit_code(),
         orders: check.orders.iter().map(|o| order(o, check.page_size)).collect(),
         memory_cgroups: check.ids.map(ids),
+        serve,
         not_seen: check.not_seen(),
     }
 }

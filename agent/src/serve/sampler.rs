@@ -21,7 +21,7 @@ use fragwatch_core::model::{
 };
 
 use self::process::ProcessReader;
-use super::shared::Shared;
+use super::{shared::Shared, trend::History};
 use crate::{
     check::{self, Need},
     host::{node, orders, privileges},
@@ -70,13 +70,22 @@ struct Sampler {
     page_size: u64,
     needs: Vec<Need>,
     status: Option<CheckStatus>,
+    history: History,
     process: ProcessReader,
 }
 
 impl Sampler {
     fn new(shared: Arc<Shared>, orders: Vec<u32>, page_size: u64) -> Self {
         let process = ProcessReader::new(page_size);
-        Self { shared, orders, page_size, needs: Vec::new(), status: None, process }
+        Self {
+            shared,
+            orders,
+            page_size,
+            needs: Vec::new(),
+            status: None,
+            history: History::default(),
+            process,
+        }
     }
 
     fn run(mut self, samples: &SyncSender<Sampled>) {
@@ -115,7 +124,11 @@ impl Sampler {
         let check = check::assess(facts, self.needs.clone(), self.page_size);
         let status = check.status();
         self.shared.metrics.set_check(status);
-        self.shared.board().check = Some(check::view::check(&check));
+        let trend = self.history.add(&check);
+        let line = check::view::check(&check, None);
+        let mut board = self.shared.board();
+        (board.check, board.trend) = (Some(line), trend);
+        drop(board);
         let worse = self.status.replace(status).is_some_and(|before| is_worse(before, status));
         Sampled { sample, worse }
     }

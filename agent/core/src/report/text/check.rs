@@ -4,7 +4,7 @@ use anstyle::Style;
 use super::{Block, GREEN, RED, YELLOW, kib, paint};
 use crate::{
     model::status::CheckStatus,
-    report::line::check::{Check, IdCheck, OrderCheck, ZoneCheck},
+    report::line::check::{Check, IdCheck, OrderCheck, Serve, Trend, ZoneCheck},
     units::{self, grouped, printable},
 };
 
@@ -21,8 +21,30 @@ pub(super) fn block(check: &Check) -> Block {
         let rest = format!(": {}, {} ids left", memory_cgroups(ids), grouped(ids.left));
         block.row_led_by("cgroups", style(ids.status), word(ids.status), &rest);
     }
+    if let Some(serve) = &check.serve {
+        self::serve(&mut block, serve);
+    }
     block.list("not seen", check.not_seen.iter().map(|text| printable(text)));
     block
+}
+
+/// What `serve` knows.
+fn serve(block: &mut Block, serve: &Serve) {
+    let failed = match serve.failed_last_hour {
+        0 => "no creation failed in the last hour".to_owned(),
+        1 => "1 creation failed in the last hour".to_owned(),
+        count => format!("{} creations failed in the last hour", grouped(count)),
+    };
+    block.row("serve", &format!("{} since {}; {failed}", printable(&serve.state), serve.started));
+    if let Some(last) = &serve.last_failure {
+        block.row("last", &format!("{} {}", last.time, printable(&last.summary)));
+    }
+    let trend = |trend: &Trend| {
+        let (left, before) = (grouped(trend.left), grouped(trend.left_before));
+        let minutes = trend.before_s / 60;
+        printable(&format!("{}: {before} left {minutes} min ago, {left} now", trend.resource))
+    };
+    block.list("trend", serve.trend.iter().map(trend));
 }
 
 /// What is worst, or that all is well.
