@@ -8,6 +8,9 @@ use crate::check::Check;
 /// The time between points, in nanoseconds.
 const PERIOD_NS: u64 = 60_000_000_000;
 
+/// Points that are closer say nothing, in nanoseconds.
+const MIN_APART_NS: u64 = 10_000_000_000;
+
 /// Points that are kept: those of an hour, and its beginning.
 const POINTS: usize = 61;
 
@@ -58,10 +61,10 @@ fn left(check: &Check) -> Vec<(String, u64)> {
     orders.chain(ids).collect()
 }
 
-/// What both points have, once they are a period apart.
+/// What both points have, once they are far enough apart.
 fn trends(before: &Point, now: &Point) -> Vec<Trend> {
     let apart_ns = now.time_ns.saturating_sub(before.time_ns);
-    if apart_ns < PERIOD_NS {
+    if apart_ns < MIN_APART_NS {
         return Vec::new();
     }
     let trend = |(resource, left): &(String, u64)| {
@@ -84,7 +87,7 @@ mod tests {
             left: vec![("order-6".to_owned(), 10_000 - second)],
         };
         assert!(history.push(point(0)).is_empty());
-        assert!(history.push(point(59)).is_empty(), "too early to compare");
+        assert!(history.push(point(9)).is_empty(), "too early to compare");
         let of = |trends: Vec<Trend>| {
             trends.first().map(|one| (one.left, one.left_before, one.before_s))
         };
