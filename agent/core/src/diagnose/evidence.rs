@@ -7,7 +7,7 @@ use crate::{
         kernel_version::KernelVersion,
         memcg::MemcgState,
         node::{Buddyinfo, NodeMemory, Reading},
-        notice::{ExcludedZones, HungTask, PercpuFailed},
+        notice::{ExcludedZones, HungTask, PercpuFailed, UnitTasks},
         program_message::ContainerFailure,
         slab::{SlabCache, SlabFailed},
         step::{CreationStep, PernetInit},
@@ -24,7 +24,7 @@ const USUAL_PAGE_SIZE: u64 = 4096;
 pub struct Evidence<'a> {
     /// It was seen live, and not found in a log.
     pub live: bool,
-    /// The kernel's release, if a log says it.
+    /// The kernel's release, if it is known.
     pub kernel: Option<&'a KernelVersion>,
     /// The kernel's page size in bytes.
     pub page_size: u64,
@@ -54,6 +54,10 @@ pub struct Evidence<'a> {
     pub cgroup_setup: Option<&'a CgroupSetup>,
     /// The fork that was refused.
     pub fork_refused: Option<&'a ForkRefused>,
+    /// Tasks of the unit in which a process was refused, as read at another time.
+    pub tasks: Option<&'a UnitTasks>,
+    /// `kernel.pid_max`, where it was read.
+    pub pid_max: Option<u64>,
     /// The per-CPU allocator failed.
     pub percpu: Option<&'a PercpuFailed>,
     /// A task hangs in reclaim or compaction.
@@ -66,8 +70,6 @@ pub struct Evidence<'a> {
     pub memory: Option<&'a NodeMemory>,
     /// What /proc/buddyinfo said at another time.
     pub buddyinfo: &'a [Buddyinfo],
-    /// Its beginning was not seen.
-    pub no_beginning: bool,
     /// Flags of the system call, where the error may be that of anything in it.
     pub call_flags: Option<u64>,
     /// Events of it were lost.
@@ -98,13 +100,14 @@ impl Default for Evidence<'_> {
             namespaces_refused: &[],
             cgroup_setup: None,
             fork_refused: None,
+            tasks: None,
+            pid_max: None,
             percpu: None,
             hung: None,
             excluded: None,
             messages: &[],
             memory: None,
             buddyinfo: &[],
-            no_beginning: false,
             call_flags: None,
             events_lost: false,
             unobservable: &[],
@@ -130,12 +133,17 @@ impl<'a> Evidence<'a> {
             namespaces_refused: namespaces.map(|made| &made.refused[..]).unwrap_or_default(),
             cgroup_setup: step.cgroup_setup(),
             fork_refused: step.fork_refused(),
-            no_beginning: !step.beginning_seen,
             call_flags: namespaces.and_then(|made| made.call_flags),
             events_lost: step.events_lost,
             unobservable,
             ..Self::default()
         }
+    }
+
+    /// Of a kernel with this release.
+    #[must_use]
+    pub fn on_kernel(self, kernel: Option<&'a KernelVersion>) -> Self {
+        Self { kernel: self.kernel.or(kernel), ..self }
     }
 
     /// With the node's facts beside it.
@@ -162,6 +170,8 @@ impl<'a> Evidence<'a> {
             memcg: incident.memcg.as_ref(),
             oom_kills: &incident.oom_kills,
             fork_refused: incident.fork_refused.as_ref(),
+            tasks: incident.tasks.as_ref(),
+            pid_max: incident.pid_max,
             percpu: incident.percpu.as_ref(),
             hung: incident.hung.as_ref(),
             excluded: incident.excluded.as_ref(),
@@ -231,15 +241,12 @@ impl<'a> Evidence<'a> {
 
     /// Whether something of what happened is missing, and not only what can't be seen here at all.
     pub(super) fn is_incomplete(&self) -> bool {
-        self.no_beginning || self.events_lost
+        self.events_lost
     }
 
     /// What is missing as a whole.
     pub(super) fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
-        if self.no_beginning {
-            gaps.push("the beginning of this creation".to_owned());
-        }
         if self.events_lost {
             gaps.push("events of this creation that were lost".to_owned());
         }

@@ -49,6 +49,13 @@ pub struct Allocation {
 }
 
 impl Allocation {
+    /// Whether its mask asks for a low zone (`GFP_DMA`, `GFP_DMA32`; these bits never moved).
+    pub fn wants_low_zone(&self) -> bool {
+        const GFP_DMA: u32 = 1;
+        const GFP_DMA32: u32 = 4;
+        self.gfp.raw & (GFP_DMA | GFP_DMA32) != 0
+    }
+
     pub(crate) fn new(gfp: Gfp, order: u32) -> Self {
         Self {
             gfp,

@@ -6,6 +6,7 @@ mod hook;
 mod incident;
 mod memcg;
 mod node;
+mod notice;
 mod slab;
 mod verdict;
 
