@@ -11,6 +11,8 @@ use std::{
     path::Path,
 };
 
+use fragwatch_core::report::line::Line;
+
 use crate::{
     cli::CheckArgs,
     host::{SERVE_SOCKET, node, orders},
@@ -50,9 +52,10 @@ pub fn run(args: &CheckArgs) -> Result<u8, CheckError> {
         writeln!(io::stdout(), "{}", npd::line(&check))?;
         return Ok(npd::exit_code(check.status()));
     }
-    output::to_stdout(args.format)
-        .line(&view::line(&check, serve::ask(Path::new(SERVE_SOCKET))))?;
-    Ok(check.status().exit_code())
+    let line = view::check(&check, serve::ask(Path::new(SERVE_SOCKET)));
+    let code = line.exit_code;
+    output::to_stdout(args.format).line(&Line::Check(Box::new(line)))?;
+    Ok(code)
 }
 
 #[cfg(test)]

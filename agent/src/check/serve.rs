@@ -27,6 +27,13 @@ struct Status {
     failed_last_hour: u64,
     failures: Vec<Failure>,
     trend: Vec<Trend>,
+    forecast: Vec<Outlook>,
+}
+
+#[derive(Deserialize)]
+struct Outlook {
+    resource: String,
+    seconds_to_failure: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +93,14 @@ fn parse(response: &str) -> Option<line::Serve> {
         last_failure: last
             .map(|last| line::LastFailure { time: last.time.into(), summary: last.summary }),
         trend: status.trend.into_iter().map(trend).collect(),
+        forecast: status.forecast.into_iter().filter_map(forecast).collect(),
     })
+}
+
+fn forecast(outlook: Outlook) -> Option<line::Forecast> {
+    // What is negative or too large becomes the nearest number that there is.
+    let seconds_to_failure = outlook.seconds_to_failure? as u64;
+    Some(line::Forecast { resource: outlook.resource, seconds_to_failure })
 }
 
 #[cfg(test)]
@@ -99,9 +113,13 @@ mod tests {
                      {\"state\":\"watching\",\"started\":\"2026-11-28T15:00:00Z\",\
                      \"failed_last_hour\":1,\"failures\":[{\"time\":\"2026-11-28T15:10:00Z\",\
                      \"summary\":\"FAILED web\"}],\"trend\":[{\"resource\":\"order-6\",\"left\":3,\
-                     \"left_before\":40,\"before_s\":3600}]}\n";
+                     \"left_before\":40,\"before_s\":3600}],\"forecast\":[{\"resource\":\"pids\",\
+                     \"seconds_to_failure\":null},{\"resource\":\"order-6\",\
+                     \"seconds_to_failure\":90.5}]}\n";
         let serve = parse(valid).expect("it is understood");
         assert_eq!((serve.failed_last_hour, serve.trend[0].left_before), (1, 40));
+        assert_eq!(serve.forecast.len(), 1);
+        assert_eq!(serve.forecast[0].seconds_to_failure, 90);
         assert_eq!(serve.last_failure.map(|last| last.summary), Some("FAILED web".to_owned()));
         for wrong in
             ["", "HTTP/1.0 200 OK\r\n\r\n{}", &valid.replace("200 OK", "503 No"), "x\r\n\r\n"]

@@ -15,7 +15,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::{limits::Limits, metrics::Metrics, trend::Trend};
+use super::{
+    limits::Limits,
+    metrics::Metrics,
+    trend::{Outlook, Trend},
+};
 use crate::host::clock;
 
 /// The loop is alive if it has taken a turn within this time.
@@ -72,6 +76,7 @@ pub(super) struct Board {
     /// Failures since the start.
     pub(super) failed: u64,
     pub(super) trend: Vec<Trend>,
+    pub(super) outlooks: Vec<Outlook>,
     /// Minutes since boot with failures, and how many.
     minutes: VecDeque<(u64, u64)>,
 }

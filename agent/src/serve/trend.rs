@@ -1,4 +1,4 @@
-//! What was left earlier, once a minute for an hour.
+//! What was left earlier, once a minute for an hour, and how long it lasts.
 use std::collections::VecDeque;
 
 use serde::Serialize;
@@ -17,12 +17,21 @@ const POINTS: usize = 61;
 /// What is left of a resource, and what was left at the oldest point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Trend {
-    /// `order-N` or `memory-cgroup-ids`.
+    /// `order-N` or `memory-cgroups`.
     pub(super) resource: String,
     pub(super) left: u64,
     pub(super) left_before: u64,
     /// How long ago that was.
     pub(super) before_s: u64,
+}
+
+/// How long a resource lasts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Outlook {
+    /// As in [`Trend`], and `memory` and `pids`.
+    pub(super) resource: String,
+    /// `None` unless level and trend agree that it runs out.
+    pub(super) seconds_to_failure: Option<f64>,
 }
 
 /// The points.
@@ -57,7 +66,7 @@ impl History {
 
 fn left(check: &Check) -> Vec<(String, u64)> {
     let orders = check.orders.iter().map(|one| (format!("order-{}", one.need.order), one.blocks));
-    let ids = check.ids.map(|ids| ("memory-cgroup-ids".to_owned(), ids.left));
+    let ids = check.ids.map(|ids| ("memory-cgroups".to_owned(), ids.left));
     orders.chain(ids).collect()
 }
 

@@ -106,6 +106,19 @@ fn check_table(page: &mut String, check: &Check) -> fmt::Result {
 }
 
 fn trend_table(page: &mut String, board: &Board) -> fmt::Result {
+    writeln!(page, "<h2>Forecast</h2>")?;
+    let runs_out = board.outlooks.iter().filter_map(|one| Some((one, one.seconds_to_failure?)));
+    for (outlook, seconds) in runs_out.clone() {
+        let resource = Escaped(&outlook.resource);
+        let hours = seconds / 3600.0;
+        writeln!(
+            page,
+            "<p class=\"tight\">{resource} runs out in {hours:.1} hours, as it goes.</p>"
+        )?;
+    }
+    if runs_out.count() == 0 {
+        writeln!(page, "<p>Nothing is about to run out.</p>")?;
+    }
     if board.trend.is_empty() {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::serve::{
     shared::{Failure, Phase, Shared},
-    trend::Trend,
+    trend::{Outlook, Trend},
 };
 
 /// The object. Names are as in the report's lines.
@@ -30,6 +30,8 @@ struct Status {
     check: Option<Check>,
     /// What is left, and what was left up to an hour ago.
     trend: Vec<Trend>,
+    /// How long each resource lasts.
+    forecast: Vec<Outlook>,
     store: Option<Store>,
     doctor: Option<Doctor>,
 }
@@ -57,6 +59,7 @@ pub(super) fn json(shared: &Shared) -> String {
         failures: board.failures.into(),
         check: board.check,
         trend: board.trend,
+        forecast: board.outlooks,
         store: board.store.map(|store| Store {
             bytes: store.bytes,
             max_bytes: store.max_bytes,

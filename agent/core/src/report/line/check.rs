@@ -39,6 +39,17 @@ pub struct Serve {
     pub last_failure: Option<LastFailure>,
     /// What is left of each resource, and what was left earlier.
     pub trend: Vec<Trend>,
+    /// What runs out if it goes on as in the last hours; empty unless level and trend agree.
+    pub forecast: Vec<Forecast>,
+}
+
+/// A resource that runs out.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Forecast {
+    /// `order-N`, `memory`, `memory-cgroups` or `pids`.
+    pub resource: String,
+    /// When, in seconds from now.
+    pub seconds_to_failure: u64,
 }
 
 /// A failure that `serve` reported.
@@ -53,7 +64,7 @@ pub struct LastFailure {
 /// What is left of a resource, and what was left earlier.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Trend {
-    /// `order-N` or `memory-cgroup-ids`.
+    /// `order-N` or `memory-cgroups`.
     pub resource: String,
     /// Blocks or ids that are left.
     pub left: u64,

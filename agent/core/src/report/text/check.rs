@@ -4,7 +4,7 @@ use anstyle::Style;
 use super::{Block, GREEN, RED, YELLOW, kib, paint};
 use crate::{
     model::status::CheckStatus,
-    report::line::check::{Check, IdCheck, OrderCheck, Serve, Trend, ZoneCheck},
+    report::line::check::{Check, Forecast, IdCheck, OrderCheck, Serve, Trend, ZoneCheck},
     units::{self, grouped, printable},
 };
 
@@ -45,6 +45,12 @@ fn serve(block: &mut Block, serve: &Serve) {
         printable(&format!("{}: {before} left {minutes} min ago, {left} now", trend.resource))
     };
     block.list("trend", serve.trend.iter().map(trend));
+    block.list("forecast", serve.forecast.iter().map(forecast));
+}
+
+fn forecast(forecast: &Forecast) -> String {
+    let hours = forecast.seconds_to_failure as f64 / 3600.0;
+    printable(&format!("{} runs out in {hours:.1} hours, as it goes", forecast.resource))
 }
 
 /// What is worst, or that all is well.
@@ -53,7 +59,11 @@ fn headline(check: &Check) -> String {
         |order: &OrderCheck| format!("order {}: {}", order.order, printable(&order.reason));
     let orders = check.orders.iter().filter(|order| order.status == check.status).map(of_order);
     let ids = check.memory_cgroups.as_ref().filter(|ids| ids.status == check.status);
-    let parts: Vec<String> = orders.chain(ids.map(memory_cgroups)).collect();
+    let mut parts: Vec<String> = orders.chain(ids.map(memory_cgroups)).collect();
+    if parts.is_empty() {
+        // The status rests on the forecast.
+        parts = check.serve.iter().flat_map(|serve| &serve.forecast).map(forecast).collect();
+    }
     let word = paint(style(check.status), check.status.plugin_word());
     format!("{word} - {}", parts.join("; "))
 }

@@ -59,6 +59,10 @@ pub(super) fn check(zone: &str) -> check::Check {
                 left_before: 1200,
                 before_s: 3600,
             }],
+            forecast: vec![check::Forecast {
+                resource: "memory-cgroups".to_owned(),
+                seconds_to_failure: 5400,
+            }],
         }),
         not_seen: vec!["limits of cgroups".to_owned()],
     }
