@@ -40,6 +40,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         node_problem_detector_gets_one_line,
         store_survives_a_kill_with_what_led_to_the_failure,
         it_ends_soon_after_sigterm,
+        service_manager_is_notified,
     ])]
 }
 
@@ -196,4 +197,13 @@ fn it_ends_soon_after_sigterm(run: &Observed) {
     let took: u64 = took.trim_end_matches(" ms").parse().expect("milliseconds");
     assert_eq!(code, "0");
     assert!(took < 5_000, "{took} ms");
+}
+
+fn service_manager_is_notified(run: &Observed) {
+    let lines: Vec<&str> = run.run.stream("notify").collect();
+    let at = |wanted: &str| lines.iter().position(|line| *line == wanted);
+    let (ready, stopping) = (at("READY=1"), at("STOPPING=1"));
+    assert!(ready.is_some() && ready < stopping, "{lines:#?}");
+    assert!(at("WATCHDOG=1").is_some(), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("STATUS=watching ")), "{lines:#?}");
 }

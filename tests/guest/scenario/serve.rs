@@ -2,6 +2,7 @@
 //! before and after; then it is killed, and another one goes on with its store. Each response is sent to
 //! the host line by line as a stream of its own.
 
+use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,9 @@ use crate::http;
 
 /// For the failure to be counted, and for another fragwatch to start or to end.
 const DEADLINE: Duration = Duration::from_mins(2);
+
+/// What a service manager would listen on.
+const NOTIFY: &str = "/notify";
 
 /// The one that goes on with the store.
 const SECOND: [&str; 7] =
@@ -53,6 +57,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     thread::sleep(Duration::from_secs(5));
     kill_it(node)?;
     command(node, "killed-replay", &["replay", "/store", "--format", "json"])?;
+    follow_notifications(node)?;
     let mut second = start_second()?;
     wait_until_ready(&mut second)?;
     end(node, second)?;
@@ -73,9 +78,25 @@ fn kill_it(node: &mut Node) -> Result<()> {
     Ok(())
 }
 
+/// Sends each line of what a service manager would be notified of to the host.
+fn follow_notifications(node: &Node) -> Result<()> {
+    let socket = UnixDatagram::bind(NOTIFY).context("can't make a socket for notifications")?;
+    let channel = node.channel.clone();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length) = socket.recv(&mut buffer) {
+            let text = String::from_utf8_lossy(&buffer[..length]);
+            text.lines().for_each(|line| channel.send("notify", line));
+        }
+    });
+    Ok(())
+}
+
 fn start_second() -> Result<Child> {
     Command::new(FRAGWATCH)
         .args(SECOND)
+        .env("NOTIFY_SOCKET", NOTIFY)
+        .env("WATCHDOG_USEC", "1000000")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
