@@ -38,6 +38,9 @@ pub(super) fn prepare() -> Result<()> {
 pub(super) fn run(node: &mut Node) -> Result<()> {
     ask(node, "before-metrics", "/metrics")?;
     ask(node, "before-status", "/status")?;
+    threads(node, "at first")?;
+    thread::sleep(Duration::from_secs(20));
+    threads(node, "idle")?;
     http::follow(node.channel, "/events", "http-events")?;
     order6::run(node)?;
     wait_until_counted()?;
@@ -52,6 +55,8 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     }
     command(node, "check", &["check", "--order", "6", "--format", "json"])?;
     command(node, "npd", &["check", "--order", "6", "--npd"])?;
+    threads(node, "at last")?;
+    crate::node::send_file(node.channel, "zoneinfo", &format!("/proc/{}/smaps", node.watcher.pid()))?;
     node.watcher.send_usage()?;
     // The samples after the failure.
     thread::sleep(Duration::from_secs(5));
@@ -176,4 +181,15 @@ fn wait_until_counted() -> Result<()> {
         }
         thread::sleep(Duration::from_millis(200));
     }
+}
+
+fn threads(node: &Node, when: &str) -> Result<()> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", node.watcher.pid()))?;
+    for task in tasks.flatten() {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        let sched = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        let name = stat.split(['(', ')']).nth(1).unwrap_or_default().to_owned();
+        node.channel.node(format!("thread {when} {name} {}", sched.trim()));
+    }
+    Ok(())
 }
