@@ -19,6 +19,7 @@ pub mod memcg;
 pub mod node;
 pub mod notice;
 pub mod program_message;
+pub mod recording;
 pub mod sample;
 pub mod slab;
 pub mod status;

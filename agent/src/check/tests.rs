@@ -48,9 +48,9 @@ fn text(check: &Check) -> String {
 }
 
 fn json(check: &Check) -> String {
-    let mut line = Vec::new();
-    Json::new(&mut line).line(&line(check)).expect("memory takes all");
-    let value: serde_json::Value = serde_json::from_slice(&line).expect("it is JSON");
+    let mut out = Vec::new();
+    Json::new(&mut out).line(&line(check)).expect("memory takes all");
+    let value: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
     serde_json::to_string_pretty(&value).expect("it is JSON")
 }
 

@@ -56,7 +56,11 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     command(node, "check", &["check", "--order", "6", "--format", "json"])?;
     command(node, "npd", &["check", "--order", "6", "--npd"])?;
     threads(node, "at last")?;
-    crate::node::send_file(node.channel, "zoneinfo", &format!("/proc/{}/smaps", node.watcher.pid()))?;
+    crate::node::send_file(
+        node.channel,
+        "zoneinfo",
+        &format!("/proc/{}/smaps", node.watcher.pid()),
+    )?;
     node.watcher.send_usage()?;
     // The samples after the failure.
     thread::sleep(Duration::from_secs(5));

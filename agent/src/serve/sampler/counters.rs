@@ -44,18 +44,15 @@ fn parse_vmstat(text: &str) -> VmCounters {
             "pgsteal_direct" => &mut counters.pgsteal_direct,
             "pgsteal_kswapd" => &mut counters.pgsteal_kswapd,
             "oom_kill" => &mut counters.oom_kill,
-            "nr_active_file" | "nr_inactive_file" => {
-                add(&mut counters.file_pages, value);
-                add(&mut counters.lru_pages, value);
-                continue;
-            }
-            "nr_active_anon" | "nr_inactive_anon" => {
-                add(&mut counters.lru_pages, value);
-                continue;
-            }
             "nr_free_pages_blocks" => {
                 counters.free_pages_blocks = Some(value);
                 continue;
+            }
+            "nr_active_anon" | "nr_inactive_anon" => counters.lru_pages.get_or_insert_default(),
+            "nr_active_file" | "nr_inactive_file" => {
+                let file = counters.file_pages.get_or_insert_default();
+                *file = file.saturating_add(value);
+                counters.lru_pages.get_or_insert_default()
             }
             // One for each zone; before 4.10 it had no zone.
             _ if name.starts_with("allocstall") => &mut counters.allocstall,
@@ -64,10 +61,6 @@ fn parse_vmstat(text: &str) -> VmCounters {
         *counter = counter.saturating_add(value);
     }
     counters
-}
-
-fn add(sum: &mut Option<u64>, value: u64) {
-    *sum = Some(sum.unwrap_or_default().saturating_add(value));
 }
 
 fn parse_pressure(text: &str) -> Option<MemoryPressure> {
@@ -92,8 +85,8 @@ mod tests {
             compact_stall: 3,
             pgsteal_direct: 7,
             free_pages_blocks: Some(512),
-            file_pages: Some(12),
             lru_pages: Some(15),
+            file_pages: Some(12),
             ..VmCounters::default()
         };
         assert_eq!(parse_vmstat(text), expected);

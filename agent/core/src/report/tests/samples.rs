@@ -16,7 +16,10 @@ use crate::{
         loss::{Loss, OutsideCounts},
         node::Reading,
         notice::HungIn,
+        recording::Recording,
+        sample::{Fallbacks, MemoryPressure, Sample, SampleZone, VmCounters},
         step::{CreationStep, Outcome},
+        trigger::Trigger,
         verdict::Cause,
     },
     report::{
@@ -75,6 +78,7 @@ pub(super) fn all() -> Vec<(&'static str, Line)> {
         ("container-guessed", late(&guessed)),
         ("incident", incident()),
         ("incident-of-a-log", Line::Incident(Box::new(of_log()))),
+        ("recording", recording()),
         ("loss", view::loss(&Loss { creation_events: 3, missed_runs: 2, ..Loss::default() })),
         ("summary-of-a-trace", summary_of_a_trace()),
         ("summary-of-logs", summary_of_logs()),
@@ -121,6 +125,12 @@ pub(super) fn hostile() -> Vec<(&'static str, Line)> {
         place.messages[0].said = HOSTILE.to_owned();
         place.gfp_readings[0].gfp.flags = outside();
     }
+    let mut recorded = recording();
+    if let Line::Recording(recording) = &mut recorded {
+        for zone in recording.points.iter_mut().flat_map(|point| &mut point.zones) {
+            zone.name = HOSTILE.to_owned();
+        }
+    }
     let ready = Line::Ready(ready::Ready {
         version: "0.1.0".to_owned(),
         kernel: HOSTILE.to_owned(),
@@ -133,6 +143,7 @@ pub(super) fn hostile() -> Vec<(&'static str, Line)> {
         ("creation of an unknown container", creation(&unknown)),
         ("container", late(&step)),
         ("incident of a log", Line::Incident(Box::new(log))),
+        ("recording", recorded),
         ("check", Line::Check(Box::new(node_state::check(HOSTILE)))),
         ("doctor", Line::Doctor(Box::new(node_state::doctor(HOSTILE)))),
     ]
@@ -309,6 +320,34 @@ fn of_log() -> Incident {
         node: None,
         verdict: creation.verdict.clone().expect("it failed"),
     }
+}
+
+fn recording() -> Line {
+    let sample = |second: u64| Sample {
+        time_ns: second * 1_000_000_000,
+        zones: vec![SampleZone {
+            node: 0,
+            name: "DMA32".to_owned(),
+            above_min: 3000 - second.cast_signed() * 40,
+            blocks: vec![60_000 + second * 10, 900, 300 - second * 2, 40, 12, 3, 1, 0, 0, 0, 0],
+        }],
+        vm: Some(VmCounters {
+            compact_stall: second * 3,
+            compact_fail: second * 2,
+            allocstall: second,
+            ..VmCounters::default()
+        }),
+        memory_cgroups: fixtures::facts(0).memory_cgroups,
+        pressure: Some(MemoryPressure { some_us: second * 14_000, full_us: 0 }),
+        fallbacks: Some(Fallbacks { counts: [[0, second, 0], [0, 0, 0], [0, 1, 0]] }),
+    };
+    let recording = Recording {
+        triggered_ns: 70_500_000_000,
+        reason: Trigger::Creation,
+        samples: (1..=130).map(sample).collect(),
+    };
+    let offset = time().as_nanosecond() as i64;
+    view().recording(&recording, offset).expect("it has samples")
 }
 
 fn summary_of_a_trace() -> Line {
