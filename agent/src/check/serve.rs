@@ -98,8 +98,8 @@ fn parse(response: &str) -> Option<line::Serve> {
 }
 
 fn forecast(outlook: Outlook) -> Option<line::Forecast> {
-    // What is negative or too large becomes the nearest number that there is.
-    let seconds_to_failure = outlook.seconds_to_failure? as u64;
+    let seconds = Duration::try_from_secs_f64(outlook.seconds_to_failure?).ok()?;
+    let seconds_to_failure = seconds.as_secs();
     Some(line::Forecast { resource: outlook.resource, seconds_to_failure })
 }
 
