@@ -128,8 +128,9 @@ Exit codes:
 #[command(after_help = EXPLAIN_EXIT_CODES)]
 pub struct ExplainArgs {
     /// Logs: dmesg, journalctl, syslog, kubelet, dockerd, pasted mail, also compressed; - or no file
-    /// is standard input. A copy of /proc/buddyinfo is shown as read at another time
-    #[arg(value_name = "FILE")]
+    /// is standard input. Of a directory or a tar archive, such as a sosreport or must-gather, the
+    /// logs in it. A copy of /proc/buddyinfo is shown as read at another time
+    #[arg(value_name = "FILE|DIR")]
     pub files: Vec<String>,
     /// The kernel's release for logs that don't contain it, such as 3.10.0-514.el7.x86_64
     #[arg(long, value_name = "VERSION", value_parser = release)]

@@ -12,6 +12,7 @@ pub mod hook;
 pub mod identity;
 pub mod incident;
 pub mod kernel_version;
+pub mod left_out;
 pub mod log_stats;
 pub mod log_time;
 pub mod loss;

@@ -14,6 +14,7 @@ use crate::{
         hook::{Hook, HookStatus, State},
         identity::{Identity, NamedBy},
         incident::Source,
+        left_out::LeftOut,
         loss::{Loss, OutsideCounts},
         node::Reading,
         notice::HungIn,
@@ -28,9 +29,9 @@ use crate::{
             Line, allocation,
             container::Cgroup,
             hook,
-            incident::{GfpReading, Incident, LogPlace, Message},
+            incident::{GfpReading, Incident, LogPart, LogPlace, Message},
             memcg, notice, ready, slab,
-            summary::{Creations, Logs, Summary, Watched},
+            summary::{Creations, LeftOutFiles, Logs, Summary, Watched},
         },
         view::{self, View},
     },
@@ -241,6 +242,7 @@ fn of_log() -> Incident {
         log: Some(LogPlace {
             file: "-".to_owned(),
             lines: [3, 19],
+            also_in: vec![LogPart { file: format!("dmesg{HOSTILE}"), lines: [7, 7] }],
             host: Some("node-1".to_owned()),
             boot_us: Some(12_500_000),
             messages: vec![Message {
@@ -375,6 +377,10 @@ fn summary_of_logs() -> Line {
     logs.skipped.cut_lines = 1;
     logs.skipped.binary_files = 2;
     logs.skipped.compressed_tail_lost = true;
+    logs.left_out = vec![
+        LeftOutFiles { reason: LeftOut::Journal, count: 1, first: "var/log/x.journal".to_owned() },
+        LeftOutFiles { reason: LeftOut::Link, count: 3, first: "a\u{1b}[1mb".to_owned() },
+    ];
     let causes = [(Cause::MemcgIds, 1)].into();
     Line::Summary(Summary { incidents: 1, causes, watched: None, logs: Some(logs) })
 }
