@@ -11,7 +11,7 @@ pub(crate) mod fake_kernel;
 mod table_tests;
 
 pub use attach::{Target, attach_all, trampoline_functions};
-pub use attach_kernel::RunningKernel;
+pub use attach_kernel::{Links, RunningKernel};
 pub use attacher::{AttachPoint, Attacher};
 pub use dry_run::dry_run;
 pub use fragwatch_cli::Preference;

@@ -5,4 +5,5 @@ pub mod hierarchy;
 pub mod node;
 pub mod oom_protection;
 pub mod orders;
+pub mod own_memory;
 pub mod privileges;

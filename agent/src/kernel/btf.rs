@@ -91,6 +91,11 @@ fn word(bytes: &[u8], at: usize) -> Result<u32, BtfError> {
     Ok(u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
 }
 
+/// Words as they are in BTF of a little-endian kernel.
+fn bytes<const N: usize>(words: [u32; N]) -> Vec<u8> {
+    words.into_iter().flat_map(u32::to_le_bytes).collect()
+}
+
 fn section(bytes: &[u8], start: usize, len: u32) -> Result<&[u8], BtfError> {
     start
         .checked_add(len as usize)
@@ -309,23 +314,25 @@ impl<'a> Btf<'a> {
         found.sort_unstable_by_key(|function| function.id);
         found.dedup_by_key(|function| function.id);
         let last = found.last().map_or(0, |function| function.id);
-        let mut words = [0, KIND_FWD << 24, 0].repeat(last as usize);
+        let mut types = bytes([0, KIND_FWD << 24, 0]).repeat(last as usize);
         let mut strings = vec![0];
         // The prototypes follow the last function, in the functions' order.
         for (function, prototype) in found.iter().zip(last + 1..) {
-            let at = (function.id as usize - 1) * 3;
-            words[at..at + 3].copy_from_slice(&[strings.len() as u32, KIND_FUNC << 24, prototype]);
+            let at = (function.id as usize - 1) * 12;
+            let function_type = bytes([strings.len() as u32, KIND_FUNC << 24, prototype]);
+            types[at..at + 12].copy_from_slice(&function_type);
             strings.extend(self.name(function.name).unwrap_or_default().bytes().chain([0]));
         }
         for function in &found {
             let parameters = self.parameters_of(*function).unwrap_or(0);
-            words.extend([0, KIND_FUNC_PROTO << 24 | parameters, 0]);
-            words.extend([0, 0].repeat(parameters as usize));
+            types.extend(bytes([0, KIND_FUNC_PROTO << 24 | parameters, 0]));
+            types.extend([0; 8].repeat(parameters as usize));
         }
-        let (type_len, string_len) = (words.len() as u32 * 4, strings.len() as u32);
-        let header = [HEADER, HEADER_LEN, 0, type_len, type_len, string_len];
-        let all = header.into_iter().chain(words).flat_map(u32::to_le_bytes);
-        all.chain(strings).collect()
+        let (type_len, string_len) = (types.len() as u32, strings.len() as u32);
+        let mut all = bytes([HEADER, HEADER_LEN, 0, type_len, type_len, string_len]);
+        all.extend(types);
+        all.extend(strings);
+        all
     }
 
     /// How many parameters a function takes; `None` if BTF does not know the function.

@@ -24,7 +24,7 @@ use crate::{
         node::{Cache, ReadingThread},
         oom_protection,
         orders::OrderStore,
-        privileges,
+        own_memory, privileges,
     },
     kernel,
     live::{Live, Options},
@@ -81,6 +81,7 @@ impl Watch {
         consumer: impl FnOnce(&Header, &Live) -> anyhow::Result<Box<dyn Consumer>>,
     ) -> anyhow::Result<Self> {
         privileges::check()?;
+        own_memory::keep_small();
         privileges::own_proc_files();
         // Before attaching, so that a signal meanwhile ends the trace normally.
         let interrupt = signal(SignalKind::interrupt()).context("could not wait for SIGINT")?;

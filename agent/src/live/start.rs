@@ -1,0 +1,198 @@
+//! The start of a trace: what the kernel says about itself, the programs loaded, the hooks attached.
+use std::{fs, io};
+
+use aya::{Btf, Endianness, maps::PerCpuArray};
+use fragwatch_core::model::{gfp::GfpNames, hook::HookStatus};
+use fragwatch_ebpf::{map, table::ZONE_WALK};
+
+use crate::{
+    hook::{self, Links, Preference, Target},
+    host::clock,
+    kernel::{
+        btf::{self, BtfError},
+        offsets::{self, Offsets},
+        symbols::Symbols,
+    },
+    live::{
+        Attached, Live,
+        decode::Decoder,
+        load::{innermost, load, logger, put_zone_walk, ring},
+        missed_runs::MissedRuns,
+    },
+};
+
+/// Where the kernel describes itself.
+pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// Why tracing can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The kernel does not describe itself.
+    #[error(
+        "could not read {BTF_PATH}: {0}; fragwatch takes the kernel's structures from there: it \
+         needs a kernel with CONFIG_DEBUG_INFO_BTF"
+    )]
+    NoBtf(io::Error),
+    /// What describes it can't be understood.
+    #[error("could not make sense of {BTF_PATH}: {0}")]
+    BadBtf(BtfError),
+    /// aya can't make sense of it.
+    #[error("could not make sense of {BTF_PATH}: {0}")]
+    UnusableBtf(aya::BtfError),
+    /// The kernel did not take the maps.
+    #[error(
+        "the kernel did not take the programs' maps: {0}; before Linux 5.11 they count against \
+         RLIMIT_MEMLOCK, which CAP_SYS_RESOURCE lets fragwatch raise"
+    )]
+    Load(String),
+    /// A map of the programs is missing: agent and programs are not of one build.
+    #[error("the kernel side has no usable map {0}")]
+    NoMap(&'static str),
+    /// A ring can't be waited for.
+    #[error("could not wait for the kernel's events: {0}")]
+    Wait(io::Error),
+    /// Not one hook could be attached.
+    #[error(
+        "not one hook could be attached, so there is nothing to watch; the first: {}. A kernel \
+         with lockdown=confidentiality can't be traced, nor one that has neither kprobes nor \
+         tracepoints to offer",
+        .0.iter().find_map(|hook| hook.why.as_deref()).unwrap_or_default()
+    )]
+    NoHook(Vec<HookStatus>),
+}
+
+/// How to watch.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Also what happens outside creations, in detail.
+    pub all: bool,
+    /// How to attach.
+    pub preference: Preference,
+    /// The hierarchy of cgroups that tasks are identified by; see [`Hierarchy::id`].
+    ///
+    /// [`Hierarchy::id`]: crate::host::hierarchy::Hierarchy::id
+    pub hierarchy: u32,
+}
+
+/// What a start takes from the kernel's BTF, which is several MiB and gone when this has been read.
+struct KernelTypes {
+    gfp: GfpNames,
+    offsets: Offsets,
+    /// BTF of the functions that a trampoline may be attached to.
+    functions: Vec<u8>,
+}
+
+impl KernelTypes {
+    fn read() -> Result<Self, StartError> {
+        let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
+        let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
+        Ok(Self {
+            gfp: gfp_names(&types),
+            offsets: offsets::resolve(&types),
+            functions: types.with_functions_alone(&hook::trampoline_functions()),
+        })
+    }
+}
+
+impl Live {
+    /// Loads the programs and attaches every hook that this kernel takes.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let mut not_seen = Vec::new();
+        let KernelTypes { gfp, offsets, functions } = KernelTypes::read()?;
+        if !gfp.known() {
+            not_seen.push(
+                "names of gfp flags: this kernel's BTF does not have them, and its release is not \
+                 one that fragwatch knows the flags of"
+                    .to_owned(),
+            );
+        }
+        log_cpu("the kernel's types are read");
+        let types = btf::Btf::index(&functions).map_err(StartError::BadBtf)?;
+        let btf = Btf::parse(&functions, Endianness::default()).map_err(StartError::UnusableBtf)?;
+        not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
+        if offsets.areas.is_none() {
+            not_seen.push("the zones at a failure: their layout is not known".to_owned());
+        }
+        log_cpu("aya has the functions' types");
+        let mut ebpf = load(options, &offsets, &gfp, &btf)?;
+        log_cpu("the maps are made");
+        let mut unnamed = |error| not_seen.push(format!("names of functions: {error}"));
+        let symbols = Symbols::load().unwrap_or_else(|error| {
+            unnamed(error);
+            Symbols::default()
+        });
+        if let Err(error) = symbols.check_addresses()
+            && !symbols.is_empty()
+        {
+            unnamed(error);
+        }
+        log_cpu("the symbols are read");
+        let target = Target {
+            symbols: &symbols,
+            types: &types,
+            unusable_records: &offsets.unusable_records,
+            preference: options.preference,
+        };
+        // The rings and counters are taken before the first program runs, so nothing is missed.
+        let creations = ring(&mut ebpf, map::CREATION_EVENTS)?;
+        let others = ring(&mut ebpf, map::OTHER_EVENTS)?;
+        let cgroups = ring(&mut ebpf, map::CGROUP_EVENTS)?;
+        let counters = ebpf
+            .take_map(map::COUNTERS)
+            .and_then(|map| PerCpuArray::try_from(map).ok())
+            .ok_or(StartError::NoMap(map::COUNTERS))?;
+        let zone_walk = put_zone_walk(&mut ebpf);
+        if let Err(error) = &zone_walk {
+            log::debug!("{ZONE_WALK}: {error:?}");
+            let reason = innermost(error.as_ref());
+            not_seen.push(format!(
+                "the zones at a failure: the kernel refused the program that reads them: {reason}"
+            ));
+        }
+        let mut running =
+            hook::RunningKernel { ebpf: &mut ebpf, btf: &btf, links: Links::default() };
+        let hooks = hook::attach_all(&mut running, &target);
+        let links = running.links;
+        log_cpu("the hooks are attached");
+        if hooks.iter().all(|hook| hook.via.is_none()) {
+            return Err(StartError::NoHook(hooks));
+        }
+        let logger = logger(&mut ebpf)?;
+        let areas = offsets.areas;
+        let hierarchy = options.hierarchy;
+        let decoder = Decoder { gfp, symbols, areas, hierarchy, ..Decoder::default() };
+        let programs = MissedRuns::of(&ebpf);
+        Ok(Self {
+            hooks,
+            not_seen,
+            attached: Some(Attached { _links: links, _zone_walk: zone_walk.ok() }),
+            creations,
+            others,
+            cgroups,
+            counters,
+            logger,
+            decoder,
+            programs,
+            missed_runs: 0,
+            ended: None,
+            after_end: None,
+        })
+    }
+}
+
+/// Logs how much CPU time the start has taken so far.
+fn log_cpu(stage: &str) {
+    log::debug!("{stage}: {} ms of CPU", clock::cpu_ns() / 1_000_000);
+}
+
+/// From BTF, which knows best; else by the kernel's release.
+fn gfp_names(types: &btf::Btf) -> GfpNames {
+    let names = GfpNames::from_bits(&types.enum_beginning_with("___GFP_DMA_BIT"));
+    if names.known() {
+        return names;
+    }
+    let release = nix::sys::utsname::uname().ok();
+    let release = release.as_ref().and_then(|uname| uname.release().to_str());
+    let version = release.and_then(|release| release.parse().ok());
+    version.as_ref().and_then(GfpNames::from_release).unwrap_or_default()
+}
