@@ -1,11 +1,13 @@
 //! The events of the running kernel: taken from the programs' rings.
 pub mod async_fd;
+mod background;
 pub mod decode;
 mod load;
 mod missed_runs;
 mod start;
+mod symbol_program;
 
-use std::io;
+use std::{io, sync::Arc};
 
 use aya::maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf};
 use aya_log::EbpfLogger;
@@ -25,6 +27,7 @@ pub use start::{BTF_PATH, Options, StartError};
 use crate::{
     hook::Links,
     live::{
+        background::Background,
         decode::{DecodeError, Decoder},
         missed_runs::MissedRuns,
     },
@@ -44,8 +47,8 @@ pub struct Live {
     counters: PerCpuArray<MapData, u64>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
-    programs: MissedRuns,
-    missed_runs: u64,
+    programs: Arc<MissedRuns>,
+    background: Arc<Background>,
     /// A creation's end, while the other rings are read for what was before it.
     ended: Option<Event>,
     /// What was read then that came after it.
@@ -125,7 +128,7 @@ impl Live {
             cgroup_events: self.counter(Counter::LostCgroupEvents)?,
             untracked_creations: self.counter(Counter::UntrackedCreations)?,
             unseen_returns: self.counter(Counter::UnseenReturns)?,
-            missed_runs: self.missed_runs,
+            missed_runs: self.background.missed_runs(),
         })
     }
 
@@ -143,19 +146,19 @@ impl Live {
         })
     }
 
-    /// Asks the kernel how often it skipped a program so far, for [`Live::loss`].
-    pub fn refresh_missed_runs(&mut self) {
-        self.missed_runs = self.programs.count();
+    /// As [`Live::loss`], with missed runs until now instead of those that were read last.
+    pub fn final_loss(&self) -> Result<Loss, MapError> {
+        Ok(Loss { missed_runs: self.programs.count(), ..self.loss()? })
     }
 
-    /// Looks whether modules were loaded since, so that their names are there when they are needed.
-    pub fn refresh_symbols(&mut self) {
-        self.decoder.symbols.refresh();
+    /// Forgets names of addresses, which other modules may have by now.
+    pub fn forget_symbols(&mut self) {
+        self.decoder.symbols.forget();
     }
 
     /// Whether functions' names are known.
     pub fn knows_names(&self) -> bool {
-        self.decoder.symbols.check_addresses().is_ok()
+        self.decoder.symbols.is_available()
     }
 
     /// Whether an allocation that comes back NULL is seen.

@@ -55,7 +55,8 @@ fn without_kprobes() -> Checkup {
 /// `doctor` run without any capability on 6.12.
 fn unprivileged() -> Checkup {
     let kernel = &SERIES[2];
-    let symbols = Symbols::parse(kernel.hidden_kallsyms().as_bytes()).expect("reads from memory");
+    let symbols = FunctionNames::read(kernel.hidden_kallsyms().as_bytes(), own_text)
+        .expect("reads from memory");
     let types = Btf::index(kernel.btf).expect("a kernel's own");
     let target = Target {
         symbols: &symbols,

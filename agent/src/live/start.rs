@@ -1,7 +1,7 @@
 //! The start of a trace: what the kernel says about itself, the programs loaded, the hooks attached.
-use std::{fs, io};
+use std::{fs, io, sync::Arc};
 
-use aya::{Btf, Endianness, maps::PerCpuArray};
+use aya::{Btf, Ebpf, Endianness, maps::PerCpuArray};
 use fragwatch_core::model::{gfp::GfpNames, hook::HookStatus};
 use fragwatch_ebpf::{map, table::ZONE_WALK};
 
@@ -11,13 +11,17 @@ use crate::{
     kernel::{
         btf::{self, BtfError},
         offsets::{self, Offsets},
-        symbols::Symbols,
+        function_names::{FunctionNames, own_text},
+        kallsyms::SymbolError,
+        symbols::{Symbols, modules::SharedModules, table::Table},
     },
     live::{
         Attached, Live,
+        background::Background,
         decode::Decoder,
         load::{innermost, load, logger, put_zone_walk, ring},
         missed_runs::MissedRuns,
+        symbol_program::SymbolProgram,
     },
 };
 
@@ -51,6 +55,9 @@ pub enum StartError {
     /// A ring can't be waited for.
     #[error("could not wait for the kernel's events: {0}")]
     Wait(io::Error),
+    /// The background thread could not be started.
+    #[error("could not start a thread: {0}")]
+    Thread(io::Error),
     /// Not one hook could be attached.
     #[error(
         "not one hook could be attached, so there is nothing to watch; the first: {}. A kernel \
@@ -94,6 +101,46 @@ impl KernelTypes {
     }
 }
 
+/// How functions are named.
+struct Names {
+    /// For attaching.
+    functions: FunctionNames,
+    /// For addresses in records.
+    symbols: Symbols,
+    /// Modules that a table has to be kept up to date with.
+    modules: Option<SharedModules>,
+    /// Why addresses have no names.
+    missing: Option<SymbolError>,
+}
+
+impl Names {
+    /// By the kernel itself if it can, else by a table of its symbols.
+    fn of(ebpf: &mut Ebpf) -> Self {
+        let program = SymbolProgram::load(ebpf);
+        if let Err(error) = &program {
+            log::debug!("the kernel does not print names: {error:#}");
+        }
+        let mut table = program.is_err().then(Table::default);
+        let read = FunctionNames::load(|line| match &mut table {
+            Some(table) => table.add(line),
+            None => own_text(line),
+        });
+        let (functions, error) = match read {
+            Ok(functions) => (functions, None),
+            Err(error) => (FunctionNames::default(), Some(error)),
+        };
+        if let Ok(program) = program {
+            let symbols = Symbols::new(Box::new(program));
+            return Self { functions, symbols, modules: None, missing: None };
+        }
+        let missing = error.or_else(|| functions.check_addresses().err());
+        let table = table.filter(|_| missing.is_none());
+        let modules = table.as_ref().map(Table::modules);
+        let symbols = table.map_or_else(Symbols::default, |table| Symbols::new(Box::new(table)));
+        Self { functions, symbols, modules, missing }
+    }
+}
+
 impl Live {
     /// Loads the programs and attaches every hook that this kernel takes.
     pub fn start(options: Options) -> Result<Self, StartError> {
@@ -116,19 +163,11 @@ impl Live {
         log_cpu("aya has the functions' types");
         let mut ebpf = load(options, &offsets, &gfp, &btf)?;
         log_cpu("the maps are made");
-        let mut unnamed = |error| not_seen.push(format!("names of functions: {error}"));
-        let symbols = Symbols::load().unwrap_or_else(|error| {
-            unnamed(error);
-            Symbols::default()
-        });
-        if let Err(error) = symbols.check_addresses()
-            && !symbols.is_empty()
-        {
-            unnamed(error);
-        }
-        log_cpu("the symbols are read");
+        let Names { functions, symbols, modules, missing } = Names::of(&mut ebpf);
+        not_seen.extend(missing.map(|error| format!("names of functions: {error}")));
+        log_cpu("the names of functions are read");
         let target = Target {
-            symbols: &symbols,
+            symbols: &functions,
             types: &types,
             unusable_records: &offsets.unusable_records,
             preference: options.preference,
@@ -161,7 +200,9 @@ impl Live {
         let areas = offsets.areas;
         let hierarchy = options.hierarchy;
         let decoder = Decoder { gfp, symbols, areas, hierarchy, ..Decoder::default() };
-        let programs = MissedRuns::of(&ebpf);
+        let programs = Arc::new(MissedRuns::of(&ebpf));
+        let background =
+            Background::start(Arc::clone(&programs), modules).map_err(StartError::Thread)?;
         Ok(Self {
             hooks,
             not_seen,
@@ -173,7 +214,7 @@ impl Live {
             logger,
             decoder,
             programs,
-            missed_runs: 0,
+            background,
             ended: None,
             after_end: None,
         })
