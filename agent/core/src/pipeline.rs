@@ -107,6 +107,7 @@ impl Pipeline {
                 self.incidents_left = MAX_INCIDENTS;
                 return Ok(self.correlator.flush_outside(Some(time_ns)));
             }
+            Entry::Sample(_) | Entry::Trigger { .. } => {}
             Entry::Loss(loss) => {
                 self.loss = loss;
                 self.report.line(&view::loss(&loss))?;
