@@ -1,5 +1,7 @@
 //! Names an address of the kernel's code. The agent runs it (`BPF_PROG_TEST_RUN`); it is attached nowhere.
-use aya_ebpf::{helpers::generated::bpf_snprintf, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_snprintf, macros::raw_tracepoint, programs::RawTracePointContext,
+};
 use fragwatch_ebpf::SYMBOL_LEN;
 
 use crate::maps::SYMBOL;
@@ -17,13 +19,7 @@ fn symbol_name(ctx: RawTracePointContext) -> i32 {
     let size = size_of::<u64>() as u32;
     // SAFETY: the helper writes no more than the value's length, and reads one word for one conversion.
     let length = unsafe {
-        bpf_snprintf(
-            name.cast(),
-            SYMBOL_LEN as u32,
-            FORMAT.as_ptr().cast(),
-            &raw mut address,
-            size,
-        )
+        bpf_snprintf(name.cast(), SYMBOL_LEN as u32, FORMAT.as_ptr().cast(), &raw mut address, size)
     };
     length as i32
 }

@@ -9,7 +9,12 @@ use crate::{
         attach::attach_all,
         attacher::{AttachPoint, Attacher},
     },
-    kernel::{btf::Btf, fixtures::Fixture, offsets, function_names::{FunctionNames, own_text}},
+    kernel::{
+        btf::Btf,
+        fixtures::Fixture,
+        function_names::{FunctionNames, own_text},
+        offsets,
+    },
 };
 
 /// What a kernel refuses: what is to be attached, where (`*` for anywhere), and its answer.

@@ -2,7 +2,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fragwatch_ebpf::table::{
-    Candidate, GLOBALS, Global, HOOKS, Hook, HookInfo, Source, SYMBOL_NAME, ZONE_WALK, ZONE_WALK_READS,
+    Candidate, GLOBALS, Global, HOOKS, Hook, HookInfo, SYMBOL_NAME, Source, ZONE_WALK,
+    ZONE_WALK_READS,
     global::{HEAD, SETTINGS, THREAD},
 };
 use object::{
@@ -111,8 +112,12 @@ fn names<'a>(globals: impl IntoIterator<Item = &'a Global>) -> Names {
 
 #[test]
 fn the_object_file_has_the_programs_of_the_table_and_no_other() {
-    let listed: Names =
-        HOOKS.iter().flat_map(programs_of).chain([ZONE_WALK, SYMBOL_NAME]).map(str::to_owned).collect();
+    let listed: Names = HOOKS
+        .iter()
+        .flat_map(programs_of)
+        .chain([ZONE_WALK, SYMBOL_NAME])
+        .map(str::to_owned)
+        .collect();
     let (_, entries) = routines();
     assert_eq!(entries, listed);
 }

@@ -129,8 +129,7 @@ mod tests {
 
     #[test]
     fn functions_of_modules_are_no_variants() {
-        let names =
-            read(&format!("{KALLSYMS}ffffffffc0b01000 t warn_alloc\t[fragwatch_pernet]\n"));
+        let names = read(&format!("{KALLSYMS}ffffffffc0b01000 t warn_alloc\t[fragwatch_pernet]\n"));
         assert!(names.variants("warn_alloc").is_empty());
         assert_eq!(names.address("warn_alloc"), None);
         assert_eq!(names.address("ops_init"), Some(0xffff_ffff_81b0_0000));
@@ -145,17 +144,15 @@ mod tests {
 
     #[test]
     fn a_part_without_its_function_is_no_variant() {
-        let names = read(
-            "ffffffff812d7000 t warn_alloc.cold\nffffffff812d7100 t warn_alloc.part.0\n",
-        );
+        let names =
+            read("ffffffff812d7000 t warn_alloc.cold\nffffffff812d7100 t warn_alloc.part.0\n");
         assert!(names.variants("warn_alloc").is_empty());
     }
 
     #[test]
     fn own_text_ends_before_modules() {
         let after = KALLSYMS.replace("D init_net", "t warn_alloc");
-        let names =
-            FunctionNames::read(after.as_bytes(), own_text).expect("reads from memory");
+        let names = FunctionNames::read(after.as_bytes(), own_text).expect("reads from memory");
         assert!(names.variants("warn_alloc").is_empty());
         assert_eq!(names.variants("copy_net_ns"), ["copy_net_ns"]);
     }

@@ -69,11 +69,8 @@ impl Symbols {
         if let Some(known) = self.known.get(&(address, is_return)) {
             return known.clone();
         }
-        let symbol = if is_return {
-            of_return(naming.as_mut(), address)
-        } else {
-            naming.symbol(address)
-        };
+        let symbol =
+            if is_return { of_return(naming.as_mut(), address) } else { naming.symbol(address) };
         let frame =
             symbol.map(|Symbol { function, module, .. }| Frame { function, module, address });
         if self.known.len() >= MAX_KNOWN {

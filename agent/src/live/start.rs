@@ -10,9 +10,9 @@ use crate::{
     host::clock,
     kernel::{
         btf::{self, BtfError},
-        offsets::{self, Offsets},
         function_names::{FunctionNames, own_text},
         kallsyms::SymbolError,
+        offsets::{self, Offsets},
         symbols::{Symbols, modules::SharedModules, table::Table},
     },
     live::{

@@ -192,7 +192,8 @@ fn a_suffix_of_the_compiler_is_found() {
 fn a_function_with_other_arguments_gets_no_trampoline() {
     // 7.2's kallsyms on the types of 5.10, where kmem_cache_create took other arguments.
     let types = btf::Btf::index(SERIES[0].btf).expect("a kernel's own");
-    let symbols = FunctionNames::read(SERIES[3].kallsyms.as_bytes(), own_text).expect("reads from memory");
+    let symbols =
+        FunctionNames::read(SERIES[3].kallsyms.as_bytes(), own_text).expect("reads from memory");
     let target = Target {
         symbols: &symbols,
         types: &types,

@@ -8,8 +8,10 @@ use crate::kernel::{
 fn table(lines: &str) -> Table {
     let mut table = Table::default();
     kallsyms::read(lines.as_bytes(), |line| table.add(line)).expect("reads from memory");
-    let modules =
-        modules::of("fragwatch_pernet 12288 0 - Live 0xffffffffc0a01000 (OE)\nbroken line\n", lines);
+    let modules = modules::of(
+        "fragwatch_pernet 12288 0 - Live 0xffffffffc0a01000 (OE)\nbroken line\n",
+        lines,
+    );
     *table.modules().lock().expect("no thread panicked") = modules;
     table
 }
