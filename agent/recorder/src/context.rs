@@ -7,6 +7,8 @@ use fragwatch_core::model::{
     step::CreationStep,
 };
 
+use crate::store::REORDERED;
+
 /// Bytes of entries that are held: some hundred creations.
 const MAX_BYTES: usize = 256 << 10;
 
@@ -58,7 +60,8 @@ impl Context {
         }
         self.bytes += json.len();
         self.entries.push_back(Recent { sequence, json: json.to_owned(), about: about(entry) });
-        while self.bytes > MAX_BYTES {
+        let is_old = |oldest: &Recent| oldest.sequence.saturating_add(REORDERED / 2) < sequence;
+        while self.bytes > MAX_BYTES || self.entries.front().is_some_and(is_old) {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.bytes -= oldest.json.len();
         }

@@ -9,13 +9,13 @@ use fragwatch_core::{
         step::{CreationStep, Outcome, StepKind},
         trigger::Trigger,
     },
-    report::escape,
 };
 
 use crate::{
     context::Context,
+    packed::Packed,
     ring::Ring,
-    store::{self, Handle, Lane, Notice, OpenError, Status},
+    store::{self, Handle, Lane, Notice, OpenError, Payload, Record, Status, to_json},
 };
 
 /// Samples come once in this time.
@@ -52,8 +52,8 @@ pub struct Recorder {
     sequence: u64,
     /// Samples are written until then, `CLOCK_MONOTONIC` in nanoseconds.
     recording_until_ns: u64,
-    /// The last sample that was written; 0 if none was.
-    sampled_ns: u64,
+    /// When the last sample was taken that was written at once.
+    stored_ns: Option<u64>,
 }
 
 impl Recorder {
@@ -77,7 +77,7 @@ impl Recorder {
             store,
             context: Context::default(),
             recording_until_ns: 0,
-            sampled_ns: 0,
+            stored_ns: None,
         })
     }
 
@@ -86,13 +86,18 @@ impl Recorder {
         if self.store.is_none() {
             return;
         }
+        if let Entry::Clock { realtime_offset_ns } = entry
+            && let Some(store) = &self.store
+        {
+            store.set_realtime_offset_ns(*realtime_offset_ns);
+        }
         let Some(json) = to_json(entry) else { return };
         let sequence = self.take_sequence();
         if self.context.belongs_to_incident(entry) {
-            self.write(Lane::Incidents, sequence, json.clone());
+            self.write(Lane::Incidents, sequence, Payload::Json(json.clone()));
         }
         self.context.push(sequence, entry, &json);
-        self.write(Lane::Creations, sequence, json);
+        self.write(Lane::Creations, sequence, Payload::Json(json));
     }
 
     /// Takes what the entries completed, after the entries that were read for its report: what failed
@@ -102,7 +107,7 @@ impl Recorder {
             let Correlated::CreationStep(step) = one else { continue };
             let Some(reason) = trigger(step) else { continue };
             for (sequence, json) in self.context.incident(step, now_ns) {
-                self.write(Lane::Incidents, sequence, json);
+                self.write(Lane::Incidents, sequence, Payload::Json(json));
             }
             self.trigger(reason, now_ns);
         }
@@ -110,11 +115,14 @@ impl Recorder {
 
     /// Takes a sample.
     pub fn sample(&mut self, sample: &Sample) {
-        self.ring.push(sample);
+        let packed = Packed::from(sample);
         let now_ns = sample.time_ns;
-        let sparse = self.sampled_ns == 0 || now_ns.saturating_sub(self.sampled_ns) >= SPARSE_NS;
-        if now_ns < self.recording_until_ns || sparse {
-            self.write_sample(sample);
+        let sparse = self.stored_ns.is_none_or(|last| now_ns.saturating_sub(last) >= SPARSE_NS);
+        let stored = self.store.is_some() && (sparse || now_ns < self.recording_until_ns);
+        self.ring.push(&packed, stored);
+        if stored {
+            self.stored_ns = Some(now_ns);
+            self.write_sample(&packed);
         }
     }
 
@@ -125,10 +133,13 @@ impl Recorder {
         if recording || self.store.is_none() {
             return;
         }
-        self.write_entry(Lane::Incidents, &Entry::Trigger { time_ns: now_ns, reason });
-        let held: Vec<Sample> = self.ring.iter().collect();
-        for sample in held {
-            self.write_sample(&sample);
+        if let Some(json) = to_json(&Entry::Trigger { time_ns: now_ns, reason }) {
+            let sequence = self.take_sequence();
+            self.write(Lane::Incidents, sequence, Payload::Json(json));
+        }
+        let unstored: Vec<Packed> = self.ring.take_unstored().collect();
+        for packed in unstored {
+            self.write_sample(&packed);
         }
     }
 
@@ -155,40 +166,20 @@ impl Recorder {
         self.store.map_or(Ok(()), |store| store.close(timeout))
     }
 
-    /// The rest of a burst is written with the samples before it: each sample once.
-    fn write_sample(&mut self, sample: &Sample) {
-        if self.store.is_some() && sample.time_ns > self.sampled_ns {
-            self.sampled_ns = sample.time_ns;
-            self.write_entry(Lane::Samples, &Entry::Sample(sample.clone()));
-        }
+    fn write_sample(&mut self, packed: &Packed) {
+        let sequence = self.take_sequence();
+        self.write(Lane::Samples, sequence, Payload::Sample(Box::new(*packed)));
     }
 
-    fn write_entry(&mut self, lane: Lane, entry: &Entry) {
-        if let Some(json) = to_json(entry) {
-            let sequence = self.take_sequence();
-            self.write(lane, sequence, json);
-        }
-    }
-
-    fn write(&self, lane: Lane, sequence: u64, json: String) {
+    fn write(&self, lane: Lane, sequence: u64, payload: Payload) {
         if let Some(store) = &self.store {
-            store.push(lane, sequence, json);
+            store.push(Record { lane, sequence, payload });
         }
     }
 
     fn take_sequence(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence - 1
-    }
-}
-
-fn to_json(entry: &Entry) -> Option<String> {
-    match serde_json::to_string(entry) {
-        Ok(line) => Some(escape(&line)),
-        Err(error) => {
-            log::error!("could not write an entry as JSON: {error}; it is not stored");
-            None
-        }
     }
 }
 

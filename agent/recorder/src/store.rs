@@ -4,14 +4,35 @@
 //! Three lanes have a budget each, so that a flood of creations can't displace an incident. A lane is a
 //! directory of segments; the oldest is deleted when the lane's budget is used up. No file describes
 //! another one: what the store holds is what its segments hold.
+mod budget;
+mod directory;
+mod disk;
+mod file_system;
 mod handle;
+mod header;
 mod lane;
+mod lane_writer;
+mod line;
+mod name;
+pub mod read;
+mod record;
+mod recover;
+mod seal;
+mod segments;
 mod status;
+mod worker;
+
+#[cfg(test)]
+mod fake_disk;
+#[cfg(test)]
+mod fault_tests;
 
 use std::path::PathBuf;
 
+pub(crate) use self::record::{Payload, Record, to_json};
 pub use self::{
-    handle::{Handle, OpenError},
+    directory::OpenError,
+    handle::Handle,
     lane::Lane,
     status::{Errors, LaneStatus, Notice, Severity, Status},
 };
@@ -27,6 +48,9 @@ pub struct Options {
     pub min_free: u64,
 }
 
+/// Entries are out of order by no more than this many numbers within a lane, except after errors.
+pub(crate) const REORDERED: u64 = 4096;
+
 /// The smallest store, in bytes.
 pub const MIN_SIZE: u64 = 1 << 20;
 
@@ -34,4 +58,4 @@ pub const MIN_SIZE: u64 = 1 << 20;
 pub const DEFAULT_SIZE: u64 = 64 << 20;
 
 /// Bytes left free on the file system if no other number is given.
-pub const DEFAULT_MIN_FREE: u64 = 256 << 20;
+pub const DEFAULT_MIN_FREE: u64 = 32 << 20;
