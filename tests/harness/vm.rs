@@ -48,6 +48,8 @@ pub struct Request {
     pub counted: bool,
     /// Another fragwatch that scenario `overhead` compares with.
     pub before: Option<PathBuf>,
+    /// The root holds process 1, fragwatch and the test modules, and not a single library.
+    pub bare: bool,
     /// The name of the directory of results, under `target/vm/<kernel>`.
     pub results: String,
 }
@@ -99,6 +101,7 @@ impl Request {
             deadline: known.map_or(scenario::DEADLINE, |scenario| scenario.deadline),
             counted: false,
             before: None,
+            bare: false,
             results: scenario.to_owned(),
         }
     }

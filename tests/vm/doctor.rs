@@ -15,7 +15,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         Plan::new("doctor", TRACE).facts(facts![
             complete_node_has_full_standing,
             hidden_symbols_cost_nothing,
-            missing_tracefs_costs_the_tracepoints_only,
+            missing_tracefs_costs_a_user_the_tracepoints_only,
             missing_btf_prevents_everything,
             missing_capabilities_are_named,
             each_capability_has_its_effect,
@@ -92,9 +92,14 @@ fn hidden_symbols_cost_nothing(run: &Observed) {
     assert_eq!(report["advice"], serde_json::json!([]));
 }
 
-fn missing_tracefs_costs_the_tracepoints_only(run: &Observed) {
-    let report = check(run, "no-tracefs", "1", &["cgroup-made"]);
+/// Root sees one that nothing else sees; a user without `CAP_SYS_ADMIN` can't.
+fn missing_tracefs_costs_a_user_the_tracepoints_only(run: &Observed) {
+    let report = check(run, "no-tracefs", "0", &[]);
     assert_eq!(report["environment"]["tracefs"], Value::Null);
+    assert_eq!(report["environment"]["own_tracefs"], true);
+    assert!(run.run.stream("node").any(|line| line == "tracefs is mounted 0 times"));
+    let report = check(run, "no-tracefs-user", "1", &["cgroup-made"]);
+    assert_eq!(report["environment"]["own_tracefs"], false);
     advises(&report, "mount -t tracefs");
 }
 

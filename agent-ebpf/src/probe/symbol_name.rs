@@ -10,16 +10,19 @@ use crate::maps::SYMBOL;
 #[unsafe(link_section = ".rodata")]
 static FORMAT: [u8; 4] = *b"%pS\0";
 
-/// Puts the name of the address that is its argument into [`SYMBOL`]. Returns the name's length with its
-/// NUL, or what the helper failed with. Since 5.13 (`bpf_snprintf`).
+/// Puts the name of the address that is its argument into [`SYMBOL`]; an empty one if that fails. Since 5.13
+/// (`bpf_snprintf`).
 #[raw_tracepoint]
 fn symbol_name(ctx: RawTracePointContext) -> i32 {
-    let Some(name) = SYMBOL.get_ptr_mut(0) else { return -1 };
+    let Some(name) = SYMBOL.get_ptr_mut(0) else { return 0 };
     let mut address: u64 = ctx.arg(0);
-    let size = size_of::<u64>() as u32;
-    // SAFETY: the helper writes no more than the value's length, and reads one word for one conversion.
-    let length = unsafe {
-        bpf_snprintf(name.cast(), SYMBOL_LEN as u32, FORMAT.as_ptr().cast(), &raw mut address, size)
-    };
-    length as i32
+    let (length, size) = (SYMBOL_LEN as u32, size_of::<u64>() as u32);
+    // SAFETY: the value is the agent's, which runs one program at a time; the helper writes no more than its
+    // length, and reads one word for one conversion.
+    unsafe {
+        (*name)[0] = 0;
+        bpf_snprintf(name.cast(), length, FORMAT.as_ptr().cast(), &raw mut address, size);
+    }
+    // What a program at a raw tracepoint returns goes nowhere.
+    0
 }

@@ -1,5 +1,5 @@
 //! Attaching one program to the running kernel, by each way that the kernel has for it.
-use std::{any::Any, error::Error, fs, io, path::Path};
+use std::{any::Any, error::Error, io, path::Path};
 
 use aya::{
     Btf, Ebpf,
@@ -10,9 +10,11 @@ use aya::{
     util::online_cpus,
 };
 use fragwatch_core::model::hook::Refusal;
-use nix::sys::statfs::{TRACEFS_MAGIC, statfs};
 
-use crate::hook::attacher::{AttachPoint, Attacher};
+use crate::hook::{
+    attacher::{AttachPoint, Attacher},
+    tracefs,
+};
 
 /// The running kernel, with the programs that were loaded into it.
 pub struct RunningKernel<'a> {
@@ -27,10 +29,10 @@ pub struct RunningKernel<'a> {
 /// Links of attached programs: they keep them loaded, also when [`Ebpf`] with its copy of the instructions
 /// is gone. Dropping them detaches.
 #[derive(Default)]
-pub struct Links(Vec<(&'static str, Box<dyn Any>)>);
+pub struct Links(Vec<(&'static str, Box<dyn Any + Send>)>);
 
 impl Links {
-    fn add(&mut self, program: &'static str, link: impl Any) {
+    fn add(&mut self, program: &'static str, link: impl Any + Send) {
         self.0.push((program, Box::new(link)));
     }
 
@@ -125,7 +127,7 @@ impl Attacher for RunningKernel<'_> {
             AttachPoint::Kprobe(_) | AttachPoint::Kretprobe(_) => self.kprobe(name, point)?,
             AttachPoint::Breakpoint { address, .. } => self.breakpoint(name, point, address)?,
             AttachPoint::Tracepoint { category, event } => {
-                check_tracefs(&point.target())?;
+                tracefs::check(&point.target())?;
                 let program: &mut TracePoint = self.program(name)?;
                 let attached = program
                     .load()
@@ -156,28 +158,6 @@ impl Attacher for RunningKernel<'_> {
 /// Whether the kernel was built with kprobes: then it has them as a source of perf events.
 fn has_kprobes() -> bool {
     Path::new("/sys/bus/event_source/devices/kprobe").exists()
-}
-
-/// Where aya looks for tracefs.
-const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
-
-/// Why a tracepoint can't be found, where that is not about this tracepoint.
-fn check_tracefs(tracepoint: &str) -> Result<(), Refusal> {
-    let tracepoint = tracepoint.to_owned();
-    let looked = TRACEFS.map(|directory| fs::exists(Path::new(directory).join("events")));
-    match looked {
-        [Ok(true), _] | [_, Ok(true)] => Ok(()),
-        [Err(error), _] => Err(Refusal::ClosedTracefs { tracepoint, reason: error.to_string() }),
-        // debugfs is root's alone, whether there is a tracefs in it or not.
-        [Ok(false), _] if TRACEFS.iter().any(|directory| is_tracefs(directory)) => {
-            Err(Refusal::EmptyTracefs(tracepoint))
-        }
-        [Ok(false), _] => Err(Refusal::NoTracefs(tracepoint)),
-    }
-}
-
-fn is_tracefs(directory: &str) -> bool {
-    statfs(directory).is_ok_and(|found| found.filesystem_type() == TRACEFS_MAGIC)
 }
 
 /// The kernel's answer without the verifier's log, which goes to the debug log.

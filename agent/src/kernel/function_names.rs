@@ -11,7 +11,7 @@ use crate::kernel::kallsyms::{self, Line, SymbolError};
 /// The names of the kernel's own functions, not of modules, that a hook may be attached to.
 #[derive(Default)]
 pub struct FunctionNames {
-    /// Those with a candidate's name, with and without suffix, and their addresses.
+    /// Those whose names begin with a candidate's, and their addresses.
     found: Vec<(String, u64)>,
     /// False if there was no symbol at all.
     any: bool,
@@ -37,11 +37,13 @@ impl FunctionNames {
             candidates.filter_map(|candidate| Some(candidate.function()?.name)).collect();
         let mut names = Self::default();
         kallsyms::read(lines, |line| {
-            if let Line::Function { address, name, module: None } = line {
+            if let Line::Function(function) = line {
                 names.any = true;
-                names.has_addresses |= address != 0;
-                if wanted.iter().any(|wanted| is_variant(name, wanted)) {
-                    names.found.push((name.to_owned(), address));
+                names.has_addresses = names.has_addresses || function.address() != 0;
+                if wanted.iter().any(|wanted| function.begins_with(wanted))
+                    && let Some((name, None)) = function.names()
+                {
+                    names.found.push((name.to_owned(), function.address()));
                 }
             }
             each(line)

@@ -8,6 +8,9 @@ use std::{
 /// The file.
 pub const PATH: &str = "/proc/kallsyms";
 
+/// Digits of an address on a 64-bit kernel.
+const DIGITS: usize = 16;
+
 /// Why symbols can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SymbolError {
@@ -31,17 +34,37 @@ pub enum SymbolError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     /// A function's symbol.
-    Function {
-        /// Its address; 0 if addresses are hidden.
-        address: u64,
-        /// Its name.
-        name: &'a str,
-        /// Its module; `None` for the kernel itself.
-        module: Option<&'a str>,
-    },
+    Function(Function<'a>),
     /// The end of the kernel's own text (`_etext`). The kernel's symbols are in the order of their
     /// addresses, so what follows is data, code for the boot, and modules.
     TextEnd(u64),
+}
+
+/// A function's symbol. There are a hundred thousand of them, so what they say is parsed when it is asked
+/// for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Function<'a> {
+    address: &'a [u8],
+    /// The name, and the module's behind it.
+    words: &'a [u8],
+}
+
+impl<'a> Function<'a> {
+    /// Its address; 0 if addresses are hidden.
+    pub fn address(&self) -> u64 {
+        hexadecimal(self.address).unwrap_or(0)
+    }
+
+    /// Whether its name begins so.
+    pub fn begins_with(&self, start: &str) -> bool {
+        self.words.starts_with(start.as_bytes())
+    }
+
+    /// Its name, and its module; `None` for the kernel itself.
+    pub fn names(&self) -> Option<(&'a str, Option<&'a str>)> {
+        let mut words = str::from_utf8(self.words).ok()?.split_ascii_whitespace();
+        Some((words.next()?, words.next().map(|module| module.trim_matches(['[', ']']))))
+    }
 }
 
 /// Opens the running kernel's file.
@@ -76,27 +99,17 @@ pub fn read(
 }
 
 fn parse(line: &[u8]) -> Option<Line<'_>> {
-    let (address, rest) = line.split_at_checked(line.iter().position(|&byte| byte == b' ')?)?;
+    let (address, rest) = line.split_at_checked(DIGITS)?;
     // Most lines are of data, and a start waits for all of them: the kind is looked at first.
     let [b' ', b't' | b'T' | b'w' | b'W', b' ', words @ ..] = rest else { return None };
-    let mut words = words.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let name = str::from_utf8(words.next()?).ok()?;
-    let address = hexadecimal(address)?;
-    if name == "_etext" {
-        return Some(Line::TextEnd(address));
+    if words.strip_suffix(b"\n").unwrap_or(words) == b"_etext" {
+        return Some(Line::TextEnd(hexadecimal(address)?));
     }
-    let module = match words.next().map(str::from_utf8) {
-        Some(module) => Some(module.ok()?.trim_matches(['[', ']'])),
-        None => None,
-    };
-    Some(Line::Function { address, name, module })
+    Some(Line::Function(Function { address, words }))
 }
 
-/// A number of up to 16 hexadecimal digits.
+/// A number of [`DIGITS`].
 fn hexadecimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 16 {
-        return None;
-    }
     digits.iter().try_fold(0, |number: u64, &digit| {
         Some(number << 4 | u64::from(char::from(digit).to_digit(16)?))
     })
@@ -134,8 +147,9 @@ ffffffffc0a01200 t fw_pernet_exit\t[fragwatch_pernet]
         let mut found = Vec::new();
         read(KALLSYMS.as_bytes(), |line| {
             found.push(match line {
-                Line::Function { address, name, module } => {
-                    format!("{address:x} {name} {}", module.unwrap_or("-"))
+                Line::Function(function) => {
+                    let (name, module) = function.names().expect("UTF-8");
+                    format!("{:x} {name} {}", function.address(), module.unwrap_or("-"))
                 }
                 Line::TextEnd(address) => format!("end {address:x}"),
             });

@@ -1,7 +1,7 @@
 //! Loading the programs, their maps and their log.
 use anyhow::Context as _;
 use aya::{
-    Btf, Ebpf, EbpfLoader,
+    Ebpf, EbpfLoader,
     maps::{Map, MapData, ProgramArray, RingBuf},
     programs::KProbe,
 };
@@ -30,14 +30,14 @@ pub(super) fn load(
     options: Options,
     offsets: &Offsets,
     gfp: &GfpNames,
-    btf: &Btf,
 ) -> Result<Ebpf, StartError> {
     let zones_readable = u32::from(offsets.areas.is_some());
     let want_all = u32::from(options.all);
     let tasks_on_v1 = u32::from(options.hierarchy != 0);
     let log_level = log::max_level() as u8;
     let mut loader = loader();
-    loader.btf(Some(btf));
+    // The programs have no relocations that would need it.
+    loader.btf(None);
     loader.override_global(WANT_ALL.name, &want_all, true);
     loader.override_global(TASKS_ON_V1.name, &tasks_on_v1, true);
     loader.override_global(aya_log::LEVEL, &log_level, false);

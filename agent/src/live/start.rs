@@ -85,18 +85,22 @@ pub struct Options {
 struct KernelTypes {
     gfp: GfpNames,
     offsets: Offsets,
-    /// BTF of the functions that a trampoline may be attached to.
+    /// BTF of the functions that a trampoline may be attached to, with the kernel's ids.
     functions: Vec<u8>,
+    /// The same with other ids, which is much shorter.
+    prototypes: Vec<u8>,
 }
 
 impl KernelTypes {
     fn read() -> Result<Self, StartError> {
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
+        let functions = hook::trampoline_functions();
         Ok(Self {
             gfp: gfp_names(&types),
             offsets: offsets::resolve(&types),
-            functions: types.with_functions_alone(&hook::trampoline_functions()),
+            functions: types.functions_alone(&functions, true),
+            prototypes: types.functions_alone(&functions, false),
         })
     }
 }
@@ -145,7 +149,7 @@ impl Live {
     /// Loads the programs and attaches every hook that this kernel takes.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut not_seen = Vec::new();
-        let KernelTypes { gfp, offsets, functions } = KernelTypes::read()?;
+        let KernelTypes { gfp, offsets, functions: numbered, prototypes } = KernelTypes::read()?;
         if !gfp.known() {
             not_seen.push(
                 "names of gfp flags: this kernel's BTF does not have them, and its release is not \
@@ -154,14 +158,12 @@ impl Live {
             );
         }
         log_cpu("the kernel's types are read");
-        let types = btf::Btf::index(&functions).map_err(StartError::BadBtf)?;
-        let btf = Btf::parse(&functions, Endianness::default()).map_err(StartError::UnusableBtf)?;
+        let types = btf::Btf::index(&prototypes).map_err(StartError::BadBtf)?;
         not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
         if offsets.areas.is_none() {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
-        log_cpu("aya has the functions' types");
-        let mut ebpf = load(options, &offsets, &gfp, &btf)?;
+        let mut ebpf = load(options, &offsets, &gfp)?;
         log_cpu("the maps are made");
         let Names { functions, symbols, modules, missing } = Names::of(&mut ebpf);
         not_seen.extend(missing.map(|error| format!("names of functions: {error}")));
@@ -172,10 +174,6 @@ impl Live {
             unusable_records: &offsets.unusable_records,
             preference: options.preference,
         };
-        // The rings and counters are taken before the first program runs, so nothing is missed.
-        let creations = ring(&mut ebpf, map::CREATION_EVENTS)?;
-        let others = ring(&mut ebpf, map::OTHER_EVENTS)?;
-        let cgroups = ring(&mut ebpf, map::CGROUP_EVENTS)?;
         let counters = ebpf
             .take_map(map::COUNTERS)
             .and_then(|map| PerCpuArray::try_from(map).ok())
@@ -188,14 +186,23 @@ impl Live {
                 "the zones at a failure: the kernel refused the program that reads them: {reason}"
             ));
         }
+        // Now, because it takes more memory than all else and is needed for this alone.
+        let btf = Btf::parse(&numbered, Endianness::default()).map_err(StartError::UnusableBtf)?;
+        drop(numbered);
+        log_cpu("aya has the functions' types");
         let mut running =
             hook::RunningKernel { ebpf: &mut ebpf, btf: &btf, links: Links::default() };
-        let hooks = hook::attach_all(&mut running, &target);
+        let hooks = hook::with_tracefs(|| hook::attach_all(&mut running, &target));
         let links = running.links;
+        drop(btf);
         log_cpu("the hooks are attached");
         if hooks.iter().all(|hook| hook.via.is_none()) {
             return Err(StartError::NoHook(hooks));
         }
+        // They have kept what the programs sent meanwhile.
+        let creations = ring(&mut ebpf, map::CREATION_EVENTS)?;
+        let others = ring(&mut ebpf, map::OTHER_EVENTS)?;
+        let cgroups = ring(&mut ebpf, map::CGROUP_EVENTS)?;
         let logger = logger(&mut ebpf)?;
         let areas = offsets.areas;
         let hierarchy = options.hierarchy;

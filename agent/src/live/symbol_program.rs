@@ -39,9 +39,10 @@ impl SymbolProgram {
 
     /// What the kernel prints for an address.
     fn print(&mut self, address: u64) -> anyhow::Result<String> {
-        let length = usize::try_from(run(&self.program, address)?).context("it failed")?;
+        run(&self.program, address)?;
         let bytes = self.output.get(&0, 0)?;
-        let text = bytes.get(..length.saturating_sub(1)).unwrap_or(&bytes);
+        let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+        ensure!(!text.is_empty(), "the program could not print it");
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 }
@@ -80,8 +81,8 @@ struct TestRun {
     padding: u32,
 }
 
-/// Runs a raw tracepoint's program with this argument; returns what it returned.
-fn run(program: &OwnedFd, argument: u64) -> io::Result<i32> {
+/// Runs a raw tracepoint's program with this argument.
+fn run(program: &OwnedFd, argument: u64) -> io::Result<()> {
     let mut attributes = TestRun {
         program: program.as_raw_fd().cast_unsigned(),
         context_size_in: size_of_val(&argument) as u32,
@@ -101,5 +102,5 @@ fn run(program: &OwnedFd, argument: u64) -> io::Result<i32> {
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(attributes.returned.cast_signed())
+    Ok(())
 }

@@ -67,10 +67,11 @@ fn empty(ranges: Vec<ModuleRange>) -> Modules {
 }
 
 fn add(modules: &mut Modules, line: Line) -> ControlFlow<()> {
-    if let Line::Function { address, name, module: Some(of) } = line
+    if let Line::Function(function) = line
+        && let Some((name, Some(of))) = function.names()
         && let Some(module) = modules.iter_mut().find(|module| module.range.name == of)
     {
-        module.block.add(address, name);
+        module.block.add(function.address(), name);
     }
     ControlFlow::Continue(())
 }

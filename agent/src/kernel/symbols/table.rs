@@ -72,10 +72,11 @@ impl Table {
     /// Adds a line of /proc/kallsyms; to be called for all until the end of the kernel's text.
     pub fn add(&mut self, line: Line) -> ControlFlow<()> {
         match line {
-            Line::Function { address, name, module: None } if address != 0 => {
-                self.kernel.add(address, name);
+            Line::Function(function) => {
+                if let Some((name, None)) = function.names() {
+                    self.kernel.add(function.address(), name);
+                }
             }
-            Line::Function { .. } => {}
             Line::TextEnd(address) => {
                 self.text_end = address;
                 self.kernel.finish();
