@@ -8,6 +8,7 @@ mod creator;
 mod fragmenter;
 mod helper;
 mod hog;
+mod http;
 mod inside;
 mod kernel_log;
 mod namespaces;

@@ -34,6 +34,7 @@ mod pids_limit;
 mod plan;
 mod recorded;
 mod runtimes;
+mod serve;
 mod tracepoints;
 
 use std::process::ExitCode;
@@ -71,6 +72,7 @@ fn plans() -> Vec<Plan> {
         endings::plans(),
         order6::plans(),
         recorded::plans(),
+        serve::plans(),
         doctor::plans(),
         tracepoints::plans(),
         healthy::plans(),

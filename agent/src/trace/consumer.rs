@@ -8,10 +8,13 @@ use crate::{capture::Recorder, live::Live};
 pub(crate) trait Consumer {
     /// Receives each entry before it is applied.
     fn entry(&mut self, entry: &Entry);
-    /// Receives what an entry has completed, before its report.
+    /// Receives what an entry has completed, before its report. What was read for that report was received
+    /// as entries before.
     fn correlated(&mut self, _correlated: &[Correlated]) {}
-    /// Is called once a second, and at the end.
+    /// Is called once a second, and before the end.
     fn tick(&mut self, live: &Live);
+    /// Is called last.
+    fn end(&mut self) {}
 }
 
 /// `trace`: the capture, if there is one.

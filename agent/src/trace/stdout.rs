@@ -13,6 +13,11 @@ use crate::live::async_fd;
 pub(crate) struct StdoutMonitor(Option<AsyncFd<OwnedFd>>);
 
 impl StdoutMonitor {
+    /// Monitors nothing: for a command that goes on without stdout.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     pub(crate) fn new() -> Self {
         let stdout = io::stdout();
         if stdout.is_terminal() {

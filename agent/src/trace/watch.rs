@@ -140,6 +140,11 @@ impl Watch {
         Ok(watch)
     }
 
+    /// How many hooks are attached.
+    pub(crate) fn attached_hooks(&self) -> usize {
+        self.live.hooks.iter().filter(|hook| hook.via.is_some()).count()
+    }
+
     pub(crate) async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
         self.pipeline.ready().context(REPORT)?;
         let end = duration.and_then(|d| Instant::now().checked_add(d));
@@ -180,7 +185,9 @@ impl Watch {
         self.push(Entry::End { outside: Some(outside) });
         self.finish_backlog()?;
         self.consumer.tick(&self.live);
-        self.pipeline.summary().context(REPORT)
+        self.pipeline.summary().context(REPORT)?;
+        self.consumer.end();
+        Ok(())
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {

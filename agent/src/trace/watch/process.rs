@@ -123,7 +123,6 @@ impl Watch {
         }
         self.consumer.entry(&entry);
         let correlated = self.pipeline.apply(entry).context(REPORT)?;
-        self.consumer.correlated(&correlated);
         if correlated.is_empty() {
             return Ok(());
         }
@@ -154,6 +153,7 @@ impl Watch {
         waiting.stages.due_ns = clock::monotonic_ns();
         let unsent = if waiting.is_late() { self.queries(&waiting) } else { HashSet::new() };
         let is_trouble = self.pipeline.wants_node(&waiting.correlated);
+        self.consumer.correlated(&waiting.correlated);
         self.pipeline.report(mem::take(&mut waiting.correlated)).context(REPORT)?;
         if is_trouble {
             waiting.log_stages(clock::monotonic_ns());
