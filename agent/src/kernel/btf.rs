@@ -316,12 +316,13 @@ impl<'a> Btf<'a> {
         let id = |(index, function): (usize, &Type)| {
             if ids { function.id } else { index as u32 + 1 }
         };
-        let last = found.iter().enumerate().last().map_or(0, id);
+        let last = found.iter().enumerate().next_back().map_or(0, id);
         // Its lengths are known at the end.
         let mut all = vec![0; HEADER_LEN as usize];
         all.resize(HEADER_LEN as usize + last as usize * 12, 0);
-        for filler in all[HEADER_LEN as usize..].chunks_exact_mut(12) {
-            filler.copy_from_slice(&bytes([0, KIND_FWD << 24, 0]));
+        let filler = bytes([0, KIND_FWD << 24, 0]);
+        for between in all[HEADER_LEN as usize..].chunks_exact_mut(12) {
+            between.copy_from_slice(&filler);
         }
         let mut strings = vec![0];
         // The prototypes follow the last function, in the functions' order.

@@ -33,14 +33,21 @@ impl FunctionNames {
         mut each: impl FnMut(Line) -> ControlFlow<()>,
     ) -> io::Result<Self> {
         let candidates = HOOKS.iter().flat_map(|hook| hook.candidates);
-        let wanted: Vec<&str> =
-            candidates.filter_map(|candidate| Some(candidate.function()?.name)).collect();
+        // By the first byte, because a start waits for this.
+        let mut wanted: [Vec<&str>; 256] = [const { Vec::new() }; 256];
+        for name in candidates.filter_map(|candidate| Some(candidate.function()?.name)) {
+            let alike = &mut wanted[usize::from(name.as_bytes()[0])];
+            if !alike.contains(&name) {
+                alike.push(name);
+            }
+        }
         let mut names = Self::default();
         kallsyms::read(lines, |line| {
             if let Line::Function(function) = line {
                 names.any = true;
                 names.has_addresses = names.has_addresses || function.address() != 0;
-                if wanted.iter().any(|wanted| function.begins_with(wanted))
+                let alike = &wanted[usize::from(function.first_byte())];
+                if alike.iter().any(|wanted| function.begins_with(wanted))
                     && let Some((name, None)) = function.names()
                 {
                     names.found.push((name.to_owned(), function.address()));

@@ -55,6 +55,11 @@ impl<'a> Function<'a> {
         hexadecimal(self.address).unwrap_or(0)
     }
 
+    /// The first byte of its name; 0 if it has none.
+    pub fn first_byte(&self) -> u8 {
+        self.words.first().copied().unwrap_or(0)
+    }
+
     /// Whether its name begins so.
     pub fn begins_with(&self, start: &str) -> bool {
         self.words.starts_with(start.as_bytes())

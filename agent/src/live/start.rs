@@ -4,6 +4,7 @@ use std::{fs, io, sync::Arc};
 use aya::{Btf, Ebpf, Endianness, maps::PerCpuArray};
 use fragwatch_core::model::{gfp::GfpNames, hook::HookStatus};
 use fragwatch_ebpf::{map, table::ZONE_WALK};
+use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::{
     hook::{self, Links, Preference, Target},
@@ -157,17 +158,17 @@ impl Live {
                     .to_owned(),
             );
         }
-        log_cpu("the kernel's types are read");
+        log_usage("the kernel's types are read");
         let types = btf::Btf::index(&prototypes).map_err(StartError::BadBtf)?;
         not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
         if offsets.areas.is_none() {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
         let mut ebpf = load(options, &offsets, &gfp)?;
-        log_cpu("the maps are made");
+        log_usage("the maps are made");
         let Names { functions, symbols, modules, missing } = Names::of(&mut ebpf);
         not_seen.extend(missing.map(|error| format!("names of functions: {error}")));
-        log_cpu("the names of functions are read");
+        log_usage("the names of functions are read");
         let target = Target {
             symbols: &functions,
             types: &types,
@@ -189,13 +190,13 @@ impl Live {
         // Now, because it takes more memory than all else and is needed for this alone.
         let btf = Btf::parse(&numbered, Endianness::default()).map_err(StartError::UnusableBtf)?;
         drop(numbered);
-        log_cpu("aya has the functions' types");
+        log_usage("aya has the functions' types");
         let mut running =
             hook::RunningKernel { ebpf: &mut ebpf, btf: &btf, links: Links::default() };
         let hooks = hook::with_tracefs(|| hook::attach_all(&mut running, &target));
         let links = running.links;
         drop(btf);
-        log_cpu("the hooks are attached");
+        log_usage("the hooks are attached");
         if hooks.iter().all(|hook| hook.via.is_none()) {
             return Err(StartError::NoHook(hooks));
         }
@@ -228,9 +229,10 @@ impl Live {
     }
 }
 
-/// Logs how much CPU time the start has taken so far.
-fn log_cpu(stage: &str) {
-    log::debug!("{stage}: {} ms of CPU", clock::cpu_ns() / 1_000_000);
+/// Logs how much CPU time and memory the start has taken so far.
+fn log_usage(stage: &str) {
+    let peak_kib = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
+    log::debug!("{stage}: {} ms of CPU, {peak_kib} KiB at most", clock::cpu_ns() / 1_000_000);
 }
 
 /// From BTF, which knows best; else by the kernel's release.

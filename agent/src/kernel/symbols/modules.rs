@@ -51,7 +51,9 @@ pub fn refresh(shared: &SharedModules) -> Result<(), SymbolError> {
     let mut modules = empty(ranges);
     kallsyms::read(kallsyms::open()?, |line| add(&mut modules, line))
         .map_err(kallsyms::read_error)?;
-    modules.iter_mut().for_each(|module| module.block.finish());
+    for module in &mut modules {
+        module.block.finish();
+    }
     if let Ok(mut shared) = shared.lock() {
         *shared = modules;
     }
@@ -103,6 +105,8 @@ fn parse(text: &str) -> Vec<ModuleRange> {
 pub(super) fn of(modules: &str, kallsyms: &str) -> Modules {
     let mut modules = empty(parse(modules));
     kallsyms::read(kallsyms.as_bytes(), |line| add(&mut modules, line)).expect("reads from memory");
-    modules.iter_mut().for_each(|module| module.block.finish());
+    for module in &mut modules {
+        module.block.finish();
+    }
     modules
 }

@@ -93,8 +93,8 @@ impl Table {
 
     fn in_module(modules: &Modules, address: u64) -> Option<Symbol> {
         // Of ranges that overlap, one has the symbol.
-        let around = modules.iter().filter(|module| module.range.contains(address));
-        around.filter_map(|Module { range, block }| block.find(address, Some(&range.name))).next()
+        let mut around = modules.iter().filter(|module| module.range.contains(address));
+        around.find_map(|Module { range, block }| block.find(address, Some(&range.name)))
     }
 }
 

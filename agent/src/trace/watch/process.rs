@@ -34,8 +34,8 @@ impl Watch {
             match self.live.take() {
                 Some(Ok(event)) => {
                     let entry = Entry::Event(event);
-                    let taken_ns = clock::monotonic_ns();
-                    self.backlog.push_back(Taken { entry, began_ns, taken_ns });
+                    let decoded_ns = clock::monotonic_ns();
+                    self.backlog.push_back(Taken { entry, began_ns, decoded_ns });
                     // Most complete nothing.
                     self.advance()?;
                 }
@@ -49,7 +49,7 @@ impl Watch {
     /// Adds an entry that comes from no ring.
     pub(super) fn push(&mut self, entry: Entry) {
         let now_ns = clock::monotonic_ns();
-        self.backlog.push_back(Taken { entry, began_ns: now_ns, taken_ns: now_ns });
+        self.backlog.push_back(Taken { entry, began_ns: now_ns, decoded_ns: now_ns });
     }
 
     /// Reports what is due, and processes entries until one completes something that has to wait.
@@ -93,15 +93,16 @@ impl Watch {
             let late = self.waiting.is_none();
             if let Some(waiting) = &mut self.waiting {
                 waiting.queries.remove(&reply.query);
-                waiting.stages.names_ns = clock::monotonic_ns();
+                waiting.stages.names = clock::monotonic_ns();
             }
             self.add(Entry::Reply { late, reply })?;
         }
-        if self.waiting.as_ref().is_some_and(|waiting| waiting.facts) && self.take_facts()? {
-            if let Some(waiting) = &mut self.waiting {
-                waiting.facts = false;
-                waiting.stages.facts_ns = clock::monotonic_ns();
-            }
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.facts)
+            && self.take_facts()?
+            && let Some(waiting) = &mut self.waiting
+        {
+            waiting.facts = false;
+            waiting.stages.facts = clock::monotonic_ns();
         }
         Ok(())
     }
@@ -117,7 +118,7 @@ impl Watch {
 
     /// Records an entry and correlates it. What that completes waits, if only for [`Watch::advance`].
     fn process(&mut self, taken: Taken) -> anyhow::Result<()> {
-        let Taken { entry, began_ns, taken_ns } = taken;
+        let Taken { entry, began_ns, decoded_ns } = taken;
         if let (Some(orders), Entry::Event(event)) = (&mut self.orders, &entry) {
             orders.push(event);
         }
@@ -126,8 +127,13 @@ impl Watch {
         if correlated.is_empty() {
             return Ok(());
         }
-        let correlated_ns = clock::monotonic_ns();
-        let stages = Stages { began_ns, taken_ns, correlated_ns, ..Stages::default() };
+        let now_ns = clock::monotonic_ns();
+        let stages = Stages {
+            began: began_ns,
+            decoded: decoded_ns,
+            correlated: now_ns,
+            ..Stages::default()
+        };
         let mut waiting = Waiting::new(correlated, stages);
         if !waiting.is_late() {
             // Before the node's facts are requested, so that both are read at the same time.
@@ -137,7 +143,7 @@ impl Watch {
         }
         if self.pipeline.wants_node(&waiting.correlated)
             && !self.take_facts()?
-            && self.node.as_mut().is_some_and(|node| node.request(correlated_ns))
+            && self.node.as_mut().is_some_and(|node| node.request(now_ns))
         {
             waiting.wait_for_facts();
         }
@@ -150,7 +156,7 @@ impl Watch {
     }
 
     fn report(&mut self, mut waiting: Waiting) -> anyhow::Result<()> {
-        waiting.stages.due_ns = clock::monotonic_ns();
+        waiting.stages.due = clock::monotonic_ns();
         let unsent = if waiting.is_late() { self.queries(&waiting) } else { HashSet::new() };
         let is_trouble = self.pipeline.wants_node(&waiting.correlated);
         self.consumer.correlated(&waiting.correlated);

@@ -22,7 +22,7 @@ pub(super) struct Taken {
     /// When taking it began.
     pub(super) began_ns: u64,
     /// When it was decoded.
-    pub(super) taken_ns: u64,
+    pub(super) decoded_ns: u64,
 }
 
 /// A completed step or incident whose report waits.
@@ -43,13 +43,13 @@ impl Waiting {
     /// What an entry has completed. It waits for nothing yet.
     pub(super) fn new(correlated: Vec<Correlated>, stages: Stages) -> Self {
         let ended_ns = correlated.iter().filter_map(Correlated::ended_ns).min();
-        let deadline_ns = stages.correlated_ns;
+        let deadline_ns = stages.correlated;
         Self { correlated, queries: HashSet::new(), facts: false, deadline_ns, stages, ended_ns }
     }
 
     /// Waits for replies to these.
     pub(super) fn wait_for_names(&mut self, queries: HashSet<Query>) {
-        let ended_ns = self.ended_ns.unwrap_or(self.stages.correlated_ns);
+        let ended_ns = self.ended_ns.unwrap_or(self.stages.correlated);
         self.queries = queries;
         self.deadline_ns = self.deadline_ns.max(ended_ns.saturating_add(NAMES_NS));
     }
@@ -57,7 +57,7 @@ impl Waiting {
     /// Waits for the node's facts.
     pub(super) fn wait_for_facts(&mut self) {
         self.facts = true;
-        self.deadline_ns = self.deadline_ns.max(self.stages.correlated_ns.saturating_add(FACTS_NS));
+        self.deadline_ns = self.deadline_ns.max(self.stages.correlated.saturating_add(FACTS_NS));
     }
 
     /// Whether it is to be reported.
@@ -68,24 +68,24 @@ impl Waiting {
     /// Whether its event came so late that it should not wait for names.
     pub(super) fn is_late(&self) -> bool {
         self.ended_ns
-            .is_some_and(|ended_ns| self.stages.taken_ns.saturating_sub(ended_ns) > OVERLOAD_NS)
+            .is_some_and(|ended_ns| self.stages.decoded.saturating_sub(ended_ns) > OVERLOAD_NS)
     }
 
     /// Logs how long each step took of a report that was complete at `now_ns`.
     pub(super) fn log_stages(&self, now_ns: u64) {
         let Some(ended_ns) = self.ended_ns else { return };
-        let Stages { began_ns, taken_ns, correlated_ns, names_ns, facts_ns, due_ns } = self.stages;
+        let Stages { began, decoded, correlated, names, facts, due } = self.stages;
         let us = |from: u64, to: u64| to.saturating_sub(from) / 1000;
         log::debug!(
             "report stages: ring_us={} decode_us={} correlate_us={} lookup_us={} facts_us={} \
              wait_us={} write_us={}",
-            us(ended_ns, began_ns),
-            us(began_ns, taken_ns),
-            us(taken_ns, correlated_ns),
-            us(correlated_ns, names_ns),
-            us(correlated_ns, facts_ns),
-            us(correlated_ns, due_ns),
-            us(due_ns, now_ns),
+            us(ended_ns, began),
+            us(began, decoded),
+            us(decoded, correlated),
+            us(correlated, names),
+            us(correlated, facts),
+            us(correlated, due),
+            us(due, now_ns),
         );
     }
 }
@@ -95,16 +95,15 @@ impl Waiting {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Stages {
     /// Taking the event from its ring began.
-    pub(super) began_ns: u64,
-    /// The event was decoded.
-    pub(super) taken_ns: u64,
-    pub(super) correlated_ns: u64,
+    pub(super) began: u64,
+    pub(super) decoded: u64,
+    pub(super) correlated: u64,
     /// The last reply.
-    pub(super) names_ns: u64,
+    pub(super) names: u64,
     /// The node's facts.
-    pub(super) facts_ns: u64,
+    pub(super) facts: u64,
     /// The end of waiting; what follows is the diagnosis and the report.
-    pub(super) due_ns: u64,
+    pub(super) due: u64,
 }
 
 #[cfg(test)]
@@ -118,8 +117,8 @@ mod tests {
     /// A step that ended at 1 s and was correlated this much later.
     fn waiting(after_ns: u64) -> Waiting {
         let step = CreationStep { ended_ns: 1_000 * MS, ..fixtures::failed_creation() };
-        let taken_ns = 1_000 * MS + after_ns;
-        let stages = Stages { taken_ns, correlated_ns: taken_ns, ..Stages::default() };
+        let decoded = 1_000 * MS + after_ns;
+        let stages = Stages { decoded, correlated: decoded, ..Stages::default() };
         Waiting::new(vec![Correlated::CreationStep(Box::new(step))], stages)
     }
 
