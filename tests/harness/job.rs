@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::overhead::Effort;
+
 /// Where the file is in the guest.
 pub const PATH: &str = "/job.json";
 
@@ -10,6 +12,9 @@ pub const FRAGWATCH: &str = "/bin/fragwatch";
 
 /// Where the fragwatch is that scenario `overhead` compares with, if there is one.
 pub const BEFORE: &str = "/bin/fragwatch-before";
+
+/// Where bpftrace is in the guest, for the same scenario.
+pub const BPFTRACE: &str = "/bin/bpftrace";
 
 /// One run of one scenario, as the guest sees it.
 #[derive(Debug, Deserialize, Serialize)]
@@ -29,6 +34,8 @@ pub struct Job {
     pub disk: bool,
     /// How many containers each runtime starts before memory is fragmented, in scenario `runtimes`.
     pub containers: u32,
+    /// How much scenarios `overhead` and `soak` measure.
+    pub effort: Effort,
 }
 
 /// How a node's cgroups are mounted.

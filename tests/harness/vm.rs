@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::job::Cgroups;
+use crate::overhead::Effort;
 use crate::{build, disk, kernel, paths, scenario};
 use protocol::Line;
 use qemu::{Machine, Next};
@@ -46,10 +47,14 @@ pub struct Request {
     pub deadline: Duration,
     /// Whether instructions are counted instead of time; see [`accel::Accel::Counted`].
     pub counted: bool,
+    /// How much scenarios `overhead` and `soak` measure.
+    pub effort: Effort,
     /// Another fragwatch that scenario `overhead` compares with.
     pub before: Option<PathBuf>,
     /// The root holds process 1, fragwatch and the test modules, and not a single library.
     pub bare: bool,
+    /// Whether it compares with bpftrace too.
+    pub bpftrace: bool,
     /// The name of the directory of results, under `target/vm/<kernel>`.
     pub results: String,
 }
@@ -100,8 +105,10 @@ impl Request {
             containers: 10,
             deadline: known.map_or(scenario::DEADLINE, |scenario| scenario.deadline),
             counted: false,
+            effort: Effort::default(),
             before: None,
             bare: false,
+            bpftrace: false,
             results: scenario.to_owned(),
         }
     }

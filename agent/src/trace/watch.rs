@@ -49,6 +49,8 @@ const COUNTERS: &str = "could not read the eBPF programs' counters";
 pub(crate) struct Setup {
     /// Report every creation, and what happens outside creations.
     pub(crate) all: bool,
+    /// Receive events of creations without trouble too, which else are only counted.
+    pub(crate) untroubled: bool,
     /// How to attach.
     pub(crate) attach: Preference,
     /// Where the report goes.
@@ -92,6 +94,7 @@ impl Watch {
         let hierarchy = Hierarchy::read(Path::new("/"));
         let live = Live::start(Options {
             all: setup.all,
+            untroubled: setup.untroubled,
             preference: setup.attach,
             hierarchy: hierarchy.id,
         })?;
@@ -179,11 +182,17 @@ impl Watch {
         for reply in self.names.final_replies() {
             self.add(Entry::Reply { late: true, reply })?;
         }
+<<<<<<< HEAD
         let loss = self.live.final_loss().context(COUNTERS)?;
         self.update_loss(loss);
         let outside = self.live.outside().context(COUNTERS)?;
         self.push(Entry::End { outside: Some(outside) });
         self.finish_backlog()?;
+=======
+        self.update_loss()?;
+        let end = self.end()?;
+        self.process(end)?;
+>>>>>>> main
         self.consumer.tick(&self.live);
         self.pipeline.summary().context(REPORT)?;
         self.consumer.end();
@@ -211,10 +220,17 @@ impl Watch {
 
     /// Ends the capture without a summary, after stdout was closed.
     pub(crate) fn finish_capture(&mut self) -> anyhow::Result<()> {
-        let outside = self.live.outside().context(COUNTERS)?;
-        self.consumer.entry(&Entry::End { outside: Some(outside) });
+        let end = self.end()?;
+        self.consumer.entry(&end);
         self.consumer.tick(&self.live);
         Ok(())
+    }
+
+    /// What the kernel side counted until now.
+    fn end(&self) -> anyhow::Result<Entry> {
+        let outside = self.live.outside().context(COUNTERS)?;
+        let creations = self.live.creations().context(COUNTERS)?;
+        Ok(Entry::End { outside: Some(outside), creations: Some(creations) })
     }
 }
 
