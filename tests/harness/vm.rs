@@ -25,6 +25,7 @@ use record::Recorder;
 pub use interrupt::Interrupted;
 
 /// One run of one scenario.
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Request {
     /// A name of [`kernel::SERIES`].
     pub kernel: String,

@@ -11,7 +11,7 @@ use fragwatch_ebpf::{
     map,
     table::{
         ZONE_WALK,
-        global::{GFP_FALLBACK, TASKS_ON_V1, WANT_ALL, ZONES_READABLE},
+        global::{GFP_FALLBACK, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED, ZONES_READABLE},
     },
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -33,12 +33,14 @@ pub(super) fn load(
 ) -> Result<Ebpf, StartError> {
     let zones_readable = u32::from(offsets.areas.is_some());
     let want_all = u32::from(options.all);
+    let untroubled = u32::from(options.untroubled);
     let tasks_on_v1 = u32::from(options.hierarchy != 0);
     let log_level = log::max_level() as u8;
     let mut loader = loader();
     // The programs have no relocations that would need it.
     loader.btf(None);
     loader.override_global(WANT_ALL.name, &want_all, true);
+    loader.override_global(WANT_UNTROUBLED.name, &untroubled, true);
     loader.override_global(TASKS_ON_V1.name, &tasks_on_v1, true);
     loader.override_global(aya_log::LEVEL, &log_level, false);
     loader.override_global(ZONES_READABLE.name, &zones_readable, true);

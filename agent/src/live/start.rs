@@ -74,6 +74,8 @@ pub enum StartError {
 pub struct Options {
     /// Also what happens outside creations, in detail.
     pub all: bool,
+    /// Events of creations without trouble too, which else are only counted.
+    pub untroubled: bool,
     /// How to attach.
     pub preference: Preference,
     /// The hierarchy of cgroups that tasks are identified by; see [`Hierarchy::id`].

@@ -182,17 +182,11 @@ impl Watch {
         for reply in self.names.final_replies() {
             self.add(Entry::Reply { late: true, reply })?;
         }
-<<<<<<< HEAD
         let loss = self.live.final_loss().context(COUNTERS)?;
         self.update_loss(loss);
-        let outside = self.live.outside().context(COUNTERS)?;
-        self.push(Entry::End { outside: Some(outside) });
-        self.finish_backlog()?;
-=======
-        self.update_loss()?;
         let end = self.end()?;
-        self.process(end)?;
->>>>>>> main
+        self.push(end);
+        self.finish_backlog()?;
         self.consumer.tick(&self.live);
         self.pipeline.summary().context(REPORT)?;
         self.consumer.end();
