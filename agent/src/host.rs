@@ -7,3 +7,6 @@ pub mod oom_protection;
 pub mod orders;
 pub mod own_memory;
 pub mod privileges;
+
+/// Where `fragwatch serve` answers `fragwatch check`, whatever its port is. Every user may connect.
+pub const SERVE_SOCKET: &str = "/run/fragwatch/serve.sock";

@@ -50,6 +50,8 @@ pub struct Request {
     pub counted: bool,
     /// How much scenarios `overhead` and `soak` measure.
     pub effort: Effort,
+    /// The fragwatch that runs; without one it is built.
+    pub program: Option<PathBuf>,
     /// Another fragwatch that scenario `overhead` compares with.
     pub before: Option<PathBuf>,
     /// The root holds process 1, fragwatch and the test modules, and not a single library.
@@ -107,6 +109,7 @@ impl Request {
             deadline: known.map_or(scenario::DEADLINE, |scenario| scenario.deadline),
             counted: false,
             effort: Effort::default(),
+            program: None,
             before: None,
             bare: false,
             bpftrace: false,
@@ -144,7 +147,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
     let series = kernel::series(&request.kernel)?;
     let scenario = scenario::find(&request.scenario)?;
     let kernel = kernel::unpacked(series)?;
-    let programs = build::programs(&kernel)?;
+    let programs = build::programs(&kernel, request.program.as_deref())?;
     // From here on Ctrl-C must end QEMU too.
     interrupt::watch()?;
     let directory = paths::target().join("vm").join(series.name).join(&request.results);
