@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: from a bare Debian 12 with rustup to a machine where everything runs.
 
 pub mod apt;
+pub mod checkers;
 pub mod disk;
 mod headers;
 pub mod kernel;
