@@ -1,6 +1,6 @@
 //! `cargo xtask package`: files that a distribution's package contains besides the binary.
 
-mod deb;
+pub mod deb;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -37,9 +37,12 @@ const COMPLETIONS: [(&str, &str); 3] = [
 ///
 /// # Errors
 /// If something can't be built, written or packed.
-pub(super) fn make() -> Result<PathBuf> {
+pub fn make() -> Result<PathBuf> {
     build::fragwatch(true)?;
-    pack(&build::fragwatch_path(), &paths::target().join("package"))
+    let directory = build::package_directory();
+    // One of another version would be taken for it.
+    super::create(&directory)?;
+    pack(&build::fragwatch_path(), &directory)
 }
 
 /// Packs a program into `fragwatch_VERSION_ARCHITECTURE.deb` in a directory.
