@@ -2,11 +2,13 @@
 //! read, and attaches nothing.
 mod assess;
 mod needs;
-mod view;
+mod npd;
+pub(crate) mod view;
 
-use std::{io, path::Path};
-
-use fragwatch_core::model::status::CheckStatus;
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
 
 use crate::{
     cli::CheckArgs,
@@ -20,7 +22,12 @@ pub use crate::check::{
 };
 
 /// The exit code for UNKNOWN of the monitoring plug-in conventions.
-pub const UNKNOWN: u8 = 3;
+const UNKNOWN: u8 = 3;
+
+/// The exit code of `check` with these arguments if it has no result.
+pub fn unknown(npd: bool) -> u8 {
+    if npd { npd::UNKNOWN } else { UNKNOWN }
+}
 
 /// Why `check` has no result.
 #[derive(Debug, thiserror::Error)]
@@ -33,13 +40,17 @@ pub enum CheckError {
     Report(#[from] io::Error),
 }
 
-/// Reads the node's facts, judges them and writes the report to standard output.
-pub fn run(args: &CheckArgs) -> Result<CheckStatus, CheckError> {
+/// Reads the node's facts, judges them and writes the report to standard output. Returns the exit code.
+pub fn run(args: &CheckArgs) -> Result<u8, CheckError> {
     let root = Path::new("/");
     let needs = needs(&args.orders, orders::read(root));
     let check = assess(node::read(root), needs, crate::kernel::page_size()?);
+    if args.npd {
+        writeln!(io::stdout(), "{}", npd::line(&check))?;
+        return Ok(npd::exit_code(check.status()));
+    }
     output::to_stdout(args.format).line(&view::line(&check))?;
-    Ok(check.status())
+    Ok(check.status().exit_code())
 }
 
 #[cfg(test)]

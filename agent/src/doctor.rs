@@ -6,9 +6,12 @@ mod view;
 use std::{fs, io, path::Path};
 
 use anyhow::Context as _;
-use fragwatch_core::model::{
-    hook::{HookStatus, Refusal},
-    status::DoctorStatus,
+use fragwatch_core::{
+    model::{
+        hook::{HookStatus, Refusal},
+        status::DoctorStatus,
+    },
+    report::line::doctor as line,
 };
 
 use crate::{
@@ -67,6 +70,12 @@ pub enum Kallsyms {
     Unreadable(String),
 }
 
+impl BtfFound {
+    fn of(types: &Btf, size: u64) -> Self {
+        Self { size, missing: offsets::resolve(types).missing }
+    }
+}
+
 impl Checkup {
     /// The overall status.
     pub fn status(&self) -> DoctorStatus {
@@ -122,10 +131,8 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
         .as_ref()
         .map_err(ToString::to_string)
         .and_then(|bytes| Btf::index(bytes).map_err(|error| StartError::BadBtf(error).to_string()));
-    let btf = types.as_ref().map_err(Clone::clone).map(|types| BtfFound {
-        size: bytes.as_ref().map_or(0, Vec::len) as u64,
-        missing: offsets::resolve(types).missing,
-    });
+    let size = bytes.as_ref().map_or(0, Vec::len) as u64;
+    let btf = types.as_ref().map_err(Clone::clone).map(|types| BtfFound::of(types, size));
     let trial = try_hooks(preference);
     let hooks = trial.hooks.unwrap_or_else(|| {
         let symbols = symbols.unwrap_or_default();
@@ -142,11 +149,49 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
         btf,
         kallsyms,
         environment: Environment::read(Path::new("/")),
-        capabilities: privileges::USES.map(|u| (u, privileges::held(u.capability))).to_vec(),
+        capabilities: capabilities(),
         hooks,
         not_seen: trial.not_seen,
         obstacle: trial.obstacle,
     })
+}
+
+/// What `doctor` finds beside programs that are attached already.
+pub(crate) struct Attached {
+    btf: Result<BtfFound, String>,
+    environment: Environment,
+    capabilities: Vec<(privileges::Use, bool)>,
+}
+
+impl Attached {
+    /// Reads what does not depend on them. The kernel's BTF takes some MiB meanwhile.
+    pub(crate) fn read() -> Self {
+        let bytes = fs::read(BTF_PATH).map_err(|error| StartError::NoBtf(error).to_string());
+        let btf = bytes.and_then(|bytes| {
+            let types =
+                Btf::index(&bytes).map_err(|error| StartError::BadBtf(error).to_string())?;
+            Ok(BtfFound::of(&types, bytes.len() as u64))
+        });
+        Self { btf, environment: Environment::read(Path::new("/")), capabilities: capabilities() }
+    }
+
+    /// The result with these programs, as it is printed.
+    pub(crate) fn report(self, kernel: String, live: &Live) -> line::Doctor {
+        view::doctor(&Checkup {
+            kernel,
+            btf: self.btf,
+            kallsyms: if live.knows_names() { Kallsyms::Complete } else { Kallsyms::NamesOnly },
+            environment: self.environment,
+            capabilities: self.capabilities,
+            hooks: live.hooks.clone(),
+            not_seen: live.not_seen.clone(),
+            obstacle: None,
+        })
+    }
+}
+
+fn capabilities() -> Vec<(privileges::Use, bool)> {
+    privileges::USES.map(|u| (u, privileges::held(u.capability))).to_vec()
 }
 
 /// The result of loading and attaching once.

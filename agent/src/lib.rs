@@ -11,6 +11,7 @@ pub mod live;
 pub mod lookup;
 pub mod output;
 pub mod replay;
+pub mod serve;
 pub mod trace;
 
 pub use fragwatch_cli as cli;

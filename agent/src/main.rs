@@ -6,6 +6,7 @@ use fragwatch::{
     check,
     cli::{Cli, Command},
     doctor, explain, replay,
+    serve::{self, ServeError},
     trace::{self, TraceError},
 };
 
@@ -27,14 +28,25 @@ async fn main() -> ExitCode {
     init_log();
     let cli = Cli::try_parse().unwrap_or_else(|error| {
         // clap's exit code 2 would mean CRITICAL to a monitoring system.
+        let has = |name: &str| std::env::args_os().skip(1).any(|arg| arg == name);
         if error.use_stderr() && std::env::args_os().nth(1).is_some_and(|arg| arg == "check") {
             let _ = error.print();
-            std::process::exit(check::UNKNOWN.into());
+            std::process::exit(check::unknown(has("--npd")).into());
         }
         error.exit()
     });
     match cli.command {
         Command::Trace(args) => exit_code(trace::run(&args).await),
+        Command::Serve(args) => match serve::run(&args).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                anstream::eprintln!("fragwatch: {error}");
+                ExitCode::from(match error {
+                    ServeError::Start(_) => CANNOT_START,
+                    ServeError::Run(_) => FAILED,
+                })
+            }
+        },
         Command::Doctor(args) => match doctor::run(&args) {
             Ok(status) => ExitCode::from(status.exit_code()),
             Err(error) => {
@@ -51,10 +63,10 @@ async fn main() -> ExitCode {
             }
         },
         Command::Check(args) => ExitCode::from(match check::run(&args) {
-            Ok(status) => status.exit_code(),
+            Ok(code) => code,
             Err(error) => {
                 anstream::eprintln!("fragwatch: {error}");
-                check::UNKNOWN
+                check::unknown(args.npd)
             }
         }),
         Command::Replay(args) => match replay::run(&args) {

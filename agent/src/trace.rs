@@ -1,12 +1,21 @@
 //! `fragwatch trace`: reports creations as they happen, until it is interrupted.
+pub(crate) mod consumer;
 mod header;
 mod names;
-mod stdout;
-mod watch;
+pub(crate) mod stdout;
+pub(crate) mod watch;
 
 use std::io;
 
-use crate::{cli::TraceArgs, trace::watch::Watch};
+use crate::{
+    capture::Recorder,
+    cli::TraceArgs,
+    output,
+    trace::{
+        stdout::StdoutMonitor,
+        watch::{Setup, Watch},
+    },
+};
 
 /// Why tracing failed.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +30,17 @@ pub enum TraceError {
 
 /// Traces until SIGINT, SIGTERM, the end of the duration, or until stdout is closed.
 pub async fn run(args: &TraceArgs) -> Result<(), TraceError> {
-    let mut watch = Watch::start(args).map_err(TraceError::Start)?;
+    let setup = Setup {
+        all: args.all,
+        attach: args.attach,
+        report: output::to_stdout(args.format),
+        stdout: StdoutMonitor::new(),
+    };
+    let watch = Watch::start(setup, |header, _| {
+        let recorder = args.record.as_deref().map(|path| Recorder::create(path, header));
+        Ok(Box::new(recorder.transpose()?))
+    });
+    let mut watch = watch.map_err(TraceError::Start)?;
     let result = watch.run(args.duration).await;
     watch.write_orders(None);
     let result = match result {

@@ -9,6 +9,7 @@ mod debian;
 mod fragmenter;
 mod helper;
 mod hog;
+mod http;
 mod inside;
 mod kernel_log;
 mod namespaces;

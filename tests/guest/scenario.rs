@@ -22,6 +22,7 @@ mod order6;
 mod pids_limit;
 mod renamed;
 mod runtimes;
+mod serve;
 
 use anyhow::{Result, bail};
 use harness::job::Cgroups;
@@ -65,7 +66,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 22] = [
+const SCENARIOS: [(&str, Scenario); 23] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -83,6 +84,7 @@ const SCENARIOS: [(&str, Scenario); 22] = [
     ("pids-limit", pids_limit::run),
     ("killed", killed::run),
     ("check", check::run),
+    ("serve", serve::run),
     ("cgroup-storm", cgroup_storm::run),
     ("hostile", hostile::run),
     ("cgroup-renamed", renamed::run),
@@ -93,6 +95,9 @@ const SCENARIOS: [(&str, Scenario); 22] = [
 /// Makes what has to be there before fragwatch is started. True if that is to run in a cgroup
 /// namespace.
 pub(crate) fn prepare(name: &str, cgroups: Cgroups) -> Result<bool> {
+    if name == "serve" {
+        serve::prepare()?;
+    }
     let in_namespace = name == "cgroup-namespace";
     if in_namespace {
         cgroup_namespace::prepare(cgroups)?;

@@ -49,7 +49,7 @@ const NO_V1: Option<(u64, u64)> = Some((6, 12));
 pub const RUNTIMES: &str = "runtimes";
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 22] = [
+pub const SCENARIOS: [Scenario; 23] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
@@ -81,6 +81,7 @@ pub const SCENARIOS: [Scenario; 22] = [
     with("pids-limit", truth(&[("fork", "pids-limit")])),
     with("killed", truth(&[("wait", "not-memory")])),
     plain("check"),
+    plain("serve"),
     plain("cgroup-storm"),
     plain("hostile"),
     Scenario { cgroups: Cgroups::V1, until: NO_V1, ..plain("cgroup-renamed") },

@@ -34,6 +34,7 @@ mod pids_limit;
 mod plan;
 mod recorded;
 mod runtimes;
+mod serve;
 mod tracepoints;
 
 use std::process::ExitCode;
@@ -72,6 +73,7 @@ fn plans() -> Vec<Plan> {
         endings::plans(),
         order6::plans(),
         recorded::plans(),
+        serve::plans(),
         doctor::plans(),
         tracepoints::plans(),
         healthy::plans(),

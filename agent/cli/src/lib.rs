@@ -1,10 +1,14 @@
 //! The command line: commands, options, help texts and exit codes. A crate of its own, so that man pages
 //! and completions can be generated without building the eBPF programs.
+mod serve;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fragwatch_core::model::kernel_version::KernelVersion;
 use jiff::SignedDuration;
+
+pub use serve::{Listen, ServeArgs, Size, StorePlace};
 
 /// Reports which container creations failed for lack of kernel memory, and why
 #[derive(Debug, Parser)]
@@ -27,6 +31,8 @@ Exit codes:
 pub enum Command {
     /// Watch the running kernel and report container creations that fail or stall
     Trace(TraceArgs),
+    /// Watch the running kernel all the time: keep what led to failures, and serve metrics
+    Serve(ServeArgs),
     /// Try every hook on this kernel, and report what can't be observed on it
     Doctor(DoctorArgs),
     /// Report failures found in kernel and runtime logs, and their causes; needs no privileges
@@ -156,6 +162,10 @@ pub struct CheckArgs {
     /// orders that `fragwatch trace` saw creations request, and order 1, which the kernel itself needs
     #[arg(long = "order", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20))]
     pub orders: Vec<u32>,
+    /// Print one line for a custom plug-in of node-problem-detector, with its exit codes: 0 no problem,
+    /// 1 problem, 2 unknown
+    #[arg(long, conflicts_with = "format")]
+    pub npd: bool,
 }
 
 const CHECK_EXIT_CODES: &str = "\
@@ -177,7 +187,7 @@ fn release(text: &str) -> Result<KernelVersion, String> {
 }
 
 /// Parses a duration, which must be longer than zero.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = "not a duration: write it with its unit, such as 30s, 5m or 1h";
     let duration: SignedDuration = text.parse().map_err(|_| wrong.to_owned())?;
     if duration <= SignedDuration::ZERO {

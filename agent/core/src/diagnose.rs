@@ -12,6 +12,7 @@ mod atomic_pressure;
 mod evidence;
 mod exhaustion;
 mod fragmentation;
+mod kernel_accounting;
 mod kmem_leak;
 mod memcg_ids;
 mod memcg_limit;
@@ -19,7 +20,10 @@ mod memcg_slots;
 mod namespace_limit;
 mod not_memory;
 mod oom_fragmentation;
+mod other_limits;
+mod owner;
 mod pids_limit;
+mod remedies;
 mod undetermined;
 mod vmalloc_exhaustion;
 mod zones;
@@ -46,8 +50,13 @@ const RULES: &[Rule] = &[
     not_memory::diagnose,
 ];
 
-/// The verdict on the evidence.
+/// The verdict on the evidence, with remedies that fit its kernel.
 pub fn diagnose(evidence: &Evidence) -> Verdict {
+    let verdict = by_rules(evidence);
+    Verdict { remedies: remedies::fitting(evidence, verdict.remedies), ..verdict }
+}
+
+fn by_rules(evidence: &Evidence) -> Verdict {
     let mut verdicts = RULES.iter().filter_map(|rule| rule(evidence));
     let Some(mut verdict) = verdicts.next() else {
         let mut verdict = undetermined::diagnose(evidence);

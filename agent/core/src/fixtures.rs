@@ -3,6 +3,7 @@
 use crate::{
     correlate::{Correlated, Correlator},
     model::{
+        entry::{self, Header},
         event::{
             CgroupPath, CgroupSetup, ChargeFailed, CompactResult, CreationKey, Event, EventKind,
             Failure, ForkRefused, LimitKind, NamespaceKind, OomKill, OomScope, Task,
@@ -308,5 +309,22 @@ pub fn step_with_failures_unobservable(errno: Option<i32>) -> CreationStep {
     match correlated.pop() {
         Some(Correlated::CreationStep(creation)) => *creation,
         other => panic!("no creation: {other:?}"),
+    }
+}
+
+/// The header of a trace on 6.12 that has no hook.
+pub fn header() -> Header {
+    Header {
+        format: entry::FORMAT.to_owned(),
+        format_version: entry::FORMAT_VERSION,
+        version: "0.1.0".to_owned(),
+        kernel: "6.12.107+deb12-cloud-amd64".to_owned(),
+        page_size: 4096,
+        all: false,
+        hooks: Vec::new(),
+        not_seen: Vec::new(),
+        unobservable: Vec::new(),
+        sees_failures: true,
+        realtime_offset_ns: 1_763_631_755_123_456_789,
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         entry::{Entry, Header},
         identity::Query,
         incident::{Incident, Source},
+        kernel_version::KernelVersion,
         loss::Loss,
         node::{NodeFacts, Reading},
         step::{CreationStep, Outcome},
@@ -45,6 +46,7 @@ pub struct Pipeline {
     unobservable: Vec<String>,
     all: bool,
     page_size: u64,
+    kernel: Option<KernelVersion>,
     realtime_offset_ns: i64,
     /// The node's facts, as last read.
     node: Option<NodeFacts>,
@@ -56,6 +58,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// A pipeline that writes to `report`, for the machine and kernel of `header`.
     pub fn new(header: Header, report: Box<dyn Format>) -> Self {
+        let kernel = header.kernel.parse().ok();
         let view = View::new(header.kernel, header.page_size, &header.hooks);
         Self {
             report,
@@ -69,6 +72,7 @@ impl Pipeline {
             unobservable: header.unobservable,
             all: header.all,
             page_size: header.page_size,
+            kernel,
             realtime_offset_ns: header.realtime_offset_ns,
             node: None,
             names: Attributions::default(),
@@ -107,6 +111,7 @@ impl Pipeline {
                 self.incidents_left = MAX_INCIDENTS;
                 return Ok(self.correlator.flush_outside(Some(time_ns)));
             }
+            Entry::Sample(_) | Entry::Trigger { .. } => {}
             Entry::Loss(loss) => {
                 self.loss = loss;
                 self.report.line(&view::loss(&loss))?;
@@ -193,8 +198,11 @@ impl Pipeline {
         let is_trouble = outcome != Outcome::Ok;
         let node = self.node.as_ref().filter(|_| is_trouble);
         let node = node.and_then(|facts| Reading::of(facts, creation.ended_ns));
-        let evidence =
-            || Evidence::step(creation, self.page_size, &self.unobservable).with_node(node);
+        let evidence = || {
+            Evidence::step(creation, self.page_size, &self.unobservable)
+                .on_kernel(self.kernel.as_ref())
+                .with_node(node)
+        };
         let verdict = is_trouble.then(|| diagnose(&evidence()));
         if creation.continues().is_none() {
             self.watched.creations.count(outcome);
@@ -223,7 +231,9 @@ impl Pipeline {
         self.summary.incidents += 1;
         let Source::Live { time_ns } = incident.source else { return Ok(()) };
         let node = self.node.as_ref().and_then(|facts| Reading::of(facts, time_ns));
-        let evidence = Evidence::incident(incident, &self.unobservable).with_node(node);
+        let evidence = Evidence::incident(incident, &self.unobservable)
+            .on_kernel(self.kernel.as_ref())
+            .with_node(node);
         let verdict = diagnose(&evidence);
         let time = clock::time_of_day(time_ns, self.realtime_offset_ns);
         self.report.line(&self.view.incident(time, incident, &verdict, node))

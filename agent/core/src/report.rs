@@ -7,7 +7,7 @@ pub mod view;
 use std::io;
 
 pub use json::{Json, escape};
-pub use text::Text;
+pub use text::{Text, one_line};
 
 use self::line::Line;
 

@@ -8,12 +8,14 @@
 //! A container's failure that a program reports joins a report of the kernel's that names the
 //! container, or that was made by a runtime or while namespaces were made, if they are close.
 mod container;
+mod described;
 mod finish;
 mod incident_builder;
 mod log_position;
 mod masks;
 mod memory;
 mod oom;
+mod process_limits;
 mod reports;
 mod runtime;
 mod stack;
@@ -34,6 +36,7 @@ use crate::{
         incident_builder::IncidentBuilder,
         log_position::{Lane, LogPosition, Machine},
         masks::Known,
+        process_limits::ProcessLimits,
         stack::Stack,
     },
     line::LogLine,
@@ -76,6 +79,8 @@ pub struct Assembler {
     containers: VecDeque<(LogPosition, ContainerFailure)>,
     buddyinfo: Vec<Buddyinfo>,
     masks: Known,
+    limits: ProcessLimits,
+    described: described::Named,
     suppressed: u64,
     made: u64,
     without_beginning: u64,
@@ -168,6 +173,10 @@ impl Assembler {
                     self.buddyinfo.push(Buddyinfo { node: zone.node, name: zone.name, blocks });
                 }
             }
+            Message::Described(line) => self.described.take(line, at),
+            Message::Unit(unit) => self.limits.unit = Some(unit),
+            Message::Tasks(count, limit) => self.limits.saw_tasks(count, limit, at),
+            Message::PidMax(pid_max) => self.limits.pid_max = Some(pid_max),
             Message::Percpu(failed) => self.draft_or_new(None, at).percpu = Some(failed),
             Message::Hung(hung) => {
                 let draft = self.draft_or_new(None, at);
@@ -242,7 +251,8 @@ impl Assembler {
         refused.times = Some(refused.times.unwrap_or(0) + 1);
     }
 
-    fn take_container(&mut self, failure: ContainerFailure, at: &LogPosition) {
+    fn take_container(&mut self, mut failure: ContainerFailure, at: &LogPosition) {
+        self.described.add_to(&mut failure, at);
         if let Some((known_at, known)) = self.containers.iter_mut().find(|(known_at, known)| {
             joinable(known_at, at) && known_at.same_host(at) && runtime::same(known, &failure)
         }) {
@@ -273,10 +283,7 @@ impl Assembler {
         for draft in &mut ended {
             let mut rest = VecDeque::new();
             for (at, failure) in self.containers.drain(..) {
-                if joinable(&draft.begin, &at)
-                    && draft.begin.same_host(&at)
-                    && runtime::joins(draft, &failure)
-                {
+                if joinable(&draft.begin, &at) && is_of_one(draft, &at, &failure) {
                     draft.touch(&at);
                     draft.containers.push(failure);
                 } else {
@@ -287,7 +294,7 @@ impl Assembler {
         }
         // What may still join a report under way waits for it.
         let waits = |at: &LogPosition, failure: &ContainerFailure, open: &[IncidentBuilder]| {
-            open.iter().any(|draft| joinable(&draft.begin, at) && runtime::joins(draft, failure))
+            open.iter().any(|draft| joinable(&draft.begin, at) && is_of_one(draft, at, failure))
         };
         let mut rest = VecDeque::new();
         for (at, failure) in self.containers.drain(..) {
@@ -313,12 +320,22 @@ impl Assembler {
         };
         let kernel =
             draft.kernel.clone().or_else(|| seen().cloned()).or_else(|| self.given_kernel.clone());
-        finish::finish(draft, kernel, self.buddyinfo.clone(), &self.masks)
+        let at = draft.begin.clone();
+        let mut incident = finish::finish(draft, kernel, self.buddyinfo.clone(), &self.masks);
+        self.limits.add_to(&mut incident, &at);
+        incident
     }
 }
 
 fn joinable(one: &LogPosition, other: &LogPosition) -> bool {
     one.may_be_of_one(other, JOIN_GAP.0, JOIN_GAP.1)
+}
+
+/// Whether a container failed of what a report describes: both name it, or they are of one machine
+/// and fit.
+fn is_of_one(draft: &IncidentBuilder, at: &LogPosition, failure: &ContainerFailure) -> bool {
+    runtime::names_same(draft, failure)
+        || draft.begin.same_host(at) && runtime::joins(draft, failure)
 }
 
 fn near(one: &LogPosition, other: &LogPosition, (time, lines): (Duration, u64)) -> bool {

@@ -2,6 +2,7 @@
 //! 7.x. Pure: a line is parsed by itself, what belongs together is for [`crate::assemble`].
 pub mod allocation;
 mod container;
+pub mod described;
 pub mod field;
 pub mod hung;
 mod limit;
@@ -48,6 +49,14 @@ pub enum Message {
     Hung(hung::Hung),
     /// A fork was refused in this cgroup.
     ForkRefused(String),
+    /// The head of what `kubectl describe` prints.
+    Described(described::Described),
+    /// The status of a systemd unit begins.
+    Unit(String),
+    /// The tasks of that unit, and how many it may have.
+    Tasks(u64, u64),
+    /// `kernel.pid_max`.
+    PidMax(u64),
     /// A zone of /proc/buddyinfo, read at another time.
     Buddyinfo(memory::ZoneKey, Vec<u64>),
     /// A container didn't start.
@@ -65,7 +74,8 @@ pub fn parse(line: &LogLine) -> Option<Message> {
         }
         Origin::Unknown if is_format(&line.text) => None,
         Origin::Unknown => parse_kernel(&line.text)
-            .or_else(|| container::parse(&line.text, None).map(Message::Container)),
+            .or_else(|| container::parse(&line.text, None).map(Message::Container))
+            .or_else(|| described::parse(&line.text).map(Message::Described)),
     }
 }
 
@@ -95,6 +105,9 @@ pub fn parse_kernel(text: &str) -> Option<Message> {
             let (cpuset, mems_allowed) = allocation::parse_cpuset(text)?;
             Some(Message::Cpuset { cpuset, mems_allowed })
         })
+        .or_else(|| limit::parse_unit(text).map(Message::Unit))
+        .or_else(|| limit::parse_tasks(text).map(|(count, limit)| Message::Tasks(count, limit)))
+        .or_else(|| limit::parse_pid_max(text).map(Message::PidMax))
         .or_else(|| {
             limit::parse_buddyinfo(text).map(|(zone, blocks)| Message::Buddyinfo(zone, blocks))
         })

@@ -1,11 +1,17 @@
 //! Small logs of many kinds of fault, and of what looks like one and is none, with what must be found
-//! in each: `tests/fixtures/faults/expected.tsv`.
+//! in each: `expected.tsv` in `tests/fixtures/faults` and `tests/fixtures/kinds`.
 //!
 //! Its columns `incidents` and `cause` (of the first incident) hold alternatives, `a|b`; `-` is no
 //! incident. `must_contain` holds conditions on an incident's JSON, separated by `;`: `path=value`,
 //! `path!=value`, `path~text` (the JSON there contains it), `path!~text`. They are about the first
 //! incident; behind `@2:` about the second, `@-1:` the last, `*:` any.
-use std::{fmt::Write, fs, io::Cursor, path::PathBuf, sync::Arc};
+use std::{
+    fmt::Write,
+    fs,
+    io::Cursor,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use fragwatch_core::report::Json;
 use fragwatch_klog::explain::Explainer;
@@ -13,8 +19,8 @@ use serde_json::Value;
 
 const CONFIDENCES: [&str; 3] = ["low", "medium", "high"];
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/faults")
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
 }
 
 /// The incidents that are reported of a log, as JSON.
@@ -74,11 +80,11 @@ fn condition(text: &str, incidents: &[Value]) -> Option<String> {
         .then(|| format!("{text}: got {:.120}", plain(lookup(incident, path))))
 }
 
-fn judge(row: &[&str]) -> Vec<String> {
+fn judge(folder: &Path, row: &[&str]) -> Vec<String> {
     let [file, _kind, count, cause, most, conditions, _why] = *row else {
         panic!("not a row: {row:?}")
     };
-    let log = fs::read(folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let log = fs::read(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
     let incidents = explain(log);
     let mut wrong = Vec::new();
     if !count.split('|').any(|count| count == incidents.len().to_string()) {
@@ -100,19 +106,30 @@ fn judge(row: &[&str]) -> Vec<String> {
     wrong
 }
 
-#[test]
-fn all_rows_hold() {
-    let table = fs::read_to_string(folder().join("expected.tsv")).expect("the table");
+#[track_caller]
+fn all_rows_hold(name: &str, rows: usize) {
+    let folder = folder(name);
+    let table = fs::read_to_string(folder.join("expected.tsv")).expect("the table");
     let mut failed = String::new();
-    let mut rows = 0;
     for row in table.lines().skip(1) {
         let row: Vec<&str> = row.split('\t').collect();
-        let wrong = judge(&row);
-        rows += 1;
+        let wrong = judge(&folder, &row);
         if !wrong.is_empty() {
             writeln!(failed, "{}: {}", row[0], wrong.join("; ")).expect("a string can be written");
         }
     }
-    assert_eq!(rows, 60);
+    assert_eq!(table.lines().count() - 1, rows);
+    let logs = fs::read_dir(&folder).expect("the logs").count() - 1;
+    assert_eq!(logs, rows, "each log has a row");
     assert!(failed.is_empty(), "{} of {rows} don't hold:\n{failed}", failed.lines().count());
+}
+
+#[test]
+fn faults() {
+    all_rows_hold("faults", 60);
+}
+
+#[test]
+fn kinds() {
+    all_rows_hold("kinds", 85);
 }

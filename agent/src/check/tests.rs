@@ -1,6 +1,9 @@
 //! Node facts and the status each must get, next to facts just beyond the threshold.
 use fragwatch_core::{
-    model::node::{MemoryCgroups, NodeFacts},
+    model::{
+        node::{MemoryCgroups, NodeFacts},
+        status::CheckStatus,
+    },
     report::{Format as _, Json, Text},
 };
 use jiff::tz::TimeZone;

@@ -6,10 +6,15 @@ use fragwatch_core::{
 
 use crate::check::{Check, IdCheck, OrderCheck, Source, ZoneCheck};
 
-/// The result.
+/// The result as a line.
 pub(super) fn line(check: &Check) -> Line {
+    Line::Check(Box::new(self::check(check)))
+}
+
+/// The result.
+pub(crate) fn check(check: &Check) -> line::Check {
     let status = check.status();
-    Line::Check(Box::new(line::Check {
+    line::Check {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: check.facts.kernel.clone(),
         status,
@@ -17,7 +22,7 @@ pub(super) fn line(check: &Check) -> Line {
         orders: check.orders.iter().map(|o| order(o, check.page_size)).collect(),
         memory_cgroups: check.ids.map(ids),
         not_seen: check.not_seen(),
-    }))
+    }
 }
 
 fn order(order: &OrderCheck, page_size: u64) -> line::OrderCheck {

@@ -14,11 +14,16 @@ use crate::{
     live::BTF_PATH,
 };
 
-/// The result.
+/// The result as a line.
 pub(super) fn line(checkup: &Checkup) -> Line {
+    Line::Doctor(Box::new(doctor(checkup)))
+}
+
+/// The result.
+pub(super) fn doctor(checkup: &Checkup) -> line::Doctor {
     let status = checkup.status();
     let btf = checkup.btf.as_ref();
-    Line::Doctor(Box::new(line::Doctor {
+    line::Doctor {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: checkup.kernel.clone(),
         status,
@@ -36,7 +41,7 @@ pub(super) fn line(checkup: &Checkup) -> Line {
         environment: environment(&checkup.environment),
         capabilities: checkup.capabilities.iter().map(capability).collect(),
         hooks: checkup.hooks.iter().map(hook).collect(),
-    }))
+    }
 }
 
 fn kallsyms(kallsyms: &Kallsyms) -> line::Kallsyms {

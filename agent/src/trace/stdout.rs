@@ -10,10 +10,15 @@ use crate::live::async_fd;
 
 /// A duplicate of stdout that is polled for errors; `None` for a terminal or a file, which have no
 /// reader that could go away.
-pub(super) struct StdoutMonitor(Option<AsyncFd<OwnedFd>>);
+pub(crate) struct StdoutMonitor(Option<AsyncFd<OwnedFd>>);
 
 impl StdoutMonitor {
-    pub(super) fn new() -> Self {
+    /// Monitors nothing: for a command that goes on without stdout.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn new() -> Self {
         let stdout = io::stdout();
         if stdout.is_terminal() {
             return Self(None);
@@ -23,7 +28,7 @@ impl StdoutMonitor {
     }
 
     /// Resolves when the reader of stdout has closed it; never if that can't be detected.
-    pub(super) async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         if let Some(pipe) = &self.0
             && pipe.ready(Interest::ERROR).await.is_ok()
         {

@@ -3,8 +3,13 @@ use std::{collections::HashSet, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use fragwatch_core::{
-    model::{entry::Entry, identity::Query, node::NodeFacts},
+    model::{
+        entry::{Entry, Header},
+        identity::Query,
+        node::NodeFacts,
+    },
     pipeline::Pipeline,
+    report::Format,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -12,8 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    capture::Recorder,
-    cli::TraceArgs,
+    hook::Preference,
     host::{
         clock, exit_watchdog,
         hierarchy::Hierarchy,
@@ -24,8 +28,7 @@ use crate::{
     },
     kernel,
     live::{Live, Options},
-    output,
-    trace::{header::header, names::Names, stdout::StdoutMonitor},
+    trace::{consumer::Consumer, header::header, names::Names, stdout::StdoutMonitor},
 };
 
 /// Period of checks for lost events, of ticks for the correlation and of flushes of the capture.
@@ -44,10 +47,23 @@ const BATCH: usize = 1024;
 const REPORT: &str = "could not write the report to standard output";
 const COUNTERS: &str = "could not read the eBPF programs' counters";
 
-pub(super) struct Watch {
+/// What `trace` and `serve` choose.
+pub(crate) struct Setup {
+    /// Report every creation, and what happens outside creations.
+    pub(crate) all: bool,
+    /// How to attach.
+    pub(crate) attach: Preference,
+    /// Where the report goes.
+    pub(crate) report: Box<dyn Format>,
+    /// Ends the loop when stdout is closed.
+    pub(crate) stdout: StdoutMonitor,
+}
+
+pub(crate) struct Watch {
     live: Live,
     pipeline: Pipeline,
-    capture: Option<Recorder>,
+    consumer: Box<dyn Consumer>,
+    stdout: StdoutMonitor,
     /// `None` if its thread could not be started.
     node: Option<Cache<ReadingThread>>,
     names: Names,
@@ -59,7 +75,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(args: &TraceArgs) -> anyhow::Result<Self> {
+    /// Attaches the programs. `consumer` is made once that is done, with all capabilities still there.
+    pub(crate) fn start(
+        setup: Setup,
+        consumer: impl FnOnce(&Header, &Live) -> anyhow::Result<Box<dyn Consumer>>,
+    ) -> anyhow::Result<Self> {
         privileges::check()?;
         privileges::own_proc_files();
         // Before attaching, so that a signal meanwhile ends the trace normally.
@@ -70,14 +90,13 @@ impl Watch {
         let page_size = kernel::page_size()?;
         let hierarchy = Hierarchy::read(Path::new("/"));
         let live = Live::start(Options {
-            all: args.all,
-            preference: args.attach,
+            all: setup.all,
+            preference: setup.attach,
             hierarchy: hierarchy.id,
         })?;
-        let header = header(&live, kernel, page_size, args.all);
+        let header = header(&live, kernel, page_size, setup.all);
         // Files are opened before capabilities are given up.
-        let capture = args.record.as_deref().map(|path| Recorder::create(path, &header));
-        let capture = capture.transpose()?;
+        let consumer = consumer(&header, &live)?;
         let orders = match OrderStore::open(Path::new("/")) {
             Ok(orders) => Some(orders),
             Err(error) => {
@@ -98,10 +117,19 @@ impl Watch {
                 None
             }
         };
-        let pipeline =
-            Pipeline::new(header, output::to_stdout(args.format)).live(clock::monotonic_ns);
-        let mut watch =
-            Self { live, pipeline, capture, node, names, orders, interrupt, terminate, ticks: 0 };
+        let pipeline = Pipeline::new(header, setup.report).live(clock::monotonic_ns);
+        let mut watch = Self {
+            live,
+            pipeline,
+            consumer,
+            stdout: setup.stdout,
+            node,
+            names,
+            orders,
+            interrupt,
+            terminate,
+            ticks: 0,
+        };
         // The hooks are attached, so cgroups that are created from now on are seen as events.
         for (id, path) in hierarchy.walk() {
             watch.process(Entry::Cgroup { id, path })?;
@@ -109,12 +137,16 @@ impl Watch {
         Ok(watch)
     }
 
-    pub(super) async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
+    /// How many hooks are attached.
+    pub(crate) fn attached_hooks(&self) -> usize {
+        self.live.hooks.iter().filter(|hook| hook.via.is_some()).count()
+    }
+
+    pub(crate) async fn run(&mut self, duration: Option<Duration>) -> anyhow::Result<()> {
         self.pipeline.ready().context(REPORT)?;
         let end = duration.and_then(|d| Instant::now().checked_add(d));
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stdout = StdoutMonitor::new();
         let mut more = false;
         loop {
             tokio::select! {
@@ -123,7 +155,7 @@ impl Watch {
                 _ = self.interrupt.recv() => break,
                 _ = self.terminate.recv() => break,
                 () = sleep_until_some(end) => break,
-                () = stdout.closed() => return self.finish_capture(),
+                () = self.stdout.closed() => return self.finish_capture(),
                 _ = tick.tick() => self.tick()?,
                 () = std::future::ready(()), if more => {}
                 () = self.names.replied() => self.take_late_replies()?,
@@ -140,8 +172,10 @@ impl Watch {
         self.update_loss()?;
         let outside = self.live.outside().context(COUNTERS)?;
         self.process(Entry::End { outside: Some(outside) })?;
-        self.flush_capture();
-        self.pipeline.summary().context(REPORT)
+        self.consumer.tick(&self.live);
+        self.pipeline.summary().context(REPORT)?;
+        self.consumer.end();
+        Ok(())
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {
@@ -154,7 +188,7 @@ impl Watch {
         if self.pipeline.needs_tick() {
             self.process(Entry::Tick { time_ns: clock::monotonic_ns() })?;
         }
-        self.flush_capture();
+        self.consumer.tick(&self.live);
         self.write_orders(Some(clock::monotonic_ns()));
         Ok(())
     }
@@ -178,9 +212,7 @@ impl Watch {
         if let (Some(orders), Entry::Event(event)) = (&mut self.orders, &entry) {
             orders.push(event);
         }
-        if let Some(capture) = &mut self.capture {
-            capture.write(&entry);
-        }
+        self.consumer.entry(&entry);
         let correlated = self.pipeline.apply(entry).context(REPORT)?;
         let queries: HashSet<Query> = self.pipeline.queries(&correlated).into_iter().collect();
         let overloaded = Names::is_overloaded(&correlated);
@@ -198,6 +230,7 @@ impl Watch {
                 self.add(Entry::Reply { late: false, reply })?;
             }
         }
+        self.consumer.correlated(&correlated);
         self.pipeline.report(correlated).context(REPORT)?;
         if overloaded {
             self.names.send(&queries);
@@ -207,9 +240,7 @@ impl Watch {
 
     /// Records and applies an entry that completes nothing.
     fn add(&mut self, entry: Entry) -> anyhow::Result<()> {
-        if let Some(capture) = &mut self.capture {
-            capture.write(&entry);
-        }
+        self.consumer.entry(&entry);
         self.pipeline.apply(entry).map(drop).context(REPORT)
     }
 
@@ -247,25 +278,17 @@ impl Watch {
     }
 
     /// Writes the needed orders if that is due; in any case at the end (`None`).
-    pub(super) fn write_orders(&mut self, now_ns: Option<u64>) {
+    pub(crate) fn write_orders(&mut self, now_ns: Option<u64>) {
         if let Some(orders) = &mut self.orders {
             orders.tick(now_ns);
         }
     }
 
-    fn flush_capture(&mut self) {
-        if let Some(capture) = &mut self.capture {
-            capture.flush();
-        }
-    }
-
     /// Ends the capture without a summary, after stdout was closed.
-    pub(super) fn finish_capture(&mut self) -> anyhow::Result<()> {
-        if let Some(capture) = &mut self.capture {
-            let outside = self.live.outside().context(COUNTERS)?;
-            capture.write(&Entry::End { outside: Some(outside) });
-            capture.flush();
-        }
+    pub(crate) fn finish_capture(&mut self) -> anyhow::Result<()> {
+        let outside = self.live.outside().context(COUNTERS)?;
+        self.consumer.entry(&Entry::End { outside: Some(outside) });
+        self.consumer.tick(&self.live);
         Ok(())
     }
 }

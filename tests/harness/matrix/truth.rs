@@ -206,19 +206,24 @@ impl Totals {
 
     fn summary(&self) -> String {
         format!(
-            "{} faults: {} right, {} wrong ({} of them with confidence high; aim 0), {} undetermined \
-             and {} not all reported (aim: one in {UNDETERMINED_ONE_IN} at most); {} controls \
-             reported as failed (aim 0); {} boots failed",
-            self.faults,
+            "{}: {} right, {} wrong ({} of them with confidence high; aim 0), {} undetermined \
+             and {} not all reported (aim: one in {UNDETERMINED_ONE_IN} at most); {} reported as \
+             failed (aim 0); {} failed",
+            counted(self.faults, "fault"),
             self.right,
             self.wrong,
             self.wrong_with_confidence,
             self.undetermined,
             self.missing,
-            self.controls_failed,
-            self.boots_failed,
+            counted(self.controls_failed, "control"),
+            counted(self.boots_failed, "boot"),
         )
     }
+}
+
+/// A number of things: `1 fault`, `2 faults`.
+fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 fn table(rows: &[Row], kernels: &[&'static Series]) -> Table {

@@ -58,6 +58,8 @@ const PATTERNS: &[Pattern] = &[
     pattern("libpod-", Id::Hex, "", Some("podman")),
     pattern("crio-", Id::Hex, "", Some("cri-o")),
     pattern("", Id::Buildah, "", Some("buildah")),
+    pattern("kata_", Id::Hex, "", Some("kata")),
+    within("kata_overhead", Id::Hex, "kata"),
     within("docker", Id::Hex, "docker"),
     within("libpod_parent", Id::Hex, "podman"),
     within("crio", Id::Hex, "cri-o"),

@@ -18,13 +18,21 @@ use crate::{
     },
 };
 
-const REMEDIES: &[Remedy] = &[Remedy {
-    title: "keep more memory free for those that can't wait",
-    command: "sysctl -w vm.min_free_kbytes=$(( $(cat /proc/sys/vm/min_free_kbytes) * 2 ))",
-    risk: "the memory is gone for everything else; too high a value makes the OOM killer run; put it \
-           under /etc/sysctl.d to keep it",
-    durable: true,
-}];
+const REMEDIES: &[Remedy] = &[
+    Remedy {
+        title: "keep more memory free for those that can't wait",
+        command: "sysctl -w vm.min_free_kbytes=$(( $(cat /proc/sys/vm/min_free_kbytes) * 2 ))",
+        risk: "the memory is gone for everything else; too high a value makes the OOM killer run; put it \
+               under /etc/sysctl.d to keep it",
+        durable: true,
+    },
+    Remedy {
+        title: "make kswapd begin earlier",
+        command: "sysctl -w vm.watermark_scale_factor=100",
+        risk: "some CPU time and page cache; put it under /etc/sysctl.d to keep it",
+        durable: true,
+    },
+];
 
 /// The verdict, if the rule holds.
 pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {

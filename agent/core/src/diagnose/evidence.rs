@@ -7,7 +7,7 @@ use crate::{
         kernel_version::KernelVersion,
         memcg::MemcgState,
         node::{Buddyinfo, NodeMemory, Reading},
-        notice::{ExcludedZones, HungTask, PercpuFailed},
+        notice::{ExcludedZones, HungTask, PercpuFailed, UnitTasks},
         program_message::ContainerFailure,
         slab::{SlabCache, SlabFailed},
         step::{CreationStep, PernetInit},
@@ -24,7 +24,7 @@ const USUAL_PAGE_SIZE: u64 = 4096;
 pub struct Evidence<'a> {
     /// It was seen live, and not found in a log.
     pub live: bool,
-    /// The kernel's release, if a log says it.
+    /// The kernel's release, if it is known.
     pub kernel: Option<&'a KernelVersion>,
     /// The kernel's page size in bytes.
     pub page_size: u64,
@@ -54,6 +54,10 @@ pub struct Evidence<'a> {
     pub cgroup_setup: Option<&'a CgroupSetup>,
     /// The fork that was refused.
     pub fork_refused: Option<&'a ForkRefused>,
+    /// Tasks of the unit in which a process was refused, as read at another time.
+    pub tasks: Option<&'a UnitTasks>,
+    /// `kernel.pid_max`, where it was read.
+    pub pid_max: Option<u64>,
     /// The per-CPU allocator failed.
     pub percpu: Option<&'a PercpuFailed>,
     /// A task hangs in reclaim or compaction.
@@ -98,6 +102,8 @@ impl Default for Evidence<'_> {
             namespaces_refused: &[],
             cgroup_setup: None,
             fork_refused: None,
+            tasks: None,
+            pid_max: None,
             percpu: None,
             hung: None,
             excluded: None,
@@ -138,6 +144,12 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// Of a kernel with this release.
+    #[must_use]
+    pub fn on_kernel(self, kernel: Option<&'a KernelVersion>) -> Self {
+        Self { kernel: self.kernel.or(kernel), ..self }
+    }
+
     /// With the node's facts beside it.
     #[must_use]
     pub fn with_node(self, node: Option<Reading<'a>>) -> Self {
@@ -162,6 +174,8 @@ impl<'a> Evidence<'a> {
             memcg: incident.memcg.as_ref(),
             oom_kills: &incident.oom_kills,
             fork_refused: incident.fork_refused.as_ref(),
+            tasks: incident.tasks.as_ref(),
+            pid_max: incident.pid_max,
             percpu: incident.percpu.as_ref(),
             hung: incident.hung.as_ref(),
             excluded: incident.excluded.as_ref(),

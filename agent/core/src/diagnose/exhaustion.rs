@@ -13,7 +13,7 @@
 //! - The OOM killer was called for the node at an order above 0 and no zone had enough pages.
 use crate::{
     diagnose::{
-        Evidence,
+        Evidence, fragmentation,
         zones::{self, Reading},
     },
     model::{
@@ -40,6 +40,24 @@ const REMEDIES: &[Remedy] = &[
         durable: true,
     },
 ];
+
+/// What helps where it could use a low zone only.
+fn remedies(evidence: &Evidence) -> Vec<Remedy> {
+    let allocation = evidence.decisive().or_else(|| evidence.asked_for_kill());
+    match allocation {
+        Some(allocation) if zones::too_small(allocation) => vec![SMALLER],
+        Some(allocation) if allocation.wants_low_zone() => vec![fragmentation::LOW_ZONE],
+        _ => REMEDIES.to_vec(),
+    }
+}
+
+/// No zone in reach has that much at all.
+const SMALLER: Remedy = Remedy {
+    title: "make what asks for it ask for less: no zone in its reach is that large",
+    command: "the options of the module or of the kernel that set its buffers' size; for kdump: crashkernel=…,low",
+    risk: "depends on the driver",
+    durable: true,
+};
 
 const WHICH_NODES: &str = "which nodes that were";
 
@@ -174,7 +192,7 @@ fn verdict(
         confidence: most.map_or(confidence, |most| most.min(confidence)),
         because,
         not_seen: doubts,
-        remedies: REMEDIES.to_vec(),
+        remedies: remedies(evidence),
         no_help: vec!["compaction: it makes blocks larger and no page free"],
     }
 }

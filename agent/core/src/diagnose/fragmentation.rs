@@ -39,16 +39,13 @@ const COMPACT: Remedy = Remedy {
     durable: false,
 };
 
-/// mm/compaction.c has it from 5.9 on.
 const PROACTIVE: Remedy = Remedy {
     title: "make the kernel keep larger blocks free in the background",
     command: "sysctl -w vm.compaction_proactiveness=60",
-    risk: "some CPU time in kcompactd; kernels before 5.9 don't have it; put it under \
-               /etc/sysctl.d to keep it",
+    risk: "some CPU time in kcompactd; put it under /etc/sysctl.d to keep it",
     durable: true,
 };
 
-/// mm/page_alloc.c has it from 6.15 on.
 const DEFRAG_MODE: Remedy = Remedy {
     title: "make the kernel keep kinds of pages apart, and compact before it mixes them",
     command: "sysctl -w vm.defrag_mode=1",
@@ -64,17 +61,23 @@ const KEEP_FREE: Remedy = Remedy {
     durable: true,
 };
 
-/// What helps against fragmentation on this kernel.
-pub(super) fn remedies(evidence: &Evidence) -> Vec<Remedy> {
-    let has = |major, minor| evidence.kernel.is_none_or(|kernel| kernel.is_at_least(major, minor));
-    let mut remedies = vec![COMPACT];
-    if has(5, 9) {
-        remedies.push(PROACTIVE);
+/// What helps where only a low zone was in reach, of which `vm.min_free_kbytes` keeps next to
+/// nothing free.
+pub(super) const LOW_ZONE: Remedy = Remedy {
+    title: "keep more of the low zones for allocations that can use no other",
+    command: "sysctl vm.lowmem_reserve_ratio; sysctl -w vm.lowmem_reserve_ratio='…', with smaller numbers at the zone's place",
+    risk: "the memory is gone for everything else; put it under /etc/sysctl.d to keep it",
+    durable: true,
+};
+
+/// What helps against fragmentation in the zones that this allocation could use.
+pub(super) fn remedies(evidence: &Evidence, allocation: &Allocation) -> Vec<Remedy> {
+    if allocation.wants_low_zone() {
+        return vec![COMPACT, LOW_ZONE];
     }
-    if evidence.kernel.is_some() && has(6, 15) {
-        remedies.push(DEFRAG_MODE);
-    }
-    remedies.push(KEEP_FREE);
+    let mut remedies = vec![COMPACT, PROACTIVE, DEFRAG_MODE, KEEP_FREE];
+    // Where it isn't known, the kernel is hardly one of the newest.
+    remedies.retain(|remedy| evidence.kernel.is_some() || *remedy != DEFRAG_MODE);
     remedies
 }
 
@@ -89,16 +92,13 @@ pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
 /// wait may have lacked pages.
 fn without_zones(evidence: &Evidence) -> Option<Verdict> {
     const COSTLY_ORDER: u32 = 3;
-    // Bits that never moved.
-    const GFP_DMA: u32 = 1;
-    const GFP_DMA32: u32 = 4;
     let allocation = evidence.decisive()?;
     let failure = allocation.failure.as_ref()?;
     let traits = allocation.gfp.traits?;
     let order = allocation.order;
     let may_compact = traits.direct_reclaim && !traits.noretry;
     // A mask that asks for low memory: such zones are small, and lack of pages is as likely.
-    let low_memory = allocation.gfp.raw & (GFP_DMA | GFP_DMA32) != 0;
+    let low_memory = allocation.wants_low_zone();
     let of_memory = evidence.errno.is_none_or(|errno| errno == libc::ENOMEM);
     if evidence.live
         || !failure.zones.is_empty()
@@ -263,10 +263,10 @@ fn remedies_for(
     allocation: &Allocation,
     because: &mut Vec<String>,
 ) -> Vec<Remedy> {
-    let mut remedies = remedies(evidence);
+    let mut remedies = remedies(evidence, allocation);
     if let Some(behind) = memcg_slots::behind(evidence, allocation) {
         because.push(behind);
-        remedies.extend(memcg_slots::REMEDIES);
+        remedies.extend(memcg_slots::remedies(evidence));
     }
     remedies
 }

@@ -6,27 +6,19 @@
 //! is known not to give back kernel memory of cgroups that are gone. Confidence is medium: a log
 //! shows who holds memory, not that no process holds the rest.
 use crate::{
-    diagnose::{Evidence, memcg_limit},
+    diagnose::{Evidence, kernel_accounting, memcg_limit},
     model::{
         event::OomScope,
         verdict::{Cause, Confidence, Remedy, Verdict},
     },
 };
 
-const REMEDIES: &[Remedy] = &[
-    Remedy {
-        title: "recreate the pod: a new cgroup begins at 0",
-        command: "kubectl delete pod <pod>",
-        risk: "the pod restarts; what leaked stays until the node reboots",
-        durable: false,
-    },
-    Remedy {
-        title: "turn kernel memory accounting off, or update to a kernel that gives it back",
-        command: "grubby --update-kernel=ALL --args=cgroup.memory=nokmem",
-        risk: "needs a reboot; without the accounting no limit on kernel memory holds; older 3.10 kernels don't know the parameter",
-        durable: true,
-    },
-];
+const RECREATE: Remedy = Remedy {
+    title: "recreate the pod: a new cgroup begins at 0",
+    command: "kubectl delete pod <pod>",
+    risk: "the pod restarts; what leaked stays until the node reboots",
+    durable: false,
+};
 
 /// The verdict, if the rule holds.
 pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
@@ -57,7 +49,7 @@ pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
         confidence: Confidence::Medium,
         because,
         not_seen,
-        remedies: REMEDIES.to_vec(),
+        remedies: vec![RECREATE, kernel_accounting::turn_off(evidence)],
         no_help: vec![
             "compaction or drop_caches: this is a limit, however much memory the node has free",
             "a higher limit, for long: the leak fills it too",

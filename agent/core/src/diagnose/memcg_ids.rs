@@ -11,7 +11,7 @@
 //! allocation is known to have failed. Confidence is medium, as errno alone says little: only the
 //! count of cgroups decides, and low if the kernel is not known and the errno is EBUSY.
 use crate::{
-    diagnose::Evidence,
+    diagnose::{Evidence, kernel_accounting, remedies::hierarchy},
     model::{
         errno,
         kernel_version::KernelVersion,
@@ -20,27 +20,37 @@ use crate::{
     },
 };
 
-const REMEDIES: &[Remedy] = &[
-    Remedy {
-        title: "count the memory cgroups: near 65,535 confirms it; many more than directories are dead ones, which before 4.8 hold their ids",
-        command: "grep memory /proc/cgroups; find /sys/fs/cgroup/memory /sys/fs/cgroup -type d 2>/dev/null | wc -l; grep nr_dying_descendants /sys/fs/cgroup/cgroup.stat; ls /sys/kernel/slab | wc -l",
-        risk: "takes a while where there are many",
-        durable: false,
-    },
-    Remedy {
-        title: "remove empty cgroups that no service uses any more, and find out what leaves them behind",
-        command: "find /sys/fs/cgroup -name cgroup.events -exec grep -l 'populated 0' {} + | xargs -n1 dirname | head",
-        risk: "none to look; an empty cgroup may belong to a service that is about to use it",
-        durable: true,
-    },
-    DROP_CACHES,
-    Remedy {
-        title: "update the kernel; on 3.10 turn kernel memory accounting off until then",
-        command: "grubby --update-kernel=ALL --args=cgroup.memory=nokmem",
-        risk: "needs a reboot; without the accounting no limit on kernel memory holds",
-        durable: true,
-    },
-];
+const COUNT: Remedy = Remedy {
+    title: "count the memory cgroups: near 65,535 confirms it; many more than directories are dead ones, which before 4.8 hold their ids",
+    command: "grep memory /proc/cgroups; find /sys/fs/cgroup -type d 2>/dev/null | wc -l; ls /sys/kernel/slab | wc -l",
+    risk: "takes a while where there are many",
+    durable: false,
+};
+
+/// cgroup v1 has a hierarchy for memory.
+const COUNT_V1: Remedy = Remedy {
+    command: "grep memory /proc/cgroups; find /sys/fs/cgroup/memory -type d | wc -l; ls /sys/kernel/slab | wc -l",
+    ..COUNT
+};
+
+/// cgroup v2 counts dead ones itself, from 4.14 on.
+const COUNT_V2: Remedy = Remedy {
+    title: "count the memory cgroups: near 65,535 confirms it",
+    command: "find /sys/fs/cgroup -type d | wc -l; grep nr_ /sys/fs/cgroup/cgroup.stat",
+    ..COUNT
+};
+
+const REMOVE_V1: Remedy = Remedy {
+    title: "remove cgroups that are empty and unused, and find out what leaves them behind",
+    command: "find /sys/fs/cgroup/memory -mindepth 1 -type d | while read -r d; do [ -z \"$(cat \"$d/cgroup.procs\")\" ] && echo \"$d\"; done | head",
+    risk: "none to look; an empty cgroup may belong to a service that is about to use it",
+    durable: true,
+};
+
+const REMOVE_V2: Remedy = Remedy {
+    command: "find /sys/fs/cgroup -name cgroup.events -exec grep -l 'populated 0' {} + | xargs -n1 dirname | head",
+    ..REMOVE_V1
+};
 
 const DROP_CACHES: Remedy = Remedy {
     title: "before 4.8, have the page cache of dead cgroups dropped, which gives their ids back; later kernels give them back by themselves, unless memory of theirs lies in swap",
@@ -49,41 +59,25 @@ const DROP_CACHES: Remedy = Remedy {
     durable: false,
 };
 
-/// The same where cgroup v1 has a hierarchy for memory.
-const ON_V1: [Remedy; 2] = [
-    Remedy {
-        title: "count the memory cgroups: near 65,535 confirms it; many more than directories are dead ones, which before 4.8 hold their ids",
-        command: "grep memory /proc/cgroups; find /sys/fs/cgroup/memory -type d | wc -l; ls /sys/kernel/slab | wc -l",
-        risk: "takes a while where there are many",
-        durable: false,
-    },
-    Remedy {
-        title: "remove cgroups that are empty and unused, and find out what leaves them behind",
-        command: "find /sys/fs/cgroup/memory -mindepth 1 -type d | while read -r d; do [ -z \"$(cat \"$d/cgroup.procs\")\" ] && echo \"$d\"; done | head",
-        risk: "none to look; an empty cgroup may belong to a service that is about to use it",
-        durable: true,
-    },
-];
-
-/// Controllers with hierarchies of their own in cgroup v1; their directories have no memory cgroup.
-const OTHERS: &[&str] = &[
-    "cpuset",
-    "cpu",
-    "cpuacct",
-    "cpu,cpuacct",
-    "blkio",
-    "devices",
-    "freezer",
-    "net_cls",
-    "net_prio",
-    "net_cls,net_prio",
-    "perf_event",
-    "hugetlb",
-    "pids",
-    "rdma",
-    "misc",
-    "systemd",
-];
+/// What helps on this kernel and with this version of cgroups.
+fn remedies(evidence: &Evidence) -> Vec<Remedy> {
+    let v1 = evidence.cgroup_v1();
+    let mut remedies = match v1 {
+        Some(true) => vec![COUNT_V1],
+        Some(false) if evidence.may_have((4, 14), None) => vec![COUNT_V2],
+        _ => vec![COUNT],
+    };
+    // Ids that dead cgroups hold, and accounting that leaks: of old kernels, where v2 has no use.
+    let holds_ids = evidence.kernel.is_none_or(|kernel| !kernel.is_at_least(4, 8));
+    if holds_ids && v1 != Some(false) {
+        remedies.push(DROP_CACHES);
+    }
+    remedies.push(if v1 == Some(false) { REMOVE_V2 } else { REMOVE_V1 });
+    if holds_ids && v1 != Some(false) {
+        remedies.push(kernel_accounting::turn_off(evidence));
+    }
+    remedies
+}
 
 /// What mkdir can return on this kernel when ids are used up; `None` if the kernel isn't known.
 fn expected_errnos(kernel: &KernelVersion) -> Option<&'static [i32]> {
@@ -109,7 +103,7 @@ fn from_events(evidence: &Evidence) -> Option<Verdict> {
         errno::name(number)
     )];
     let not_seen = evidence.gaps();
-    Some(verdict(Confidence::without(&not_seen), because, not_seen))
+    Some(verdict(evidence, Confidence::without(&not_seen), because, not_seen))
 }
 
 fn from_log(evidence: &Evidence) -> Option<Verdict> {
@@ -117,10 +111,10 @@ fn from_log(evidence: &Evidence) -> Option<Verdict> {
         StartError::CgroupMkdir(path) => Some((path, failure.errno?)),
         _ => None,
     })?;
-    // systemd names the cgroup itself, without the hierarchy.
-    let hierarchy = path.strip_prefix("/sys/fs/cgroup/").unwrap_or_default();
-    let hierarchy = hierarchy.split('/').next().unwrap_or_default();
-    if OTHERS.contains(&hierarchy) || evidence.decisive().is_some() {
+    // A directory of another controller's hierarchy has no memory cgroup. systemd names the cgroup
+    // itself, without the hierarchy.
+    let of_other = hierarchy(path).is_some_and(|name| name != "memory");
+    if of_other || evidence.decisive().is_some() || evidence.percpu.is_some() {
         return None;
     }
     let expected = evidence.kernel.and_then(expected_errnos);
@@ -146,28 +140,23 @@ fn from_log(evidence: &Evidence) -> Option<Verdict> {
             "{count}: `grep memory /proc/cgroups` near 65,535 would confirm it, few would refute it"
         ),
     });
-    let v1 = path.starts_with("/sys/fs/cgroup/memory/");
-    let v2 = path.starts_with("/sys/fs/cgroup/") && !v1;
     let low = expected.is_none() && number == libc::EBUSY;
     let confidence = if low { Confidence::Low } else { Confidence::Medium };
-    let mut verdict = verdict(confidence, because, not_seen);
-    if v1 {
-        verdict.remedies[..2].copy_from_slice(&ON_V1);
-    }
-    // Ids that dead cgroups hold, and accounting that leaks: of old kernels, where v2 has no use.
-    let kernel = evidence.kernel;
-    let holds_ids = kernel.is_none_or(|kernel| !kernel.is_at_least(4, 8)) && !v2;
-    verdict.remedies.retain(|remedy| holds_ids || *remedy != DROP_CACHES);
-    Some(verdict)
+    Some(verdict(evidence, confidence, because, not_seen))
 }
 
-fn verdict(confidence: Confidence, because: Vec<String>, not_seen: Vec<String>) -> Verdict {
+fn verdict(
+    evidence: &Evidence,
+    confidence: Confidence,
+    because: Vec<String>,
+    not_seen: Vec<String>,
+) -> Verdict {
     Verdict {
         cause: Cause::MemcgIds,
         confidence,
         because,
         not_seen,
-        remedies: REMEDIES.to_vec(),
+        remedies: remedies(evidence),
         no_help: vec!["compaction, or more memory: ids are numbers, not pages"],
     }
 }

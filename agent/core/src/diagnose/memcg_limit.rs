@@ -16,10 +16,10 @@
 //! prints is far below the limit, or if an allocation of
 //! the same creation failed as well.
 use crate::{
-    diagnose::Evidence,
+    diagnose::{Evidence, owner::Owner},
     model::{
         errno,
-        event::{ChargeFailed, OomScope},
+        event::{ChargeFailed, LimitKind, OomScope},
         memcg::MemcgState,
         program_message::StartError,
         verdict::{Cause, Confidence, Remedy, Verdict},
@@ -27,20 +27,29 @@ use crate::{
     units,
 };
 
-const REMEDIES: &[Remedy] = &[
-    Remedy {
-        title: "see what fills the cgroup",
-        command: "cat /sys/fs/cgroup/<path>/memory.{current,max,stat} (v1: /sys/fs/cgroup/memory/<path>/memory.{usage_in_bytes,limit_in_bytes,stat,kmem.usage_in_bytes})",
-        risk: "none",
-        durable: false,
-    },
-    Remedy {
-        title: "raise the limit of the container, pod or slice that is full, or make it use less",
-        command: "kubectl set resources … --limits=memory=…; docker update --memory … --memory-swap …",
-        risk: "what it gets is gone for others on the node",
-        durable: true,
-    },
-];
+const SEE_V1: Remedy = Remedy {
+    title: "see what fills the cgroup",
+    command: "cd /sys/fs/cgroup/memory/<path>; grep . memory.usage_in_bytes memory.limit_in_bytes memory.kmem.usage_in_bytes memory.stat",
+    risk: "none",
+    durable: false,
+};
+
+const SEE_V2: Remedy = Remedy {
+    command: "cd /sys/fs/cgroup/<path>; grep . memory.current memory.max memory.stat memory.events",
+    ..SEE_V1
+};
+
+const SEE: Remedy = Remedy {
+    command: "cat /sys/fs/cgroup/<path>/memory.{current,max,stat} (v1: /sys/fs/cgroup/memory/<path>/memory.{usage_in_bytes,limit_in_bytes,stat,kmem.usage_in_bytes})",
+    ..SEE_V1
+};
+
+const RAISE: Remedy = Remedy {
+    title: "raise the limit of the container, pod or slice that is full, or make it use less",
+    command: "kubectl set resources … --limits=memory=…; docker update --memory … --memory-swap …",
+    risk: "what it gets is gone for others on the node",
+    durable: true,
+};
 
 const OF_ALL_PODS: Remedy = Remedy {
     title: "this is the limit of all pods together (the node's allocatable): move pods to other nodes, or \
@@ -50,17 +59,65 @@ const OF_ALL_PODS: Remedy = Remedy {
     durable: true,
 };
 
+const OF_POD: Remedy = Remedy {
+    title: "raise the container's limit in the pod's template, or make it use less; a pod's own limit is \
+            the sum of its containers'",
+    command: "kubectl set resources deployment/<name> -c <container> --limits=memory=…",
+    ..RAISE
+};
+
+const OF_DOCKER: Remedy = Remedy {
+    title: "raise the container's limit, or make it use less",
+    command: "docker update --memory … --memory-swap … <container>; in a Compose file: mem_limit",
+    ..RAISE
+};
+
+const OF_PODMAN: Remedy = Remedy {
+    title: "raise the container's limit, or make it use less",
+    command: "podman update --memory … --memory-swap … <container>",
+    ..RAISE
+};
+
+const OF_LXC: Remedy = Remedy {
+    title: "raise the container's limit, or make it use less",
+    command: "incus config set <container> limits.memory=… (LXD: lxc config set; Proxmox: pct set <id> --memory …)",
+    ..RAISE
+};
+
+const OF_ECS: Remedy = Remedy {
+    title: "raise the limit in the task definition, or make the container use less",
+    command: "aws ecs register-task-definition: memory of the task and of its containers; then update the service",
+    ..RAISE
+};
+
+const OF_NOMAD: Remedy = Remedy {
+    title: "raise the limit in the job's resources, or make the task use less",
+    command: "nomad job run: resources { memory = … memory_max = … }",
+    ..RAISE
+};
+
 const OF_USER: Remedy = Remedy {
     title: "raise the limit of the user's slice, or make what runs in it use less",
     command: "systemctl set-property user-<uid>.slice MemoryMax=…",
-    risk: "what it gets is gone for others on the node",
-    durable: true,
+    ..RAISE
 };
+
+const OF_USER_V1: Remedy =
+    Remedy { command: "systemctl set-property user-<uid>.slice MemoryLimit=…", ..OF_USER };
 
 const OF_UNIT: Remedy = Remedy {
     title: "raise the limit of the unit that is full, or make it use less",
     command: "systemctl set-property <unit> MemoryMax=…",
-    risk: "what it gets is gone for others on the node",
+    ..RAISE
+};
+
+const OF_UNIT_V1: Remedy =
+    Remedy { command: "systemctl set-property <unit> MemoryLimit=…", ..OF_UNIT };
+
+const KERNEL_MEMORY: Remedy = Remedy {
+    title: "raise or drop the limit of kernel memory, which is full: few programs set it on purpose",
+    command: "docker inspect -f '{{.HostConfig.KernelMemory}}' <container>; echo … > /sys/fs/cgroup/memory/<path>/memory.kmem.limit_in_bytes",
+    risk: "what the kernel allocates for it is bounded by the other limit only",
     durable: true,
 };
 
@@ -86,34 +143,33 @@ fn said(evidence: &Evidence) -> Option<Verdict> {
         return None;
     }
     let because = vec![format!("the container's own message says it: {said}")];
-    Some(verdict(because, evidence.gaps()))
+    Some(verdict(evidence, None, because, evidence.gaps()))
 }
 
 /// What helps a cgroup with this path: whose limit it is decides who can raise it.
-fn remedies(path: Option<&str>) -> Vec<Remedy> {
-    let path = path.unwrap_or_default();
-    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    let of_all_pods = matches!(
-        last,
-        "kubepods"
-            | "kubepods.slice"
-            | "kubepods-burstable.slice"
-            | "kubepods-besteffort.slice"
-            | "kubelet-kubepods.slice"
-    ) || path.contains("/kubepods") && matches!(last, "burstable" | "besteffort");
-    // Names of systemd's units are in lower case.
-    let kind = last.rsplit_once('.').map(|(_, kind)| kind);
-    let is_unit = kind == Some("service") || kind == Some("slice") && !last.contains("pod");
-    let raise = if of_all_pods {
-        OF_ALL_PODS
-    } else if path.starts_with("/user.slice") {
-        OF_USER
-    } else if is_unit {
-        OF_UNIT
-    } else {
-        return REMEDIES.to_vec();
+fn remedies(evidence: &Evidence, path: Option<&str>) -> Vec<Remedy> {
+    let v1 = evidence.cgroup_v1();
+    let (see, unit, user) = match v1 {
+        Some(true) => (SEE_V1, OF_UNIT_V1, OF_USER_V1),
+        Some(false) => (SEE_V2, OF_UNIT, OF_USER),
+        None => (SEE, OF_UNIT, OF_USER),
     };
-    vec![REMEDIES[0], raise]
+    let raise = match Owner::of(path) {
+        Owner::AllPods => OF_ALL_PODS,
+        Owner::Pod => OF_POD,
+        Owner::Docker => OF_DOCKER,
+        Owner::Podman => OF_PODMAN,
+        Owner::Lxc => OF_LXC,
+        Owner::Ecs => OF_ECS,
+        Owner::Nomad => OF_NOMAD,
+        Owner::User => user,
+        Owner::Unit => unit,
+        Owner::Other => RAISE,
+    };
+    let full = |memcg: &MemcgState| Some(memcg.kmem_usage? >= memcg.kmem_limit?);
+    let kernel_memory = evidence.memcg.and_then(full) == Some(true)
+        || evidence.charges.iter().any(|charge| charge.limit_kind == Some(LimitKind::Kmem));
+    if kernel_memory { vec![see, KERNEL_MEMORY, raise] } else { vec![see, raise] }
 }
 
 fn charged(evidence: &Evidence) -> Option<Verdict> {
@@ -122,7 +178,7 @@ fn charged(evidence: &Evidence) -> Option<Verdict> {
     if evidence.decisive().is_some() {
         doubts.push("which of the two failed it: an allocation failed as well".to_owned());
     }
-    Some(verdict(vec![describe(charge)], doubts))
+    Some(verdict(evidence, charge.memcg.as_deref(), vec![describe(charge)], doubts))
 }
 
 /// A charge that failed, in a sentence.
@@ -156,8 +212,7 @@ fn killed(evidence: &Evidence) -> Option<Verdict> {
             units::bytes(usage)
         ));
     }
-    let remedies = remedies(path.as_deref());
-    Some(Verdict { remedies, ..verdict(because, doubts) })
+    Some(verdict(evidence, path.as_deref(), because, doubts))
 }
 
 /// What the cgroup used, in a sentence.
@@ -195,7 +250,7 @@ fn refused(evidence: &Evidence) -> Option<Verdict> {
     }
     let mut doubts = evidence.gaps();
     doubts.push("the cgroup's usage and limits, of kernel memory too; if nothing alive holds that memory, the kernel leaks it (kmem-leak), as 3.10 is known to".to_owned());
-    Some(verdict(because, doubts))
+    Some(verdict(evidence, None, because, doubts))
 }
 
 /// A page fault that got no memory though there was plenty.
@@ -212,16 +267,24 @@ fn faulted(evidence: &Evidence) -> Option<Verdict> {
     let mut doubts = evidence.gaps();
     doubts.push("what refused it: the mask and the order that are printed are not its".to_owned());
     let order = oom.order.unwrap_or(0);
-    (order == 0).then(|| Verdict { confidence: Confidence::Low, ..verdict(because, doubts) })
+    (order == 0).then(|| Verdict {
+        confidence: Confidence::Low,
+        ..verdict(evidence, None, because, doubts)
+    })
 }
 
-fn verdict(because: Vec<String>, doubts: Vec<String>) -> Verdict {
+fn verdict(
+    evidence: &Evidence,
+    path: Option<&str>,
+    because: Vec<String>,
+    doubts: Vec<String>,
+) -> Verdict {
     Verdict {
         cause: Cause::MemcgLimit,
         confidence: Confidence::without(&doubts),
         because,
         not_seen: doubts,
-        remedies: REMEDIES.to_vec(),
+        remedies: remedies(evidence, path),
         no_help: NO_HELP.to_vec(),
     }
 }

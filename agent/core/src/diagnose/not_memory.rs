@@ -1,5 +1,6 @@
-//! Not memory: a kill was requested by hand, a program says why the container didn't start and it
-//! is something else, or the error is one that lack of memory doesn't make.
+//! Not memory: vmalloc was asked for 0 bytes, a kill was requested by hand, a program says why the
+//! container didn't start and it is something else, or the error is one that lack of memory doesn't
+//! make.
 //!
 //! Rules: the OOM killer was called with order −1, which sysrq does (drivers/tty/sysrq.c
 //! `moom_callback`). Or a program names an error that no lack of memory makes, and the kernel reports
@@ -13,7 +14,7 @@
 //!   being removed) or EINVAL (its name), and the memory controller refused nothing
 //!   (kernel/cgroup/cgroup.c `cgroup_mkdir`).
 use crate::{
-    diagnose::Evidence,
+    diagnose::{Evidence, other_limits, vmalloc_exhaustion},
     model::{
         errno,
         program_message::StartError,
@@ -48,7 +49,10 @@ pub(super) fn by_hand(evidence: &Evidence) -> Option<Verdict> {
 
 /// The verdict, if one of the other rules holds.
 pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
-    from_events(evidence).or_else(|| from_log(evidence)).or_else(|| cpuset(evidence))
+    from_events(evidence)
+        .or_else(|| from_log(evidence))
+        .or_else(|| cpuset(evidence))
+        .or_else(|| vmalloc_of_nothing(evidence))
 }
 
 /// A cpuset or memory policy that allows only nodes on which no zone may be used.
@@ -75,6 +79,31 @@ fn cpuset(evidence: &Evidence) -> Option<Verdict> {
         no_help: vec!["ending processes: what they free lies in zones that it may not use"],
     })
 }
+
+/// vmalloc refuses a request for 0 bytes (mm/vmalloc.c `__vmalloc_node_range`), whatever is free.
+fn vmalloc_of_nothing(evidence: &Evidence) -> Option<Verdict> {
+    evidence.vmalloc.iter().find(|failed| vmalloc_exhaustion::of_nothing(failed))?;
+    let not_seen = evidence.gaps();
+    Some(Verdict {
+        cause: Cause::NotMemory,
+        confidence: Confidence::without(&not_seen),
+        because: vec![
+            "vmalloc was asked for 0 bytes, which it refuses whatever memory is free: an error of its \
+             caller"
+                .to_owned(),
+        ],
+        not_seen,
+        remedies: vec![CALLER],
+        no_help: vec!["compaction, or more memory"],
+    })
+}
+
+const CALLER: Remedy = Remedy {
+    title: "find the caller in the call trace below the message, and report it to who maintains it",
+    command: "dmesg | grep -A40 'vmalloc.*allocation failure'; modinfo <module>",
+    risk: "none",
+    durable: true,
+};
 
 const CPUSET: Remedy = Remedy {
     title: "allow the container a node whose memory the kernel may use for all purposes",
@@ -130,10 +159,18 @@ fn from_events(evidence: &Evidence) -> Option<Verdict> {
 
 /// A container whose program names another reason.
 fn from_log(evidence: &Evidence) -> Option<Verdict> {
-    let (failure, reason) = evidence.messages.iter().find_map(|failure| match failure.error {
-        StartError::Other(reason) => Some((failure, reason)),
-        _ => None,
+    let (failure, reason) = evidence.messages.iter().find_map(|failure| {
+        let reason = match failure.error {
+            StartError::Other(reason) => reason,
+            StartError::OtherLimit(limit) => limit.reason(),
+            _ => return None,
+        };
+        Some((failure, reason))
     })?;
+    let remedies = match failure.error {
+        StartError::OtherLimit(limit) => other_limits::remedies(limit),
+        _ => REMEDIES.to_vec(),
+    };
     if evidence.decisive().is_some() || evidence.oom().is_some() {
         return None;
     }
@@ -150,7 +187,7 @@ fn from_log(evidence: &Evidence) -> Option<Verdict> {
             "no failure of memory was logged with it".to_owned(),
         ],
         not_seen,
-        remedies: REMEDIES.to_vec(),
+        remedies,
         no_help: vec!["compaction, or more memory"],
     })
 }

@@ -49,7 +49,7 @@ pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
         confidence: if sure { Confidence::without(&doubts) } else { Confidence::Medium },
         because,
         not_seen: doubts,
-        remedies: fragmentation::remedies(evidence),
+        remedies: fragmentation::remedies(evidence, allocation),
         no_help: vec![
             "more memory for the process that was killed: memory was free, in too small blocks",
         ],

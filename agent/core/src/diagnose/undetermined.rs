@@ -1,6 +1,6 @@
 //! Undetermined: no cause is carried by what was seen. Says what was seen, and what was not.
 use crate::{
-    diagnose::{Evidence, memcg_slots, vmalloc_exhaustion, zones},
+    diagnose::{Evidence, memcg_slots, remedies, vmalloc_exhaustion, zones},
     model::{
         allocation::{Allocation, Outcome},
         errno,
@@ -100,15 +100,19 @@ fn of_the_rest(evidence: &Evidence, because: &mut Vec<String>, not_seen: &mut Ve
             .to_owned(),
         );
     } else if let Some(hung) = evidence.hung {
+        let pressure = "/proc/pressure/memory";
+        let pressure = if remedies::has_all(evidence, pressure) { pressure } else { "`vmstat 1`" };
         let (waits, decides) = match hung.waits_in {
             HungIn::Compaction => (
                 "direct compaction: it needs a large block of memory",
-                "`cat /proc/buddyinfo` and compact_stall, compact_fail in /proc/vmstat",
+                "`cat /proc/buddyinfo` and compact_stall, compact_fail in /proc/vmstat".to_owned(),
             ),
             HungIn::Reclaim => (
                 "direct reclaim: it needs free pages",
-                "/proc/pressure/memory, and what is slow to write or free: the disk, a network \
-                 file system, a memory cgroup at its limit",
+                format!(
+                    "{pressure}, and what is slow to write or free: the disk, a network file \
+                     system, a memory cgroup at its limit"
+                ),
             ),
         };
         because.push(format!("the task has been blocked for {} s in {waits}", hung.seconds));

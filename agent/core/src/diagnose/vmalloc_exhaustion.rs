@@ -29,6 +29,11 @@ const REMEDIES: &[Remedy] = &[
     },
 ];
 
+/// Whether it asked for nothing, which vmalloc refuses: an error of its caller.
+pub(super) fn of_nothing(failed: &VmallocFailed) -> bool {
+    failed.bytes == Some(0)
+}
+
 /// Whether a request is larger than the machine's memory.
 pub(super) fn too_large(evidence: &Evidence, failed: &VmallocFailed) -> bool {
     let ram = evidence.memory.and_then(|memory| memory.ram);
@@ -39,6 +44,9 @@ pub(super) fn too_large(evidence: &Evidence, failed: &VmallocFailed) -> bool {
 pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
     let said = evidence.vmalloc.iter().find(|failed| failed.lack == Lack::Addresses);
     let mut not_seen = evidence.gaps();
+    if evidence.vmalloc.iter().any(of_nothing) {
+        return None;
+    }
     let failed = if let Some(failed) = said {
         failed
     } else {

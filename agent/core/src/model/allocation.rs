@@ -1,6 +1,7 @@
 //! Following one thread's page allocations from the slow path to what became of them.
 use schemars::JsonSchema;
 use serde::Serialize;
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::model::{
     event::{CompactResult, Failure, OomKill, OomScope},
@@ -8,8 +9,9 @@ use crate::model::{
 };
 
 /// What became of an allocation that got into trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, VariantArray, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Outcome {
     /// It failed, and its caller most likely had no fallback.
     Failed,
@@ -19,6 +21,7 @@ pub enum Outcome {
     Recovered,
     /// It had the OOM killer called; what became of it then is not known.
     #[serde(rename = "oom")]
+    #[strum(serialize = "oom")]
     CalledOomKiller,
     /// It met trouble, and how it came back can't be seen on this kernel.
     Unknown,
@@ -46,6 +49,13 @@ pub struct Allocation {
 }
 
 impl Allocation {
+    /// Whether its mask asks for a low zone (`GFP_DMA`, `GFP_DMA32`; these bits never moved).
+    pub fn wants_low_zone(&self) -> bool {
+        const GFP_DMA: u32 = 1;
+        const GFP_DMA32: u32 = 4;
+        self.gfp.raw & (GFP_DMA | GFP_DMA32) != 0
+    }
+
     pub(crate) fn new(gfp: Gfp, order: u32) -> Self {
         Self {
             gfp,

@@ -12,6 +12,8 @@ use crate::model::{
     identity::Reply,
     loss::{Loss, OutsideCounts},
     node::NodeFacts,
+    sample::Sample,
+    trigger::Trigger,
 };
 
 /// What a capture's header calls its format.
@@ -81,6 +83,15 @@ pub enum Entry {
     },
     /// Events had been lost: how many in all so far.
     Loss(Loss),
+    /// The node's memory was sampled.
+    Sample(Sample),
+    /// The flight recorder wrote down the samples before this, and writes those of the minute after it.
+    Trigger {
+        /// When, `CLOCK_MONOTONIC` in nanoseconds.
+        time_ns: u64,
+        /// Why.
+        reason: Trigger,
+    },
     /// The trace ended as it should.
     End {
         /// What the kernel side had counted.

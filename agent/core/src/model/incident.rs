@@ -9,7 +9,7 @@ use super::{
     log_time::LogTime,
     memcg::MemcgState,
     node::{Buddyinfo, NodeMemory},
-    notice::{ExcludedZones, HungTask, PercpuFailed},
+    notice::{ExcludedZones, HungTask, PercpuFailed, UnitTasks},
     program_message::ContainerFailure,
     slab::{SlabCache, SlabFailed},
     vmalloc::VmallocFailed,
@@ -55,6 +55,10 @@ pub struct Incident {
     pub memcg: Option<MemcgState>,
     /// Forks that were refused.
     pub fork_refused: Option<ForkRefused>,
+    /// Tasks of the unit in which one was refused, as read at another time.
+    pub tasks: Option<UnitTasks>,
+    /// `kernel.pid_max`, where a process was refused.
+    pub pid_max: Option<u64>,
     /// The per-CPU allocator failed.
     pub percpu: Option<PercpuFailed>,
     /// A task hangs in reclaim or compaction.

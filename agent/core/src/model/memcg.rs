@@ -15,4 +15,6 @@ pub struct MemcgState {
     pub kmem_limit: Option<u64>,
     /// What its tasks and its page cache held.
     pub held: Option<u64>,
+    /// The report is one of cgroup v2, where swap is counted by itself.
+    pub v2: bool,
 }

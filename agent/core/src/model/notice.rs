@@ -1,4 +1,6 @@
 //! What the kernel prints into a log and no event has.
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// The per-CPU allocator found no room (mm/percpu.c `pcpu_alloc`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +31,8 @@ pub struct HungTask {
 }
 
 /// What a task waits in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum HungIn {
     /// Direct compaction: it needs a large block.
     Compaction,
@@ -48,4 +51,22 @@ pub struct ExcludedZones {
     pub free: u64,
     /// The one of these with most free memory.
     pub zone: String,
+}
+
+/// Processes and threads of a systemd unit, as `systemctl status` shows them at another time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitTasks {
+    /// The unit, `docker.service`.
+    pub unit: Option<String>,
+    /// How many it has.
+    pub count: u64,
+    /// How many it may have.
+    pub limit: u64,
+}
+
+impl UnitTasks {
+    /// Whether no more fit, but for one in a hundred.
+    pub fn is_full(&self) -> bool {
+        self.count >= self.limit - self.limit / 100
+    }
 }

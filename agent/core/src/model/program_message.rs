@@ -32,8 +32,61 @@ pub enum StartError {
     Process,
     /// Its memory cgroup's limit is too low, in these words.
     MemoryLimit(&'static str),
+    /// A limit that is none of memory.
+    OtherLimit(OtherLimit),
     /// Something that has nothing to do with memory.
     Other(&'static str),
     /// It doesn't say, or no more than an errno.
     Unsaid,
+}
+
+/// A limit that is none of memory, which has remedies of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherLimit {
+    /// `cgroup.max.descendants` or `cgroup.max.depth`.
+    Cgroups,
+    /// `kernel.keys.maxkeys` or `kernel.keys.maxbytes`.
+    Keys,
+    /// `fs.inotify.max_user_watches` or `fs.inotify.max_user_instances`.
+    Inotify,
+    /// `fs.mount-max`.
+    Mounts,
+    /// Open files of the process or the machine.
+    OpenFiles,
+    /// Ports of a bridge.
+    BridgePorts,
+    /// Groups of resctrl.
+    Resctrl,
+    /// CPUs or memory nodes of a cpuset.
+    Cpuset,
+    /// Blocks or inodes of a file system.
+    FileSystem,
+    /// The user's quota of a file system.
+    FileQuota,
+}
+
+impl OtherLimit {
+    /// What was hit, in a sentence.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Cgroups => {
+                "a cgroup above has as many cgroups below it as cgroup.max.descendants or \
+                 cgroup.max.depth allows"
+            }
+            Self::Keys => {
+                "the user has as many keys as kernel.keys.maxkeys allows, or as many bytes of them \
+                 as kernel.keys.maxbytes"
+            }
+            Self::Inotify => "inotify's watches or instances are used up",
+            Self::Mounts => "the mount namespace has as many mounts as fs.mount-max allows",
+            Self::OpenFiles => "the process has as many open files as it may have",
+            Self::BridgePorts => "the bridge has as many ports as it can have",
+            Self::Resctrl => "resctrl has no group (CLOSID) left",
+            Self::Cpuset => {
+                "a cpuset cgroup has no CPUs or no memory nodes: cpuset.cpus or cpuset.mems is empty"
+            }
+            Self::FileSystem => "a file system is full, of blocks or of inodes",
+            Self::FileQuota => "a file system's quota is used up",
+        }
+    }
 }

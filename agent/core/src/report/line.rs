@@ -13,6 +13,7 @@ pub mod incident;
 pub mod loss;
 pub mod memcg;
 pub mod node;
+pub mod notice;
 pub mod ready;
 pub mod slab;
 pub mod summary;

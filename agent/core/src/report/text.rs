@@ -9,6 +9,7 @@ mod doctor;
 mod incident;
 mod loss;
 mod node;
+mod one_line;
 mod ready;
 mod summary;
 mod verdict;
@@ -18,6 +19,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, tz::TimeZone};
 
+pub use self::one_line::one_line;
 use self::{block::Block, incident::Repeats};
 use crate::{
     model::log_time::Wall,

@@ -6,6 +6,7 @@ mod hook;
 mod incident;
 mod memcg;
 mod node;
+mod notice;
 mod slab;
 mod verdict;
 
@@ -25,6 +26,7 @@ use crate::{
     },
 };
 
+pub use creation::step_name;
 pub use hook::hook;
 pub use incident::log_incident;
 

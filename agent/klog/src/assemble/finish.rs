@@ -115,6 +115,8 @@ pub(super) fn finish(
         oom_kills,
         memcg,
         fork_refused: draft.fork_refused.clone(),
+        tasks: None,
+        pid_max: None,
         percpu: draft.percpu.clone(),
         hung: draft.hung(),
         excluded,

@@ -247,7 +247,8 @@ impl OomBuilder {
                     Counter::Kmem => {
                         (self.memcg.kmem_usage, self.memcg.kmem_limit) = (Some(usage), limit);
                     }
-                    Counter::Swap => {}
+                    Counter::MemorySwap => {}
+                    Counter::Swap => self.memcg.v2 = true,
                 }
             }
             Oom::Stats { memcg, held } => {

@@ -60,7 +60,8 @@ impl Masks<'_> {
         }
         // Whatever kernel it was: if all that it can mean says the same of the caller, that holds.
         let readings = readings(mask);
-        let mut traits = readings.iter().map(|reading| reading.gfp.traits);
+        let plausible = readings.iter().filter(|reading| may_do_io_only_if_it_waits(&reading.gfp));
+        let mut traits = plausible.map(|reading| reading.gfp.traits);
         let first = traits.next().flatten();
         let agreed = first.filter(|_| traits.all(|other| other == first));
         Reading { gfp: Gfp { raw: mask.raw, flags: None, traits: agreed }, readings }
@@ -88,4 +89,32 @@ fn readings(mask: &Mask) -> Vec<GfpReading> {
     // Those that begin with 4.6 or later would have printed names.
     readings.retain(|reading| !mask.before_names || reading.since < (4, 6));
     readings
+}
+
+/// Whether a mask that allows I/O or calls into file systems for memory also allows to wait for
+/// them. A warning never shows another: callers that take the one and not the other, as those of
+/// huge pages do, have `__GFP_NOWARN` too.
+fn may_do_io_only_if_it_waits(gfp: &Gfp) -> bool {
+    let flags = gfp.flags.as_deref().unwrap_or_default();
+    let does_io = flags.split('|').any(|flag| matches!(flag, "__GFP_IO" | "__GFP_FS"));
+    !does_io || gfp.traits.is_none_or(|traits| traits.direct_reclaim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_that_no_caller_means_do_not_count() {
+        let known = Known::default();
+        let masks = Masks { kernel: None, known: &known };
+        let traits = |raw| {
+            let mask = Mask { raw, names: None, before_names: true };
+            masks.gfp(&mask).traits
+        };
+        // GFP_KERNEL|__GFP_COMP|__GFP_ZERO|__GFP_KMEMCG up to 3.15.
+        assert!(traits(0x10_c0d0).expect("all that is plausible agrees").direct_reclaim);
+        // GFP_ATOMIC before 4.4, and one that may not wait for anything later.
+        assert!(traits(0x20).is_none_or(|traits| !traits.direct_reclaim));
+    }
 }

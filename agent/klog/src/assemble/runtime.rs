@@ -31,6 +31,7 @@ const CREATORS: &[&str] = &[
     "copy_namespaces",
     "unshare_nsproxy_namespaces",
     "veth_newlink",
+    "cgroup_mkdir",
 ];
 
 /// Whether two failures that were logged at about the same time are one: nothing that both name
@@ -62,20 +63,26 @@ pub(super) fn merge(known: &mut ContainerFailure, other: ContainerFailure) {
     }
 }
 
+/// Whether a report names the container or the pod that failed.
+pub(super) fn names_same(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool {
+    let container = failure.container.as_ref();
+    let uid = failure.pod_uid.as_ref();
+    !says_other_reason(failure)
+        && (container.is_some_and(|id| draft.names(id))
+            || uid.is_some_and(|uid| draft.names(uid) || draft.names(&uid.replace('-', "_"))))
+}
+
+/// A program that says why has said it.
+fn says_other_reason(failure: &ContainerFailure) -> bool {
+    matches!(failure.error, StartError::Other(_) | StartError::OtherLimit(_))
+}
+
 /// Whether a container can have failed of what a report describes, given that they are close.
 pub(super) fn joins(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool {
-    // A program that says why has said it.
-    if matches!(failure.error, StartError::Other(_)) {
+    if says_other_reason(failure) {
         return false;
     }
-    if let Some(id) = &failure.container
-        && draft.names(id)
-    {
-        return true;
-    }
-    if let Some(uid) = &failure.pod_uid
-        && (draft.names(uid) || draft.names(&uid.replace('-', "_")))
-    {
+    if names_same(draft, failure) {
         return true;
     }
     if draft.fork_refused.is_some() && failure.error == StartError::Process {

@@ -40,5 +40,10 @@ pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailur
     })
 }
 
+/// Whether it can be a name of Kubernetes'.
+pub(super) fn is_name(text: &str) -> bool {
+    names::is_name(text)
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,12 @@
-//! Limits that the kernel says were hit (kernel/cgroup/pids.c `pids_can_fork`), and
-//! /proc/buddyinfo, which people leave beside their logs (mm/vmstat.c `frag_show_print`).
+//! Limits that the kernel says were hit (kernel/cgroup/pids.c `pids_can_fork`), and what people
+//! leave beside their logs: `systemctl status`, `sysctl`, and /proc/buddyinfo (mm/vmstat.c
+//! `frag_show_print`).
 //!
 //! ```text
 //! cgroup: fork rejected by pids controller in /system.slice/docker-64be.scope
+//! ● docker.service - Docker Application Container Engine
+//!       Tasks: 4915 (limit: 4915)
+//! kernel.pid_max = 32768
 //! Node 0, zone   Normal  2856   1703   1329    243     61      0 …
 //! ```
 use crate::parse::{field, memory::ZoneKey};
@@ -12,6 +16,31 @@ pub(super) fn parse_fork(text: &str) -> Option<String> {
     let rest = field::after(text, "fork rejected by pids controller in ")?;
     let path = rest.split_ascii_whitespace().next()?;
     path.starts_with('/').then(|| path.to_owned())
+}
+
+/// The unit whose status begins here.
+pub(super) fn parse_unit(text: &str) -> Option<String> {
+    let (unit, _) =
+        text.trim_start().strip_prefix(['●', '○', '×', '*'])?.trim_start().split_once(" - ")?;
+    let kinds = [".service", ".slice", ".scope"];
+    (!unit.contains(' ') && kinds.iter().any(|kind| unit.ends_with(kind))).then(|| unit.to_owned())
+}
+
+/// How many tasks a unit has, and how many it may have.
+pub(super) fn parse_tasks(text: &str) -> Option<(u64, u64)> {
+    let rest = text.trim().strip_prefix("Tasks: ")?;
+    let (count, rest) = field::leading_number(rest)?;
+    Some((count, field::number(rest, "(limit: ")?))
+}
+
+/// The value of `kernel.pid_max`.
+pub(super) fn parse_pid_max(text: &str) -> Option<u64> {
+    let rest = text.trim();
+    let rest = rest
+        .strip_prefix("kernel.pid_max")
+        .or_else(|| rest.strip_prefix("/proc/sys/kernel/pid_max"))?;
+    let (number, rest) = field::leading_number(rest.trim_start_matches([' ', '=', ':']))?;
+    rest.is_empty().then_some(number)
 }
 
 /// A zone of /proc/buddyinfo and its free blocks per order, from order 0.
@@ -34,6 +63,17 @@ mod tests {
             parse_fork("cgroup: fork rejected by pids controller in /a/docker-7.scope (a remark)");
         assert_eq!(path.as_deref(), Some("/a/docker-7.scope"));
         assert_eq!(parse_fork("fork rejected by pids controller in"), None);
+    }
+
+    #[test]
+    fn what_people_leave_beside_their_logs() {
+        let unit = parse_unit("● docker.service - Docker Application Container Engine");
+        assert_eq!(unit.as_deref(), Some("docker.service"));
+        assert_eq!(parse_unit("* a list - of things"), None);
+        assert_eq!(parse_tasks("      Tasks: 4915 (limit: 4915)"), Some((4915, 4915)));
+        assert_eq!(parse_tasks("    Tasks: 16"), None);
+        assert_eq!(parse_pid_max("kernel.pid_max = 32768"), Some(32_768));
+        assert_eq!(parse_pid_max("kernel.pid_max should be 32768"), None);
     }
 
     #[test]

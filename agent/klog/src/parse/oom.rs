@@ -84,7 +84,9 @@ pub enum Counter {
     Memory,
     /// The kernel's share of it (cgroup v1).
     Kmem,
-    /// Memory and swap together, or swap.
+    /// Memory and swap together (cgroup v1).
+    MemorySwap,
+    /// Swap alone (cgroup v2).
     Swap,
 }
 
@@ -159,7 +161,8 @@ fn usage(text: &str) -> Option<Oom> {
     let what = match what {
         "memory" => Counter::Memory,
         "kmem" => Counter::Kmem,
-        "memory+swap" | "swap" => Counter::Swap,
+        "memory+swap" => Counter::MemorySwap,
+        "swap" => Counter::Swap,
         _ => return None,
     };
     let (usage, rest) = field::leading_number(rest)?;

@@ -33,6 +33,12 @@ pub(crate) fn message(line: &str) -> Option<Message> {
 }
 
 fn of_object(object: &Map<String, Value>) -> Option<Message> {
+    // A journal's record within a record of Google's logging.
+    if let Some(Value::Object(record)) = object.get("jsonPayload")
+        && record.contains_key("MESSAGE")
+    {
+        return of_object(record);
+    }
     let get = |keys: &[&str]| keys.iter().find_map(|key| text(object.get(*key)?));
     let mut prefix = Prefix::none();
     prefix.any = true;

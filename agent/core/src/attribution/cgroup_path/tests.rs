@@ -40,6 +40,8 @@ const PATHS: &[(&str, Expected, Expected, Expected)] = &[
     ("/kubepods/burstable/podUID/ID", None, Some(ID), Some(UID)),
     ("/kubepods/besteffort/podUID/ID", None, Some(ID), Some(UID)),
     ("/kubepods/besteffort/podUID/crio-ID", Some("cri-o"), Some(ID), Some(UID)),
+    ("/kubepods/besteffort/podUID/kata_ID", Some("kata"), Some(ID), Some(UID)),
+    ("/kata_overhead/ID", Some("kata"), Some(ID), None),
     // static pods: the digest of their file stands for a uid
     ("/kubepods/burstable/podSTATIC/ID", None, Some(ID), Some(STATIC)),
     (

@@ -7,6 +7,7 @@ use super::{
     container::{Cgroup, Container},
     memcg::{ForkRefused, Memcg, OomKill},
     node::Node,
+    notice::{ExcludedZones, HungTask, PercpuFailure, UnitTasks},
     slab::{SlabCache, SlabFailure, Vmalloc},
     time::Time,
     verdict::Verdict,
@@ -27,7 +28,7 @@ pub struct Incident {
     pub outcome: Outcome,
     /// The error that a program or the kernel names.
     pub errno: Option<String>,
-    /// The process that asked for memory; the one that was killed if no other is known.
+    /// The process that asked for memory; victims of the OOM killer are in `oom_kills`.
     pub pid: Option<u32>,
     /// The thread.
     pub tid: Option<u32>,
@@ -51,6 +52,16 @@ pub struct Incident {
     pub memcg: Option<Memcg>,
     /// Forks that were refused.
     pub fork_refused: Option<ForkRefused>,
+    /// Tasks of the unit in which a process was refused, as read at another time; of a log.
+    pub tasks: Option<UnitTasks>,
+    /// `kernel.pid_max`, where a process was refused; of a log.
+    pub pid_max: Option<u64>,
+    /// The per-CPU allocator failed; of a log.
+    pub percpu: Option<PercpuFailure>,
+    /// A task hangs in compaction or reclaim; of a log.
+    pub hung: Option<HungTask>,
+    /// Free memory that the allocation was kept from; of a log.
+    pub excluded: Option<ExcludedZones>,
     /// The node's memory, read at another time.
     pub node: Option<Node>,
     /// Why.

@@ -11,7 +11,7 @@ use crate::{
 
 /// A step that ended at that time.
 pub(super) fn block(c: &Creation, time: &str) -> Block {
-    let mut block = Block::new(format!("{time} {} {}: {}", mark(c.outcome), who(c), what(c)));
+    let mut block = Block::new(format!("{time} {}", headline(c)));
     let Some(v) = &c.verdict else { return block };
     if c.continues.is_some() {
         // All else was reported with the first one.
@@ -47,6 +47,11 @@ pub(super) fn block(c: &Creation, time: &str) -> Block {
         node::row(&mut block, memory, !c.allocations.is_empty() && !seen);
     }
     block
+}
+
+/// How it ended, who, and what.
+pub(super) fn headline(c: &Creation) -> String {
+    format!("{} {}: {}", mark(c.outcome), who(c), what(c))
 }
 
 /// The word that a report of this outcome begins with.

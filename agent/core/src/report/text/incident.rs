@@ -125,13 +125,16 @@ fn kind(i: &Incident, log: &LogPlace) -> Option<String> {
     let killed: Vec<_> = kills.map(|kill| kill.comm.as_deref()).collect();
     let vmalloc: Vec<_> = i.vmalloc.iter().map(|failed| failed.bytes).collect();
     let refused = i.fork_refused.as_ref().map(|refused| refused.cgroup.as_deref());
+    let percpu = i.percpu.as_ref().map(|failed| (failed.bytes, failed.reason.as_str()));
+    let hung = i.hung.as_ref().map(|hung| hung.waits_in);
     let memcg = i.memcg.as_ref().and_then(|memcg| memcg.path.as_deref());
     let cgroup = i.cgroup.as_ref().and_then(|cgroup| cgroup.path.as_deref());
     let whose = (&log.file, &log.host, &i.kernel, &i.comm, cgroup, memcg);
     let verdict = (i.verdict.cause, i.verdict.confidence);
+    let refusals = (refused, percpu, hung);
     log.messages
         .is_empty()
-        .then(|| format!("{:?}", (whose, verdict, asked, slabs, caches, killed, vmalloc, refused)))
+        .then(|| format!("{:?}", (whose, verdict, asked, slabs, caches, killed, vmalloc, refusals)))
 }
 
 /// Who, and what happened.
@@ -160,6 +163,10 @@ fn subject(i: &Incident) -> String {
         format!("vmalloc{who}")
     } else if i.fork_refused.is_some() {
         "fork refused".to_owned()
+    } else if i.percpu.is_some() {
+        format!("per-CPU allocation{who}")
+    } else if let Some(hung) = &i.hung {
+        format!("task hangs{who} for {} s", hung.seconds)
     } else if let Some(a) = i
         .allocations
         .iter()
@@ -168,8 +175,10 @@ fn subject(i: &Incident) -> String {
         format!("order-{} allocation{who}", a.order)
     } else if !i.slab_failures.is_empty() {
         "slab cache got no pages".to_owned()
-    } else {
+    } else if !i.slab_caches.is_empty() {
         format!("slab cache not created{who}")
+    } else {
+        format!("failure{who}")
     }
 }
 

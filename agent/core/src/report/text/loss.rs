@@ -4,6 +4,11 @@ use crate::report::line::loss::Loss;
 
 /// What was lost so far, as far as anything was.
 pub(super) fn block(loss: &Loss) -> Block {
+    Block::new(headline(loss))
+}
+
+/// The same as one line.
+pub(super) fn headline(loss: &Loss) -> String {
     let kinds = [
         (loss.creation_events, "events of creations"),
         (loss.other_events, "other events"),
@@ -18,5 +23,5 @@ pub(super) fn block(loss: &Loss) -> Block {
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     let counts = if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") };
-    Block::new(format!("{}: {counts}", paint(YELLOW, "lost so far")))
+    format!("{}: {counts}", paint(YELLOW, "lost so far"))
 }

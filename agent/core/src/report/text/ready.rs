@@ -9,17 +9,7 @@ const MAX_REASONS: usize = 2;
 
 /// What is watched, why hooks are missing, and what can't be seen without them.
 pub(super) fn block(ready: &Ready) -> Block {
-    let missing = ready.hooks.iter().filter(|hook| hook.state == Some(State::Missing)).count();
-    let there = ready.hooks.len() - missing;
-    let count = match missing {
-        0 => format!("with all {there} hooks"),
-        _ => paint(RED, &format!("with {there} of {} hooks", ready.hooks.len())),
-    };
-    let mut lines = vec![format!(
-        "fragwatch {} on Linux {}: watching {count}; Ctrl-C ends",
-        ready.version,
-        printable(&ready.kernel),
-    )];
+    let mut lines = vec![format!("{}; Ctrl-C ends", headline(ready))];
     let losing = ready.hooks.iter().filter(|hook| hook.not_seen.is_some());
     let reasons = most_shared(losing.flat_map(|hook| &hook.reasons));
     lines.extend(reasons.iter().take(MAX_REASONS).map(|reason| format!("  {}", printable(reason))));
@@ -35,6 +25,18 @@ pub(super) fn block(ready: &Ready) -> Block {
     let mut block = Block::new(lines.next().unwrap_or_default());
     lines.for_each(|line| block.line(line));
     block
+}
+
+/// What is watched, with how many hooks.
+pub(super) fn headline(ready: &Ready) -> String {
+    let missing = ready.hooks.iter().filter(|hook| hook.state == Some(State::Missing)).count();
+    let there = ready.hooks.len() - missing;
+    let count = match missing {
+        0 => format!("with all {there} hooks"),
+        _ => paint(RED, &format!("with {there} of {} hooks", ready.hooks.len())),
+    };
+    let kernel = printable(&ready.kernel);
+    format!("fragwatch {} on Linux {kernel}: watching {count}", ready.version)
 }
 
 /// Each reason once, the one that most hooks share first.

@@ -44,7 +44,7 @@ impl View {
             id: step.id,
             outcome: step.outcome(),
             errno: step.errno.map(errno::name),
-            step: kind(&step.kind),
+            step: step_name(&step.kind),
             namespaces: namespaces(made.map_or(0, |made| made.flags)),
             duration_us: step.ended_ns.saturating_sub(step.began_ns) / 1000,
             pid: step.task.pid,
@@ -80,7 +80,8 @@ impl View {
     }
 }
 
-fn kind(kind: &StepKind) -> Step {
+/// Which step it is.
+pub fn step_name(kind: &StepKind) -> Step {
     match kind {
         StepKind::Namespaces(_) => Step::Namespaces,
         StepKind::Cgroup(_) => Step::Cgroup,

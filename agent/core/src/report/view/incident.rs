@@ -7,6 +7,7 @@ use super::{
     container::container,
     memcg::{fork_refused, memcg, oom_kill},
     node::node,
+    notice::{excluded, hung, percpu, tasks},
     slab::{slab_cache, slab_failure, vmalloc},
     verdict::verdict,
 };
@@ -81,6 +82,11 @@ fn line(i: &incident::Incident, verdict_on_it: &Verdict) -> Incident {
         oom_kills: Some(i.oom_kills.iter().map(oom_kill).collect()),
         memcg: i.memcg.as_ref().map(memcg),
         fork_refused: i.fork_refused.as_ref().map(fork_refused),
+        tasks: i.tasks.as_ref().map(tasks),
+        pid_max: i.pid_max,
+        percpu: i.percpu.as_ref().map(percpu),
+        hung: i.hung.as_ref().map(hung),
+        excluded: i.excluded.as_ref().map(excluded),
         node: None,
         verdict: verdict(verdict_on_it),
     }
@@ -88,6 +94,9 @@ fn line(i: &incident::Incident, verdict_on_it: &Verdict) -> Incident {
 
 /// Whether it is a failure, or something that was survived or waited for.
 fn outcome(i: &incident::Incident) -> Outcome {
+    if i.hung.is_some() && i.messages.is_empty() {
+        return Outcome::Stalled;
+    }
     if i.allocations.is_empty() || !i.messages.is_empty() {
         // A kill, a refused fork, a container that didn't start.
         return Outcome::Failed;
@@ -130,6 +139,7 @@ fn message(failure: &ContainerFailure) -> Message {
             StartError::MemoryLimit(reason) | StartError::Other(reason) => {
                 Some((*reason).to_owned())
             }
+            StartError::OtherLimit(limit) => Some(limit.reason().to_owned()),
             StartError::Unsaid => None,
         },
         said: failure.said.clone(),

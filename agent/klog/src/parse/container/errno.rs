@@ -3,8 +3,8 @@
 /// errno's words, lower case (glibc, musl, Go and Rust agree on these).
 pub(super) const ERRNO_WORDS: &[(&str, i32)] = &[
     ("cannot allocate memory", libc::ENOMEM),
-    ("out of memory", libc::ENOMEM),
     ("not enough memory", libc::ENOMEM),
+    (OUT_OF_MEMORY, libc::ENOMEM),
     ("no space left on device", libc::ENOSPC),
     ("resource temporarily unavailable", libc::EAGAIN),
     ("try again", libc::EAGAIN),
@@ -31,6 +31,9 @@ pub(super) const ERRNO_WORDS: &[(&str, i32)] = &[
     ("key has expired", libc::EKEYEXPIRED),
     ("input/output error", libc::EIO),
 ];
+
+/// musl's words for ENOMEM, with which other sentences go on.
+const OUT_OF_MEMORY: &str = "out of memory";
 
 /// Names and numbers of those that may come of memory or a limit, in lower case.
 const ERRNO_NAMES: &[(&str, i32)] = &[
@@ -74,7 +77,10 @@ pub(super) fn innermost(lower: &str) -> Option<Innermost> {
 fn last_word(lower: &str, words: &str) -> Option<usize> {
     let alone = |at: usize| {
         let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        !lower[..at].ends_with(inside) && !lower[at + words.len()..].starts_with(inside)
+        let behind = &lower[at + words.len()..];
+        let goes_on = words == OUT_OF_MEMORY
+            && behind.strip_prefix(' ').is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+        !lower[..at].ends_with(inside) && !behind.starts_with(inside) && !goes_on
     };
     lower.rmatch_indices(words).map(|(at, _)| at).find(|&at| alone(at))
 }
@@ -91,13 +97,15 @@ impl Innermost {
         before && after.is_none_or(|c| !c.is_alphanumeric() && c != ',')
     }
 
-    /// What the error is about: its own part of the chain and the one around it.
-    pub(super) fn about<'a>(&self, lower: &'a str) -> &'a str {
+    /// What the error is about: its own part of the chain and the one around it; with what stands
+    /// behind a dash, as LXC writes it.
+    pub(super) fn about(&self, lower: &str) -> String {
         const PARTS: usize = 3;
         let before = &lower[..self.start];
         let mut parts = before.rmatch_indices(": ").map(|(at, _)| at + 2);
         let from = parts.nth(PARTS - 1).unwrap_or(0);
-        &before[from..]
+        let behind = lower[self.end..].strip_prefix(" - ").unwrap_or_default();
+        format!("{}{behind}", &before[from..])
     }
 }
 
@@ -110,5 +118,7 @@ mod tests {
         let text = "no such file or directory: failed: cannot allocate memory";
         assert_eq!(innermost(text).map(|found| found.errno), Some(libc::ENOMEM));
         assert!(innermost("errno=119").is_none());
+        assert!(innermost("out of memory in shared pool").is_none());
+        assert!(innermost("start: out of memory (12)").is_some());
     }
 }

@@ -54,7 +54,7 @@ fn container(text: &str) -> Option<String> {
     named.iter().find_map(|name| after(name)).or_else(|| runs.next()).map(str::to_owned)
 }
 
-fn name_like(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
 }
 
@@ -66,19 +66,20 @@ fn is_uid(text: &str) -> bool {
 }
 
 fn some(text: &str) -> Option<String> {
-    name_like(text).then(|| text.to_owned())
+    is_name(text).then(|| text.to_owned())
 }
 
-/// kubelet's `"name_namespace(uid)"`.
+/// kubelet's `name_namespace(uid)`, mostly in quotes.
 fn name_and_uid(text: &str) -> Option<Names> {
-    text.split('"').find_map(|quoted| {
-        let quoted = quoted.trim_end_matches('\\');
-        let quoted = quoted.rsplit([' ', '=']).next().unwrap_or(quoted);
-        let (name, rest) = quoted.split_once('_')?;
-        let (namespace, uid) = rest.split_once('(')?;
-        let uid = uid.strip_suffix(')')?;
-        let all = name_like(name) && name_like(namespace) && name_like(uid);
-        all.then(|| Names {
+    text.match_indices('(').find_map(|(at, _)| {
+        let (uid, _) = text[at + 1..].split_once(')')?;
+        let before = &text[..at];
+        let named = before.rsplit(|c: char| !(is_name_char(c) || c == '_')).next()?;
+        let (name, namespace) = named.split_once('_')?;
+        let is_pod = is_name(name) && is_name(namespace);
+        let quoted =
+            text[at..].split_once(')').is_some_and(|(_, rest)| rest.starts_with(['"', '\\']));
+        (is_pod && (is_uid(uid) || quoted && is_name(uid))).then(|| Names {
             pod: some(name),
             namespace: some(namespace),
             pod_uid: some(uid),
@@ -97,7 +98,7 @@ fn quoted_pod(text: &str) -> Option<Names> {
     let (namespace, name) = quoted(text, "pod=\"")?.split_once('/')?;
     let bare = || text.split_once("podUID=")?.1.split([' ', ',']).next();
     let uid = quoted(text, "podUID=\"").or_else(bare);
-    (name_like(name) && name_like(namespace)).then(|| Names {
+    (is_name(name) && is_name(namespace)).then(|| Names {
         pod: some(name),
         namespace: some(namespace),
         pod_uid: uid.and_then(some),
@@ -119,22 +120,22 @@ fn metadata(text: &str) -> Option<Names> {
     })
 }
 
-/// The name that kubelet gives Docker's and CRI-O's containers:
-/// `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`.
+/// The name that kubelet gives Docker's and CRI-O's containers and sandboxes:
+/// `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`; CRI-O's sandboxes lack the container.
 fn docker_name(text: &str) -> Option<Names> {
     let (_, name) = text.split_once("k8s_")?;
-    let name = name.split(|c: char| !(name_like_char(c) || c == '_')).next()?;
-    let mut parts = name.split('_');
-    let (_, pod, namespace, uid) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    is_uid(uid).then(|| Names {
-        pod: some(pod),
-        namespace: some(namespace),
-        pod_uid: some(uid),
+    let name = name.split(|c: char| !(is_name_char(c) || c == '_')).next()?;
+    let parts: Vec<&str> = name.split('_').collect();
+    let uid = (2..parts.len().min(5)).find(|&at| is_uid(parts[at]))?;
+    Some(Names {
+        pod: some(parts[uid - 2]),
+        namespace: some(parts[uid - 1]),
+        pod_uid: some(parts[uid]),
         container: None,
     })
 }
 
-fn name_like_char(c: char) -> bool {
+fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '.')
 }
 
@@ -159,10 +160,12 @@ fn event_object(text: &str) -> Option<Names> {
     })
 }
 
-/// `for pod "name"`.
+/// `for pod "name"`, `for pod "name_namespace"`.
 fn for_pod(text: &str) -> Option<Names> {
     let name = quoted(text, "for pod \"").or_else(|| quoted(text, "for pod \\\""))?;
-    Some(Names { pod: Some(some(name)?), ..Names::default() })
+    // Old kubelets write `name_namespace`.
+    let (name, namespace) = name.split_once('_').unwrap_or((name, ""));
+    Some(Names { pod: Some(some(name)?), namespace: some(namespace), ..Names::default() })
 }
 
 /// The uid in a pod's cgroup: `/pod22415752-705f-…/`, or with systemd's underscores.
@@ -209,6 +212,8 @@ mod tests {
         );
         check(&metadata, pod, namespace, uid);
         check(&format!("name \"/k8s_POD_web-1_shop_{UID}_0\""), pod, namespace, uid);
+        check(&format!("pod network sandbox k8s_web-1_shop_{UID}_0(64be)"), pod, namespace, uid);
+        check(&format!("start failed in pod web-1_shop({UID}): no"), pod, namespace, uid);
         check("shop   14s   Warning   Failed   pod/web-1   Error: x", pod, namespace, None);
         check("14s   Warning   Failed   pod/web-1   Error: x", pod, None, None);
     }

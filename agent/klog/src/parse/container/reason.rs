@@ -1,5 +1,5 @@
 //! Why a start failed: the innermost error, and what it is about.
-use fragwatch_core::model::program_message::StartError;
+use fragwatch_core::model::program_message::{OtherLimit, StartError};
 
 use super::errno::Innermost;
 
@@ -65,40 +65,32 @@ pub(super) fn error(
     if let Some(path) = mkdir {
         return match errno {
             // kernel/cgroup/cgroup.c `cgroup_mkdir` returns it for these limits alone.
-            Some(libc::EAGAIN) => StartError::Other(
-                "a cgroup above has as many cgroups below it as cgroup.max.descendants or \
-                 cgroup.max.depth allows",
-            ),
+            Some(libc::EAGAIN) => StartError::OtherLimit(OtherLimit::Cgroups),
             _ => StartError::CgroupMkdir(path),
         };
     }
-    let about = innermost.map_or("", |innermost| innermost.about(lower));
+    let about = innermost.map(|innermost| innermost.about(lower)).unwrap_or_default();
     let of = |words: &[&str]| words.iter().any(|word| about.contains(word));
-    let reason = match errno {
+    StartError::OtherLimit(match errno {
         Some(libc::ENOSPC | libc::EMFILE) if of(&["inotify", "fsnotify", "file watcher"]) => {
-            "inotify's watches or instances are used up"
+            OtherLimit::Inotify
         }
-        Some(libc::EDQUOT) if of(&["key"]) => {
-            "the user has as many keys as kernel.keys.maxkeys allows, or as many bytes of them as \
-             kernel.keys.maxbytes"
-        }
-        Some(libc::EDQUOT) => "a file system's quota is used up",
-        Some(libc::ENOSPC) if of(&["/sys/fs/resctrl"]) => "resctrl has no group (CLOSID) left",
+        Some(libc::EDQUOT) if of(&["key"]) => OtherLimit::Keys,
+        Some(libc::EDQUOT) => OtherLimit::FileQuota,
+        Some(libc::ENOSPC) if of(&["/sys/fs/resctrl"]) => OtherLimit::Resctrl,
         Some(libc::ENOSPC) if of(&["/sys/fs/cgroup", "cgroup.procs", "cpuset"]) => {
-            "a cpuset cgroup has no CPUs or no memory nodes: cpuset.cpus or cpuset.mems is empty"
+            OtherLimit::Cpuset
         }
         Some(libc::ENOSPC) if of(CLONES) => return StartError::Namespace,
         Some(libc::EAGAIN) if of(CLONES) => return StartError::Process,
-        Some(libc::ENOSPC) if is_mount(about) => {
-            "the mount namespace has as many mounts as fs.mount-max allows"
-        }
-        Some(libc::ENOSPC) => "a file system is full, of blocks or of inodes",
-        Some(libc::EXFULL) => "the bridge has as many ports as it can have",
+        Some(libc::ENOSPC) if is_mount(&about) => OtherLimit::Mounts,
+        Some(libc::ENOSPC) => OtherLimit::FileSystem,
+        Some(libc::EXFULL) => OtherLimit::BridgePorts,
+        Some(libc::EMFILE) => OtherLimit::OpenFiles,
         // Whatever else is said, these two may come of memory.
         Some(libc::ENOMEM | libc::EAGAIN) => return StartError::Unsaid,
         _ => return without_memory(lower, errno),
-    };
-    StartError::Other(reason)
+    })
 }
 
 /// What a runtime says of a memory limit that is too low for the start itself.
@@ -124,6 +116,7 @@ fn memory_limit(lower: &str, innermost: Option<&Innermost>) -> Option<&'static s
         "was oom-killed",
         "was oom killed",
         "memory limit too low",
+        "memory limit could be too low",
         "reason: oomkilled",
         "reason=oomkilled",
         "reason=\"oomkilled\"",
@@ -160,7 +153,6 @@ fn without_memory(lower: &str, errno: Option<i32>) -> StartError {
             "the kernel lacks what it needs: a module or an option"
         }
         libc::EINVAL | libc::ERANGE => "the kernel refused its settings",
-        libc::EMFILE => "the process has as many open files as it may have",
         libc::EEXIST => "something of that name is there already",
         libc::ELOOP => "a symbolic link leads nowhere",
         libc::EIO => "a device could not be read or written",
@@ -196,6 +188,7 @@ pub(super) fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
             "cannot create directory",
             "creating cgroup directory",
             "creating directory",
+            "create directory",
             "create cgroup",
             "cgroup directory",
         ]
@@ -220,7 +213,11 @@ mod tests {
 
     #[track_caller]
     fn other(text: &str, words: &str) {
-        let StartError::Other(reason) = reason(text) else { panic!("{text}: {:?}", reason(text)) };
+        let reason = match reason(text) {
+            StartError::Other(reason) => reason,
+            StartError::OtherLimit(limit) => limit.reason(),
+            other => panic!("{text}: {other:?}"),
+        };
         assert!(reason.contains(words), "{text}: {reason}");
     }
 

@@ -26,7 +26,15 @@ static RELEVANT: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 pub(super) fn may_be_failure(text: &str, program: Option<&str>) -> bool {
     RELEVANT.as_ref().is_none_or(|relevant| relevant.is_match(text))
         && !parse::is_pattern(text)
-        && !(program.is_none() && is_comment(text))
+        && !(program.is_none() && (is_comment(text) || is_advice(text)))
+}
+
+/// Whether it is a sentence of a manual about such a message.
+fn is_advice(text: &str) -> bool {
+    let text = text.trim_start_matches([' ', '-', '*', '>', '.', ')', '\t']);
+    let text =
+        text.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(['.', ')', ' ']);
+    ["If you ", "If the ", "If a ", "Look for ", "See "].iter().any(|begin| text.starts_with(begin))
 }
 
 /// Whether it is a comment of a configuration file or of source code.
@@ -89,6 +97,12 @@ fn call_failed(lower: &str, call: &str, program: Option<&str>) -> bool {
         return false;
     }
     let behind = &lower[at..];
+    // What an application's own fork lacks is its own memory.
+    let of_process = ["fork", "thread"].iter().any(|word| call.contains(word));
+    let lacks_memory = || errno::innermost(behind).is_some_and(|found| found.errno == libc::ENOMEM);
+    if of_process && !is_runtime(lower, program) && lacks_memory() {
+        return false;
+    }
     let refused = ["not allowed", "no subuid", "no subgid"];
     refused.iter().any(|words| behind.contains(words))
         || errno::innermost(behind).is_some_and(|found| found.ends_a_chain(behind))
@@ -229,6 +243,7 @@ mod tests {
             "\"pattern\": \"failed to create shim task: .*cannot allocate memory\"",
             "# failed to create shim task: cannot allocate memory",
             "summary: {{ $labels.pod }}: failed to create shim task: out of memory",
+            "2. If you see `failed to create shim task: ...: cannot allocate memory`, add memory.",
         ] {
             assert!(!may_be_failure(text, None), "{text}");
         }

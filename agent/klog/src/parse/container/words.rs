@@ -33,6 +33,7 @@ pub(super) const PHRASES: &[&str] = &[
     "lxc_spawn:",
     "error: crun:",
     "failed to create cgroup",
+    "the memory limit could be too low",
 ];
 
 /// Phrases of calls that a start makes, and other programs too; lower case. The kernel's error must
@@ -204,8 +205,20 @@ pub(super) const NOT_STARTING: &[&str] = &[
 ];
 
 /// What is started; lower case. Stands behind the verb, with no more than `BETWEEN` in between.
-pub(super) const OBJECTS: &[&str] =
-    &["container", "sandbox", "pod ", "pod:", "pods ", "shim", "instance", "microvm"];
+pub(super) const OBJECTS: &[&str] = &[
+    "container",
+    "sandbox",
+    "pod ",
+    "pod:",
+    "pod,",
+    "pods ",
+    "shim",
+    "instance",
+    "microvm",
+    "endpoint",
+    "host (veth",
+    "veth",
+];
 
 /// Verbs before an object; lower case.
 pub(super) const VERBS: &[&str] = &[
@@ -227,6 +240,12 @@ pub(super) const VERBS: &[&str] = &[
     "attaching",
     "exec",
     "boot",
+    "add",
+    "make",
+    "sync",
+    "syncing",
+    "mount volumes",
+    "mounting volumes",
 ];
 
 /// Words that may stand between a verb and its object; lower case.

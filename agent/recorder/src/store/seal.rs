@@ -1,0 +1,56 @@
+//! Compression of segments.
+use std::io::{self, Read as _};
+
+use ruzstd::{
+    decoding::StreamingDecoder,
+    encoding::{CompressionLevel, compress_to_vec},
+};
+
+use super::line::MAX_LINE;
+
+/// A segment is not larger than this when it is unpacked.
+pub(crate) const MAX_SEGMENT: usize = 512 << 10;
+
+pub(super) fn compress(segment: &[u8]) -> Vec<u8> {
+    compress_to_vec(segment, CompressionLevel::Fastest)
+}
+
+/// Unpacks as much as can be unpacked, and says whether that is all of it.
+pub(crate) fn decompress(packed: &[u8]) -> (Vec<u8>, io::Result<()>) {
+    let mut segment = Vec::new();
+    let limit = (MAX_SEGMENT + MAX_LINE) as u64;
+    let read = StreamingDecoder::new(packed)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
+        .and_then(|decoder| decoder.take(limit).read_to_end(&mut segment));
+    (segment, read.map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn segment() -> Vec<u8> {
+        (0..2000u64).flat_map(|n| format!("{{\"a\":{}}}\n", n * n * 7919).into_bytes()).collect()
+    }
+
+    #[test]
+    fn a_segment_survives_compression() {
+        let (unpacked, result) = decompress(&compress(&segment()));
+        assert!(result.is_ok());
+        assert!(unpacked == segment());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn a_damaged_one_is_an_error_or_other_bytes(at: usize, bit in 0u32..8, cut: bool) {
+            let mut packed = compress(&segment());
+            let at = at % packed.len();
+            if cut { packed.truncate(at) } else { packed[at] ^= 1 << bit }
+            let (unpacked, _) = decompress(&packed);
+            prop_assert!(unpacked.len() <= MAX_SEGMENT + MAX_LINE);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `fragwatch serve`: the pipeline of `trace`, all the time, with a flight recorder, metrics and a page.
+mod config;
+mod consumer;
+mod http;
+mod journal;
+mod limits;
+mod metrics;
+mod notify;
+mod report;
+mod sampler;
+mod shared;
+
+use std::{fs, sync::Arc};
+
+use anyhow::Context as _;
+use fragwatch_core::model::entry::Header;
+use fragwatch_recorder::{Options, Recorder, store};
+
+use self::{
+    config::Config,
+    consumer::ServeConsumer,
+    http::{Listeners, SOCKET},
+    journal::{Journal, Priority},
+    limits::Limits,
+    report::Report,
+    shared::{Phase, Shared},
+};
+use crate::{
+    cli::ServeArgs,
+    doctor::Attached,
+    host::privileges,
+    trace::{
+        consumer::Consumer,
+        stdout::StdoutMonitor,
+        watch::{Setup, Watch},
+    },
+};
+
+/// Why it does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It could not start.
+    #[error("could not start to serve: {0:#}")]
+    Start(anyhow::Error),
+    /// It stopped: the kernel's events could not be read.
+    #[error("could not continue to serve: {0:#}")]
+    Run(anyhow::Error),
+}
+
+/// Serves until SIGINT or SIGTERM.
+pub async fn run(args: &ServeArgs) -> Result<(), ServeError> {
+    let config = Config::read(args).map_err(|error| ServeError::Start(error.into()))?;
+    if args.check_config {
+        anstream::println!("the configuration is valid");
+        return Ok(());
+    }
+    let shared = Arc::new(Shared::new(Limits::new(config.reports_per_minute)));
+    let mut watch = start(config, &shared).map_err(ServeError::Start)?;
+    shared.enter(Phase::Watching);
+    notify::ready(watch.attached_hooks());
+    let result = watch.run(None).await.map_err(ServeError::Run);
+    shared.enter(Phase::Stopping);
+    notify::stopping();
+    watch.write_orders(None);
+    // What can't be removed is replaced by the next start.
+    let _ = fs::remove_file(SOCKET);
+    result
+}
+
+fn start(config: Config, shared: &Arc<Shared>) -> anyhow::Result<Watch> {
+    privileges::check()?;
+    let listeners = Listeners::open(config.listen)?;
+    let journal = Journal::start().context("could not start the journal's thread")?;
+    http::start(listeners, Arc::clone(shared)).context("could not start the HTTP thread")?;
+    let found = Attached::read();
+    let setup = Setup {
+        all: false,
+        attach: config.attach,
+        report: Box::new(Report::new(Arc::clone(shared), journal.clone())),
+        stdout: StdoutMonitor::none(),
+    };
+    Watch::start(setup, |header, live| {
+        shared.metrics.set_hooks(&live.hooks);
+        shared.board().doctor = Some(found.report(header.kernel.clone(), live));
+        consumer(config, header, shared, journal)
+    })
+}
+
+fn consumer(
+    config: Config,
+    header: &Header,
+    shared: &Arc<Shared>,
+    journal: Journal,
+) -> anyhow::Result<Box<dyn Consumer>> {
+    let store = config.store.map(|directory| store::Options {
+        directory,
+        max_size: config.store_max_size,
+        min_free: config.store_min_free,
+    });
+    if store.is_none() {
+        journal.line(Priority::Info, "nothing is kept on disk: the store is off");
+    }
+    let options = Options { before: config.record_before, after: config.record_after, store };
+    let on_thread = || {
+        if let Err(error) = privileges::drop_all() {
+            log::warn!("the store's thread could not give up its capabilities: {error}");
+        }
+    };
+    let recorder = Recorder::open(&options, header, on_thread)?;
+    let samples = sampler::start(Arc::clone(shared), config.orders, header.page_size)
+        .context("could not start the sampler")?;
+    Ok(Box::new(ServeConsumer::new(Arc::clone(shared), journal, recorder, samples)))
+}

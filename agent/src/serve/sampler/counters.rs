@@ -1,0 +1,78 @@
+//! Counters of /proc/vmstat (mm/vmstat.c) and /proc/pressure/memory (kernel/sched/psi.c).
+use std::{fs, path::Path};
+
+use fragwatch_core::model::sample::{MemoryPressure, VmCounters};
+
+/// The counters; `None` if the file can't be read.
+pub(super) fn vmstat(root: &Path) -> Option<VmCounters> {
+    let text = fs::read_to_string(root.join("proc/vmstat")).ok()?;
+    Some(parse_vmstat(&text))
+}
+
+/// How long tasks waited; `None` without pressure stall information.
+pub(super) fn pressure(root: &Path) -> Option<MemoryPressure> {
+    let text = fs::read_to_string(root.join("proc/pressure/memory")).ok()?;
+    parse_pressure(&text)
+}
+
+fn parse_vmstat(text: &str) -> VmCounters {
+    let mut counters = VmCounters::default();
+    for line in text.lines() {
+        let Some((name, value)) = line.split_once(' ') else { continue };
+        let Ok(value) = value.parse::<u64>() else { continue };
+        let counter = match name {
+            "compact_stall" => &mut counters.compact_stall,
+            "compact_fail" => &mut counters.compact_fail,
+            "compact_success" => &mut counters.compact_success,
+            "compact_daemon_wake" => &mut counters.compact_daemon_wake,
+            "pgscan_direct" => &mut counters.pgscan_direct,
+            "pgsteal_direct" => &mut counters.pgsteal_direct,
+            "pgsteal_kswapd" => &mut counters.pgsteal_kswapd,
+            "oom_kill" => &mut counters.oom_kill,
+            "nr_free_pages_blocks" => {
+                counters.free_pages_blocks = Some(value);
+                continue;
+            }
+            // One for each zone; before 4.10 it had no zone.
+            _ if name.starts_with("allocstall") => &mut counters.allocstall,
+            _ => continue,
+        };
+        *counter = counter.saturating_add(value);
+    }
+    counters
+}
+
+fn parse_pressure(text: &str) -> Option<MemoryPressure> {
+    let total = |kind: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(kind))?;
+        line.split(' ').find_map(|field| field.strip_prefix("total=")?.parse().ok())
+    };
+    Some(MemoryPressure { some_us: total("some ")?, full_us: total("full ").unwrap_or_default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vmstat_is_read() {
+        let text = "nr_free_pages 12\nallocstall_dma 1\nallocstall_normal 20\ncompact_stall 3\n\
+                    oom_kill x\npgsteal_direct 7\nnr_free_pages_blocks 512\nodd\n";
+        let expected = VmCounters {
+            allocstall: 21,
+            compact_stall: 3,
+            pgsteal_direct: 7,
+            free_pages_blocks: Some(512),
+            ..VmCounters::default()
+        };
+        assert_eq!(parse_vmstat(text), expected);
+    }
+
+    #[test]
+    fn pressure_is_read() {
+        let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=12345\n\
+                    full avg10=0.00 avg60=0.00 avg300=0.00 total=678\n";
+        assert_eq!(parse_pressure(text), Some(MemoryPressure { some_us: 12345, full_us: 678 }));
+        assert_eq!(parse_pressure(""), None);
+    }
+}
