@@ -14,8 +14,9 @@ use super::{completions, man_pages};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Files that are installed as they stand in the repository.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("deploy/systemd/fragwatch.service", "usr/lib/systemd/system/fragwatch.service"),
+    ("deploy/systemd/fragwatch.socket", "usr/lib/systemd/system/fragwatch.socket"),
     ("deploy/systemd/fragwatch.sysusers", "usr/lib/sysusers.d/fragwatch.conf"),
     ("deploy/systemd/serve.toml", "etc/fragwatch/serve.toml"),
     ("README.md", "usr/share/doc/fragwatch/README.md"),
