@@ -14,6 +14,8 @@ use anyhow::{Context, Result, bail};
 use harness::job::PACKAGE;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::channel::Channel;
@@ -67,7 +69,8 @@ fn run(channel: &Channel) -> Result<()> {
     step("metrics", json!(get(PORT, "/metrics")?));
 
     let pid = unit()?["MainPID"].as_str().unwrap_or_default().to_owned();
-    succeed("kill", &["-STOP", &pid])?;
+    kill(Pid::from_raw(pid.parse().context("the service has no process")?), Signal::SIGSTOP)
+        .context("can't stop the service's process")?;
     wait_for("the watchdog has ended a stopped service and it is ready again", || {
         unit().is_ok_and(|unit| unit["MainPID"] != pid.as_str()) && answers(PORT, "/readyz")
     })?;

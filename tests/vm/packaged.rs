@@ -19,9 +19,10 @@ pub(crate) fn plans() -> Vec<Plan> {
 
 /// What the guest sent of a step.
 fn step(run: &Observed, name: &str) -> Value {
-    let mut steps = run.run.stream("package").map(|line| {
-        serde_json::from_str::<Value>(line).expect("the guest sends JSON")
-    });
+    let mut steps = run
+        .run
+        .stream("package")
+        .map(|line| serde_json::from_str::<Value>(line).expect("the guest sends JSON"));
     let step = steps.find(|step| step["step"] == name);
     step.unwrap_or_else(|| panic!("the guest sent nothing of `{name}`"))["value"].clone()
 }

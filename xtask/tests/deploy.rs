@@ -67,7 +67,8 @@ fn daemonset_fits_three_versions_of_kubernetes() {
     }
     // The control: a key that Kubernetes does not know.
     let wrong = std::env::temp_dir().join(format!("fragwatch-wrong-{}.yaml", std::process::id()));
-    let daemonset = text("deploy/kubernetes/daemonset.yaml").replace("readOnlyRootFilesystem", "readOnlyRoot");
+    let daemonset =
+        text("deploy/kubernetes/daemonset.yaml").replace("readOnlyRootFilesystem", "readOnlyRoot");
     fs::write(&wrong, daemonset).expect("the temporary directory is writable");
     let (passed, output) = validate(&wrong.display().to_string(), KUBERNETES[1]);
     assert!(!passed, "{output}");

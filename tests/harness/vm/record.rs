@@ -9,13 +9,14 @@ use anyhow::{Context, Result};
 use super::protocol::Line;
 
 /// File names and the streams that go into them.
-const FILES: [(&str, &[&str]); 11] = [
+const FILES: [(&str, &[&str]); 12] = [
     ("fragwatch.out", &["fragwatch-out"]),
     ("fragwatch.err", &["fragwatch-err"]),
-    ("scenario.log", &["node", "runc", "runtime", "error", "exit"]),
+    ("scenario.log", &["node", "runc", "runtime", "journal", "error", "exit"]),
     ("dmesg.log", &["dmesg"]),
     ("measure.json", &["measure", "measure-later"]),
     ("truth.jsonl", &["truth", "outcome", "storm"]),
+    ("package.jsonl", &["package"]),
     ("capabilities.txt", &["capabilities"]),
     ("extfrag_index.txt", &["extfrag_index"]),
     ("buddyinfo.txt", &["buddyinfo"]),

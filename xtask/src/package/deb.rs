@@ -20,7 +20,10 @@ const FILES: [(&str, &str); 7] = [
     ("deploy/systemd/fragwatch.sysusers", "usr/lib/sysusers.d/fragwatch.conf"),
     ("deploy/systemd/serve.toml", "etc/fragwatch/serve.toml"),
     ("README.md", "usr/share/doc/fragwatch/README.md"),
-    ("deploy/prometheus/fragwatch.rules.yaml", "usr/share/doc/fragwatch/examples/fragwatch.rules.yaml"),
+    (
+        "deploy/prometheus/fragwatch.rules.yaml",
+        "usr/share/doc/fragwatch/examples/fragwatch.rules.yaml",
+    ),
     ("deploy/kubernetes/daemonset.yaml", "usr/share/doc/fragwatch/examples/daemonset.yaml"),
 ];
 
@@ -161,7 +164,11 @@ fn kib_in(directory: &Path) -> Result<u64> {
     for entry in fs::read_dir(directory).with_context(cannot)? {
         let entry = entry.with_context(cannot)?;
         let metadata = entry.metadata().with_context(cannot)?;
-        kib += if metadata.is_dir() { 1 + kib_in(&entry.path())? } else { metadata.len().div_ceil(1024) };
+        kib += if metadata.is_dir() {
+            1 + kib_in(&entry.path())?
+        } else {
+            metadata.len().div_ceil(1024)
+        };
     }
     Ok(kib)
 }
