@@ -80,6 +80,15 @@ pub(crate) fn argument(ctx: &impl EbpfContext, n: u32) -> u64 {
     value
 }
 
+/// As [`argument`], for what is a number to the kernel's BTF, no pointer: that is loaded plainly.
+#[inline(always)]
+pub(crate) fn number(ctx: &impl EbpfContext, n: usize) -> u64 {
+    // SAFETY: the context is an array with at least as many elements as the function has parameters,
+    // and one for the return value; the verifier checks that. Volatile, so that the load keeps the
+    // eight bytes that every kernel allows.
+    unsafe { ctx.as_ptr().cast::<u64>().add(n).read_volatile() }
+}
+
 /// The number behind an `ERR_PTR`, or 0 if `pointer` is not one (`IS_ERR_VALUE`, `MAX_ERRNO` 4095).
 #[inline(always)]
 pub(crate) fn errno_of(pointer: u64) -> i32 {

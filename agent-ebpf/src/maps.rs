@@ -14,9 +14,12 @@ pub(crate) static CREATION_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024,
 #[map]
 pub(crate) static OTHER_EVENTS: RingBuf = RingBuf::with_byte_size(512 * 1024, 0);
 
+/// Bytes of [`CGROUP_EVENTS`].
+pub(crate) const CGROUP_EVENTS_LEN: u32 = 256 * 1024;
+
 /// Cgroups that were made, in a ring of their own: a node can make thousands in a second.
 #[map]
-pub(crate) static CGROUP_EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+pub(crate) static CGROUP_EVENTS: RingBuf = RingBuf::with_byte_size(CGROUP_EVENTS_LEN, 0);
 
 /// Threads inside `copy_net_ns` or a system call around it, by thread id.
 #[map]

@@ -40,10 +40,12 @@ pub(crate) struct Thread {
     pub(crate) refusal: Refusal,
     /// What opened its creation.
     pub(crate) opener: Opener,
-    /// Whether the creation's own record is worth having: something in it failed or stalled.
-    pub(crate) troubled: u32,
+    /// 1 if a record of its creation was sent, so that its end has to be recorded too.
+    pub(crate) recorded: u32,
     /// The namespaces that the creation makes, as `CLONE_NEW*` flags.
     pub(crate) namespaces: u64,
+    /// Flags of the system call, where that is all that is seen of the creation; else 0.
+    pub(crate) call_flags: u64,
     /// `struct kernfs_node` in which a cgroup is being made.
     pub(crate) cgroup_parent: u64,
     /// Its name.
@@ -143,8 +145,9 @@ impl Thread {
         walk: Walk::NONE,
         refusal: Refusal::NONE,
         opener: Opener::Netns,
-        troubled: 0,
+        recorded: 0,
         namespaces: 0,
+        call_flags: 0,
         cgroup_parent: 0,
         cgroup_name: 0,
         memory_errno: 0,

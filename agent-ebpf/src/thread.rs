@@ -1,10 +1,13 @@
 //! Following threads: while they create a container's namespaces or a cgroup, or allocate.
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task};
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task},
+};
 use fragwatch_ebpf::Counter;
 
 use crate::{
     counters::count,
-    kernel::{self, TASK_START_TIME, WANT_ALL},
+    kernel::{self, TASK_START_TIME, WANT_ALL, now},
     maps::{CREATING, OUTSIDE},
     state::{Opener, Thread},
 };
@@ -25,25 +28,27 @@ fn current_start() -> u64 {
     kernel::read(task, TASK_START_TIME.load()).unwrap_or(0)
 }
 
-/// Follows the current thread through a creation that begins now. False if the table is full.
+/// Follows the current thread through a creation that begins now. `None`, and counted, if the table
+/// is full.
 #[inline(always)]
-pub(crate) fn begin_creation(now_ns: u64, opener: Opener, namespaces: u64) -> bool {
+pub(crate) fn begin_creation<'a>(opener: Opener) -> Option<&'a mut Thread> {
     let tid = tid();
-    if CREATING.get_ptr(tid).is_some() {
+    if CREATING.insert(tid, BLANK, u64::from(BPF_NOEXIST)).is_err() {
+        if CREATING.get_ptr(tid).is_none() {
+            count(Counter::UntrackedCreations);
+            return None;
+        }
         // The earlier creation's return was never seen: nothing may be added to it any more.
         count(Counter::UnseenReturns);
+        CREATING.insert(tid, BLANK, 0).ok()?;
     }
-    if CREATING.insert(tid, BLANK, 0).is_err() {
-        return false;
-    }
-    let Some(thread) = CREATING.get_ptr_mut(tid) else { return false };
+    let thread = CREATING.get_ptr_mut(tid)?;
     // SAFETY: the slot is this thread's own, which is in the kernel and so can't remove it.
     let thread = unsafe { &mut *thread };
-    thread.creation_ns = now_ns;
+    thread.creation_ns = now();
     thread.task_start = current_start();
     thread.opener = opener;
-    thread.namespaces = namespaces;
-    true
+    Some(thread)
 }
 
 /// A creation of the current thread whose return was never seen is over at the latest now.

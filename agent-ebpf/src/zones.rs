@@ -7,7 +7,7 @@ use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, programs::ProbeContext
 use fragwatch_ebpf::{AREAS_LEN, ZoneRead, table::ABSENT};
 
 use crate::{
-    emit::emit,
+    emit::emit_at,
     kernel::{
         self, AC_HIGHEST_ZONEIDX, AC_NODEMASK, AC_ZONELIST, OC_NODEMASK, OC_ZONELIST,
         PGDAT_NODE_ID, ZONE_AREAS_LEN, ZONE_FREE_AREA, ZONE_FREE_CMA, ZONE_FREE_PAGES,
@@ -146,7 +146,7 @@ fn in_nodemask(nodemask: u64, node: i32) -> bool {
 
 #[inline(always)]
 fn record_zone(zone: u64, index: u32, highest: u32, failure_ns: u64, creation: u64) {
-    emit::<ZoneRead>(creation, |record, head| {
+    emit_at::<ZoneRead>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the areas' rest is never read.
         let into = unsafe { &mut *record };

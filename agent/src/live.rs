@@ -17,13 +17,13 @@ use fragwatch_core::model::{
     event::{Event, EventKind},
     gfp::GfpNames,
     hook::{Hook, HookStatus},
-    loss::{Loss, OutsideCounts},
+    loss::{CreationCounts, Loss, OutsideCounts},
 };
 use fragwatch_ebpf::{
     Counter, map,
     table::{
         ZONE_WALK,
-        global::{GFP_FALLBACK, TASKS_ON_V1, WANT_ALL, ZONES_READABLE},
+        global::{GFP_FALLBACK, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED, ZONES_READABLE},
     },
 };
 use tokio::io::{Interest, unix::AsyncFd};
@@ -90,6 +90,8 @@ pub enum StartError {
 pub struct Options {
     /// Also what happens outside creations, in detail.
     pub all: bool,
+    /// Events of creations without trouble too, which else are only counted.
+    pub untroubled: bool,
     /// How to attach.
     pub preference: Preference,
     /// The hierarchy of cgroups that tasks are identified by; see [`Hierarchy::id`].
@@ -300,6 +302,17 @@ impl Live {
         })
     }
 
+    /// Creations that the kernel side has counted so far.
+    pub fn creations(&self) -> Result<CreationCounts, MapError> {
+        // In this order: what ends meanwhile is not taken for unfinished.
+        let begun = self.counter(Counter::BegunCreations)?;
+        let ended = self.counter(Counter::EndedCreations)?;
+        Ok(CreationCounts {
+            untroubled: self.counter(Counter::UntroubledCreations)?,
+            unfinished: begun.saturating_sub(ended),
+        })
+    }
+
     /// Asks the kernel how often it skipped a program so far, for [`Live::loss`].
     pub fn refresh_missed_runs(&mut self) {
         self.missed_runs = self.programs.count();
@@ -362,11 +375,13 @@ fn load(
 ) -> Result<Ebpf, StartError> {
     let zones_readable = u32::from(offsets.areas.is_some());
     let want_all = u32::from(options.all);
+    let untroubled = u32::from(options.untroubled);
     let tasks_on_v1 = u32::from(options.hierarchy != 0);
     let log_level = log::max_level() as u8;
     let mut loader = EbpfLoader::new();
     loader.btf(Some(btf));
     loader.override_global(WANT_ALL.name, &want_all, true);
+    loader.override_global(WANT_UNTROUBLED.name, &untroubled, true);
     loader.override_global(TASKS_ON_V1.name, &tasks_on_v1, true);
     loader.override_global(aya_log::LEVEL, &log_level, false);
     loader.override_global(ZONES_READABLE.name, &zones_readable, true);

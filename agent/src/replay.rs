@@ -122,7 +122,7 @@ impl Damage {
     /// Notes that the end entry is missing and returns one in its place.
     fn end_early(&mut self, reason: String) -> Entry {
         self.no_end = Some(reason);
-        Entry::End { outside: None }
+        Entry::End { outside: None, creations: None }
     }
 
     fn warn(&self, name: &str) {

@@ -75,6 +75,7 @@ fn start(config: Config, shared: &Arc<Shared>) -> anyhow::Result<Watch> {
     let found = Attached::read();
     let setup = Setup {
         all: false,
+        untroubled: false,
         attach: config.attach,
         report: Box::new(Report::new(Arc::clone(shared), journal.clone())),
         stdout: StdoutMonitor::none(),

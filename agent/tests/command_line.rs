@@ -113,7 +113,7 @@ fn replay(input: &[u8]) -> Output {
 }
 
 const CAPTURE: &str = concat!(
-    r#"{"format":"fragwatch-capture","format_version":3,"version":"0.1.0","kernel":"6.12.1","#,
+    r#"{"format":"fragwatch-capture","format_version":4,"version":"0.1.0","kernel":"6.12.1","#,
     r#""page_size":4096,"all":false,"hooks":[],"not_seen":[],"unobservable":[],"sees_failures":true,"#,
     r#""realtime_offset_ns":0}"#,
     "\n",
@@ -145,7 +145,7 @@ fn replay_of_other_input_exits_with_2() {
     check(&replay(b""), 2, "standard input: it is empty");
     check(&replay(b"\x7fELF\x02\x01\x01\0"), 2, "it is no capture");
     check(&replay(&vec![0; 4 << 20]), 2, "it is no capture");
-    let newer = CAPTURE.replace(r#""format_version":3"#, r#""format_version":4"#);
+    let newer = CAPTURE.replace(r#""format_version":4"#, r#""format_version":5"#);
     check(&replay(newer.as_bytes()), 2, "replay it with the version that wrote it");
     check(&run(&["replay", "/no/such/file"]), 2, "could not replay /no/such/file");
     check(&run(&["replay", "/"]), 2, "it is a directory");

@@ -28,7 +28,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use harness::disk::Disk;
 use harness::job::{self, Job};
-use harness::scenario::OVERHEAD;
 use nix::sys::reboot::{RebootMode, reboot};
 
 use channel::Channel;
@@ -46,6 +45,7 @@ fn main() {
         (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
         (Some(package::CHILD), _) => Some(package::run_child()),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
+        (Some("pipes"), Some(count)) => Some(overhead::run_child(&count)),
         (Some("inside"), Some(program)) => {
             Some(inside::run_child(&program, &args.collect::<Vec<_>>()))
         }
@@ -108,8 +108,8 @@ fn run_job(channel: &Channel, log: &KernelLog, job: &Job) -> Result<()> {
         // Debian's 3 would ask for CAP_SYS_ADMIN.
         node::set("kernel/perf_event_paranoid", "2")?;
     }
-    if job.scenario == OVERHEAD.name {
-        return overhead::run(channel, &job.args);
+    if let Some(measure) = overhead::of(&job) {
+        return measure(channel, &job);
     }
     let user = match &job.capabilities {
         Some(capabilities) => User::Unprivileged(capabilities),

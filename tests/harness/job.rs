@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
+use crate::overhead::Effort;
 
 /// Where the file is in the guest.
 pub const PATH: &str = "/job.json";
@@ -15,6 +16,9 @@ pub const PACKAGE: &str = "/fragwatch.deb";
 
 /// Where the fragwatch is that scenario `overhead` compares with, if there is one.
 pub const BEFORE: &str = "/bin/fragwatch-before";
+
+/// Where bpftrace is in the guest, for the same scenario.
+pub const BPFTRACE: &str = "/bin/bpftrace";
 
 /// One run of one scenario, as the guest sees it.
 #[derive(Debug, Deserialize, Serialize)]
@@ -34,6 +38,8 @@ pub struct Job {
     pub disk: Option<Disk>,
     /// How many containers each runtime starts before memory is fragmented, in scenario `runtimes`.
     pub containers: u32,
+    /// How much scenarios `overhead` and `soak` measure.
+    pub effort: Effort,
 }
 
 /// How a node's cgroups are mounted.

@@ -9,6 +9,7 @@ pub mod job;
 pub mod judge;
 pub mod kernel;
 pub mod matrix;
+pub mod overhead;
 pub mod paths;
 pub mod scenario;
 pub mod step;

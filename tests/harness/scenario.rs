@@ -105,7 +105,20 @@ pub static PACKAGED: Scenario = Scenario {
 };
 
 /// What `cargo xtask bench overhead` boots: it compares fragwatch's costs, and is about no report.
-pub static OVERHEAD: Scenario = Scenario { deadline: Duration::from_mins(30), ..plain("overhead") };
+pub static OVERHEAD: Scenario = measurement("overhead");
+
+/// What `cargo xtask bench soak` boots.
+pub static SOAK: Scenario = measurement("soak");
+
+/// A scenario that measures, and starts fragwatch itself.
+const fn measurement(name: &'static str) -> Scenario {
+    Scenario {
+        // bpftrace takes a hundred more than the others.
+        memory_mib: 1024,
+        deadline: Duration::from_hours(2),
+        ..plain(name)
+    }
+}
 
 /// A scenario that is about no cause.
 const fn plain(name: &'static str) -> Scenario {
@@ -142,7 +155,7 @@ impl Scenario {
 
 /// The scenario of that name; [`Usage`] if there is none.
 pub fn find(name: &str) -> Result<&'static Scenario> {
-    let known = || SCENARIOS.iter().chain([&OVERHEAD, &PACKAGED]);
+    let known = || SCENARIOS.iter().chain([&OVERHEAD, &SOAK, &PACKAGED]);
     known().find(|scenario| scenario.name == name).ok_or_else(|| {
         let names: Vec<&str> = known().map(|scenario| scenario.name).collect();
         Usage::new(format!("there is no scenario {name}; there are {}", names.join(", "))).into()

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::job::Cgroups;
+use crate::overhead::Effort;
 use crate::{build, kernel, paths, scenario};
 use protocol::Line;
 use qemu::{Machine, Next};
@@ -46,8 +47,12 @@ pub struct Request {
     pub deadline: Duration,
     /// Whether instructions are counted instead of time; see [`accel::Accel::Counted`].
     pub counted: bool,
+    /// How much scenarios `overhead` and `soak` measure.
+    pub effort: Effort,
     /// Another fragwatch that scenario `overhead` compares with.
     pub before: Option<PathBuf>,
+    /// Whether it compares with bpftrace too.
+    pub bpftrace: bool,
     /// The name of the directory of results, under `target/vm/<kernel>`.
     pub results: String,
 }
@@ -98,7 +103,9 @@ impl Request {
             containers: 10,
             deadline: known.map_or(scenario::DEADLINE, |scenario| scenario.deadline),
             counted: false,
+            effort: Effort::default(),
             before: None,
+            bpftrace: false,
             results: scenario.to_owned(),
         }
     }

@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: measurements.
 
+mod delay;
 mod explain;
 mod journal;
 mod latency;
 mod measure;
 mod overhead;
+mod soak;
 
 use anyhow::Result;
 
@@ -22,8 +24,11 @@ enum What {
     Explain,
     /// How long after the end of a creation its report comes, in scenario order6
     Latency(latency::Args),
-    /// What fragwatch costs a node: creations with and without it, its CPU time and its memory
+    /// What fragwatch costs a node: operations with and without it and beside bpftrace, its CPU time and
+    /// its memory
     Overhead(overhead::Args),
+    /// Whether fragwatch's memory stays flat while containers come and go; fails if it doesn't
+    Soak(soak::Args),
 }
 
 /// Runs a benchmark; fails if what it must show does not hold.
@@ -32,5 +37,6 @@ pub fn run(args: &Args) -> Result<()> {
         What::Explain => explain::run(),
         What::Latency(args) => latency::run(args),
         What::Overhead(args) => overhead::run(args),
+        What::Soak(args) => soak::run(args),
     }
 }

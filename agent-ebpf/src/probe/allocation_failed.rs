@@ -5,7 +5,7 @@ use aya_log_ebpf::debug;
 use fragwatch_ebpf::{AllocationFailed, Counter, MAX_FALLBACKS};
 
 use crate::{
-    emit::emit,
+    emit::emit_at,
     kernel::{self, GFP_FALLBACK, now, stack},
     maps::LAST_FAILURE,
     state::Thread,
@@ -30,7 +30,7 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     if thread.is_stalled_for_another(gfp, order) {
         return 0;
     }
-    thread.troubled = 1;
+    thread.recorded = 1;
     let mut alloc_context = 0;
     // Another allocation's context is another frame: only the one that this mask and order came
     // with may be read.
@@ -76,7 +76,7 @@ fn is_one_of_many(thread: &mut Thread, gfp: u32) -> bool {
 #[inline(always)]
 pub(super) fn report<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, complete: bool) {
     let (creation, walk) = (thread.creation_ns, thread.walk);
-    emit::<AllocationFailed>(creation, |record, head| {
+    emit_at::<AllocationFailed>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the stack's rest is never read.
         let record = unsafe { &mut *record };

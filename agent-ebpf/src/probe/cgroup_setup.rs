@@ -13,7 +13,7 @@ use crate::{
     cgroup,
     counters::count,
     emit::emit_in_creation,
-    kernel::{argument, errno_of, now, read_str},
+    kernel::{argument, errno_of, number, read_str},
     state::Opener,
     thread,
 };
@@ -23,11 +23,7 @@ const EEXIST: i32 = -17;
 
 #[inline(always)]
 fn enter(parent: u64, name: u64) {
-    if !thread::begin_creation(now(), Opener::Cgroup, 0) {
-        count(Counter::UntrackedCreations);
-        return;
-    }
-    if let Some(thread) = thread::creating() {
+    if let Some(thread) = thread::begin_creation(Opener::Cgroup) {
         thread.cgroup_parent = parent;
         thread.cgroup_name = name;
     }
@@ -51,7 +47,7 @@ fn leave(errno: i32) {
     let creation = thread.creation_ns;
     let (parent, name, memory_errno) =
         (thread.cgroup_parent, thread.cgroup_name, thread.memory_errno as i32);
-    let worth_reporting = failed || thread.troubled != 0;
+    let worth_reporting = failed || thread.recorded != 0;
     thread::end_creation();
     if !worth_reporting {
         return;
@@ -80,7 +76,7 @@ fn cgroup_setup_fentry(ctx: FEntryContext) -> u32 {
 #[fexit]
 fn cgroup_setup_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the three arguments.
-    leave(argument(&ctx, 3) as i32);
+    leave(number(&ctx, 3) as i32);
     0
 }
 

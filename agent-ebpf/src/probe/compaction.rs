@@ -18,7 +18,7 @@ use crate::{
     emit::emit,
     kernel::{
         self, COMPACTION_DEFERRED_ORDER, COMPACTION_END_STATUS, COMPACTION_TRY_GFP,
-        COMPACTION_TRY_ORDER, argument, now,
+        COMPACTION_TRY_ORDER, argument, now, number,
     },
     state::{Stall, Thread},
     thread,
@@ -48,15 +48,13 @@ fn leave(result: u32) {
         return;
     }
     thread.compaction.since = 0;
-    thread.troubled = 1;
     report(thread, result, now().saturating_sub(since));
 }
 
 #[inline(always)]
-fn report(thread: &Thread, result: u32, stall_ns: u64) {
+fn report(thread: &mut Thread, result: u32, stall_ns: u64) {
     let Stall { gfp, order, .. } = thread.compaction;
-    let creation = thread.creation_ns;
-    emit::<CompactionEnded>(creation, |record, head| {
+    emit::<CompactionEnded>(thread, |record, head| {
         let ended = CompactionEnded { head, gfp, order, result, reserved: 0, stall_ns };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(ended) };
@@ -65,14 +63,14 @@ fn report(thread: &Thread, result: u32, stall_ns: u64) {
 
 #[fentry]
 fn compaction_fentry(ctx: FEntryContext) -> u32 {
-    enter(argument(&ctx, 0) as u32, argument(&ctx, 1) as u32, argument(&ctx, 3));
+    enter(number(&ctx, 0) as u32, number(&ctx, 1) as u32, argument(&ctx, 3));
     0
 }
 
 #[fexit]
 fn compaction_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the six arguments.
-    leave(argument(&ctx, 6) as u32);
+    leave(number(&ctx, 6) as u32);
     0
 }
 

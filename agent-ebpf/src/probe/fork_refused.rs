@@ -9,9 +9,10 @@ use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused};
 
 use crate::{
     cgroup,
-    emit::emit,
+    emit::emit_outside,
     kernel::{
         self, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument, now,
+        number,
     },
     maps::REFUSED_FORKS,
 };
@@ -45,7 +46,7 @@ fn leave(cset: u64, errno: i32) {
     // If it can't be kept, the next refusal is reported too.
     let _ = REFUSED_FORKS.insert(of, time, 0);
     let (full, processes, limit) = full_one(of);
-    emit::<ForkRefused>(0, |record, head| {
+    emit_outside::<ForkRefused>(|record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };
@@ -77,7 +78,7 @@ fn full_one(mut pids: u64) -> (u64, u64, u64) {
 #[fexit]
 fn fork_refused_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the two arguments.
-    leave(argument(&ctx, 1), argument(&ctx, 2) as i32);
+    leave(argument(&ctx, 1), number(&ctx, 2) as i32);
     0
 }
 

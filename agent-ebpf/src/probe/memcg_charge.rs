@@ -16,7 +16,7 @@ use crate::{
     emit::emit,
     kernel::{
         self, COUNTER_MAX, COUNTER_USAGE, CSS_PARENT, MEMCG_KMEM, MEMCG_MEMORY, MEMCG_MEMSW,
-        argument,
+        argument, number,
     },
     state::{Refusal, Thread},
     thread,
@@ -56,8 +56,7 @@ pub(super) fn report_refusal(thread: &mut Thread) {
         return;
     }
     thread.refusal.count = 0;
-    let creation = thread.creation_ns;
-    emit::<ChargeFailed>(creation, |record, head| {
+    emit::<ChargeFailed>(thread, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };
@@ -101,8 +100,8 @@ fn memcg_charge_fexit(ctx: FExitContext) -> u32 {
         && is_own(argument(&ctx, 0))
     {
         // The return value stands behind the three arguments; of a bool only the low byte counts.
-        let taken = argument(&ctx, 3) as u8 != 0;
-        leave(thread, argument(&ctx, 1), argument(&ctx, 2), taken);
+        let taken = number(&ctx, 3) as u8 != 0;
+        leave(thread, number(&ctx, 1), argument(&ctx, 2), taken);
     }
     0
 }

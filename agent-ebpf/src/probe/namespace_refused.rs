@@ -7,11 +7,11 @@ use aya_ebpf::{
     macros::{fexit, kprobe, kretprobe},
     programs::{FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::NamespaceRefused;
+use fragwatch_ebpf::{Head, NamespaceRefused};
 
 use crate::{
-    emit::emit,
-    kernel::{UCOUNT_NAMESPACES, argument},
+    emit::{emit, emit_outside},
+    kernel::{UCOUNT_NAMESPACES, argument, number},
     maps::COUNTED_NAMESPACES,
     thread,
 };
@@ -27,18 +27,21 @@ fn leave(kind: u32, ucounts: u64) {
     if ucounts != 0 || !is_namespace(kind) {
         return;
     }
-    let creation = thread::creating().map_or(0, |thread| thread.creation_ns);
-    emit::<NamespaceRefused>(creation, |record, head| {
+    let fill = |record: *mut NamespaceRefused, head: Head| {
         let refused = NamespaceRefused { head, kind, reserved: 0 };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(refused) };
-    });
+    };
+    match thread::creating() {
+        Some(thread) => emit(thread, fill),
+        None => emit_outside(fill),
+    }
 }
 
 #[fexit]
 fn namespace_refused_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the three arguments.
-    leave(argument(&ctx, 2) as u32, argument(&ctx, 3));
+    leave(number(&ctx, 2) as u32, argument(&ctx, 3));
     0
 }
 

@@ -9,7 +9,7 @@ use aya_ebpf::{
 
 use super::netns_setup::{self, CLONE_NEWNET};
 use crate::{
-    kernel::{self, NSPROXY_NET_NS, argument},
+    kernel::{self, NSPROXY_NET_NS, argument, number},
     state::Opener,
     thread,
 };
@@ -57,7 +57,7 @@ fn leave(ctx: &impl EbpfContext, nsproxy: u64) {
 
 #[fentry]
 fn namespaces_fentry(ctx: FEntryContext) -> u32 {
-    enter(&ctx, argument(&ctx, 0));
+    enter(&ctx, number(&ctx, 0));
     0
 }
 

@@ -5,14 +5,14 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
 use aya_log_ebpf::debug;
-use fragwatch_ebpf::{Counter, NetnsSetupBegan, NetnsSetupEnded};
+use fragwatch_ebpf::{Counter, NetnsSetupEnded};
 
 use super::memcg_charge;
 use crate::{
     cgroup,
     counters::count,
-    emit::{emit, emit_in_creation},
-    kernel::{self, NET_INUM, argument, errno_of, now},
+    emit::emit_in_creation,
+    kernel::{self, NET_INUM, WANT_UNTROUBLED, argument, errno_of, number},
     state::Opener,
     thread,
 };
@@ -20,24 +20,14 @@ use crate::{
 /// `CLONE_NEWNET` of include/uapi/linux/sched.h. Without it the old namespace is only shared.
 pub(super) const CLONE_NEWNET: u64 = 0x4000_0000;
 
-/// A creation begins with one of its namespaces. `call_flags` as in [`NetnsSetupBegan`].
+/// A creation begins with one of its namespaces. `call_flags` as in [`NetnsSetupEnded`].
 #[inline(always)]
 pub(super) fn begin(ctx: &impl EbpfContext, opener: Opener, namespaces: u64, call_flags: u64) {
-    let began = now();
-    if !thread::begin_creation(began, opener, namespaces) {
-        count(Counter::UntrackedCreations);
-        return;
-    }
+    let Some(thread) = thread::begin_creation(opener) else { return };
+    thread.namespaces = namespaces;
+    thread.call_flags = call_flags;
+    count(Counter::BegunCreations);
     debug!(ctx, "netns setup begins, tid {}", thread::tid());
-    emit::<NetnsSetupBegan>(began, |record, head| {
-        // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
-        // is written below before anything reads it; the arrays' rest is never read.
-        let record = unsafe { &mut *record };
-        record.head = head;
-        record.call_flags = call_flags;
-        record.namespaces = namespaces;
-        cgroup::record_current(&mut record.cgroup);
-    });
 }
 
 /// Where `create_new_namespaces` has begun the creation, this is a part of it.
@@ -60,8 +50,8 @@ fn leave(ctx: &impl EbpfContext, returned: u64) {
     }
 }
 
-/// The creation has ended. `netns` is asked for the new network namespace if all went well; NULL if
-/// there is none, or it is not known.
+/// The creation has ended, which is recorded if there was trouble in it. `netns` is asked for the new
+/// network namespace if all went well; NULL if there is none, or it is not known.
 #[inline(always)]
 pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() -> u64) {
     let Some(thread) = thread::creating() else { return };
@@ -75,19 +65,34 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
     if errno != 0 {
         memcg_charge::report_refusal(thread);
     }
+    let (call_flags, namespaces) = (thread.call_flags, thread.namespaces);
+    let recorded = thread.recorded != 0;
     thread::end_creation();
+    count(Counter::EndedCreations);
     debug!(ctx, "netns setup ends, tid {}, errno {}", thread::tid(), errno);
+    if errno == 0 && lost == 0 && !recorded && WANT_UNTROUBLED.load() == 0 {
+        count(Counter::UntroubledCreations);
+        return;
+    }
     let netns = if errno == 0 { kernel::read(netns(), NET_INUM.load()).unwrap_or(0) } else { 0 };
     emit_in_creation::<NetnsSetupEnded>(creation, |record, head| {
-        let ended = NetnsSetupEnded { head, errno, netns, lost, reserved: 0 };
-        // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
-        unsafe { record.write(ended) };
+        // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
+        // is written below before anything reads it; the arrays' rest is never read.
+        let record = unsafe { &mut *record };
+        record.head = head;
+        record.errno = errno;
+        record.netns = netns;
+        record.lost = lost;
+        record.reserved = 0;
+        record.call_flags = call_flags;
+        record.namespaces = namespaces;
+        cgroup::record_current(&mut record.cgroup);
     });
 }
 
 #[fentry]
 fn netns_setup_fentry(ctx: FEntryContext) -> u32 {
-    enter(&ctx, argument(&ctx, 0));
+    enter(&ctx, number(&ctx, 0));
     0
 }
 

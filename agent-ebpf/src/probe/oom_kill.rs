@@ -13,7 +13,7 @@ use fragwatch_ebpf::{COMM_LEN, Head, OomKilled, OomScope};
 
 use crate::{
     cgroup,
-    emit::emit,
+    emit::emit_at,
     kernel::{
         self, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID, now,
         stack,
@@ -48,7 +48,7 @@ fn oom_kill_kprobe(ctx: ProbeContext) -> u32 {
     let Some(oc) = ctx.arg::<u64>(0) else { return 0 };
     let Some(thread) = thread::creating().or_else(thread::outside) else { return 0 };
     let gfp = kernel::read::<u32>(oc, OC_GFP.load());
-    thread.troubled = 1;
+    thread.recorded = 1;
     thread.walk.failure_ns = now();
     thread.walk.begin_oom(oc, gfp.unwrap_or(0));
     // A memory cgroup's limit has nothing to do with the zones.
@@ -64,7 +64,7 @@ fn oom_kill_kprobe(ctx: ProbeContext) -> u32 {
 pub(super) fn report(ctx: &ProbeContext, thread: &Thread, complete: bool) {
     let (creation, walk) = (thread.creation_ns, thread.walk);
     let oc = walk.oom_control;
-    emit::<OomKilled>(creation, |record, head| {
+    emit_at::<OomKilled>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written here or in `begin` before anything reads it; the names' and the stack's rest
         // is never read.
@@ -100,11 +100,11 @@ pub(super) fn report(ctx: &ProbeContext, thread: &Thread, complete: bool) {
 #[tracepoint]
 fn mark_victim_tracepoint(ctx: TracePointContext) -> u32 {
     let creation = thread::creating().map_or(0, |thread| {
-        thread.troubled = 1;
+        thread.recorded = 1;
         thread.creation_ns
     });
     let victim = kernel::read(ctx.as_ptr() as u64, MARK_VICTIM_PID.load()).unwrap_or(0);
-    emit::<OomKilled>(creation, |record, head| {
+    emit_at::<OomKilled>(creation, |record, head| {
         // SAFETY: as above.
         let record = unsafe { &mut *record };
         begin(record, head, 0);

@@ -11,7 +11,7 @@ use fragwatch_ebpf::PernetInitFailed;
 use super::memcg_charge;
 use crate::{
     emit::emit,
-    kernel::{self, PERNET_INIT, argument, now},
+    kernel::{self, PERNET_INIT, argument, now, number},
     maps::LAST_FAILURE,
     state::Thread,
     thread,
@@ -36,8 +36,8 @@ fn leave(thread: &mut Thread, ops: u64, errno: i32) {
     }
     memcg_charge::report_refusal(thread);
     let init = kernel::read(ops, PERNET_INIT.load()).unwrap_or(0);
-    let (creation, began_ns) = (thread.creation_ns, thread.pernet_since);
-    emit::<PernetInitFailed>(creation, |record, head| {
+    let began_ns = thread.pernet_since;
+    emit::<PernetInitFailed>(thread, |record, head| {
         let failed = PernetInitFailed { head, began_ns, init, errno, reserved: 0 };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(failed) };
@@ -47,7 +47,7 @@ fn leave(thread: &mut Thread, ops: u64, errno: i32) {
 #[fexit]
 fn pernet_init_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the two arguments.
-    let errno = argument(&ctx, 2) as i32;
+    let errno = number(&ctx, 2) as i32;
     if (errno < 0 || failed_recently())
         && let Some(thread) = thread::creating()
     {

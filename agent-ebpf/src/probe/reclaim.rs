@@ -11,7 +11,7 @@ use fragwatch_ebpf::{Counter, ReclaimEnded};
 
 use crate::{
     emit::emit,
-    kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, argument, now},
+    kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, now, number},
     state::Stall,
     thread,
 };
@@ -33,10 +33,8 @@ fn leave(reclaimed: u64) {
         return;
     }
     thread.reclaim.since = 0;
-    thread.troubled = 1;
     let stall_ns = now().saturating_sub(since);
-    let creation = thread.creation_ns;
-    emit::<ReclaimEnded>(creation, |record, head| {
+    emit::<ReclaimEnded>(thread, |record, head| {
         let ended = ReclaimEnded { head, gfp, order, reclaimed, stall_ns };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(ended) };
@@ -45,14 +43,14 @@ fn leave(reclaimed: u64) {
 
 #[fentry]
 fn reclaim_fentry(ctx: FEntryContext) -> u32 {
-    enter(argument(&ctx, 2) as u32, argument(&ctx, 1) as u32);
+    enter(number(&ctx, 2) as u32, number(&ctx, 1) as u32);
     0
 }
 
 #[fexit]
 fn reclaim_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the four arguments.
-    leave(argument(&ctx, 4));
+    leave(number(&ctx, 4));
     0
 }
 

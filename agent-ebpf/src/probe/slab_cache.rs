@@ -8,7 +8,7 @@ use fragwatch_ebpf::SlabCacheCreated;
 
 use crate::{
     emit::emit,
-    kernel::{argument, read_str},
+    kernel::{argument, number, read_str},
     thread,
 };
 
@@ -27,8 +27,7 @@ fn leave(cache: u64) {
         return;
     }
     thread.cache_name = 0;
-    let creation = thread.creation_ns;
-    emit::<SlabCacheCreated>(creation, |record, head| {
+    emit::<SlabCacheCreated>(thread, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it.
         let record = unsafe { &mut *record };
@@ -42,7 +41,7 @@ fn leave(cache: u64) {
 
 #[fentry]
 fn slab_cache_fentry(ctx: FEntryContext) -> u32 {
-    enter(argument(&ctx, 0), argument(&ctx, 1) as u32);
+    enter(argument(&ctx, 0), number(&ctx, 1) as u32);
     0
 }
 

@@ -32,8 +32,7 @@ fn enter(gfp: u32, order: u32, alloc_context: u64) {
     if retry {
         return;
     }
-    let creation = thread.creation_ns;
-    emit::<SlowPathEntered>(creation, |record, head| {
+    emit::<SlowPathEntered>(thread, |record, head| {
         let entered = SlowPathEntered { head, gfp, order };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
         unsafe { record.write(entered) };

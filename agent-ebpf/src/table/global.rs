@@ -217,6 +217,8 @@ macro_rules! for_each_global {
             SETTINGS {
                 // 1 if what happens outside creations is wanted in detail.
                 WANT_ALL: Needed, Setting(0);
+                // 1 if creations without trouble are wanted in detail too, not only counted.
+                WANT_UNTROUBLED: Needed, Setting(0);
                 // 1 if tasks are identified by their cgroup in the memory controller's own hierarchy
                 // (v1), 0 for v2's.
                 TASKS_ON_V1: Needed, Setting(0);

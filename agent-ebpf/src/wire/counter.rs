@@ -24,5 +24,11 @@ numbered! {
         OutsideReclaims,
         /// Records of cgroups for which their ring had no room.
         LostCgroupEvents,
+        /// Creations whose beginning was seen, cgroups not among them.
+        BegunCreations,
+        /// Of these, those whose end was seen.
+        EndedCreations,
+        /// Of these, those that ended without trouble and were not recorded.
+        UntroubledCreations,
     }
 }

@@ -4,25 +4,9 @@ use super::{CgroupPath, Head};
 /// Bytes kept of a slab cache's name, with its NUL.
 pub const CACHE_NAME_LEN: usize = 64;
 
-/// A thread began to make the namespaces of a container, a network's or a pid namespace among them:
-/// it entered `create_new_namespaces`, `copy_net_ns`, or a system call that will call them.
+/// A thread has made the namespaces of a container, a network's or a pid namespace among them, or
+/// could not: it returned from `create_new_namespaces`, `copy_net_ns`, or a system call that calls them.
 #[derive(Clone, Copy)]
-#[cfg_attr(feature = "decode", derive(zerocopy::FromBytes))]
-#[repr(C)]
-pub struct NetnsSetupBegan {
-    /// Task and time.
-    pub head: Head,
-    /// Flags of the system call, where that is all that is seen; else 0.
-    pub call_flags: u64,
-    /// The namespaces that are made, as `CLONE_NEW*` flags, as far as they are seen.
-    pub namespaces: u64,
-    /// The task's memory cgroup where the memory controller has a hierarchy of its own (v1), else
-    /// its cgroup in the v2 hierarchy.
-    pub cgroup: CgroupPath,
-}
-
-/// What a [`NetnsSetupBegan`] began has returned.
-#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "decode", derive(zerocopy::FromBytes))]
 #[repr(C)]
 pub struct NetnsSetupEnded {
@@ -36,6 +20,13 @@ pub struct NetnsSetupEnded {
     pub lost: u32,
     /// Always 0.
     pub reserved: u32,
+    /// Flags of the system call, where that is all that is seen; else 0.
+    pub call_flags: u64,
+    /// The namespaces that were to be made, as `CLONE_NEW*` flags, as far as they are seen.
+    pub namespaces: u64,
+    /// The task's memory cgroup where the memory controller has a hierarchy of its own (v1), else
+    /// its cgroup in the v2 hierarchy.
+    pub cgroup: CgroupPath,
 }
 
 /// A user's limit on namespaces refused one.

@@ -71,19 +71,19 @@ pub fn compacted(stall_ns: u64) -> EventKind {
     EventKind::CompactionEnded { gfp: names_6_12().decode(0x40cc0), order: 6, result, stall_ns }
 }
 
-/// The creation began.
-pub fn began() -> EventKind {
+/// The creation ended.
+pub fn ended(errno: Option<i32>) -> EventKind {
     let id = "64bec1f2a0c54b7d8e9f00112233445566778899aabbccddeeff001122334455";
     let pod = "pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
     let names = ["kubepods", "burstable", pod, id].map(str::to_owned).to_vec();
-    let cgroup = CgroupPath { names, truncated: false };
-    EventKind::NetnsSetupBegan { cgroup, call_flags: None, namespaces: 0x4000_0000 }
-}
-
-/// It ended.
-pub fn ended(errno: Option<i32>) -> EventKind {
-    let netns = errno.is_none().then_some(4_026_532_115);
-    EventKind::NetnsSetupEnded { errno, netns, lost: false }
+    EventKind::NetnsSetupEnded {
+        errno,
+        netns: errno.is_none().then_some(4_026_532_115),
+        lost: false,
+        cgroup: CgroupPath { names, truncated: false },
+        call_flags: None,
+        namespaces: 0x4000_0000,
+    }
 }
 
 /// The one step that these events make.
@@ -91,7 +91,7 @@ pub fn step_of(events: Vec<EventKind>) -> CreationStep {
     let mut correlator = Correlator::default();
     let mut correlated = Vec::new();
     for (i, event) in events.into_iter().enumerate() {
-        correlated.extend(correlator.push(at(Some(KEY), i as u64, event)));
+        correlated.extend(correlator.push(at(Some(KEY), i as u64 + 1, event)));
     }
     assert_eq!(correlator.unfinished(), 0);
     match correlated.pop() {
@@ -106,7 +106,6 @@ pub fn every_event() -> Vec<EventKind> {
     let gfp = || names_6_12().decode(0x40cc0);
     let memcg = || Some("/kubepods/pod1".to_owned());
     vec![
-        began(),
         EventKind::SlabCacheCreated { name: "fw_conn_17".to_owned(), size: 320, failed: false },
         entered(),
         compacted(1_200_000),
@@ -171,7 +170,6 @@ pub fn failed_creation() -> CreationStep {
     let init = Some(frame("fw_pernet_init", Some("fragwatch_pernet")));
     let slab = ("fw_conn_17".to_owned(), 320, false);
     step_of(vec![
-        began(),
         EventKind::SlabCacheCreated { name: slab.0, size: slab.1, failed: slab.2 },
         entered(),
         compacted(1_200_000),
@@ -185,12 +183,12 @@ pub fn failed_creation() -> CreationStep {
 /// The same allocation fails, and the creation survives it.
 /// A step whose failed allocation had a fallback.
 pub fn degraded_creation() -> CreationStep {
-    step_of(vec![began(), entered(), compacted(400_000), failed(0x40cc0), ended(None)])
+    step_of(vec![entered(), compacted(400_000), failed(0x40cc0), ended(None)])
 }
 
 /// A step without trouble.
 pub fn ok_creation() -> CreationStep {
-    step_of(vec![began(), ended(None)])
+    step_of(vec![ended(None)])
 }
 
 /// A failed allocation outside any creation.
@@ -295,16 +293,14 @@ pub fn facts(time_ns: u64) -> NodeFacts {
 /// The one step that events make where failed allocations can't be seen.
 pub fn step_with_failures_unobservable(errno: Option<i32>) -> CreationStep {
     let mut correlator = Correlator::new(true, false, 4096);
-    let EventKind::NetnsSetupBegan { cgroup, .. } = began() else { unreachable!("`began` begins") };
-    // CLONE_NEWNET and CLONE_NEWIPC
-    let began = EventKind::NetnsSetupBegan {
-        cgroup,
-        call_flags: Some(0x4800_0000),
-        namespaces: 0x4800_0000,
-    };
+    let mut end = ended(errno);
+    if let EventKind::NetnsSetupEnded { call_flags, namespaces, .. } = &mut end {
+        // CLONE_NEWNET and CLONE_NEWIPC
+        (*call_flags, *namespaces) = (Some(0x4800_0000), 0x4800_0000);
+    }
     let mut correlated = Vec::new();
-    for (i, event) in [began, entered(), compacted(600), ended(errno)].into_iter().enumerate() {
-        correlated.extend(correlator.push(at(Some(KEY), i as u64, event)));
+    for (i, event) in [entered(), compacted(600), end].into_iter().enumerate() {
+        correlated.extend(correlator.push(at(Some(KEY), i as u64 + 1, event)));
     }
     match correlated.pop() {
         Some(Correlated::CreationStep(creation)) => *creation,

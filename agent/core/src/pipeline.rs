@@ -116,8 +116,11 @@ impl Pipeline {
                 self.loss = loss;
                 self.report.line(&view::loss(&loss))?;
             }
-            Entry::End { outside } => {
+            Entry::End { outside, creations } => {
                 self.watched.outside = outside.map(view::outside);
+                let counted = creations.unwrap_or_default();
+                self.watched.creations.ok += counted.untroubled;
+                self.watched.creations.unfinished = counted.unfinished;
                 return Ok(self.correlator.flush_outside(None));
             }
         }
@@ -139,7 +142,9 @@ impl Pipeline {
 
     /// Reports the totals, after all else.
     pub fn summary(&mut self) -> io::Result<()> {
-        self.watched.creations.unfinished = self.correlator.unfinished();
+        // Of some that began there are no events, and of some that ended the end was lost.
+        let unfinished = &mut self.watched.creations.unfinished;
+        *unfinished = self.correlator.unfinished().max(*unfinished);
         self.watched.lost = self.loss.total();
         let watched = Some(self.watched.clone());
         self.report.line(&Line::Summary(Summary { watched, ..self.summary.clone() }))

@@ -75,7 +75,7 @@ fn a_failure_is_stored_with_the_samples_around_it() {
         recorder.sample(&sample(second * SECOND));
     }
     let event = |kind| Entry::Event(fixtures::at(Some(fixtures::KEY), 1, kind));
-    let entries = [event(fixtures::began()), event(fixtures::ended(Some(12)))];
+    let entries = [event(fixtures::entered()), event(fixtures::ended(Some(12)))];
     for entry in &entries {
         recorder.entry(entry);
     }

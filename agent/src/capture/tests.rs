@@ -12,7 +12,7 @@ use fragwatch_core::{
         event::CgroupPath,
         hook::{Hook, HookStatus, State},
         identity::{Identity, NamedBy, Query, Reply},
-        loss::{Loss, OutsideCounts},
+        loss::{CreationCounts, Loss, OutsideCounts},
     },
     pipeline::Pipeline,
     report::{Format, Json, Text},
@@ -74,7 +74,8 @@ fn entries() -> Vec<Entry> {
     entries.push(Entry::Cgroup { id: 4711, path: CgroupPath::parse("/a/b") });
     entries.push(Entry::Tick { time_ns: 3_000_000_000 });
     let outside = OutsideCounts { slow_paths: 3, ..OutsideCounts::default() };
-    entries.push(Entry::End { outside: Some(outside) });
+    let creations = CreationCounts { untroubled: 5, unfinished: 1 };
+    entries.push(Entry::End { outside: Some(outside), creations: Some(creations) });
     entries
 }
 
@@ -175,11 +176,11 @@ fn input_that_is_no_capture_is_refused_with_a_reason() {
     assert!(error(&written(&strange, &[])).contains("3 bytes are no page size"));
     let older = Header { format_version: FORMAT_VERSION - 1, ..header() };
     assert!(
-        error(&written(&older, &[])).contains("reads only 3"),
+        error(&written(&older, &[])).contains("reads only 4"),
         "{}",
         error(&written(&older, &[]))
     );
-    let half = r#"{"format":"fragwatch-capture","format_version":3}"#;
+    let half = r#"{"format":"fragwatch-capture","format_version":4}"#;
     assert!(error(half.as_bytes()).starts_with("its header is damaged"));
 }
 

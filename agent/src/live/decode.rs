@@ -66,18 +66,18 @@ impl Decoder {
     /// What a record says, by its kind; `None` as in [`Decoder::decode`].
     fn event(&mut self, record: &AnyRecord) -> Option<(Head, EventKind)> {
         Some(match record {
-            AnyRecord::NetnsSetupBegan(r) => {
+            AnyRecord::NetnsSetupEnded(r) => {
                 // Of a hierarchy of its own, the cgroup's id is another one too.
                 let cgroup_id = if r.cgroup.id == 0 { r.head.cgroup_id } else { r.cgroup.id };
-                let head = Head { cgroup_id, ..r.head };
-                let call_flags = (r.call_flags != 0).then_some(r.call_flags);
-                let (cgroup, namespaces) = (cgroup_path(&r.cgroup), r.namespaces);
-                (head, EventKind::NetnsSetupBegan { cgroup, call_flags, namespaces })
-            }
-            AnyRecord::NetnsSetupEnded(r) => {
-                let errno = positive(r.errno);
-                let netns = (r.netns != 0).then_some(r.netns);
-                (r.head, EventKind::NetnsSetupEnded { errno, netns, lost: r.lost != 0 })
+                let ended = EventKind::NetnsSetupEnded {
+                    errno: positive(r.errno),
+                    netns: (r.netns != 0).then_some(r.netns),
+                    lost: r.lost != 0,
+                    cgroup: cgroup_path(&r.cgroup),
+                    call_flags: (r.call_flags != 0).then_some(r.call_flags),
+                    namespaces: r.namespaces,
+                };
+                (Head { cgroup_id, ..r.head }, ended)
             }
             AnyRecord::SlowPathEntered(r) => {
                 (r.head, EventKind::SlowPathEntered { gfp: self.gfp.decode(r.gfp), order: r.order })

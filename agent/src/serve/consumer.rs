@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{host::clock, live::Live, trace::consumer::Consumer};
 
-/// Every how many ticks the kernel side is asked for what it counted outside creations.
-const OUTSIDE_TICKS: u32 = 10;
+/// Every how many ticks the kernel side is asked for what it counted instead of sending it.
+const COUNTS_TICKS: u32 = 10;
 
 /// How long the end waits for the store.
 const CLOSE: Duration = Duration::from_secs(1);
@@ -26,6 +26,8 @@ pub(super) struct ServeConsumer {
     /// `None` after the end.
     recorder: Option<Recorder>,
     samples: Receiver<Sampled>,
+    /// Creations without trouble that the kernel side had counted when it was asked last.
+    untroubled: u64,
     ticks: u32,
 }
 
@@ -36,7 +38,7 @@ impl ServeConsumer {
         recorder: Recorder,
         samples: Receiver<Sampled>,
     ) -> Self {
-        Self { shared, journal, recorder: Some(recorder), samples, ticks: 0 }
+        Self { shared, journal, recorder: Some(recorder), samples, untroubled: 0, ticks: 0 }
     }
 
     fn say_what_was_left_out(&self, now_ns: u64) {
@@ -49,10 +51,14 @@ impl ServeConsumer {
         if let Ok(loss) = live.loss() {
             self.shared.metrics.set_loss(loss);
         }
-        if self.ticks.is_multiple_of(OUTSIDE_TICKS)
-            && let Ok(outside) = live.outside()
-        {
-            self.shared.metrics.set_outside(outside);
+        if self.ticks.is_multiple_of(COUNTS_TICKS) {
+            if let Ok(outside) = live.outside() {
+                self.shared.metrics.set_outside(outside);
+            }
+            if let Ok(creations) = live.creations() {
+                self.shared.metrics.count_untroubled(creations.untroubled - self.untroubled);
+                self.untroubled = creations.untroubled;
+            }
         }
         self.ticks = self.ticks.wrapping_add(1);
     }

@@ -51,6 +51,8 @@ const COUNTERS: &str = "could not read the eBPF programs' counters";
 pub(crate) struct Setup {
     /// Report every creation, and what happens outside creations.
     pub(crate) all: bool,
+    /// Receive events of creations without trouble too, which else are only counted.
+    pub(crate) untroubled: bool,
     /// How to attach.
     pub(crate) attach: Preference,
     /// Where the report goes.
@@ -91,6 +93,7 @@ impl Watch {
         let hierarchy = Hierarchy::read(Path::new("/"));
         let live = Live::start(Options {
             all: setup.all,
+            untroubled: setup.untroubled,
             preference: setup.attach,
             hierarchy: hierarchy.id,
         })?;
@@ -170,8 +173,8 @@ impl Watch {
             self.add(Entry::Reply { late: true, reply })?;
         }
         self.update_loss()?;
-        let outside = self.live.outside().context(COUNTERS)?;
-        self.process(Entry::End { outside: Some(outside) })?;
+        let end = self.end()?;
+        self.process(end)?;
         self.consumer.tick(&self.live);
         self.pipeline.summary().context(REPORT)?;
         self.consumer.end();
@@ -286,10 +289,17 @@ impl Watch {
 
     /// Ends the capture without a summary, after stdout was closed.
     pub(crate) fn finish_capture(&mut self) -> anyhow::Result<()> {
-        let outside = self.live.outside().context(COUNTERS)?;
-        self.consumer.entry(&Entry::End { outside: Some(outside) });
+        let end = self.end()?;
+        self.consumer.entry(&end);
         self.consumer.tick(&self.live);
         Ok(())
+    }
+
+    /// What the kernel side counted until now.
+    fn end(&self) -> anyhow::Result<Entry> {
+        let outside = self.live.outside().context(COUNTERS)?;
+        let creations = self.live.creations().context(COUNTERS)?;
+        Ok(Entry::End { outside: Some(outside), creations: Some(creations) })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::build::{self, Programs};
 use crate::disk::Disk;
 use crate::job::{self, Job};
 use crate::scenario::Scenario;
-use crate::{paths, step};
+use crate::{overhead, paths, step};
 
 /// Writes the archive: programs with their libraries, the modules, and the job.
 pub(super) fn write(
@@ -32,6 +32,7 @@ pub(super) fn write(
         capabilities: request.capabilities.clone(),
         disk: scenario.disk,
         containers: request.containers,
+        effort: request.effort,
     };
     let job = serde_json::to_vec(&job).context("can't write the job as JSON")?;
     let mut executables = vec![
@@ -43,9 +44,15 @@ pub(super) fn write(
     if let Some(before) = &request.before {
         executables.push((before.clone(), job::BEFORE));
     }
-    let mut libraries = BTreeSet::new();
     let mut files: Vec<(PathBuf, String)> =
         programs.modules.iter().map(|module| (module.clone(), in_root(module))).collect();
+    if request.bpftrace {
+        executables.push((installed("bpftrace")?, job::BPFTRACE));
+        // It looks for kernel headers with a shell, and crashes without one.
+        executables.push((installed("busybox")?, "/bin/sh"));
+        files.push((paths::root().join("tests/overhead.bt"), overhead::SCRIPT.to_owned()));
+    }
+    let mut libraries = BTreeSet::new();
     for (path, place) in executables {
         libraries.extend(libraries_of(&path)?);
         files.push((path, place.to_owned()));

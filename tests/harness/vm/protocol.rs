@@ -9,7 +9,7 @@ pub struct Line {
     pub ms: u64,
     /// The source or the meaning of the text: node, outcome, truth, runc, runtime, fragwatch-out,
     /// fragwatch-err, dmesg, `extfrag_index`, buddyinfo, cgroups, zoneinfo, capture, capabilities,
-    /// clock (the realtime in ms), measure, measure-later, storm, exit, error or end.
+    /// clock (the realtime in ms), measure, measure-later, overhead, storm, exit, error or end.
     pub stream: String,
     /// One line of it.
     pub text: String,

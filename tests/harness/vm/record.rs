@@ -15,6 +15,7 @@ const FILES: [(&str, &[&str]); 12] = [
     ("scenario.log", &["node", "runc", "runtime", "journal", "error", "exit"]),
     ("dmesg.log", &["dmesg"]),
     ("measure.json", &["measure", "measure-later"]),
+    ("overhead.jsonl", &["overhead"]),
     ("truth.jsonl", &["truth", "outcome", "storm"]),
     ("package.jsonl", &["package"]),
     ("capabilities.txt", &["capabilities"]),

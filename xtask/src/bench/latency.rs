@@ -4,9 +4,9 @@
 use anyhow::{Context, Result, bail};
 use harness::kernel;
 use harness::vm::{self, Request, Run};
-use jiff::Timestamp;
 use serde_json::Value;
 
+use super::delay::{Delays, percentile};
 use crate::setup;
 
 /// Arguments of the benchmark.
@@ -33,7 +33,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
         if run.exit_code != 0 {
             bail!("fragwatch failed with {}; see {}", run.exit_code, run.directory.display());
         }
-        delays.extend(delays_ms(&run)?);
+        let mut reader = Delays::default();
+        for line in &run.lines {
+            delays.extend(reader.of(line)?);
+        }
         slowest_us = slowest_us.max(slowest_report_us(&run)?);
     }
     delays.sort_unstable();
@@ -51,48 +54,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The delay of each creation's line, in milliseconds by the guest's clock.
-fn delays_ms(run: &Run) -> Result<Vec<i64>> {
-    let clock = run.lines.iter().find(|line| line.stream == "clock");
-    let clock = clock.context("the guest sent no clock")?;
-    let realtime: i64 = clock.text.parse().context("the guest's clock is no number")?;
-    let offset = realtime - clock.ms.cast_signed();
-    let mut delays = Vec::new();
-    for line in run.lines.iter().filter(|line| line.stream == "fragwatch-out") {
-        let report: Value =
-            serde_json::from_str(&line.text).context("fragwatch printed no JSON")?;
-        if report["type"] == "creation" {
-            let ended = report["time"].as_str().context("a creation has no time")?;
-            let ended: Timestamp = ended.parse().context("the time of a creation is malformed")?;
-            delays.push(line.ms.cast_signed() + offset - ended.as_millisecond());
-        }
-    }
-    Ok(delays)
-}
-
 fn slowest_report_us(run: &Run) -> Result<u64> {
     let last = run.stream("fragwatch-out").last().context("fragwatch printed nothing")?;
     let summary: Value = serde_json::from_str(last).context("fragwatch printed no JSON")?;
     summary["slowest_report_us"].as_u64().context("the summary has no slowest report")
-}
-
-/// The smallest value that so many percent of the sorted values don't exceed.
-fn percentile(sorted: &[i64], percent: usize) -> Result<i64> {
-    let rank = (sorted.len() * percent).div_ceil(100);
-    let value = sorted.get(rank.saturating_sub(1));
-    value.copied().context("no creation was reported")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percentile;
-
-    #[test]
-    fn percentiles_are_values_of_the_list() {
-        let values: Vec<i64> = (1..=200).collect();
-        let of = |percent| percentile(&values, percent).expect("the list is not empty");
-        assert_eq!([of(50), of(99), of(100)], [100, 198, 200]);
-        assert_eq!(percentile(&[7], 50).ok(), Some(7));
-        assert!(percentile(&[], 50).is_err());
-    }
 }

@@ -89,7 +89,7 @@ impl Correlator {
         }
     }
 
-    /// Creations that began and did not end.
+    /// Creations of which there were events and no end.
     pub fn unfinished(&self) -> u64 {
         self.open.len() as u64 + self.dropped
     }
@@ -113,12 +113,6 @@ impl Correlator {
         }
         let creation = &mut open.creation;
         match kind {
-            EventKind::NetnsSetupBegan { cgroup, call_flags, namespaces } => {
-                creation.cgroup = Some(cgroup);
-                let made = Namespaces { flags: namespaces, call_flags, ..Namespaces::default() };
-                creation.kind = StepKind::Namespaces(made);
-                creation.beginning_seen = true;
-            }
             EventKind::MemcgReclaimEnded { reclaimed, stall_ns, .. } => {
                 let reclaims = creation.memcg_reclaims.get_or_insert_default();
                 reclaims.count += 1;
@@ -139,15 +133,15 @@ impl Correlator {
                     made.pernet_init = Some(PernetInit { began_ns, ended_ns, init, errno });
                 }
             }
-            EventKind::NetnsSetupEnded { errno, netns, lost } => {
+            EventKind::NetnsSetupEnded { errno, netns, lost, cgroup, call_flags, namespaces } => {
                 if let StepKind::Namespaces(made) = &mut creation.kind {
-                    made.netns = netns;
+                    (made.flags, made.call_flags, made.netns) = (namespaces, call_flags, netns);
                 }
+                (creation.task, creation.cgroup) = (task, Some(cgroup));
                 creation.events_lost |= lost;
                 return self.end(key, time_ns, errno);
             }
             EventKind::CgroupSetupEnded(setup) => {
-                creation.beginning_seen = true;
                 creation.cgroup = Some(setup.path());
                 creation.events_lost |= setup.lost;
                 let errno = setup.errno;

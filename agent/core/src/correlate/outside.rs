@@ -137,7 +137,6 @@ impl Correlator {
         let start = self.starts.of(time_ns, &task);
         let cgroup = self.starts.cgroups.path(task.cgroup_id);
         let mut creation = CreationStep::new(kind, task, time_ns);
-        creation.beginning_seen = true;
         creation.cgroup = cgroup;
         creation.start = start;
         creation

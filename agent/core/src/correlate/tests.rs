@@ -25,7 +25,7 @@ fn failed_allocations_of_a_successful_step_fell_back() {
 
 #[test]
 fn stalls_add_up() {
-    let stalled = |ns| step_of(vec![began(), entered(), compacted(ns), compacted(ns), ended(None)]);
+    let stalled = |ns| step_of(vec![entered(), compacted(ns), compacted(ns), ended(None)]);
     assert_eq!(stalled(500_000).outcome(), Outcome::Ok);
     assert_eq!(stalled(500_001).outcome(), Outcome::Stalled);
     assert_eq!(ok_creation().outcome(), Outcome::Ok);
@@ -37,39 +37,43 @@ fn failures_in_interrupt_context_are_ignored() {
         unreachable!("`failed` makes failures")
     };
     failure.stack.insert(5, frame("handle_softirqs", None));
-    let creation =
-        step_of(vec![began(), EventKind::AllocationFailed { gfp, order, failure }, ended(None)]);
+    let creation = step_of(vec![EventKind::AllocationFailed { gfp, order, failure }, ended(None)]);
     assert_eq!(creation.outcome(), Outcome::Ok);
 }
 
 #[test]
-fn step_without_its_beginning_is_reported() {
-    let creation = step_of(vec![failed(0x40cc0), ended(Some(libc::ENOMEM))]);
-    assert_eq!(creation.cgroup, None);
-    assert_eq!(creation.outcome(), Outcome::Failed);
+fn step_has_what_its_end_says() {
+    let creation = failed_creation();
+    assert_eq!(creation.namespaces().map(|made| made.flags), Some(0x4000_0000));
+    // What came before the end stays.
+    assert!(creation.pernet_init().is_some());
+    assert!(creation.cgroup.is_some_and(|path| path.names.len() == 4));
 }
 
 #[test]
 fn missing_return_is_counted_as_unfinished() {
     let mut correlator = Correlator::default();
-    assert_eq!(correlator.push(at(Some(KEY), 0, began())), []);
+    assert_eq!(correlator.push(at(Some(KEY), 0, entered())), []);
     assert_eq!(correlator.unfinished(), 1);
     let later = CreationKey { began_ns: 2_000_000_000, ..KEY };
-    assert_eq!(correlator.push(at(Some(later), 1000, began())), []);
+    assert_eq!(correlator.push(at(Some(later), 1000, entered())), []);
     assert_eq!(correlator.push(at(Some(later), 1001, ended(None))).len(), 1);
     assert_eq!(correlator.unfinished(), 1);
 }
 
 #[test]
 fn lost_events_mark_their_step() {
-    let lost = EventKind::NetnsSetupEnded { errno: None, netns: None, lost: true };
-    assert!(step_of(vec![began(), lost]).events_lost);
+    let mut end = ended(None);
+    if let EventKind::NetnsSetupEnded { lost, .. } = &mut end {
+        *lost = true;
+    }
+    assert!(step_of(vec![end]).events_lost);
     assert!(!ok_creation().events_lost);
 }
 
 #[test]
 fn failures_are_kept_before_recovered_allocations() {
-    let mut events = vec![began(), failed(0xd20c0)];
+    let mut events = vec![failed(0xd20c0)];
     events.extend((0..40).flat_map(|_| [entered(), compacted(1000)]));
     events.push(ended(None));
     let creation = step_of(events);
@@ -83,18 +87,18 @@ fn failures_without_detail_are_counted() {
         let gfp = names_6_12().decode(0xd20c0);
         EventKind::AllocationFailed { gfp, order: 9, failure: Failure::default() }
     };
-    let events = vec![began(), failed(0xd20c0), bare(), bare(), bare(), ended(None)];
+    let events = vec![failed(0xd20c0), bare(), bare(), bare(), ended(None)];
     let creation = step_of(events);
     assert_eq!((creation.allocations.len(), creation.allocations_omitted), (1, 3));
     assert_eq!(creation.outcome(), Outcome::Degraded);
     // Where nothing can be read at all, one stands for them.
-    let creation = step_of(vec![began(), bare(), bare(), ended(None)]);
+    let creation = step_of(vec![bare(), bare(), ended(None)]);
     assert_eq!((creation.allocations.len(), creation.allocations_omitted), (1, 1));
 }
 
 #[test]
 fn last_failure_is_kept_among_many() {
-    let mut events = vec![began()];
+    let mut events = Vec::new();
     events.extend((0..100).map(|_| failed(0xd20c0)));
     events.extend([failed(0x40cc0), ended(Some(libc::ENOMEM))]);
     let creation = step_of(events);
@@ -122,7 +126,7 @@ fn memcg_reclaim_is_part_of_the_stall() {
         reclaimed: 32,
         stall_ns,
     };
-    let creation = step_of(vec![began(), reclaimed(700_000), reclaimed(800_000), ended(None)]);
+    let creation = step_of(vec![reclaimed(700_000), reclaimed(800_000), ended(None)]);
     assert_eq!(creation.outcome(), Outcome::Stalled);
     let expected = MemcgReclaims { count: 2, reclaimed: 64, stall_ns: 1_500_000 };
     assert_eq!(creation.memcg_reclaims, Some(expected));
@@ -144,7 +148,7 @@ fn unobservable_outcome_is_neither_failure_nor_recovery() {
 fn restarted_system_call_is_no_failure() {
     const ERESTARTNOINTR: i32 = 513;
     let mut correlator = Correlator::default();
-    correlator.push(at(Some(KEY), 0, began()));
+    correlator.push(at(Some(KEY), 0, entered()));
     assert_eq!(correlator.push(at(Some(KEY), 1, ended(Some(ERESTARTNOINTR)))), []);
     assert_eq!(correlator.unfinished(), 0);
 }

@@ -70,8 +70,6 @@ pub struct Evidence<'a> {
     pub memory: Option<&'a NodeMemory>,
     /// What /proc/buddyinfo said at another time.
     pub buddyinfo: &'a [Buddyinfo],
-    /// Its beginning was not seen.
-    pub no_beginning: bool,
     /// Flags of the system call, where the error may be that of anything in it.
     pub call_flags: Option<u64>,
     /// Events of it were lost.
@@ -110,7 +108,6 @@ impl Default for Evidence<'_> {
             messages: &[],
             memory: None,
             buddyinfo: &[],
-            no_beginning: false,
             call_flags: None,
             events_lost: false,
             unobservable: &[],
@@ -136,7 +133,6 @@ impl<'a> Evidence<'a> {
             namespaces_refused: namespaces.map(|made| &made.refused[..]).unwrap_or_default(),
             cgroup_setup: step.cgroup_setup(),
             fork_refused: step.fork_refused(),
-            no_beginning: !step.beginning_seen,
             call_flags: namespaces.and_then(|made| made.call_flags),
             events_lost: step.events_lost,
             unobservable,
@@ -245,15 +241,12 @@ impl<'a> Evidence<'a> {
 
     /// Whether something of what happened is missing, and not only what can't be seen here at all.
     pub(super) fn is_incomplete(&self) -> bool {
-        self.no_beginning || self.events_lost
+        self.events_lost
     }
 
     /// What is missing as a whole.
     pub(super) fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
-        if self.no_beginning {
-            gaps.push("the beginning of this creation".to_owned());
-        }
         if self.events_lost {
             gaps.push("events of this creation that were lost".to_owned());
         }

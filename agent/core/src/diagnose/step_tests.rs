@@ -167,14 +167,15 @@ fn oom_kill_is_a_step_if_victim_or_caller_is_starting() {
 fn ended_by_a_signal(before: Option<OomKill>) -> CreationStep {
     let kill = before.map(|kill| by("java", EventKind::OomKill(kill)));
     let key = Some(fixtures::KEY);
-    let began = EventKind::NetnsSetupBegan {
+    let ended = EventKind::NetnsSetupEnded {
+        errno: Some(libc::EINTR),
+        netns: None,
+        lost: false,
         cgroup: CgroupPath::parse(POD),
         call_flags: None,
         namespaces: 0x4000_0000,
     };
-    let ended = EventKind::NetnsSetupEnded { errno: Some(libc::EINTR), netns: None, lost: false };
-    let events = [fixtures::at(key, 1, began)];
-    let events = events.into_iter().chain(kill).chain([fixtures::at(key, 9, ended)]);
+    let events = kill.into_iter().chain([fixtures::at(key, 9, ended)]);
     let creations = correlate(events)
         .into_iter()
         .filter(|s| matches!(s, Correlated::CreationStep(_)))

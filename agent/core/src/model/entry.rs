@@ -10,7 +10,7 @@ use crate::model::{
     event::{CgroupPath, Event},
     hook::HookStatus,
     identity::Reply,
-    loss::{Loss, OutsideCounts},
+    loss::{CreationCounts, Loss, OutsideCounts},
     node::NodeFacts,
     sample::Sample,
     trigger::Trigger,
@@ -20,7 +20,7 @@ use crate::model::{
 pub const FORMAT: &str = "fragwatch-capture";
 
 /// The format's number. It grows when another fragwatch could not make sense of what is written.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// The first line: on what the trace ran, and what it could see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,9 @@ pub enum Entry {
         /// What the kernel side had counted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         outside: Option<OutsideCounts>,
+        /// Creations that it had counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        creations: Option<CreationCounts>,
     },
 }
 

@@ -62,20 +62,8 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// A container's namespaces are being made, a network's or a pid namespace among them: a creation
-    /// begins.
-    NetnsSetupBegan {
-        /// The task's cgroup: the memory controller's where that has a hierarchy of its own (v1),
-        /// else the v2 one.
-        cgroup: CgroupPath,
-        /// Flags of the system call that does it, where that is all that is seen: then the
-        /// creation is the whole call.
-        call_flags: Option<u64>,
-        /// The namespaces that are made, as `CLONE_NEW*` flags, as far as they are seen.
-        #[serde(default)]
-        namespaces: u64,
-    },
-    /// That returned.
+    /// A container's namespaces were made, a network's or a pid namespace among them, or could not be:
+    /// a creation ended.
     NetnsSetupEnded {
         /// The error as a positive errno.
         errno: Option<i32>,
@@ -83,6 +71,14 @@ pub enum EventKind {
         netns: Option<u32>,
         /// Events of this creation were lost.
         lost: bool,
+        /// The task's cgroup: the memory controller's where that has a hierarchy of its own (v1),
+        /// else the v2 one.
+        cgroup: CgroupPath,
+        /// Flags of the system call that does it, where that is all that is seen: then the
+        /// creation is the whole call.
+        call_flags: Option<u64>,
+        /// The namespaces that were to be made, as `CLONE_NEW*` flags, as far as they are seen.
+        namespaces: u64,
     },
     /// An allocation entered the slow path, which is not a failure.
     SlowPathEntered {

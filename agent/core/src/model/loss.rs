@@ -37,6 +37,16 @@ impl Loss {
     }
 }
 
+/// Creations that the kernel side counted: of what went well it sends nothing more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CreationCounts {
+    /// Ended without trouble, and are in no event.
+    pub untroubled: u64,
+    /// Began, and were not seen to end.
+    pub unfinished: u64,
+}
+
 /// What the kernel side counted outside creations.
 #[skip_serializing_none]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -126,7 +126,7 @@ pub struct CreationStep {
     pub kind: StepKind,
     /// Who.
     pub task: Task,
-    /// Its cgroup when it began, or the cgroup that was to be made; `None` if that was not seen.
+    /// Its cgroup, or the cgroup that was to be made; `None` if that was not seen.
     pub cgroup: Option<CgroupPath>,
     /// The container that it is for, if that is certain.
     pub container: Option<Container>,
@@ -156,8 +156,6 @@ pub struct CreationStep {
     pub killed: bool,
     /// What else was seen of the same container's start.
     pub start: Option<Creation>,
-    /// Its beginning was seen, or it is of one moment.
-    pub beginning_seen: bool,
     /// Events were lost while it was under way: something may be missing.
     pub events_lost: bool,
 }
@@ -184,7 +182,6 @@ impl CreationStep {
             oom_kills: Vec::new(),
             killed: false,
             start: None,
-            beginning_seen: false,
             events_lost: false,
         }
     }

@@ -3,7 +3,7 @@ use fragwatch_core::{
     fixtures::{self, fragmented},
     model::event::{Failure, LimitKind},
 };
-use fragwatch_ebpf::{AllocationFailed, Kind, Limit, NetnsSetupBegan, ZoneRead};
+use fragwatch_ebpf::{AllocationFailed, Kind, Limit, NetnsSetupEnded, ZoneRead};
 use proptest::prelude::*;
 
 use super::{failure::counter, *};
@@ -35,16 +35,6 @@ fn decodes_an_end() {
     bytes.extend([0; 4]);
     bytes.extend(3u32.to_ne_bytes());
     bytes.extend([0; 4]);
-    let event = decoder().decode(&bytes.into()).expect("fits").expect("whole");
-    assert_eq!(event.creation, Some(CreationKey { began_ns: 4_000_000_000, tid: 754 }));
-    assert_eq!(event.task.comm, "runc:[1:CHILD]");
-    assert_eq!((event.task.pid, event.task.cgroup_id), (753, 4711));
-    assert_eq!(event.kind, EventKind::NetnsSetupEnded { errno: Some(12), netns: None, lost: true });
-}
-
-#[test]
-fn decodes_a_cgroup_path_root_first() {
-    let mut bytes = head(Kind::NetnsSetupBegan);
     bytes.extend(0u64.to_ne_bytes());
     bytes.extend(0x4000_0000u64.to_ne_bytes());
     bytes.extend(815u64.to_ne_bytes());
@@ -56,15 +46,23 @@ fn decodes_a_cgroup_path_root_first() {
         name[level.len()] = 0;
         bytes.extend(name);
     }
-    bytes.resize(size_of::<NetnsSetupBegan>(), 0);
+    bytes.resize(size_of::<NetnsSetupEnded>(), 0);
     let event = decoder().decode(&bytes.into()).expect("fits").expect("whole");
-    let names = vec!["docker".to_owned(), "3fa9".to_owned()];
-    let cgroup = CgroupPath { names, truncated: false };
-    assert_eq!(
-        event.kind,
-        EventKind::NetnsSetupBegan { cgroup, call_flags: None, namespaces: 0x4000_0000 }
-    );
+    assert_eq!(event.creation, Some(CreationKey { began_ns: 4_000_000_000, tid: 754 }));
+    assert_eq!(event.task.comm, "runc:[1:CHILD]");
+    assert_eq!(event.task.pid, 753);
     assert_eq!(event.task.cgroup_id, 815, "of the hierarchy that the path is of");
+    // The path's names are turned around: the root comes first.
+    let names = vec!["docker".to_owned(), "3fa9".to_owned()];
+    let ended = EventKind::NetnsSetupEnded {
+        errno: Some(12),
+        netns: None,
+        lost: true,
+        cgroup: CgroupPath { names, truncated: false },
+        call_flags: None,
+        namespaces: 0x4000_0000,
+    };
+    assert_eq!(event.kind, ended);
 }
 
 fn zone_read(failure_ns: u64) -> Bytes {
@@ -143,7 +141,10 @@ fn another_shape_is_an_error() {
     let mut bytes = head(Kind::NetnsSetupEnded);
     bytes.push(0);
     let len = bytes.len();
-    assert_eq!(decoder().decode(&bytes.into()), Err(DecodeError { kind: 2, len }));
+    assert_eq!(
+        decoder().decode(&bytes.into()),
+        Err(DecodeError { kind: Kind::NetnsSetupEnded as u32, len })
+    );
     let error = decoder().decode(&Bytes::from_static(b"\x63\0\0\0"));
     assert_eq!(error, Err(DecodeError { kind: 99, len: 4 }));
     assert_eq!(decoder().decode(&Bytes::new()), Err(DecodeError { kind: 0, len: 0 }));

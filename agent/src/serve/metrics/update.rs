@@ -12,7 +12,10 @@ use fragwatch_core::{
         step::Outcome,
         zone::fragmentation_index,
     },
-    report::{line::creation::Creation, view},
+    report::{
+        line::creation::{Creation, Step},
+        view,
+    },
 };
 use fragwatch_recorder::store;
 use strum::VariantArray as _;
@@ -50,6 +53,13 @@ impl Metrics {
                 self.creations.get_or_create(&labels).inc();
             }
         }
+    }
+
+    /// Counts so many more creations that ended without trouble, of which there are no events.
+    pub(in crate::serve) fn count_untroubled(&self, more: u64) {
+        let step: &str = Step::Namespaces.into();
+        let labels = labels([("step", step), ("outcome", Outcome::Ok.into())]);
+        self.creations.get_or_create(&labels).inc_by(more);
     }
 
     /// Counts a step in trouble, which ended at `now`, in seconds since 1970.

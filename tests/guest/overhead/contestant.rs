@@ -1,0 +1,74 @@
+//! Starts what the operations run beside.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use harness::job::{BEFORE, BPFTRACE, FRAGWATCH};
+use harness::overhead::{Contestant, Memory, SCRIPT};
+
+use super::usage::{memory, process_cpu_ns};
+use super::{Bench, SETTLE};
+use crate::watcher::Watcher;
+
+/// A contestant whose process runs.
+pub(super) struct Running {
+    watcher: Watcher,
+    pub(super) pid: u32,
+    /// CPU time until it was ready.
+    pub(super) ready_cpu_ns: u64,
+    /// Time until it was ready.
+    pub(super) ready_wall_ns: u64,
+    /// Memory when it was ready.
+    pub(super) ready: Memory,
+}
+
+impl Running {
+    /// Starts one and waits until it is ready and quiet. None if the contestant is no process.
+    pub(super) fn start(bench: &Bench, contestant: Contestant) -> Result<Option<Self>> {
+        let Some(program) = program(contestant) else { return Ok(None) };
+        let mut command = Command::new(program);
+        if contestant == Contestant::Bpftrace {
+            // Its first line then is one of the script, which comes when all probes are attached.
+            command.args(["-q", SCRIPT]);
+        } else {
+            command.args(bench.args);
+        }
+        let began = Instant::now();
+        let mut watcher = Watcher::spawn(bench.channel, command, false)?;
+        if !watcher.wait_until_ready()? {
+            watcher.stop()?;
+            bail!("{program} ended before it was ready");
+        }
+        let ready_wall_ns = began.elapsed().as_nanos() as u64;
+        let pid = watcher.pid();
+        let ready_cpu_ns = process_cpu_ns(pid)?;
+        let ready = memory(pid)?;
+        thread::sleep(SETTLE);
+        Ok(Some(Self { watcher, pid, ready_cpu_ns, ready_wall_ns, ready }))
+    }
+
+    /// Ends it.
+    pub(super) fn stop(self) -> Result<()> {
+        self.watcher.stop()?;
+        // What it had attached is freed later.
+        thread::sleep(SETTLE);
+        Ok(())
+    }
+}
+
+/// Whether a contestant is in this machine.
+pub(super) fn is_there(contestant: Contestant) -> bool {
+    program(contestant).is_none_or(|program| Path::new(program).exists())
+}
+
+fn program(contestant: Contestant) -> Option<&'static str> {
+    match contestant {
+        Contestant::Without => None,
+        Contestant::Before => Some(BEFORE),
+        Contestant::With => Some(FRAGWATCH),
+        Contestant::Bpftrace => Some(BPFTRACE),
+    }
+}
