@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::protocol::Line;
 
 /// File names and the streams that go into them.
-const FILES: [(&str, &[&str]); 12] = [
+const FILES: [(&str, &[&str]); 13] = [
     ("fragwatch.out", &["fragwatch-out"]),
     ("fragwatch.err", &["fragwatch-err"]),
     ("scenario.log", &["node", "runc", "runtime", "journal", "error", "exit"]),
