@@ -27,7 +27,7 @@ pub struct ServeArgs {
     /// What the store may take on disk, such as 64MiB [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub store_max_size: Option<Size>,
-    /// What the store leaves free on its file system [default: 32MiB]
+    /// What the store leaves free on its file system [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     pub store_min_free: Option<Size>,
     /// Write this much time before a failure to the store [default: 15m]
