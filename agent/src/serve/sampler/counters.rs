@@ -15,6 +15,21 @@ pub(super) fn pressure(root: &Path) -> Option<MemoryPressure> {
     parse_pressure(&text)
 }
 
+/// How many more threads there can be: `kernel.pid_max`, or `kernel.threads-max` if that is less.
+pub(super) fn pids_left(root: &Path) -> Option<u64> {
+    let number = |path: &str| -> Option<u64> {
+        fs::read_to_string(root.join(path)).ok()?.trim().parse().ok()
+    };
+    let loadavg = fs::read_to_string(root.join("proc/loadavg")).ok()?;
+    let most = number("proc/sys/kernel/pid_max")?.min(number("proc/sys/kernel/threads-max")?);
+    Some(most.saturating_sub(parse_threads(&loadavg)?))
+}
+
+/// All threads, from the fourth field: those that can run, `/`, all.
+fn parse_threads(loadavg: &str) -> Option<u64> {
+    loadavg.split(' ').nth(3)?.split_once('/')?.1.parse().ok()
+}
+
 fn parse_vmstat(text: &str) -> VmCounters {
     let mut counters = VmCounters::default();
     for line in text.lines() {
@@ -32,6 +47,12 @@ fn parse_vmstat(text: &str) -> VmCounters {
             "nr_free_pages_blocks" => {
                 counters.free_pages_blocks = Some(value);
                 continue;
+            }
+            "nr_active_anon" | "nr_inactive_anon" => counters.lru_pages.get_or_insert_default(),
+            "nr_active_file" | "nr_inactive_file" => {
+                let file = counters.file_pages.get_or_insert_default();
+                *file = file.saturating_add(value);
+                counters.lru_pages.get_or_insert_default()
             }
             // One for each zone; before 4.10 it had no zone.
             _ if name.starts_with("allocstall") => &mut counters.allocstall,
@@ -57,15 +78,25 @@ mod tests {
     #[test]
     fn vmstat_is_read() {
         let text = "nr_free_pages 12\nallocstall_dma 1\nallocstall_normal 20\ncompact_stall 3\n\
-                    oom_kill x\npgsteal_direct 7\nnr_free_pages_blocks 512\nodd\n";
+                    oom_kill x\npgsteal_direct 7\nnr_free_pages_blocks 512\nodd\n\
+                    nr_inactive_anon 1\nnr_active_anon 2\nnr_inactive_file 4\nnr_active_file 8\n";
         let expected = VmCounters {
             allocstall: 21,
             compact_stall: 3,
             pgsteal_direct: 7,
             free_pages_blocks: Some(512),
+            lru_pages: Some(15),
+            file_pages: Some(12),
             ..VmCounters::default()
         };
         assert_eq!(parse_vmstat(text), expected);
+    }
+
+    #[test]
+    fn threads_are_counted() {
+        assert_eq!(parse_threads("0.20 0.18 0.12 1/80 11206\n"), Some(80));
+        assert_eq!(parse_threads("0.20 0.18"), None);
+        assert!(pids_left(Path::new("/")).is_some_and(|left| left > 0));
     }
 
     #[test]
