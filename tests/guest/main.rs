@@ -108,8 +108,8 @@ fn run_job(channel: &Channel, log: &KernelLog, job: &Job) -> Result<()> {
         // Debian's 3 would ask for CAP_SYS_ADMIN.
         node::set("kernel/perf_event_paranoid", "2")?;
     }
-    if let Some(measure) = overhead::of(&job) {
-        return measure(channel, &job);
+    if let Some(measure) = overhead::of(job) {
+        return measure(channel, job);
     }
     let user = match &job.capabilities {
         Some(capabilities) => User::Unprivileged(capabilities),
