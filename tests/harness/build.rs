@@ -37,14 +37,16 @@ struct Built {
 }
 
 /// Builds all that a machine with this kernel needs, once in a process: machines that start side by
-/// side share it.
-pub fn programs(kernel: &Kernel) -> Result<Programs> {
+/// side share it. With another program under test, fragwatch isn't built.
+pub fn programs(kernel: &Kernel, other: Option<&Path>) -> Result<Programs> {
     // Each part is entered when it is complete, so a panic elsewhere has left nothing half built.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let guest = if let Some(guest) = &built.guest {
         guest.clone()
     } else {
-        fragwatch(true)?;
+        if other.is_none() {
+            fragwatch(true)?;
+        }
         built.guest.insert(guest()?).clone()
     };
     let modules = if let Some(modules) = built.modules.get(kernel.series) {
@@ -52,7 +54,8 @@ pub fn programs(kernel: &Kernel) -> Result<Programs> {
     } else {
         built.modules.entry(kernel.series).insert_entry(kernel_modules(kernel)?).get().clone()
     };
-    Ok(Programs { fragwatch: fragwatch_path(), guest, modules })
+    let fragwatch = other.map_or_else(fragwatch_path, Path::to_owned);
+    Ok(Programs { fragwatch, guest, modules })
 }
 
 /// Runs cargo for fragwatch; the agent's build script compiles the eBPF programs.

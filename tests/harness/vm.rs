@@ -49,6 +49,8 @@ pub struct Request {
     pub counted: bool,
     /// How much scenarios `overhead` and `soak` measure.
     pub effort: Effort,
+    /// The fragwatch that runs; without one it is built.
+    pub program: Option<PathBuf>,
     /// Another fragwatch that scenario `overhead` compares with.
     pub before: Option<PathBuf>,
     /// Whether it compares with bpftrace too.
@@ -104,6 +106,7 @@ impl Request {
             deadline: known.map_or(scenario::DEADLINE, |scenario| scenario.deadline),
             counted: false,
             effort: Effort::default(),
+            program: None,
             before: None,
             bpftrace: false,
             results: scenario.to_owned(),
@@ -140,7 +143,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
     let series = kernel::series(&request.kernel)?;
     let scenario = scenario::find(&request.scenario)?;
     let kernel = kernel::unpacked(series)?;
-    let programs = build::programs(&kernel)?;
+    let programs = build::programs(&kernel, request.program.as_deref())?;
     // From here on Ctrl-C must end QEMU too.
     interrupt::watch()?;
     let directory = paths::target().join("vm").join(series.name).join(&request.results);
