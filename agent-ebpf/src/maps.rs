@@ -4,6 +4,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, ProgramArray, RingBuf},
 };
 
+use fragwatch_ebpf::SYMBOL_LEN;
+
 use crate::state::Thread;
 
 /// What belongs to a creation. Never shared with anything that can flood.
@@ -50,3 +52,7 @@ pub(crate) static COUNTED_NAMESPACES: LruHashMap<u32, u32> = LruHashMap::with_ma
 /// are reported once a second.
 #[map]
 pub(crate) static REFUSED_FORKS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(256, 0);
+
+/// What `symbol_name` was last asked for, as the kernel prints it, with a NUL.
+#[map]
+pub(crate) static SYMBOL: Array<[u8; SYMBOL_LEN]> = Array::with_max_entries(1, 0);

@@ -214,6 +214,9 @@ pub const ZONE_WALK: &str = "zone_walk_kprobe";
 /// What [`ZONE_WALK`] reads, as [`HookInfo::reads`].
 pub const ZONE_WALK_READS: &[&[Global]] = &[ZONE, CGROUP_PATH, &[MEMCG_CGROUP], OOM];
 
+/// The program that names an address for the agent. It belongs to no hook.
+pub const SYMBOL_NAME: &str = "symbol_name";
+
 /// What creations end with: a refused charge is recorded then.
 const REFUSED_CHARGE: &[Global] =
     &[MEMCG_MEMORY, MEMCG_KMEM, MEMCG_MEMSW, MEMCG_CGROUP, CSS_PARENT];

@@ -58,22 +58,31 @@ pub fn programs(kernel: &Kernel, other: Option<&Path>) -> Result<Programs> {
     Ok(Programs { fragwatch, guest, modules })
 }
 
-/// Runs cargo for fragwatch; the agent's build script compiles the eBPF programs.
+/// Runs cargo for fragwatch; the agent's build script compiles the eBPF programs. With `release` it is
+/// one static file.
 pub fn fragwatch(release: bool) -> Result<()> {
-    let mut cargo = step::cargo();
-    cargo.args(["build", "--package", "fragwatch"]);
     if release {
-        cargo.arg("--release");
+        return static_program("fragwatch", "fragwatch");
     }
-    step::run("build fragwatch", &mut cargo)
+    step::run("build fragwatch", step::cargo().args(["build", "--package", "fragwatch"]))
+}
+
+/// Builds an optimised program with its libraries inside, which starts on a root without any. Only the
+/// program itself is compiled for that: procedural macros can't be, and other crates needn't.
+fn static_program(package: &str, binary: &str) -> Result<()> {
+    step::run(
+        &format!("build {package}"),
+        step::cargo().args(["rustc", "--release", "--package", package, "--bin", binary]).args([
+            "--",
+            "-C",
+            "target-feature=+crt-static",
+        ]),
+    )
 }
 
 /// Builds process 1 of the virtual machine.
 pub fn guest() -> Result<PathBuf> {
-    step::run(
-        "build the guest",
-        step::cargo().args(["build", "--package", "fragwatch-guest", "--release"]),
-    )?;
+    static_program("fragwatch-guest", "guest")?;
     Ok(paths::target().join("release/guest"))
 }
 

@@ -25,6 +25,7 @@ use record::Recorder;
 pub use interrupt::Interrupted;
 
 /// One run of one scenario.
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Request {
     /// A name of [`kernel::SERIES`].
     pub kernel: String,
@@ -53,6 +54,8 @@ pub struct Request {
     pub program: Option<PathBuf>,
     /// Another fragwatch that scenario `overhead` compares with.
     pub before: Option<PathBuf>,
+    /// The root holds process 1, fragwatch and the test modules, and not a single library.
+    pub bare: bool,
     /// Whether it compares with bpftrace too.
     pub bpftrace: bool,
     /// The name of the directory of results, under `target/vm/<kernel>`.
@@ -108,6 +111,7 @@ impl Request {
             effort: Effort::default(),
             program: None,
             before: None,
+            bare: false,
             bpftrace: false,
             results: scenario.to_owned(),
         }

@@ -31,7 +31,7 @@ pub struct DecodeError {
 pub struct Decoder {
     /// This kernel's gfp bits.
     pub gfp: GfpNames,
-    /// This kernel's symbols; empty if they are hidden.
+    /// Names of this kernel's addresses.
     pub symbols: Symbols,
     /// How free areas lie in this kernel's memory; `None` if zones are not read.
     pub areas: Option<AreasLayout>,
