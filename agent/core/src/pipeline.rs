@@ -129,7 +129,8 @@ impl Pipeline {
             Entry::End { outside, creations } => {
                 self.watched.outside = outside.map(view::outside);
                 let counted = creations.unwrap_or_default();
-                self.watched.creations.ok += counted.untroubled;
+                let ok = &mut self.watched.creations.ok;
+                *ok = ok.saturating_add(counted.untroubled);
                 self.watched.creations.unfinished = counted.unfinished;
                 return Ok(self.correlator.flush_outside(None));
             }

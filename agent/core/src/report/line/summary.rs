@@ -131,6 +131,6 @@ impl Creations {
 
     /// All that ended.
     pub fn ended(&self) -> u64 {
-        self.ok + self.stalled + self.degraded + self.failed
+        [self.ok, self.stalled, self.degraded, self.failed].into_iter().fold(0, u64::saturating_add)
     }
 }
