@@ -2,6 +2,8 @@
 pub mod async_fd;
 pub mod decode;
 mod missed_runs;
+mod nodes;
+mod rings;
 
 use std::{fs, io};
 
@@ -23,7 +25,9 @@ use fragwatch_ebpf::{
     Counter, map,
     table::{
         ZONE_WALK,
-        global::{GFP_FALLBACK, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED, ZONES_READABLE},
+        global::{
+            GFP_FALLBACK, GFP_THISNODE, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED, ZONES_READABLE,
+        },
     },
 };
 use tokio::io::{Interest, unix::AsyncFd};
@@ -158,10 +162,10 @@ impl Live {
         let types = btf::Btf::index(&functions).map_err(StartError::BadBtf)?;
         let btf = Btf::parse(&functions, Endianness::default()).map_err(StartError::UnusableBtf)?;
         not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
-        if offsets.areas.is_none() {
+        if !offsets.zones_readable {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
-        let mut ebpf = load(options, &offsets, &gfp, &btf)?;
+        let mut ebpf = load(options, &offsets, &gfp, &btf, nodes::count_zones())?;
         let mut unnamed = |error| not_seen.push(format!("names of functions: {error}"));
         let symbols = Symbols::load().unwrap_or_else(|error| {
             unnamed(error);
@@ -193,15 +197,17 @@ impl Live {
                 "the zones at a failure: the kernel refused the program that reads them: {reason}"
             ));
         }
+        if let Err(error) = nodes::find(&mut ebpf) {
+            not_seen.push(format!("the zones at a failed allocation: {error:#}"));
+        }
         let hooks =
             hook::attach_all(&mut hook::RunningKernel { ebpf: &mut ebpf, btf: &btf }, &target);
         if hooks.iter().all(|hook| hook.via.is_none()) {
             return Err(StartError::NoHook(hooks));
         }
         let logger = logger(&mut ebpf)?;
-        let areas = offsets.areas;
         let hierarchy = options.hierarchy;
-        let decoder = Decoder { gfp, symbols, areas, hierarchy, ..Decoder::default() };
+        let decoder = Decoder { gfp, symbols, hierarchy, ..Decoder::default() };
         let programs = MissedRuns::of(&ebpf);
         Ok(Self {
             hooks,
@@ -299,6 +305,7 @@ impl Live {
             },
             compactions: self.counter(Counter::OutsideCompactions)?,
             reclaims: self.counter(Counter::OutsideReclaims)?,
+            omitted_failures: self.counter(Counter::OmittedFailures)?,
         })
     }
 
@@ -372,8 +379,9 @@ fn load(
     offsets: &Offsets,
     gfp: &GfpNames,
     btf: &Btf,
+    zones: usize,
 ) -> Result<Ebpf, StartError> {
-    let zones_readable = u32::from(offsets.areas.is_some());
+    let zones_readable = u32::from(offsets.zones_readable);
     let want_all = u32::from(options.all);
     let untroubled = u32::from(options.untroubled);
     let tasks_on_v1 = u32::from(options.hierarchy != 0);
@@ -389,12 +397,18 @@ fn load(
     if let Some(fallback) = &fallback {
         loader.override_global(GFP_FALLBACK.name, fallback, true);
     }
+    let this_node = gfp.this_node_mask();
+    if let Some(this_node) = &this_node {
+        loader.override_global(GFP_THISNODE.name, this_node, true);
+    }
     for (global, value) in &offsets.globals {
         loader.override_global(global, value, true);
     }
+    let rings = rings::sizes(zones, options.all);
+    loader.map_max_entries(map::CREATION_EVENTS, rings.creations);
+    loader.map_max_entries(map::OTHER_EVENTS, rings.others);
     if !options.all {
-        // Only what is rare is put into them.
-        loader.map_max_entries(map::OTHER_EVENTS, 64 * 1024);
+        // Only what is rare is put into it.
         loader.map_max_entries(map::OUTSIDE, 64);
     }
     loader.load(PROGRAMS).map_err(|error| StartError::Load(innermost(&error)))

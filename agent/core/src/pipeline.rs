@@ -118,6 +118,8 @@ impl Pipeline {
             }
             Entry::End { outside, creations } => {
                 self.watched.outside = outside.map(view::outside);
+                self.watched.incidents_omitted +=
+                    outside.map_or(0, |counts| counts.omitted_failures);
                 let counted = creations.unwrap_or_default();
                 self.watched.creations.ok += counted.untroubled;
                 self.watched.creations.unfinished = counted.unfinished;

@@ -46,30 +46,6 @@ impl RunningKernel<'_> {
             if has_kprobes() { refusal } else { Refusal::KprobesNotBuiltIn }
         })
     }
-
-    fn breakpoint(
-        &mut self,
-        name: &'static str,
-        point: AttachPoint,
-        address: u64,
-    ) -> Result<(), Refusal> {
-        let cpus = online_cpus().map_err(|(path, error)| {
-            point.refused(error.raw_os_error(), format!("could not read {path}: {error}"))
-        })?;
-        let program: &mut PerfEvent = self.program(name)?;
-        let attached = program.load().and_then(|()| {
-            cpus.into_iter().try_for_each(|cpu| {
-                let config = PerfEventConfig::Breakpoint(BreakpointConfig::Instruction { address });
-                let scope = PerfEventScope::AllProcessesOneCpu { cpu };
-                program.attach(config, scope, SamplePolicy::Period(1), false).map(drop)
-            })
-        });
-        attached.map_err(|error| {
-            let refusal = refused(&point, &error);
-            self.unload(name);
-            refusal
-        })
-    }
 }
 
 impl Attacher for RunningKernel<'_> {
@@ -85,9 +61,6 @@ impl Attacher for RunningKernel<'_> {
                 program.load(function, btf).and_then(|()| program.attach()).map(drop)
             }
             AttachPoint::Kprobe(_) | AttachPoint::Kretprobe(_) => return self.kprobe(name, point),
-            AttachPoint::Breakpoint { address, .. } => {
-                return self.breakpoint(name, point, address);
-            }
             AttachPoint::Tracepoint { category, event } => {
                 check_tracefs(&point.target())?;
                 let program: &mut TracePoint = self.program(name)?;
@@ -102,7 +75,6 @@ impl Attacher for RunningKernel<'_> {
             Some(Program::FExit(program)) => program.unload(),
             Some(Program::KProbe(program)) => program.unload(),
             Some(Program::TracePoint(program)) => program.unload(),
-            Some(Program::PerfEvent(program)) => program.unload(),
             _ => return,
         };
         if let Err(error) = unloaded {

@@ -171,6 +171,7 @@ fn ended_by_a_signal(before: Option<OomKill>) -> CreationStep {
         errno: Some(libc::EINTR),
         netns: None,
         lost: false,
+        omitted: Omitted::default(),
         cgroup: CgroupPath::parse(POD),
         call_flags: None,
         namespaces: 0x4000_0000,

@@ -16,6 +16,9 @@ pub struct CgroupSetup {
     pub memory_errno: Option<i32>,
     /// Events of it were lost.
     pub lost: bool,
+    /// What was only counted.
+    #[serde(default, skip_serializing_if = "Omitted::is_none")]
+    pub omitted: Omitted,
 }
 
 impl CgroupSetup {
