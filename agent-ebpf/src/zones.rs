@@ -214,7 +214,7 @@ fn read_areas(into: &mut ZoneRead, at: u64) -> i64 {
             linked |= heads[2 * list] ^ first.wrapping_add(list as u64 * LIST_HEAD);
         }
         // 1 if it is not 0.
-        usable |= ((linked | linked.wrapping_neg()) >> 63) as u32 << order;
+        usable |= (((linked | linked.wrapping_neg()) >> 63) as u32) << order;
         area = area.wrapping_add(u64::from(AREA_SIZE.load()));
     }
     into.usable_orders = usable;
