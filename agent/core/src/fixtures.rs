@@ -161,6 +161,7 @@ pub fn every_event() -> Vec<EventKind> {
             errno: Some(libc::ENOSPC),
             memory_errno: Some(libc::ENOSPC),
             lost: false,
+            omitted: Omitted::default(),
         }),
     ]
 }

@@ -3,11 +3,7 @@ use std::{error::Error, fs, io, path::Path};
 
 use aya::{
     Btf, Ebpf,
-    programs::{
-        FEntry, FExit, KProbe, PerfEvent, Program, ProgramError, TracePoint,
-        perf_event::{BreakpointConfig, PerfEventConfig, PerfEventScope, SamplePolicy},
-    },
-    util::online_cpus,
+    programs::{FEntry, FExit, KProbe, Program, ProgramError, TracePoint},
 };
 use fragwatch_core::model::hook::Refusal;
 use nix::sys::statfs::{TRACEFS_MAGIC, statfs};

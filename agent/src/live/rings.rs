@@ -23,7 +23,8 @@ pub(super) struct Sizes {
 /// The sizes for a machine with so many zones.
 pub(super) fn sizes(zones: usize, all: bool) -> Sizes {
     // The ring has a head of eight bytes for each record.
-    let with_zones = |kind: Kind| kind.size() + 8 + zones.saturating_mul(Kind::ZoneRead.size() + 8);
+    let of_zones = zones.saturating_mul(Kind::ZoneRead.size() + 8);
+    let with_zones = |kind: Kind| of_zones.saturating_add(kind.size() + 8);
     let ring = |count: usize, kind: Kind| {
         let bytes = u32::try_from(with_zones(kind).saturating_mul(count)).unwrap_or(LARGEST);
         // The kernel wants a power of two.
