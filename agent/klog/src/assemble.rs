@@ -73,6 +73,8 @@ pub struct Assembler {
     given_kernel: Option<KernelVersion>,
     /// The release that lines of a host said last.
     seen_kernel: HashMap<Machine, KernelVersion>,
+    /// The release that stands in the text around the log.
+    noted_kernel: Option<KernelVersion>,
     open: Vec<IncidentBuilder>,
     owner: HashMap<Lane, Owner>,
     stacks: HashMap<Lane, Stack>,
@@ -167,6 +169,11 @@ impl Assembler {
             Message::Memory(memory) => self.take_memory(memory, at),
             Message::Trace(trace) => self.take_trace(trace, at),
             Message::Version(kernel) => self.saw_kernel(&kernel, at),
+            Message::NotedVersion(kernel) => {
+                if self.noted_kernel.is_none() {
+                    self.noted_kernel = kernel.parse().ok();
+                }
+            }
             Message::ForkRefused(cgroup) => self.take_fork(cgroup, at),
             Message::Buddyinfo(zone, blocks) => {
                 if self.buddyinfo.len() < MAX_BUDDYINFO {
@@ -318,8 +325,12 @@ impl Assembler {
                 .get(&draft.begin.machine())
                 .or_else(|| self.seen_kernel.get(&Machine::default()))
         };
-        let kernel =
-            draft.kernel.clone().or_else(|| seen().cloned()).or_else(|| self.given_kernel.clone());
+        let kernel = draft
+            .kernel
+            .clone()
+            .or_else(|| seen().cloned())
+            .or_else(|| self.given_kernel.clone())
+            .or_else(|| self.noted_kernel.clone());
         let at = draft.begin.clone();
         let mut incident = finish::finish(draft, kernel, self.buddyinfo.clone(), &self.masks);
         self.limits.add_to(&mut incident, &at);

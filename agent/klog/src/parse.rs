@@ -43,6 +43,8 @@ pub enum Message {
     Trace(trace::Trace),
     /// The kernel's release.
     Version(String),
+    /// The kernel's release, as people write it beside a log.
+    NotedVersion(String),
     /// The per-CPU allocator failed.
     Percpu(PercpuFailed),
     /// A task hangs.
@@ -75,7 +77,8 @@ pub fn parse(line: &LogLine) -> Option<Message> {
         Origin::Unknown if is_format(&line.text) => None,
         Origin::Unknown => parse_kernel(&line.text)
             .or_else(|| container::parse(&line.text, None).map(Message::Container))
-            .or_else(|| described::parse(&line.text).map(Message::Described)),
+            .or_else(|| described::parse(&line.text).map(Message::Described))
+            .or_else(|| trace::noted_version(&line.text).map(Message::NotedVersion)),
     }
 }
 

@@ -96,7 +96,8 @@ fn of_cgroup(evidence: &Evidence, path: &str) -> Vec<Remedy> {
     vec![if evidence.cgroup_v1() == Some(true) { SEE_V1 } else { SEE }, raise]
 }
 
-/// The smallest `kernel.pid_max` that systems set by themselves is far above this.
+/// Up to this `kernel.pid_max` is the first suspect: the kernel's own default, which systemd raises
+/// to 4,194,304 on 64-bit machines.
 const SMALL_PID_MAX: u64 = 65_536;
 
 /// The verdict, if the rule holds.
@@ -121,7 +122,7 @@ pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
         because.push(format!("kernel.pid_max is {pid_max}"));
         if pid_max <= SMALL_PID_MAX {
             remedies.retain(|remedy| *remedy != OF_MACHINE);
-            remedies.push(OF_MACHINE);
+            remedies.insert(1, OF_MACHINE);
         }
     }
     Some(verdict(because, not_seen, remedies))

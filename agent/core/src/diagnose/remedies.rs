@@ -142,6 +142,10 @@ const HIERARCHIES: &[&str] = &[
     "rdma",
     "misc",
     "systemd",
+    "name=systemd",
+    "schedtune",
+    "cpuacct,cpu",
+    "net_prio,net_cls",
     "unified",
 ];
 

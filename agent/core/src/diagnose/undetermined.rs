@@ -21,6 +21,10 @@ pub(super) fn diagnose(evidence: &Evidence) -> Verdict {
             because.push(format!("the creation failed with {}", errno::name(number)));
             describe(evidence, allocation, &mut because, &mut not_seen);
         }
+        (Some(number), None) if kernel_reports(evidence) => {
+            because.push(format!("the creation failed with {}", errno::name(number)));
+            of_the_rest(evidence, &mut because, &mut not_seen);
+        }
         (Some(number), None) => {
             because.push(format!(
                 "the creation failed with {}, and no allocation that could be the reason was seen \
@@ -40,6 +44,9 @@ pub(super) fn diagnose(evidence: &Evidence) -> Verdict {
                     "charges to a memory cgroup, which fail without any allocation failing"
                         .to_owned(),
                 );
+                if !evidence.live {
+                    not_seen.push(what_decides(evidence));
+                }
             }
         }
         (None, Some(allocation)) => {
@@ -55,6 +62,31 @@ pub(super) fn diagnose(evidence: &Evidence) -> Verdict {
         remedies: Vec::new(),
         no_help: Vec::new(),
     }
+}
+
+/// Whether a log has a report of the kernel's that says something about a failed start.
+fn kernel_reports(evidence: &Evidence) -> bool {
+    !evidence.live
+        && (evidence.percpu.is_some()
+            || evidence.hung.is_some()
+            || evidence.oom().is_some()
+            || !evidence.vmalloc.is_empty()
+            || !evidence.slab_failures.is_empty())
+}
+
+/// How to find out what a start lacked that failed with ENOMEM.
+fn what_decides(evidence: &Evidence) -> String {
+    let charges = match evidence.cgroup_v1() {
+        Some(true) => "memory.failcnt and memory.kmem.failcnt",
+        Some(false) => "`max` in memory.events",
+        None => "`max` in memory.events (v1: memory.failcnt and memory.kmem.failcnt)",
+    };
+    format!(
+        "the kernel's log of that moment: in `dmesg -T` a page allocation failure shows order and \
+         zones, and an OOM kill shows whose limit was hit. Without either it was a charge: {charges} \
+         of the pod's cgroup and those above it rise then. `cat /proc/buddyinfo` while it fails \
+         shows whether large blocks are lacking"
+    )
 }
 
 /// What was seen where no allocation is known to have failed.

@@ -57,9 +57,13 @@ pub(super) fn merge(known: &mut ContainerFailure, other: ContainerFailure) {
     known.pod = known.pod.take().or(other.pod);
     known.namespace = known.namespace.take().or(other.namespace);
     known.pod_uid = known.pod_uid.take().or(other.pod_uid);
-    known.errno = known.errno.or(other.errno);
-    if known.error == StartError::Unsaid {
-        known.error = other.error;
+    // Of two lines of which one says ENOMEM the other's reason leaves memory open.
+    let open = other.errno == Some(libc::ENOMEM) && matches!(known.error, StartError::Other(_));
+    known.errno = if open { other.errno } else { known.errno.or(other.errno) };
+    let lacks_memory = known.errno == Some(libc::ENOMEM);
+    if open || known.error == StartError::Unsaid {
+        let explains = !(lacks_memory && matches!(other.error, StartError::Other(_)));
+        known.error = if explains { other.error } else { StartError::Unsaid };
     }
 }
 

@@ -100,6 +100,33 @@ pub(super) fn version(text: &str) -> Option<String> {
     is_release(release).then(|| release.to_owned())
 }
 
+/// The release that people write beside a log: `uname -a`, `Kernel Version: 5.4.0-150-generic`.
+pub(super) fn noted_version(text: &str) -> Option<String> {
+    const KEYS: &[&str] = &[
+        "kernel",
+        "kernel version",
+        "kernel release",
+        "linux kernel",
+        "kernel-version",
+        "uname -r",
+    ];
+    let clean = |word: &str| word.trim_matches(['`', '*', '"', '\'', ',', ' ']).to_owned();
+    // `Linux node-1 5.4.0-150-generic #167-Ubuntu SMP …`.
+    let of_uname = || {
+        let (_, rest) = text.split_once("Linux ")?;
+        let mut words = rest.split_ascii_whitespace();
+        let (_host, release, build) = (words.next()?, words.next()?, words.next()?);
+        build.starts_with('#').then(|| clean(release))
+    };
+    let of_key = || {
+        let (key, value) = text.split_once(':')?;
+        let key = key.trim_matches([' ', '*', '-', '`', '|', '\t']).to_ascii_lowercase();
+        let release = value.split_ascii_whitespace().find(|word| *word != "Linux")?;
+        KEYS.contains(&key.as_str()).then(|| clean(release))
+    };
+    of_uname().or_else(of_key).filter(|release| is_release(release))
+}
+
 /// The marks that stand in a trace, alone or before a function or another message.
 const MARKS: [&str; 8] =
     ["<TASK>", "</TASK>", "<IRQ>", "</IRQ>", "<EOI>", "<NMI>", "</NMI>", "<#DF>"];
@@ -254,5 +281,16 @@ mod tests {
             version("Linux version 6.1.0-37-amd64 (x@y) #1"),
             Some("6.1.0-37-amd64".to_owned())
         );
+        let noted = |text: &str| noted_version(text);
+        for text in [
+            "uname: `Linux node-1 4.3.3-coreos-r2 #2 SMP Fri Jan 22 2016 x86_64`",
+            " Kernel Version: 4.3.3-coreos-r2",
+            "- **Kernel**: 4.3.3-coreos-r2",
+            "Kernel:  Linux 4.3.3-coreos-r2",
+        ] {
+            assert_eq!(noted(text).as_deref(), Some("4.3.3-coreos-r2"), "{text}");
+        }
+        assert_eq!(noted("Kernel: the newest"), None);
+        assert_eq!(noted("Server Version: 19.03.13"), None);
     }
 }

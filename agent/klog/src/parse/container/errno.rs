@@ -30,6 +30,19 @@ pub(super) const ERRNO_WORDS: &[(&str, i32)] = &[
     ("disk quota exceeded", libc::EDQUOT),
     ("key has expired", libc::EKEYEXPIRED),
     ("input/output error", libc::EIO),
+    // iptables' words.
+    ("memory allocation problem", libc::ENOMEM),
+    ("no buffer space available", libc::ENOBUFS),
+    ("argument list too long", libc::E2BIG),
+    ("file name too long", libc::ENAMETOOLONG),
+    ("text file busy", libc::ETXTBSY),
+    ("too many users", libc::EUSERS),
+    ("too many links", libc::EMLINK),
+    ("connection timed out", libc::ETIMEDOUT),
+    ("no route to host", libc::EHOSTUNREACH),
+    ("stale file handle", libc::ESTALE),
+    ("is a directory", libc::EISDIR),
+    ("directory not empty", libc::ENOTEMPTY),
 ];
 
 /// musl's words for ENOMEM, with which other sentences go on.

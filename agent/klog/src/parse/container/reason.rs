@@ -29,6 +29,7 @@ const OTHER_REASONS: &[(&str, &str)] = &[
     ("pull access denied", "the image could not be had"),
     ("manifest unknown", "the image could not be had"),
     ("port is already allocated", "its port is in use"),
+    ("no chain/target/match by that name", "a chain or a module of the firewall is missing"),
     ("address already in use", "its address is in use"),
     ("no ip addresses available", "the network has no address left"),
     ("available, non-overlapping ipv4 address pool", "no network address range is left"),
@@ -83,12 +84,14 @@ pub(super) fn error(
         }
         Some(libc::ENOSPC) if of(CLONES) => return StartError::Namespace,
         Some(libc::EAGAIN) if of(CLONES) => return StartError::Process,
+        // 32 levels of user namespaces, before 4.9.
+        Some(libc::EUSERS) => return StartError::Namespace,
         Some(libc::ENOSPC) if is_mount(&about) => OtherLimit::Mounts,
-        Some(libc::ENOSPC) => OtherLimit::FileSystem,
+        Some(libc::ENOSPC | libc::EMLINK) => OtherLimit::FileSystem,
         Some(libc::EXFULL) => OtherLimit::BridgePorts,
         Some(libc::EMFILE) => OtherLimit::OpenFiles,
-        // Whatever else is said, these two may come of memory.
-        Some(libc::ENOMEM | libc::EAGAIN) => return StartError::Unsaid,
+        // Whatever else is said, these may come of memory.
+        Some(libc::ENOMEM | libc::EAGAIN | libc::ENOBUFS) => return StartError::Unsaid,
         _ => return without_memory(lower, errno),
     })
 }
@@ -146,7 +149,16 @@ fn without_memory(lower: &str, errno: Option<i32>) -> StartError {
             "the kernel forbade it: rights, seccomp or namespaces turned off"
         }
         libc::ENOENT => "a file or directory is missing",
-        libc::ENOTDIR => "a file is where a directory must be, or the other way round",
+        libc::EBUSY => "something that it needs is in use",
+        libc::E2BIG => "its arguments and its environment are too long",
+        libc::ENAMETOOLONG => "a path is too long",
+        libc::ETXTBSY => "a program that it runs is being written",
+        libc::ETIMEDOUT | libc::EHOSTUNREACH => "a server that it needs can't be reached",
+        libc::ESTALE => "a network file system lost what it had opened",
+        libc::ENOTEMPTY => "a directory that must be empty is not",
+        libc::ENOTDIR | libc::EISDIR => {
+            "a file is where a directory must be, or the other way round"
+        }
         libc::ECONNREFUSED => "a server that it needs does not answer",
         libc::EROFS => "a file system is read-only",
         libc::ENOSYS | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT | libc::ENODEV => {

@@ -27,6 +27,22 @@ pub(super) fn may_be_failure(text: &str, program: Option<&str>) -> bool {
     RELEVANT.as_ref().is_none_or(|relevant| relevant.is_match(text))
         && !parse::is_pattern(text)
         && !(program.is_none() && (is_comment(text) || is_advice(text)))
+        && !is_below_error(text)
+}
+
+/// Whether LXC logs it as something that ends nothing: `lxc web 20250505100000.101 WARN     start - …`.
+fn is_below_error(text: &str) -> bool {
+    let below = ["WARN", "NOTICE", "INFO", "DEBUG", "TRACE"];
+    lxc_level(text).is_some_and(|level| below.contains(&level))
+}
+
+/// The level of a line of LXC's log, which stands behind its time.
+fn lxc_level(text: &str) -> Option<&str> {
+    let is_time =
+        |word: &&str| word.len() == 18 && word.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let mut words = text.split_ascii_whitespace().take(6).skip_while(|word| !is_time(word));
+    words.next()?;
+    words.next()
 }
 
 /// Whether it is a sentence of a manual about such a message.
@@ -114,6 +130,10 @@ fn is_runtime(lower: &str, program: Option<&str>) -> bool {
         return true;
     }
     let mut rest = without_level(lower);
+    let first = rest.split(' ').next().unwrap_or_default();
+    if is_runtime_name(first) && lxc_level(lower).is_some() {
+        return true;
+    }
     // `Error: netavark: …`; `docker: Error response from daemon: …`.
     for _ in 0..2 {
         if BEGINNINGS.iter().any(|begin| rest.starts_with(begin)) {
@@ -158,7 +178,9 @@ fn names_start_of_object(lower: &str) -> bool {
     VERBS.iter().any(|verb| {
         lower.match_indices(verb).any(|(at, _)| {
             let word_begins = !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-            let segment = lower[..at].rsplit([':', ';', '"']).next().unwrap_or_default();
+            // `Error: creating container storage: …` has it before the colon.
+            let mut segments = lower[..at].rsplit([':', ';', '"']);
+            let segment = segments.find(|segment| !segment.trim().is_empty()).unwrap_or_default();
             let failed = FAILED.iter().any(|word| segment.contains(word));
             word_begins && failed && object_follows(&lower[at + verb.len()..])
         })
@@ -242,6 +264,7 @@ mod tests {
         for text in [
             "\"pattern\": \"failed to create shim task: .*cannot allocate memory\"",
             "# failed to create shim task: cannot allocate memory",
+            "lxc web 20250505100000.101 WARN     start - start.c:lxc_spawn:1840 - File exists - Failed",
             "summary: {{ $labels.pod }}: failed to create shim task: out of memory",
             "2. If you see `failed to create shim task: ...: cannot allocate memory`, add memory.",
         ] {

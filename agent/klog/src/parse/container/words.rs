@@ -34,6 +34,12 @@ pub(super) const PHRASES: &[&str] = &[
     "error: crun:",
     "failed to create cgroup",
     "the memory limit could be too low",
+    "failed programming external connectivity",
+    "container creation failed",
+    "container create failed",
+    "container start failed",
+    "container startup failed",
+    "sandbox creation failed",
 ];
 
 /// Phrases of calls that a start makes, and other programs too; lower case. The kernel's error must
@@ -55,6 +61,7 @@ pub(super) const CALLS: &[&str] = &[
     "pthread_create failed",
     "failed to create new os thread",
     "inotify_add_watch",
+    "rtnetlink answers",
 ];
 
 /// Words of failure; lower case. A phrase without any of them is no failure.
@@ -82,20 +89,25 @@ pub(super) const FAILED: &[&str] = &[
 /// Names that programs log under that start containers; lower case. A longer name that begins so
 /// and goes on with `-` or a digit is one too (`containerd-shim-runc-v2`, `lxc-start`).
 pub(super) const RUNTIMES: &[&str] = &[
+    "amazon-ecs-agent",
+    "antrea",
     "apptainer",
+    "azure-vnet",
     "balenad",
     "buildah",
     "buildkitd",
+    "bwrap",
     "calico",
     "catatonit",
+    "ch-run",
     "cilium",
     "cilium-cni",
     "conmon",
     "conmonrs",
     "containerd",
-    "crictl",
     "cri-dockerd",
     "cri-o",
+    "crictl",
     "crio",
     "crun",
     "ctr",
@@ -104,11 +116,15 @@ pub(super) const RUNTIMES: &[&str] = &[
     "enroot",
     "firecracker",
     "flannel",
+    "galaxy",
     "incus",
     "incusd",
+    "k0s",
     "k3s",
     "kata",
     "kubelet",
+    "kubelite",
+    "kubenswrapper",
     "lxc",
     "lxcfs",
     "lxd",
@@ -118,8 +134,11 @@ pub(super) const RUNTIMES: &[&str] = &[
     "nerdctl",
     "netavark",
     "nomad",
-    "nspawn",
     "nsenter",
+    "nspawn",
+    "nvidia-container-cli",
+    "nvidia-container-runtime",
+    "ovnkube",
     "pasta",
     "pinns",
     "podman",
@@ -129,8 +148,11 @@ pub(super) const RUNTIMES: &[&str] = &[
     "runsc",
     "singularity",
     "slirp4netns",
+    "sysbox",
     "systemd-nspawn",
     "virtiofsd",
+    "weave",
+    "whereabouts",
     "youki",
 ];
 
