@@ -190,18 +190,18 @@ fn record_zone(zone: u64, index: u32, highest: u32, failure_ns: u64, creation: u
         errors |= read_str(&mut into.name, name) >> 63;
         errors |= read_areas(into, zone.wrapping_add(u64::from(ZONE_FREE_AREA.load())));
         into.errors = errors;
+        into.reserved = 0;
     });
 }
 
 /// Size of `struct list_head`; `next` is its first word.
 const LIST_HEAD: u64 = 16;
 
-/// Counts the free blocks of each order in the array of free areas, and notes of which orders a block lies on
-/// a list that every allocation may take from. The head of an empty list points to itself.
+/// Reads the free blocks of each order in the array of free areas, and of which orders a block lies on a list
+/// that every allocation may take from. The head of an empty list points to itself.
 #[inline(always)]
 fn read_areas(into: &mut ZoneRead, at: u64) -> i64 {
-    let (mut errors, mut usable) = (0, 0);
-    let mut area = at;
+    let (mut errors, mut area) = (0, at);
     for order in 0..ORDERS {
         let mut free = 0u64;
         errors |= read_into(&mut free, area, AREA_NR_FREE.load());
@@ -213,10 +213,11 @@ fn read_areas(into: &mut ZoneRead, at: u64) -> i64 {
         for list in 0..ORDINARY_LISTS {
             linked |= heads[2 * list] ^ first.wrapping_add(list as u64 * LIST_HEAD);
         }
-        // 1 if it is not 0.
-        usable |= (((linked | linked.wrapping_neg()) >> 63) as u32) << order;
+        // All of its bits in eight. A comparison would be a branch for each order.
+        linked |= linked >> 32;
+        linked |= linked >> 16;
+        into.listed[order] = (linked | linked >> 8) as u8;
         area = area.wrapping_add(u64::from(AREA_SIZE.load()));
     }
-    into.usable_orders = usable;
     errors
 }

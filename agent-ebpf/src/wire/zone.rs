@@ -45,6 +45,8 @@ pub struct ZoneRead {
     pub errors: i64,
     /// Free blocks of each order, `free_area.nr_free`.
     pub blocks: [u32; ORDERS],
-    /// A bit for each order of which a block lies on one of the [`ORDINARY_LISTS`].
-    pub usable_orders: u32,
+    /// For each order something else than 0 if a block of it lies on one of the [`ORDINARY_LISTS`].
+    pub listed: [u8; ORDERS],
+    /// Always 0.
+    pub reserved: u8,
 }

@@ -166,14 +166,15 @@ impl Watch {
             }
             more = self.take_events(BATCH)?;
         }
-        self.live.detach();
+        // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
         self.live.refresh_missed_runs();
+        self.update_loss()?;
+        let end = self.end()?;
+        self.live.detach();
         while self.take_events(BATCH)? {}
         for reply in self.names.final_replies() {
             self.add(Entry::Reply { late: true, reply })?;
         }
-        self.update_loss()?;
-        let end = self.end()?;
         self.process(end)?;
         self.consumer.tick(&self.live);
         self.pipeline.summary().context(REPORT)?;

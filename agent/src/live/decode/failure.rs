@@ -100,7 +100,9 @@ fn zone(z: &ZoneRead) -> Zone {
         lowmem_reserve: z.lowmem_reserve,
         reserved_highatomic: z.reserved_highatomic,
         blocks: z.blocks.map(u64::from).to_vec(),
-        usable_orders: z.usable_orders,
+        usable_orders: (0..)
+            .zip(z.listed)
+            .fold(0, |orders, (order, listed)| orders | u32::from(listed != 0) << order),
         high_watermark: Some(z.high_watermark.saturating_add(z.watermark_boost)),
         per_order_marks: false,
         incomplete: z.errors != 0,

@@ -80,7 +80,8 @@ fn zone_read(failure_ns: u64) -> Bytes {
     for count in &zone.blocks {
         bytes.extend((*count as u32).to_ne_bytes());
     }
-    bytes.extend(0b11_1111u32.to_ne_bytes());
+    // Orders 0 to 5 are on lists that every allocation may take from.
+    bytes.extend([7, 1, 128, 255, 1, 1, 0, 0, 0, 0, 0, 0]);
     assert_eq!(bytes.len(), size_of::<ZoneRead>());
     bytes.into()
 }
