@@ -3,6 +3,7 @@
 mod read;
 mod write;
 
+pub(crate) use self::write::to_line;
 pub use self::{
     read::{CaptureError, CaptureItem, CaptureReader},
     write::{CreateError, Recorder},

@@ -1,8 +1,8 @@
 //! `fragwatch explain`: a report from kernel and runtime logs. Needs no privileges.
 use std::{
     fmt::Display,
-    fs::File,
-    io::{self, BufRead as _, BufReader, Read},
+    fs::{self, File},
+    io::{self, Read},
     path::Path,
     sync::{
         Arc,
@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use fragwatch_core::{model::node::Buddyinfo, report::Format};
 use fragwatch_klog::{
     explain::Explainer,
-    parse::{self, Message},
+    tree::{self, Facts, Tree},
 };
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -53,31 +53,50 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExplainResult> {
     }
 }
 
+/// What an argument names.
+enum Input<'a> {
+    Log(&'a str),
+    /// The logs in it, and what the rest of it says of its machines.
+    Tree(Tree, Facts),
+    Unreadable(&'a str, io::Error),
+}
+
 /// Returns how many logs could not be read to their end.
 fn explain(args: &ExplainArgs, report: &mut dyn Format, stop: &Arc<AtomicBool>) -> io::Result<u64> {
     // Copies of /proc/buddyinfo are read first, because all incidents refer to them.
     let mut buddyinfo = Vec::new();
-    let mut logs: Vec<&str> = Vec::new();
+    let mut inputs = Vec::new();
     for file in &args.files {
         match read_buddyinfo(file) {
             Some(zones) => buddyinfo.extend(zones),
-            None => logs.push(file),
+            None => inputs.push(input(file, stop)),
         }
     }
     if args.files.is_empty() {
-        logs.push("-");
+        inputs.push(Input::Log("-"));
     }
-    let others = if logs.len() > 1 { "; the other logs are read" } else { "" };
+    let others = if inputs.len() > 1 { "; the other logs are read" } else { "" };
     let not_read = |file: &str, why: &dyn Display| {
         let name = if file == "-" { "standard input" } else { file };
         anstream::eprintln!("fragwatch: could not read {name}: {why}{others}");
     };
     let mut explainer = Explainer::new(report, Arc::clone(stop), args.kernel.clone(), buddyinfo);
-    for file in logs {
+    if inputs.len() > 1 {
+        explainer.gather();
+    }
+    for input in inputs {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        match open(file) {
+        let (file, opened) = match input {
+            Input::Tree(tree, facts) => {
+                explainer.read_tree(tree, &facts)?;
+                continue;
+            }
+            Input::Log(file) => (file, open(file)),
+            Input::Unreadable(file, error) => (file, Err(error)),
+        };
+        match opened {
             Ok(input) => {
                 if let Some(error) = explainer.read(file, input)? {
                     not_read(file, &error);
@@ -92,34 +111,31 @@ fn explain(args: &ExplainArgs, report: &mut dyn Format, stop: &Arc<AtomicBool>) 
     explainer.finish()
 }
 
-fn open(file: &str) -> io::Result<Box<dyn Read + Send>> {
+fn input<'a>(file: &'a str, stop: &AtomicBool) -> Input<'a> {
     if file == "-" {
-        return Ok(Box::new(io::stdin()));
+        return Input::Log(file);
     }
-    let opened = File::open(file)?;
-    if opened.metadata()?.is_dir() {
-        return Err(io::Error::other("it is a directory: name the logs in it"));
+    // It is walked twice: what says which kernel it was may come behind the logs.
+    let opened = Tree::open(file).and_then(|tree| {
+        let Some(tree) = tree else { return Ok(None) };
+        let facts = tree.facts(stop);
+        Ok(Tree::open(file)?.map(|tree| (tree, facts)))
+    });
+    match opened {
+        Ok(Some((tree, facts))) => Input::Tree(tree, facts),
+        Ok(None) => Input::Log(file),
+        Err(error) => Input::Unreadable(file, error),
     }
-    Ok(Box::new(opened))
+}
+
+fn open(file: &str) -> io::Result<Box<dyn Read + Send>> {
+    if file == "-" { Ok(Box::new(io::stdin())) } else { Ok(Box::new(File::open(file)?)) }
 }
 
 /// The zones in a copy of /proc/buddyinfo; `None` if the file's first line is not a zone.
 fn read_buddyinfo(file: &str) -> Option<Vec<Buddyinfo>> {
-    let small =
-        |path: &Path| path.metadata().is_ok_and(|m| m.is_file() && m.len() <= BUDDYINFO_MAX);
-    if file == "-" || !small(Path::new(file)) {
-        return None;
-    }
-    let lines = BufReader::new(File::open(file).ok()?).lines().map_while(Result::ok);
-    let mut zones = Vec::new();
-    for line in lines.filter(|line| !line.trim().is_empty()) {
-        match parse::parse_kernel(&line) {
-            Some(Message::Buddyinfo(zone, blocks)) => {
-                zones.push(Buddyinfo { node: zone.node, name: zone.name, blocks });
-            }
-            _ if zones.is_empty() => return None,
-            _ => {}
-        }
-    }
-    (!zones.is_empty()).then_some(zones)
+    let metadata = Path::new(file).metadata().ok()?;
+    let small = file != "-" && metadata.is_file() && metadata.len() <= BUDDYINFO_MAX;
+    let text = small.then(|| fs::read(file).ok()).flatten()?;
+    tree::buddyinfo(&String::from_utf8_lossy(&text))
 }

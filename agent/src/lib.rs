@@ -1,6 +1,7 @@
 //! The `fragwatch` command: everything that needs this machine's kernel, files or processes. The data
 //! model, diagnosis and reports are in `fragwatch-core`; logs are parsed by `fragwatch-klog`.
 pub mod capture;
+pub mod capture_command;
 pub mod check;
 pub mod doctor;
 pub mod explain;

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use fragwatch::{
-    check,
+    capture_command, check,
     cli::{Cli, Command},
     doctor, explain, replay,
     serve::{self, ServeError},
@@ -69,13 +69,26 @@ async fn main() -> ExitCode {
                 check::unknown(args.npd)
             }
         }),
+        Command::Capture(args) => match capture_command::run(&args) {
+            Ok(capture_command::CaptureResult::Complete) => ExitCode::SUCCESS,
+            Ok(capture_command::CaptureResult::Damaged) => ExitCode::from(FAILED),
+            Err(error) => {
+                anstream::eprintln!("fragwatch: {error}");
+                ExitCode::from(match error {
+                    capture_command::CaptureCommandError::Store { .. } => CANNOT_START,
+                    capture_command::CaptureCommandError::Output { .. } => FAILED,
+                })
+            }
+        },
         Command::Replay(args) => match replay::run(&args) {
             Ok(replay::ReplayResult::Complete) => ExitCode::SUCCESS,
             Ok(replay::ReplayResult::Partial) => ExitCode::from(FAILED),
             Err(error) => {
                 anstream::eprintln!("fragwatch: {error}");
                 ExitCode::from(match error {
-                    replay::ReplayError::Open { .. } => CANNOT_START,
+                    replay::ReplayError::Open { .. } | replay::ReplayError::Store { .. } => {
+                        CANNOT_START
+                    }
                     replay::ReplayError::Report(_) => FAILED,
                 })
             }

@@ -1,17 +1,27 @@
-//! `fragwatch replay`: the report of a trace from its capture. Needs no privileges.
+//! `fragwatch replay`: the report of a trace from its capture, or of what the store of `serve` holds.
+//! Needs no privileges.
+mod report;
+mod window;
+
 use std::{
     fs::File,
     io::{self, Read},
-    mem,
+    path::Path,
 };
 
-use fragwatch_core::{model::entry::Entry, pipeline::Pipeline, units::printable};
+use fragwatch_core::{model::entry::Entry, units::printable};
+use fragwatch_recorder::store::read::{Item, ReadError, Reader};
 
+use self::report::Report;
 use crate::{
     capture::{CaptureError, CaptureItem, CaptureReader},
     cli::ReplayArgs,
-    output,
 };
+
+pub(crate) use self::window::Window;
+
+/// Damaged places that are reported each; the rest is a number.
+const MAX_DAMAGE: usize = 5;
 
 /// How much of a capture was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,25 +43,36 @@ pub enum ReplayError {
         /// The reason.
         error: CaptureError,
     },
+    /// It can't be read, or is no store.
+    #[error("could not replay the directory {name}: {error}")]
+    Store {
+        /// Its path.
+        name: String,
+        /// The reason.
+        error: ReadError,
+    },
     /// The report could not be written.
     #[error("could not write the report to standard output: {0}")]
     Report(io::Error),
 }
 
-/// Reads a capture and writes its report to standard output; warnings about damage go to standard
-/// error.
+/// Reads a capture or a store and writes its report to standard output; warnings about damage go to
+/// standard error.
 pub fn run(args: &ReplayArgs) -> Result<ReplayResult, ReplayError> {
-    let name = if args.file == "-" { "standard input" } else { &args.file };
-    let open_error = |error| ReplayError::Open { name: name.to_owned(), error };
-    let input = open(&args.file).map_err(|error| open_error(error.into()))?;
-    let (mut header, reader) = CaptureReader::open(input).map_err(open_error)?;
-    header.all |= args.all;
-    let report = output::to_stdout(args.format);
-    match replay(reader, &mut Pipeline::new(header, report)) {
-        Ok(damage) => {
-            damage.warn(name);
-            Ok(damage.result())
-        }
+    let result = if args.file != "-" && Path::new(&args.file).is_dir() {
+        let open_error = |error| ReplayError::Store { name: args.file.clone(), error };
+        let reader = Reader::open(Path::new(&args.file)).map_err(open_error)?;
+        replay_store(reader, args)
+    } else {
+        let name = if args.file == "-" { "standard input" } else { &args.file };
+        let open_error = |error| ReplayError::Open { name: name.to_owned(), error };
+        let input = open(&args.file).map_err(|error| open_error(error.into()))?;
+        let (header, reader) = CaptureReader::open(input).map_err(open_error)?;
+        let mut report = Report::new(args, false);
+        report.begin(header).and_then(|()| replay_capture(reader, report, name))
+    };
+    match result {
+        Ok(result) => Ok(result),
         // stdout was closed.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ReplayResult::Complete),
         Err(error) => Err(ReplayError::Report(error)),
@@ -62,11 +83,7 @@ fn open(file: &str) -> io::Result<Box<dyn Read>> {
     if file == "-" {
         return Ok(Box::new(io::stdin()));
     }
-    let opened = File::open(file)?;
-    if opened.metadata()?.is_dir() {
-        return Err(io::Error::other("it is a directory: name the capture in it"));
-    }
-    Ok(Box::new(opened))
+    Ok(Box::new(File::open(file)?))
 }
 
 /// What of a capture could not be read.
@@ -80,21 +97,29 @@ struct Damage {
     no_end: Option<String>,
 }
 
-/// Reports all entries that can be read.
-fn replay(mut reader: CaptureReader, pipeline: &mut Pipeline) -> io::Result<Damage> {
+/// Reports all entries of a capture that can be read.
+fn replay_capture(
+    mut reader: CaptureReader,
+    mut report: Report,
+    name: &str,
+) -> io::Result<ReplayResult> {
     let mut damage = Damage::default();
-    let mut correlated = Vec::new();
     let mut ended = false;
-    pipeline.ready()?;
     loop {
         let entry = match reader.next_item() {
+            Ok(CaptureItem::Header(header)) => {
+                // A run of `serve` that was killed has no end.
+                report.begin(*header)?;
+                ended = false;
+                continue;
+            }
             Ok(CaptureItem::Entry(entry)) if ended && !entry.is_beside() => break,
             Ok(CaptureItem::Entry(entry)) => *entry,
             _ if ended => break,
             Ok(CaptureItem::Damaged { line, reason }) => {
                 damage.lines += 1;
                 damage.first.get_or_insert((line, reason));
-                pipeline.note_missing_entry();
+                report.missing_entry();
                 continue;
             }
             Ok(CaptureItem::Truncated) => damage.end_early("its last line is truncated".to_owned()),
@@ -103,19 +128,48 @@ fn replay(mut reader: CaptureReader, pipeline: &mut Pipeline) -> io::Result<Dama
             ),
             Err(error) => damage.end_early(format!("it could not be read further: {error}")),
         };
-        // Entries beside it, such as names, come after the event that completes a creation.
-        if !entry.is_beside() {
-            pipeline.report(mem::take(&mut correlated))?;
-        }
         ended |= matches!(entry, Entry::End { .. });
-        correlated.extend(pipeline.apply(entry)?);
+        report.entry(entry)?;
         if damage.no_end.is_some() {
             break;
         }
     }
-    pipeline.report(correlated)?;
-    pipeline.summary()?;
-    Ok(damage)
+    report.finish()?;
+    damage.warn(name);
+    Ok(damage.result())
+}
+
+/// Reports all runs of a store.
+fn replay_store(mut reader: Reader, args: &ReplayArgs) -> io::Result<ReplayResult> {
+    let mut report = Report::new(args, true);
+    let mut damaged = 0;
+    while let Some(item) = reader.next_item() {
+        match item {
+            Item::Run(header) => report.begin(*header)?,
+            Item::Entry(entry) => report.entry(*entry)?,
+            Item::Damaged(text) => {
+                report.missing_entry();
+                if damaged < MAX_DAMAGE {
+                    anstream::eprintln!("fragwatch: {}: {}", args.file, printable(&text));
+                }
+                damaged += 1;
+            }
+        }
+    }
+    report.finish()?;
+    if damaged > MAX_DAMAGE {
+        anstream::eprintln!("fragwatch: {}: {damaged} such places in all", args.file);
+    }
+    if report.is_empty() {
+        let has_window = args.window.since.or(args.window.until).is_some();
+        anstream::eprintln!(
+            "fragwatch: {}: no failure in {} runs of serve{}; --all reports every creation",
+            args.file,
+            report.runs(),
+            if has_window { " in that time" } else { "" },
+        );
+    }
+    Ok(if damaged == 0 { ReplayResult::Complete } else { ReplayResult::Partial })
 }
 
 impl Damage {

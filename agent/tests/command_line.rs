@@ -148,8 +148,8 @@ fn replay_of_other_input_exits_with_2() {
     let newer = CAPTURE.replace(r#""format_version":4"#, r#""format_version":5"#);
     check(&replay(newer.as_bytes()), 2, "replay it with the version that wrote it");
     check(&run(&["replay", "/no/such/file"]), 2, "could not replay /no/such/file");
-    check(&run(&["replay", "/"]), 2, "it is a directory");
-    check(&run(&["replay"]), 2, "<FILE>");
+    check(&run(&["replay", "/"]), 2, "could not replay the directory /: it is no store");
+    check(&run(&["replay"]), 2, "<FILE|DIRECTORY>");
 }
 
 #[test]

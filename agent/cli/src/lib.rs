@@ -1,5 +1,6 @@
 //! The command line: commands, options, help texts and exit codes. A crate of its own, so that man pages
 //! and completions can be generated without building the eBPF programs.
+mod capture;
 mod serve;
 
 use std::{path::PathBuf, time::Duration};
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use fragwatch_core::model::kernel_version::KernelVersion;
 use jiff::SignedDuration;
 
+pub use capture::{CaptureArgs, CaptureCommand, ExportArgs, ReplayArgs, StoreArgs, WindowArgs};
 pub use serve::{Listen, ServeArgs, Size, StorePlace};
 
 /// Reports which container creations failed for lack of kernel memory, and why
@@ -37,8 +39,11 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Report failures found in kernel and runtime logs, and their causes; needs no privileges
     Explain(ExplainArgs),
-    /// Repeat the report of a trace from its capture; needs no privileges
+    /// Repeat the report of a trace from its capture, or report what the store of `serve` holds; needs
+    /// no privileges
     Replay(ReplayArgs),
+    /// List, verify or export the store of `serve`; needs no privileges but to read it
+    Capture(CaptureArgs),
     /// Check whether the next container could start now, as a monitoring plug-in; needs no privileges
     Check(CheckArgs),
 }
@@ -113,8 +118,9 @@ Exit codes:
 #[command(after_help = EXPLAIN_EXIT_CODES)]
 pub struct ExplainArgs {
     /// Logs: dmesg, journalctl, syslog, kubelet, dockerd, pasted mail, also compressed; - or no file
-    /// is standard input. A copy of /proc/buddyinfo is shown as read at another time
-    #[arg(value_name = "FILE")]
+    /// is standard input. Of a directory or a tar archive, such as a sosreport or must-gather, the
+    /// logs in it. A copy of /proc/buddyinfo is shown as read at another time
+    #[arg(value_name = "FILE|DIR")]
     pub files: Vec<String>,
     /// The kernel's release for logs that don't contain it, such as 3.10.0-514.el7.x86_64
     #[arg(long, value_name = "VERSION", value_parser = release)]
@@ -129,27 +135,6 @@ Exit codes:
   0  all logs were read, whether or not a failure was found
   1  a log could not be read to its end (the others were), or the report could not be written
   2  wrong arguments";
-
-/// Arguments of `replay`.
-#[derive(Debug, Args)]
-#[command(after_help = REPLAY_EXIT_CODES)]
-pub struct ReplayArgs {
-    /// A capture written by `trace --record`; - is standard input
-    #[arg(value_name = "FILE")]
-    pub file: String,
-    /// Form of the report
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
-    /// Report every creation, even if trace did not
-    #[arg(long)]
-    pub all: bool,
-}
-
-const REPLAY_EXIT_CODES: &str = "\
-Exit codes:
-  0  the whole capture was reported
-  1  the capture is truncated or damaged (the rest was reported), or the report could not be written
-  2  wrong arguments, or a file that can't be read, is no capture, or has another format version";
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]

@@ -4,7 +4,10 @@ mod correlator;
 pub(crate) mod outside;
 pub mod starts;
 
-use crate::model::{incident::Incident, step::CreationStep};
+use crate::model::{
+    incident::{Incident, Source},
+    step::CreationStep,
+};
 
 pub use correlator::Correlator;
 
@@ -21,6 +24,17 @@ pub enum Correlated {
 }
 
 impl Correlated {
+    /// When it ended, `CLOCK_MONOTONIC` in nanoseconds; `None` for what is of a log.
+    pub fn time_ns(&self) -> Option<u64> {
+        match self {
+            Self::CreationStep(creation) => Some(creation.ended_ns),
+            Self::Incident(incident) => match incident.source {
+                Source::Live { time_ns } => Some(time_ns),
+                Source::Log(_) => None,
+            },
+        }
+    }
+
     /// When a creation ended, `CLOCK_MONOTONIC` in nanoseconds; `None` for what is none.
     pub fn ended_ns(&self) -> Option<u64> {
         match self {

@@ -14,6 +14,7 @@ use crate::{
         kernel_version::KernelVersion,
         loss::Loss,
         node::{NodeFacts, Reading},
+        recording::{Recording, Recordings},
         step::{CreationStep, Outcome},
     },
     report::{
@@ -51,6 +52,7 @@ pub struct Pipeline {
     /// The node's facts, as last read.
     node: Option<NodeFacts>,
     names: Attributions,
+    recordings: Recordings,
     /// Reads `CLOCK_MONOTONIC` in nanoseconds; `None` for a capture, whose reports have no latency.
     live: Option<fn() -> u64>,
 }
@@ -76,6 +78,7 @@ impl Pipeline {
             realtime_offset_ns: header.realtime_offset_ns,
             node: None,
             names: Attributions::default(),
+            recordings: Recordings::default(),
             live: None,
         }
     }
@@ -111,7 +114,14 @@ impl Pipeline {
                 self.incidents_left = MAX_INCIDENTS;
                 return Ok(self.correlator.flush_outside(Some(time_ns)));
             }
-            Entry::Sample(_) | Entry::Trigger { .. } => {}
+            Entry::Sample(sample) => {
+                let complete = self.recordings.sample(sample);
+                self.report_recording(complete.as_ref())?;
+            }
+            Entry::Trigger { time_ns, reason } => {
+                let complete = self.recordings.trigger(time_ns, reason);
+                self.report_recording(complete.as_ref())?;
+            }
             Entry::Loss(loss) => {
                 self.loss = loss;
                 self.report.line(&view::loss(&loss))?;
@@ -144,6 +154,8 @@ impl Pipeline {
 
     /// Reports the totals, after all else.
     pub fn summary(&mut self) -> io::Result<()> {
+        let complete = self.recordings.finish();
+        self.report_recording(complete.as_ref())?;
         // Of some that began there are no events, and of some that ended the end was lost.
         let unfinished = &mut self.watched.creations.unfinished;
         *unfinished = self.correlator.unfinished().max(*unfinished);
@@ -227,6 +239,12 @@ impl Pipeline {
             self.watched.slowest_report_us = self.watched.slowest_report_us.max(Some(late_us));
         }
         Ok(())
+    }
+
+    fn report_recording(&mut self, complete: Option<&Recording>) -> io::Result<()> {
+        let offset = self.realtime_offset_ns;
+        let line = complete.and_then(|recording| self.view.recording(recording, offset));
+        line.map_or(Ok(()), |line| self.report.line(&line))
     }
 
     fn report_incident(&mut self, incident: &Incident) -> io::Result<()> {

@@ -17,7 +17,7 @@ mod memory;
 mod oom;
 mod process_limits;
 mod reports;
-mod runtime;
+pub(crate) mod runtime;
 mod stack;
 mod traces;
 

@@ -1,7 +1,9 @@
 //! From the bytes of a log, of any length and in constant memory, to the raw lines near a trigger
 //! phrase.
 pub(crate) mod blocks;
+pub(crate) mod budget;
 pub mod input;
-mod search;
+pub(crate) mod search;
 pub mod trigger;
+mod unpack;
 pub(crate) mod window;

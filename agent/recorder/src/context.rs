@@ -91,7 +91,10 @@ impl Context {
                     at_end = false;
                     id == step.task.cgroup_id
                 }
-                About::Other => false,
+                About::Other => {
+                    at_end = false;
+                    false
+                }
             };
             if belongs && bytes + recent.json.len() <= MAX_INCIDENT_BYTES {
                 bytes += recent.json.len();
@@ -127,5 +130,56 @@ fn about(entry: &Entry) -> About {
         Entry::Cgroup { id, .. } => About::Cgroup(*id),
         entry if entry.is_beside() => About::EntryBefore,
         _ => About::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fragwatch_core::{
+        fixtures::{self, KEY},
+        model::event::CgroupPath,
+    };
+
+    use super::*;
+
+    fn push(context: &mut Context, sequence: u64, entry: &Entry) {
+        context.push(sequence, entry, &format!("{{\"n\":{sequence}}}"));
+    }
+
+    fn sequences(taken: &[(u64, String)]) -> Vec<u64> {
+        taken.iter().map(|(sequence, _)| *sequence).collect()
+    }
+
+    #[test]
+    fn an_incident_has_its_own_entries_and_no_others() {
+        let mut context = Context::default();
+        let other = CreationKey { began_ns: 7, tid: 9 };
+        let event = |key, kind| Entry::Event(fixtures::at(Some(key), 1, kind));
+        let step = fixtures::failed_creation();
+        let path = CgroupPath::parse("/a");
+        push(&mut context, 1, &Entry::Cgroup { id: step.task.cgroup_id, path: path.clone() });
+        push(&mut context, 2, &Entry::Cgroup { id: step.task.cgroup_id + 1, path });
+        push(&mut context, 3, &event(other, fixtures::entered()));
+        push(&mut context, 4, &event(KEY, fixtures::entered()));
+        push(&mut context, 5, &Entry::Node(fixtures::facts(1)));
+        push(&mut context, 6, &event(other, fixtures::entered()));
+        push(&mut context, 7, &event(KEY, fixtures::ended(Some(12))));
+        push(&mut context, 8, &Entry::Node(fixtures::facts(2)));
+        assert_eq!(sequences(&context.incident(&step, 9)), [1, 4, 7, 8]);
+        assert!(context.incident(&step, 9).is_empty(), "each is taken once");
+    }
+
+    #[test]
+    fn old_entries_are_dropped() {
+        let mut context = Context::default();
+        let event = Entry::Event(fixtures::at(Some(KEY), 1, fixtures::entered()));
+        push(&mut context, 1, &event);
+        push(&mut context, 2 + REORDERED, &event);
+        let taken = context.incident(&fixtures::failed_creation(), 9);
+        assert_eq!(sequences(&taken), [2 + REORDERED]);
+        for sequence in 0..2000 {
+            context.push(2 * REORDERED + sequence % 9, &event, &"x".repeat(4096));
+        }
+        assert!(context.bytes <= MAX_BYTES);
     }
 }

@@ -4,6 +4,7 @@
 //! [`Recorder`] is the event loop's side: nothing in it waits for a file. The files are written by a
 //! thread of the [`store`].
 mod context;
+pub mod forecast;
 mod packed;
 mod recorder;
 mod ring;

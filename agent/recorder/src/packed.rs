@@ -9,13 +9,15 @@ const ZONE_NAMES: [&str; 6] = ["DMA", "DMA32", "Normal", "HighMem", "Movable", "
 
 /// Bits of [`Packed::present`]: what was read.
 mod present {
-    pub(super) const VM: u8 = 1;
-    pub(super) const FREE_PAGES_BLOCKS: u8 = 1 << 1;
-    pub(super) const FALLBACKS: u8 = 1 << 2;
-    pub(super) const MEMORY_CGROUPS: u8 = 1 << 3;
-    pub(super) const DYING: u8 = 1 << 4;
-    pub(super) const AT_MOST: u8 = 1 << 5;
-    pub(super) const PRESSURE: u8 = 1 << 6;
+    pub(super) const VM: u16 = 1;
+    pub(super) const FREE_PAGES_BLOCKS: u16 = 1 << 1;
+    pub(super) const FALLBACKS: u16 = 1 << 2;
+    pub(super) const MEMORY_CGROUPS: u16 = 1 << 3;
+    pub(super) const DYING: u16 = 1 << 4;
+    pub(super) const AT_MOST: u16 = 1 << 5;
+    pub(super) const PRESSURE: u16 = 1 << 6;
+    pub(super) const LRU: u16 = 1 << 7;
+    pub(super) const FILE: u16 = 1 << 8;
 }
 
 /// A packed sample.
@@ -26,11 +28,13 @@ pub(crate) struct Packed {
     pressure_us: [u64; 2],
     fallbacks: [[u32; 3]; 3],
     free_pages_blocks: u32,
+    lru_pages: u32,
+    file_pages: u32,
     memory_cgroups: u32,
     dying: u32,
     zones: [PackedZone; MAX_ZONES],
     zone_count: u8,
-    present: u8,
+    present: u16,
 }
 
 const _: () = assert!(size_of::<Packed>() <= 400);
@@ -80,9 +84,15 @@ impl From<&Sample> for Packed {
                 vm.pgsteal_kswapd,
                 vm.oom_kill,
             ];
-            if let Some(pages) = vm.free_pages_blocks {
-                packed.present |= present::FREE_PAGES_BLOCKS;
-                packed.free_pages_blocks = low(pages);
+            for (pages, bit, to) in [
+                (vm.free_pages_blocks, present::FREE_PAGES_BLOCKS, &mut packed.free_pages_blocks),
+                (vm.lru_pages, present::LRU, &mut packed.lru_pages),
+                (vm.file_pages, present::FILE, &mut packed.file_pages),
+            ] {
+                if let Some(pages) = pages {
+                    packed.present |= bit;
+                    *to = low(pages);
+                }
             }
         }
         if let Some(fallbacks) = &sample.fallbacks {
@@ -128,7 +138,7 @@ impl From<&SampleZone> for PackedZone {
 
 impl From<&Packed> for Sample {
     fn from(packed: &Packed) -> Self {
-        let has = |bit: u8| packed.present & bit != 0;
+        let has = |bit: u16| packed.present & bit != 0;
         let [
             compact_stall,
             compact_fail,
@@ -140,8 +150,8 @@ impl From<&Packed> for Sample {
             pgsteal_kswapd,
             oom_kill,
         ] = packed.vm;
-        let free_pages_blocks =
-            has(present::FREE_PAGES_BLOCKS).then(|| packed.free_pages_blocks.into());
+        let level = |bit: u16, pages: u32| has(bit).then(|| u64::from(pages));
+        let free_pages_blocks = level(present::FREE_PAGES_BLOCKS, packed.free_pages_blocks);
         let vm = VmCounters {
             compact_stall,
             compact_fail,
@@ -153,6 +163,8 @@ impl From<&Packed> for Sample {
             pgsteal_kswapd,
             oom_kill,
             free_pages_blocks,
+            lru_pages: level(present::LRU, packed.lru_pages),
+            file_pages: level(present::FILE, packed.file_pages),
         };
         let [some_us, full_us] = packed.pressure_us;
         let counts = packed.fallbacks.map(|row| row.map(u64::from));
@@ -220,6 +232,8 @@ mod tests {
                 compact_stall: 1 << 40,
                 oom_kill: 9,
                 free_pages_blocks: Some(3),
+                lru_pages: Some(4),
+                file_pages: Some(5),
                 ..VmCounters::default()
             }),
             fallbacks: Some(Fallbacks { counts: [[1, 2, 3], [4, 5, 6], [7, 8, 9]] }),

@@ -58,4 +58,4 @@ pub const MIN_SIZE: u64 = 1 << 20;
 pub const DEFAULT_SIZE: u64 = 64 << 20;
 
 /// Bytes left free on the file system if no other number is given.
-pub const DEFAULT_MIN_FREE: u64 = 32 << 20;
+pub const DEFAULT_MIN_FREE: u64 = 256 << 20;

@@ -7,6 +7,9 @@ use serde_json::Value;
 /// Longest line that is read, in bytes. Zones and a stack take some KiB.
 const MAX_LINE: usize = 1 << 20;
 
+/// What a header begins with. No entry does.
+const HEADER: &[u8] = b"{\"format\":";
+
 /// Page sizes that are accepted, in bytes; powers of two only.
 const PAGE_SIZES: std::ops::RangeInclusive<u64> = 4096..=1 << 20;
 
@@ -44,6 +47,8 @@ pub enum CaptureError {
 pub enum CaptureItem {
     /// A valid entry.
     Entry(Box<Entry>),
+    /// A further header: what follows is of another run of `serve`.
+    Header(Box<Header>),
     /// A line that is no valid entry.
     Damaged {
         /// The line's number; the header is line 1.
@@ -97,6 +102,12 @@ impl CaptureReader {
         }
         if matches!(line, Line::TooLong) {
             return Ok(damaged(self.number, "it is too long".to_owned()));
+        }
+        if self.line.starts_with(HEADER) {
+            return Ok(match header(&self.line) {
+                Ok(header) => CaptureItem::Header(Box::new(header)),
+                Err(error) => damaged(self.number, error.to_string()),
+            });
         }
         Ok(match serde_json::from_slice(&self.line) {
             Ok(entry) => CaptureItem::Entry(Box::new(entry)),

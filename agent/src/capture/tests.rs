@@ -113,6 +113,7 @@ fn read(mut reader: CaptureReader) -> (Vec<Entry>, Vec<u64>, bool) {
     loop {
         match reader.next_item().expect("memory can be read") {
             CaptureItem::Entry(entry) => entries.push(*entry),
+            CaptureItem::Header(header) => panic!("a second header: {header:?}"),
             CaptureItem::Damaged { line, reason } => {
                 assert!(!reason.is_empty());
                 damaged.push(line);
@@ -238,7 +239,7 @@ fn replay(bytes: &[u8], report: impl Format + 'static) {
     loop {
         let entry = match reader.next_item().expect("memory can be read") {
             CaptureItem::Entry(entry) => *entry,
-            CaptureItem::Damaged { .. } => {
+            CaptureItem::Header(_) | CaptureItem::Damaged { .. } => {
                 pipeline.note_missing_entry();
                 continue;
             }

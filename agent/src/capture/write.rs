@@ -72,14 +72,7 @@ impl Recorder {
 
     fn line(&mut self, what: &impl Serialize) {
         let Some(out) = &mut self.out else { return };
-        let written = match serde_json::to_string(what) {
-            Ok(line) => {
-                let mut line = escape(&line);
-                line.push('\n');
-                out.write_all(line.as_bytes())
-            }
-            Err(error) => Err(error.into()),
-        };
+        let written = to_line(what).and_then(|line| out.write_all(line.as_bytes()));
         self.check(written);
     }
 
@@ -93,4 +86,14 @@ impl Recorder {
             );
         }
     }
+}
+
+/// A header or an entry as a line.
+///
+/// # Errors
+/// If it can't be written as JSON.
+pub(crate) fn to_line(what: &impl Serialize) -> io::Result<String> {
+    let mut line = escape(&serde_json::to_string(what)?);
+    line.push('\n');
+    Ok(line)
 }

@@ -161,6 +161,10 @@ fn of_the_rest(evidence: &Evidence, because: &mut Vec<String>, not_seen: &mut Ve
         );
     } else if evidence.live || waited {
         because.push("it waited for memory, and nothing failed".to_owned());
+        let stalled = evidence.allocations.iter().filter(|a| a.outcome == Outcome::Recovered);
+        for allocation in stalled {
+            describe_zones(evidence, allocation, because, not_seen);
+        }
     } else {
         not_seen.push("what failed: the log says no more".to_owned());
     }

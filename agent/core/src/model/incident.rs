@@ -105,6 +105,17 @@ pub struct LogSource {
     pub readings: Vec<GfpReading>,
     /// What /proc/buddyinfo said at another time.
     pub buddyinfo: Vec<Buddyinfo>,
+    /// Other logs in which it is, too.
+    pub also_in: Vec<LogPart>,
+}
+
+/// Lines of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPart {
+    /// The log's name.
+    pub file: String,
+    /// Numbers of the first and the last line, from 1.
+    pub lines: (u64, u64),
 }
 
 impl Incident {

@@ -44,7 +44,7 @@ pub struct SampleZone {
     pub blocks: Vec<u64>,
 }
 
-/// Counters of /proc/vmstat (mm/vmstat.c `vmstat_text`), except the last field.
+/// Counters of /proc/vmstat (mm/vmstat.c `vmstat_text`).
 #[skip_serializing_none]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -67,9 +67,13 @@ pub struct VmCounters {
     pub pgsteal_kswapd: u64,
     /// `oom_kill`: processes that the OOM killer killed.
     pub oom_kill: u64,
-    /// `nr_free_pages_blocks`, a level, not a counter: free pages in whole free pageblocks (6.19 and
+    /// `nr_free_pages_blocks`, a level, not a counter: free pages in whole free pageblocks (6.15 and
     /// later).
     pub free_pages_blocks: Option<u64>,
+    /// A level: pages that compaction can move, `nr_{active,inactive}_{anon,file}`.
+    pub lru_pages: Option<u64>,
+    /// A level: of these, the page cache, `nr_{active,inactive}_file`.
+    pub file_pages: Option<u64>,
 }
 
 /// Migratetypes between which allocations fall back (include/linux/mmzone.h `enum migratetype`).

@@ -15,6 +15,7 @@ pub mod memcg;
 pub mod node;
 pub mod notice;
 pub mod ready;
+pub mod recording;
 pub mod slab;
 pub mod summary;
 pub mod time;
@@ -35,6 +36,8 @@ pub enum Line {
     Container(container::LateContainer),
     /// A failure outside a creation's steps, seen by `trace --all` or found by `explain`.
     Incident(Box<incident::Incident>),
+    /// `replay` of a store: samples around a failure.
+    Recording(Box<recording::Recording>),
     /// `trace` and `replay`: events were lost.
     Loss(loss::Loss),
     /// The totals, at the end.

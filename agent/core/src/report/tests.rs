@@ -25,6 +25,17 @@ fn each_line_as_text() {
     }
 }
 
+/// What was recorded can't be interrupted.
+#[test]
+fn a_replay_begins_with_what_was_watched() {
+    let mut styled = Vec::new();
+    let mut text = Text::new(&mut styled, TimeZone::UTC).replayed();
+    text.line(&samples::ready(0, 0)).expect("memory takes all");
+    let plain = anstream::adapter::strip_bytes(&styled).into_vec();
+    let first = String::from_utf8(plain).expect("UTF-8");
+    assert!(first.contains(": recorded with all ") && !first.contains("Ctrl-C"), "{first}");
+}
+
 #[test]
 fn each_line_as_json() {
     for (name, line) in samples::all() {

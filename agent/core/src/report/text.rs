@@ -11,6 +11,7 @@ mod loss;
 mod node;
 mod one_line;
 mod ready;
+mod recording;
 mod summary;
 mod verdict;
 
@@ -43,12 +44,20 @@ pub struct Text<W> {
     out: W,
     zone: TimeZone,
     repeats: Repeats,
+    /// It is about what was recorded, not about what happens now.
+    replayed: bool,
 }
 
 impl<W: Write> Text<W> {
     /// Writes to `out`; times of day in `zone`.
     pub fn new(out: W, zone: TimeZone) -> Self {
-        Self { out, zone, repeats: Repeats::default() }
+        Self { out, zone, repeats: Repeats::default(), replayed: false }
+    }
+
+    /// For what was recorded.
+    #[must_use]
+    pub fn replayed(self) -> Self {
+        Self { replayed: true, ..self }
     }
 
     fn clock(&self, time: Time) -> String {
@@ -64,7 +73,7 @@ impl<W: Write> Text<W> {
 impl<W: Write> Format for Text<W> {
     fn line(&mut self, line: &Line) -> io::Result<()> {
         let block = match line {
-            Line::Ready(ready) => ready::block(ready),
+            Line::Ready(ready) => ready::block(ready, self.replayed),
             Line::Creation(creation) => creation::block(creation, &self.clock(creation.time)),
             Line::Container(late) => container::late_block(late, &self.clock(late.time)),
             Line::Incident(incident) => {
@@ -75,6 +84,7 @@ impl<W: Write> Format for Text<W> {
                     incident::live(incident, &time)
                 }
             }
+            Line::Recording(recording) => recording::block(recording, &self.zone),
             Line::Loss(loss) => loss::block(loss),
             Line::Summary(summary) => summary::block(summary),
             Line::Check(check) => check::block(check),

@@ -7,6 +7,7 @@ mod incident;
 mod memcg;
 mod node;
 mod notice;
+mod recording;
 mod slab;
 mod verdict;
 

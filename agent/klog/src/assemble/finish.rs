@@ -81,6 +81,7 @@ pub(super) fn finish(
             host: draft.begin.host.clone(),
             readings: masks.readings_of_first(&draft),
             buddyinfo,
+            also_in: Vec::new(),
         }),
         page_size,
         pid: draft.pid.or_else(|| {
@@ -164,11 +165,6 @@ fn failed(
 ) -> Option<Allocation> {
     let mask = header.mask.as_ref()?;
     let (gfp, order) = (masks.gfp(mask), header.order?);
-    if let Some(ms) = header.stalled_ms {
-        let mut stalled = allocation(gfp, order, Outcome::Recovered, None);
-        stalled.stall_ns = u64::try_from(Duration::from_millis(ms).as_nanos()).unwrap_or(u64::MAX);
-        return Some(stalled);
-    }
     let nodes = header.mems_allowed.as_deref().or_else(|| Some(draft.cpuset.as_ref()?.1.as_str()));
     let failure = failure(
         draft,
@@ -178,7 +174,13 @@ fn failed(
         masks.per_order_marks(mask),
         page_size,
     );
-    Some(allocation(gfp, order, Outcome::Failed, Some(failure)))
+    let Some(ms) = header.stalled_ms else {
+        return Some(allocation(gfp, order, Outcome::Failed, Some(failure)));
+    };
+    let seen = Some(failure).filter(|failure| !failure.zones.is_empty());
+    let mut stalled = allocation(gfp, order, Outcome::Recovered, seen);
+    stalled.stall_ns = u64::try_from(Duration::from_millis(ms).as_nanos()).unwrap_or(u64::MAX);
+    Some(stalled)
 }
 
 /// The nodes that the task's cpuset allows.

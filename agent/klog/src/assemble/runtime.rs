@@ -36,7 +36,7 @@ const CREATORS: &[&str] = &[
 
 /// Whether two failures that were logged at about the same time are one: nothing that both name
 /// differs.
-pub(super) fn same(one: &ContainerFailure, other: &ContainerFailure) -> bool {
+pub(crate) fn same(one: &ContainerFailure, other: &ContainerFailure) -> bool {
     let agree = |one: &Option<String>, other: &Option<String>| match (one, other) {
         (Some(one), Some(other)) => one == other,
         _ => true,
@@ -67,13 +67,31 @@ pub(super) fn merge(known: &mut ContainerFailure, other: ContainerFailure) {
     }
 }
 
+/// What a report of the kernel's says of whose it is.
+pub(crate) struct Report<'a> {
+    /// The name of the task that failed.
+    pub(crate) comm: Option<&'a str>,
+    /// Whether a container of this id, or a pod of this uid, is named in it.
+    pub(crate) names: &'a dyn Fn(&str) -> bool,
+    /// Whether this function is in its stack.
+    pub(crate) calls: &'a dyn Fn(&str) -> bool,
+    /// It is about a refused fork.
+    pub(crate) refuses_forks: bool,
+    /// It is about slab caches that got no pages.
+    pub(crate) of_slab: bool,
+}
+
 /// Whether a report names the container or the pod that failed.
 pub(super) fn names_same(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool {
+    names(&|id| draft.names(id), failure)
+}
+
+fn names(named: &dyn Fn(&str) -> bool, failure: &ContainerFailure) -> bool {
     let container = failure.container.as_ref();
     let uid = failure.pod_uid.as_ref();
     !says_other_reason(failure)
-        && (container.is_some_and(|id| draft.names(id))
-            || uid.is_some_and(|uid| draft.names(uid) || draft.names(&uid.replace('-', "_"))))
+        && (container.is_some_and(|id| named(id))
+            || uid.is_some_and(|uid| named(uid) || named(&uid.replace('-', "_"))))
 }
 
 /// A program that says why has said it.
@@ -83,25 +101,34 @@ fn says_other_reason(failure: &ContainerFailure) -> bool {
 
 /// Whether a container can have failed of what a report describes, given that they are close.
 pub(super) fn joins(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool {
+    let report = Report {
+        comm: draft.comm.as_deref(),
+        names: &|id| draft.names(id),
+        calls: &|function| draft.frames.iter().any(|frame| frame.function == function),
+        refuses_forks: draft.fork_refused.is_some(),
+        of_slab: !draft.slab.is_empty(),
+    };
+    can_be_of(&report, failure)
+}
+
+/// The same for any report.
+pub(crate) fn can_be_of(report: &Report, failure: &ContainerFailure) -> bool {
     if says_other_reason(failure) {
         return false;
     }
-    if names_same(draft, failure) {
+    if names(report.names, failure) {
         return true;
     }
-    if draft.fork_refused.is_some() && failure.error == StartError::Process {
+    if report.refuses_forks && failure.error == StartError::Process {
         // One side names no container: the refusal is what it met.
         return failure.container.is_none() && failure.pod.is_none();
     }
     // A cache of a memory cgroup that could grow no more, and a memory cgroup that could not be made.
     let no_memory = failure.errno == Some(libc::ENOMEM);
-    if no_memory && !draft.slab.is_empty() && matches!(failure.error, StartError::CgroupMkdir(_)) {
+    if no_memory && report.of_slab && matches!(failure.error, StartError::CgroupMkdir(_)) {
         return true;
     }
-    let runtime = draft
-        .comm
-        .as_deref()
-        .is_some_and(|comm| RUNTIMES.iter().any(|name| comm.starts_with(name)));
-    let creates = draft.frames.iter().any(|frame| CREATORS.contains(&frame.function.as_str()));
-    runtime || creates
+    let runtime =
+        report.comm.is_some_and(|comm| RUNTIMES.iter().any(|name| comm.starts_with(name)));
+    runtime || CREATORS.iter().any(|function| (report.calls)(function))
 }

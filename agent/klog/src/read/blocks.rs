@@ -16,7 +16,8 @@ use memchr::{memchr, memchr_iter, memrchr};
 use crate::{
     raw_line::MAX_LINE,
     read::{
-        input::{self, ReadError, Source},
+        budget::Budget,
+        input::{self, ReadError, Source, Watch},
         search::Search,
     },
 };
@@ -73,12 +74,12 @@ impl Blocks {
     /// Begins to read. The threads end with the input, or when this is dropped and the read that
     /// is waited for returns.
     pub(crate) fn read(source: impl Read + Send + 'static) -> Self {
-        let tail_lost = Arc::new(AtomicBool::new(false));
-        let search = Arc::new(Search::new());
+        let watch = Watch::new(&Budget::unlimited());
+        let tail_lost = Arc::clone(&watch.lost);
         let (to_first, of_first) = mpsc::channel();
         let (to_second, of_second) = mpsc::channel();
         let unopened = Reading {
-            unopened: Some((Box::new(source), Arc::clone(&tail_lost))),
+            unopened: Some((Box::new(source), watch)),
             source: Box::new(io::empty()),
             rest: Vec::new(),
         };
@@ -88,8 +89,7 @@ impl Blocks {
         let workers = rings.map(|(mine, next)| {
             let (out, filled) = mpsc::sync_channel(QUEUE);
             let (used, reuse) = mpsc::sync_channel(QUEUE);
-            let search = Arc::clone(&search);
-            thread::spawn(move || Turns { mine, next, out, reuse, search }.take_all());
+            thread::spawn(move || Turns { mine, next, out, reuse }.take_all());
             Worker { filled, used }
         });
         Self { workers: workers.into(), turn: 0, failed: None, tail_lost }
@@ -136,7 +136,6 @@ struct Turns {
     next: Sender<Reading>,
     out: SyncSender<(Block, Option<ReadError>)>,
     reuse: Receiver<Block>,
-    search: Arc<Search>,
 }
 
 impl Turns {
@@ -152,7 +151,7 @@ impl Turns {
                 // If the other thread has ended, blocks are taken no more.
                 let _ = self.next.send(reading);
             }
-            block.look(&self.search);
+            block.look();
             if self.out.send((block, failed)).is_err() || over {
                 return;
             }
@@ -163,7 +162,7 @@ impl Turns {
 /// An input as far as it has been read. Whose turn it is has it.
 struct Reading {
     /// To be opened by who has the first turn: it may have to wait for the first bytes.
-    unopened: Option<(Source, Arc<AtomicBool>)>,
+    unopened: Option<(Source, Watch)>,
     source: Source,
     /// The beginning of a line.
     rest: Vec<u8>,
@@ -216,8 +215,8 @@ impl Reading {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
-        if let Some((source, lost)) = self.unopened.take() {
-            self.source = input::open(source, &lost, 0)?;
+        if let Some((source, watch)) = self.unopened.take() {
+            self.source = input::open(source, &watch, 0)?;
         }
         loop {
             match self.source.read(buffer) {
@@ -230,7 +229,8 @@ impl Reading {
 
 impl Block {
     /// Looks at the bytes.
-    fn look(&mut self, search: &Search) {
+    fn look(&mut self) {
+        let search = Search::get();
         self.cut_long_lines();
         self.lines = newlines(&self.bytes);
         self.triggers.clear();

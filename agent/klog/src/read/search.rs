@@ -1,5 +1,7 @@
 //! Looks for triggers, fast: for four bytes of each that are rare in logs, and for the phrase around
 //! them where they stand.
+use std::sync::LazyLock;
+
 use aho_corasick::{AhoCorasick, Span, packed};
 
 use crate::read::trigger::TRIGGERS;
@@ -11,6 +13,8 @@ const ANCHORS: &[&str] = &[
     "Sand", "labl", "nfo:", "lab ", "m_ca", "te f", "te c", "e sh", "ng c", "OS t", "x_us", "ft o",
     "un c", "un f", "me e", "rk r", "ld's", "ung_",
 ];
+
+static SEARCH: LazyLock<Search> = LazyLock::new(Search::new);
 
 /// Looks for any trigger.
 pub(crate) enum Search {
@@ -25,7 +29,12 @@ pub(crate) enum Search {
 }
 
 impl Search {
-    pub(crate) fn new() -> Self {
+    /// The one for all logs.
+    pub(crate) fn get() -> &'static Self {
+        &SEARCH
+    }
+
+    fn new() -> Self {
         let around = |anchor: &&str| {
             let found = TRIGGERS.iter().filter_map(|t| Some((t.as_bytes(), t.find(*anchor)?)));
             found.collect()

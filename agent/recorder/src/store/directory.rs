@@ -161,3 +161,39 @@ fn why_refused(kind: FsType) -> Option<(&'static str, &'static str)> {
     let of_kind = REFUSED.iter().find(|(refused, ..)| *refused == kind);
     of_kind.map(|(_, name, reason)| (*name, *reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+
+    use super::*;
+
+    #[test]
+    fn file_systems_that_do_not_keep_a_store_are_refused() {
+        let kind = |kind| why_refused(kind).map(|(name, _)| name);
+        assert_eq!(kind(statfs::NFS_SUPER_MAGIC), Some("NFS"));
+        assert_eq!(kind(statfs::OVERLAYFS_SUPER_MAGIC), Some("overlayfs"));
+        for usable in [statfs::EXT4_SUPER_MAGIC, statfs::XFS_SUPER_MAGIC, statfs::TMPFS_MAGIC] {
+            assert_eq!(kind(usable), None);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_others_own_or_write_to_is_refused() {
+        let path = Path::new("/dev/shm").join(format!("fragwatch-owner-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        let lock = prepare(&path).expect("it can be created");
+        drop(lock);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("it is ours");
+        let writable = prepare(&path);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("it is ours");
+        assert!(matches!(writable, Err(OpenError::Writable(_))));
+        drop(prepare(&path).expect("the control: now it can be used"));
+        // Only root can give it away.
+        if chown(&path, Some(65_534), None).is_ok() {
+            let owned = prepare(&path);
+            assert!(matches!(owned, Err(OpenError::Owner { owner: 65_534, .. })), "{owned:?}");
+        }
+        fs::remove_dir_all(&path).expect("it is empty but for the lock");
+    }
+}

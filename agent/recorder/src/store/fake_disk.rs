@@ -38,6 +38,9 @@ pub(super) enum End {
 struct Content {
     bytes: Vec<u8>,
     synced: usize,
+    /// What is behind this is never on disk, although later syncs succeed: one failed, and the kernel
+    /// takes what it could not write as written.
+    broken: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -167,6 +170,7 @@ impl FakeDisk {
         for content in contents {
             let unsynced = content.bytes.len() - content.synced.min(content.bytes.len());
             let kept = content.bytes.len() - unsynced + random.below(unsynced as u64 + 1) as usize;
+            let kept = kept.min(content.broken.take().unwrap_or(kept));
             // The length may be on disk without the content.
             if random.below(3) == 0 {
                 content.bytes[kept..].fill(0);
@@ -342,9 +346,10 @@ impl AppendFile for FakeFile {
         let result = model.begin();
         let named = model.names.iter().any(|n| n.now.values().any(|c| *c == self.content));
         let content = &mut model.contents[self.content];
-        // An error is reported once: what was not written then counts as clean afterwards.
         if result.is_ok() {
             content.synced = content.bytes.len();
+        } else {
+            content.broken.get_or_insert(content.synced);
         }
         result?;
         if named { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }

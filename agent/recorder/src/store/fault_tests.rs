@@ -1,5 +1,8 @@
 //! The store on a file system that fails and forgets, against what it was given.
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+};
 
 use fragwatch_core::{
     fixtures,
@@ -271,6 +274,41 @@ fn random_errors_lose_nothing() {
         let found = readable(&disk);
         assert_eq!(found.len(), rig.given.len(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_sync_that_failed_is_not_believed() {
+    let mut failed = 0;
+    for seed in 0..60 {
+        let disk = FakeDisk::new(seed);
+        let mut rig = Rig::open_sized(&disk, seed, LARGE);
+        disk.set_faults(60);
+        for lane in Lane::ALL.repeat(20) {
+            rig.give(lane);
+            failed += u32::from(!rig.step(true));
+        }
+        let synced = rig.synced.clone();
+        disk.set_faults(0);
+        disk.restart(End::Machine);
+        let missing: Vec<u64> = synced.difference(&readable(&disk)).copied().collect();
+        assert!(missing.is_empty(), "seed {seed}: {missing:?}");
+    }
+    assert!(failed > 100, "{failed}: the test shows nothing");
+}
+
+#[test]
+fn a_failure_that_comes_and_goes_is_said_once() {
+    let mut rig = Rig::open(&FakeDisk::new(1), 1);
+    for _ in 0..100 {
+        let full = Err(io::Error::from(io::ErrorKind::StorageFull));
+        rig.worker.publish(&rig.shared, "/fake", &full);
+        rig.worker.publish(&rig.shared, "/fake", &Ok(()));
+    }
+    let mut state = rig.shared.lock();
+    assert_eq!(state.status.errors.full, 100);
+    let texts: Vec<String> = state.take_notices().into_iter().map(|notice| notice.text).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("could not write") && texts[1].contains("written again"));
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl Handle {
 
     /// What happened since the last call.
     pub fn take_notices(&self) -> Vec<Notice> {
-        std::mem::take(&mut self.shared.lock().notices)
+        self.shared.lock().take_notices()
     }
 
     /// Writes what is left and ends the thread.
@@ -226,6 +226,10 @@ impl State {
             self.waiting[lane as usize].push_front(record);
         }
         self.shed();
+    }
+
+    pub(super) fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
     }
 
     pub(super) fn notice(&mut self, severity: Severity, text: String) {

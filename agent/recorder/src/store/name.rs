@@ -97,6 +97,13 @@ mod tests {
     }
 
     #[test]
+    fn segments_are_in_order_whatever_the_clock_said() {
+        let name = |number, begun| Name { number, begun, form: Form::Plain };
+        let year = 366 * 24 * 3600;
+        assert!(name(9, 1_764_342_000 + year) < name(10, 1_764_342_000 - year));
+    }
+
+    #[test]
     fn other_files_are_left_alone() {
         for name in ["", "lock", ".jsonl", "1.jsonl", "a-1.jsonl", "1-2-3.jsonl", "1-2.jsonl.zst"] {
             assert_eq!(Name::parse(name), None, "{name}");

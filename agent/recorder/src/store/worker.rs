@@ -12,6 +12,9 @@ use super::{
 /// What is no incident is on disk after this time.
 const SYNC_PERIOD: Duration = Duration::from_secs(5);
 
+/// A failure that comes and goes is said once in this time.
+const QUIET: Duration = Duration::from_mins(1);
+
 /// Writes until the store is closed.
 ///
 /// # Errors
@@ -48,11 +51,15 @@ pub(super) struct Worker<S: FileSystem> {
     errors: Errors,
     /// What the last attempt failed with; `None` if it did not.
     failing: Option<Failure>,
+    /// What was said of it; `None` if nothing was, or that all is well again.
+    said: Option<Failure>,
+    /// When a failure was said last.
+    said_at: Option<Instant>,
 }
 
 impl<S: FileSystem> Worker<S> {
     pub(super) fn new(segments: Segments<S>) -> Self {
-        Self { segments, errors: Errors::default(), failing: None }
+        Self { segments, errors: Errors::default(), failing: None, said: None, said_at: None }
     }
 
     /// Writes what waits, and makes sure that incidents are on disk; if `all`, everything. A lane that
@@ -110,6 +117,10 @@ impl<S: FileSystem> Worker<S> {
         Lane::ALL.iter().any(|lane| self.segments.is_unsynced(*lane))
     }
 
+    fn is_news(&self, failure: Option<Failure>) -> bool {
+        failure != self.said && self.said_at.is_none_or(|at| at.elapsed() >= QUIET)
+    }
+
     /// Counts an error, and says what changed.
     pub(super) fn publish(&mut self, shared: &Shared, path: &str, result: &io::Result<()>) {
         let failure = result.as_ref().err().map(Failure::of);
@@ -121,21 +132,24 @@ impl<S: FileSystem> Worker<S> {
             Some(Failure::Other) => self.errors.other += 1,
             None => {}
         }
-        if failure != self.failing {
-            let dropped = state.dropped;
-            match result {
-                Err(error) => state.notice(
+        let dropped = state.dropped;
+        match result {
+            Err(error) if self.is_news(failure) => {
+                self.said = failure;
+                self.said_at = Some(Instant::now());
+                state.notice(
                     Severity::Warning,
                     format!(
                         "could not write to the store {path}: {error}; what is to be stored waits in \
                          memory, and writing is tried again every second"
                     ),
-                ),
-                Ok(()) => state.notice(
-                    Severity::Info,
-                    format!("the store {path} is written again; dropped so far: {dropped} entries"),
-                ),
+                );
             }
+            Ok(()) if self.said.take().is_some() => state.notice(
+                Severity::Info,
+                format!("the store {path} is written again; dropped so far: {dropped} entries"),
+            ),
+            _ => {}
         }
         self.failing = failure;
         state.status = self.segments.status();

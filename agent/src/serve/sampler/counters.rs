@@ -33,6 +33,12 @@ fn parse_vmstat(text: &str) -> VmCounters {
                 counters.free_pages_blocks = Some(value);
                 continue;
             }
+            "nr_active_anon" | "nr_inactive_anon" => counters.lru_pages.get_or_insert_default(),
+            "nr_active_file" | "nr_inactive_file" => {
+                let file = counters.file_pages.get_or_insert_default();
+                *file = file.saturating_add(value);
+                counters.lru_pages.get_or_insert_default()
+            }
             // One for each zone; before 4.10 it had no zone.
             _ if name.starts_with("allocstall") => &mut counters.allocstall,
             _ => continue,
@@ -57,12 +63,15 @@ mod tests {
     #[test]
     fn vmstat_is_read() {
         let text = "nr_free_pages 12\nallocstall_dma 1\nallocstall_normal 20\ncompact_stall 3\n\
-                    oom_kill x\npgsteal_direct 7\nnr_free_pages_blocks 512\nodd\n";
+                    oom_kill x\npgsteal_direct 7\nnr_free_pages_blocks 512\nodd\n\
+                    nr_inactive_anon 1\nnr_active_anon 2\nnr_inactive_file 4\nnr_active_file 8\n";
         let expected = VmCounters {
             allocstall: 21,
             compact_stall: 3,
             pgsteal_direct: 7,
             free_pages_blocks: Some(512),
+            lru_pages: Some(15),
+            file_pages: Some(12),
             ..VmCounters::default()
         };
         assert_eq!(parse_vmstat(text), expected);

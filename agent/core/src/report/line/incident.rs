@@ -75,6 +75,8 @@ pub struct LogPlace {
     pub file: String,
     /// Numbers of its first and last line, from 1.
     pub lines: [u64; 2],
+    /// Other logs in which it is, too.
+    pub also_in: Vec<LogPart>,
     /// The host that logged it.
     pub host: Option<String>,
     /// When, since boot.
@@ -83,6 +85,15 @@ pub struct LogPlace {
     pub messages: Vec<Message>,
     /// What the first mask can mean, where the kernel is not known.
     pub gfp_readings: Vec<GfpReading>,
+}
+
+/// Lines of a log.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LogPart {
+    /// The log's name.
+    pub file: String,
+    /// Numbers of the first and the last line, from 1.
+    pub lines: [u64; 2],
 }
 
 /// What a program says of a container that didn't start.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::{step::Outcome, verdict::Cause};
+use crate::model::{left_out::LeftOut, step::Outcome, verdict::Cause};
 
 /// The totals of a trace or of the logs that were read.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
@@ -81,6 +81,19 @@ pub struct Logs {
     pub without_beginning: u64,
     /// What could not be used.
     pub skipped: Skipped,
+    /// What of directories and archives was not read, one entry for each reason.
+    pub left_out: Vec<LeftOutFiles>,
+}
+
+/// Files that were not read for one reason.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LeftOutFiles {
+    /// Why.
+    pub reason: LeftOut,
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub first: String,
 }
 
 /// What of the logs could not be used.

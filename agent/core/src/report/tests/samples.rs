@@ -13,10 +13,14 @@ use crate::{
         hook::{Hook, HookStatus, State},
         identity::{Identity, NamedBy},
         incident::Source,
+        left_out::LeftOut,
         loss::{Loss, OutsideCounts},
         node::Reading,
         notice::HungIn,
+        recording::Recording,
+        sample::{Fallbacks, MemoryPressure, Sample, SampleZone, VmCounters},
         step::{CreationStep, Outcome},
+        trigger::Trigger,
         verdict::Cause,
     },
     report::{
@@ -24,9 +28,9 @@ use crate::{
             Line, allocation,
             container::Cgroup,
             hook,
-            incident::{GfpReading, Incident, LogPlace, Message},
+            incident::{GfpReading, Incident, LogPart, LogPlace, Message},
             memcg, notice, ready, slab,
-            summary::{Creations, Logs, Summary, Watched},
+            summary::{Creations, LeftOutFiles, Logs, Summary, Watched},
         },
         view::{self, View},
     },
@@ -75,6 +79,7 @@ pub(super) fn all() -> Vec<(&'static str, Line)> {
         ("container-guessed", late(&guessed)),
         ("incident", incident()),
         ("incident-of-a-log", Line::Incident(Box::new(of_log()))),
+        ("recording", recording()),
         ("loss", view::loss(&Loss { creation_events: 3, missed_runs: 2, ..Loss::default() })),
         ("summary-of-a-trace", summary_of_a_trace()),
         ("summary-of-logs", summary_of_logs()),
@@ -121,6 +126,12 @@ pub(super) fn hostile() -> Vec<(&'static str, Line)> {
         place.messages[0].said = HOSTILE.to_owned();
         place.gfp_readings[0].gfp.flags = outside();
     }
+    let mut recorded = recording();
+    if let Line::Recording(recording) = &mut recorded {
+        for zone in recording.points.iter_mut().flat_map(|point| &mut point.zones) {
+            zone.name = HOSTILE.to_owned();
+        }
+    }
     let ready = Line::Ready(ready::Ready {
         version: "0.1.0".to_owned(),
         kernel: HOSTILE.to_owned(),
@@ -133,6 +144,7 @@ pub(super) fn hostile() -> Vec<(&'static str, Line)> {
         ("creation of an unknown container", creation(&unknown)),
         ("container", late(&step)),
         ("incident of a log", Line::Incident(Box::new(log))),
+        ("recording", recorded),
         ("check", Line::Check(Box::new(node_state::check(HOSTILE)))),
         ("doctor", Line::Doctor(Box::new(node_state::doctor(HOSTILE)))),
     ]
@@ -227,6 +239,7 @@ fn of_log() -> Incident {
         log: Some(LogPlace {
             file: "-".to_owned(),
             lines: [3, 19],
+            also_in: vec![LogPart { file: format!("dmesg{HOSTILE}"), lines: [7, 7] }],
             host: Some("node-1".to_owned()),
             boot_us: Some(12_500_000),
             messages: vec![Message {
@@ -311,6 +324,34 @@ fn of_log() -> Incident {
     }
 }
 
+fn recording() -> Line {
+    let sample = |second: u64| Sample {
+        time_ns: second * 1_000_000_000,
+        zones: vec![SampleZone {
+            node: 0,
+            name: "DMA32".to_owned(),
+            above_min: 3000 - second.cast_signed() * 40,
+            blocks: vec![60_000 + second * 10, 900, 300 - second * 2, 40, 12, 3, 1, 0, 0, 0, 0],
+        }],
+        vm: Some(VmCounters {
+            compact_stall: second * 3,
+            compact_fail: second * 2,
+            allocstall: second,
+            ..VmCounters::default()
+        }),
+        memory_cgroups: fixtures::facts(0).memory_cgroups,
+        pressure: Some(MemoryPressure { some_us: second * 14_000, full_us: 0 }),
+        fallbacks: Some(Fallbacks { counts: [[0, second, 0], [0, 0, 0], [0, 1, 0]] }),
+    };
+    let recording = Recording {
+        triggered_ns: 70_500_000_000,
+        reason: Trigger::Creation,
+        samples: (1..=130).map(sample).collect(),
+    };
+    let offset = time().as_nanosecond() as i64;
+    view().recording(&recording, offset).expect("it has samples")
+}
+
 fn summary_of_a_trace() -> Line {
     let outside = OutsideCounts {
         slow_paths: 120,
@@ -338,6 +379,10 @@ fn summary_of_logs() -> Line {
     logs.skipped.cut_lines = 1;
     logs.skipped.binary_files = 2;
     logs.skipped.compressed_tail_lost = true;
+    logs.left_out = vec![
+        LeftOutFiles { reason: LeftOut::Journal, count: 1, first: "var/log/x.journal".to_owned() },
+        LeftOutFiles { reason: LeftOut::Link, count: 3, first: "a\u{1b}[1mb".to_owned() },
+    ];
     let causes = [(Cause::MemcgIds, 1)].into();
     Line::Summary(Summary { incidents: 1, causes, watched: None, logs: Some(logs) })
 }

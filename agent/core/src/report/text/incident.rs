@@ -60,7 +60,7 @@ pub(super) fn live(i: &Incident, time: &str) -> Block {
 pub(super) fn of_log(i: &Incident, log: &LogPlace, repeats: &mut Repeats) -> Block {
     let place = place(i, log);
     if let Some(kind) = kind(i, log)
-        && let Some(first) = repeats.first(kind, line_numbers(log))
+        && let Some(first) = repeats.first(kind, numbers(log.lines))
     {
         let (again, why) = (paint(YELLOW, "again   "), verdict::short(&i.verdict));
         return Block::new(format!("{again} {}: {why}, as in {first}; {place}", subject(i)));
@@ -86,6 +86,10 @@ pub(super) fn of_log(i: &Incident, log: &LogPlace, repeats: &mut Repeats) -> Blo
         &printable(i.kernel.as_deref().unwrap_or("not in the log; --kernel names it")),
     );
     block.row("where", &place);
+    for part in &log.also_in {
+        let lines = numbers(part.lines);
+        block.row("also in", &format!("{}, {lines}", name(&part.file)));
+    }
     for message in &log.messages {
         let program = message.program.as_deref().map(|name| format!("{}: ", printable(name)));
         block.row(
@@ -182,20 +186,24 @@ fn subject(i: &Incident) -> String {
     }
 }
 
-fn line_numbers(log: &LogPlace) -> String {
-    let [first, last] = log.lines;
+/// A log's name for people.
+fn name(file: &str) -> String {
+    if file == "-" { "standard input".to_owned() } else { printable(file) }
+}
+
+fn numbers([first, last]: [u64; 2]) -> String {
     if first == last { format!("line {first}") } else { format!("lines {first} to {last}") }
 }
 
 /// Where in the log, when, and on which host.
 fn place(i: &Incident, log: &LogPlace) -> String {
-    let file = if log.file == "-" { "standard input".to_owned() } else { printable(&log.file) };
+    let file = name(&log.file);
     let time = i.time.map(wall).or_else(|| {
         log.boot_us.map(|boot| format!("{}.{:06} s after boot", boot / 1_000_000, boot % 1_000_000))
     });
     let time = time.map(|time| format!(", {time}")).unwrap_or_default();
     let host = log.host.as_deref().map(|host| format!(", {}", printable(host))).unwrap_or_default();
-    format!("{file}, {}{time}{host}", line_numbers(log))
+    format!("{file}, {}{time}{host}", numbers(log.lines))
 }
 
 /// The time of day for people: with the month's name where there is no year.

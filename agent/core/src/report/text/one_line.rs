@@ -12,14 +12,18 @@ use crate::{
 /// written always, as by [`super::Text`].
 pub fn one_line(line: &Line) -> Option<String> {
     Some(match line {
-        Line::Ready(ready) => ready::headline(ready),
+        Line::Ready(ready) => ready::headline(ready, "watching"),
         Line::Creation(creation) => self::creation(creation)?,
         Line::Container(late) => {
             let who = container::who(late.container.as_ref(), &late.candidates)?;
             format!("creation {} was for {who}", late.creation)
         }
         Line::Loss(loss) => loss::headline(loss),
-        Line::Incident(_) | Line::Summary(_) | Line::Check(_) | Line::Doctor(_) => return None,
+        Line::Incident(_)
+        | Line::Recording(_)
+        | Line::Summary(_)
+        | Line::Check(_)
+        | Line::Doctor(_) => return None,
     })
 }
 

@@ -8,8 +8,12 @@ const MAX_LINES: usize = 6;
 const MAX_REASONS: usize = 2;
 
 /// What is watched, why hooks are missing, and what can't be seen without them.
-pub(super) fn block(ready: &Ready) -> Block {
-    let mut lines = vec![format!("{}; Ctrl-C ends", headline(ready))];
+pub(super) fn block(ready: &Ready, replayed: bool) -> Block {
+    let mut lines = vec![if replayed {
+        headline(ready, "recorded")
+    } else {
+        format!("{}; Ctrl-C ends", headline(ready, "watching"))
+    }];
     let losing = ready.hooks.iter().filter(|hook| hook.not_seen.is_some());
     let reasons = most_shared(losing.flat_map(|hook| &hook.reasons));
     lines.extend(reasons.iter().take(MAX_REASONS).map(|reason| format!("  {}", printable(reason))));
@@ -28,7 +32,7 @@ pub(super) fn block(ready: &Ready) -> Block {
 }
 
 /// What is watched, with how many hooks.
-pub(super) fn headline(ready: &Ready) -> String {
+pub(super) fn headline(ready: &Ready, watching: &str) -> String {
     let missing = ready.hooks.iter().filter(|hook| hook.state == Some(State::Missing)).count();
     let there = ready.hooks.len() - missing;
     let count = match missing {
@@ -36,7 +40,7 @@ pub(super) fn headline(ready: &Ready) -> String {
         _ => paint(RED, &format!("with {there} of {} hooks", ready.hooks.len())),
     };
     let kernel = printable(&ready.kernel);
-    format!("fragwatch {} on Linux {kernel}: watching {count}", ready.version)
+    format!("fragwatch {} on Linux {kernel}: {watching} {count}", ready.version)
 }
 
 /// Each reason once, the one that most hooks share first.

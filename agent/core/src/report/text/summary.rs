@@ -1,6 +1,9 @@
 //! The totals.
 use super::{BOLD, Block, paint};
-use crate::report::line::summary::{Logs, Summary, Watched};
+use crate::{
+    report::line::summary::{Logs, Summary, Watched},
+    units::printable,
+};
 
 /// The totals of a trace or of logs.
 pub(super) fn block(s: &Summary) -> Block {
@@ -92,6 +95,12 @@ fn log_rows(block: &mut Block, logs: &Logs) {
     );
     if skipped.compressed_tail_lost {
         block.row("skipped", "the end of compressed data: it is cut or damaged");
+    }
+    for files in &logs.left_out {
+        let which = if files.count == 1 { "" } else { "first " };
+        let what = files.reason.describe(files.count);
+        let first = printable(&files.first);
+        block.row("left out", &format!("{} {what} ({which}{first})", files.count));
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     report::line::{
         Line,
         container::Cgroup,
-        incident::{GfpReading, Incident, LogPlace, Message},
+        incident::{GfpReading, Incident, LogPart, LogPlace, Message},
         time::Time,
     },
 };
@@ -119,6 +119,11 @@ fn place(file: &str, found: &LogSource, messages: &[ContainerFailure]) -> LogPla
     LogPlace {
         file: file.to_owned(),
         lines: [found.lines.0, found.lines.1],
+        also_in: found
+            .also_in
+            .iter()
+            .map(|part| LogPart { file: part.file.clone(), lines: part.lines.into() })
+            .collect(),
         host: found.host.clone(),
         boot_us: boot.map(|boot| u64::try_from(boot.as_micros()).unwrap_or(u64::MAX)),
         messages: messages.iter().map(message).collect(),

@@ -90,8 +90,12 @@ pub(super) fn error(
         Some(libc::ENOSPC | libc::EMLINK) => OtherLimit::FileSystem,
         Some(libc::EXFULL) => OtherLimit::BridgePorts,
         Some(libc::EMFILE) => OtherLimit::OpenFiles,
-        // Whatever else is said, these may come of memory.
+        // Whatever else is said, these may come of memory; EBUSY of systemd, which makes a unit's cgroup,
+        // of ids that are used up.
         Some(libc::ENOMEM | libc::EAGAIN | libc::ENOBUFS) => return StartError::Unsaid,
+        Some(libc::EBUSY) if of(&["unit ", ".scope"]) && !of(&["cgroup."]) => {
+            return StartError::Unsaid;
+        }
         _ => return without_memory(lower, errno),
     })
 }
@@ -260,5 +264,8 @@ mod tests {
             StartError::Process
         );
         assert_eq!(reason("create veth pair: (os error 12)"), StartError::Unsaid);
+        let unit = "unable to start unit \"docker-1.scope\": device or resource busy";
+        assert_eq!(reason(unit), StartError::Unsaid);
+        other("write /sys/fs/cgroup/cgroup.subtree_control: device or resource busy", "in use");
     }
 }

@@ -111,3 +111,50 @@ fn read_header(line: &[u8]) -> Result<(u64, Rc<Header>), HeaderError> {
         serde_json::from_slice(line).map_err(|error| damaged(&error.to_string()))?;
     Ok((header.session, Rc::new(header.capture)))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(form: Form) -> Name {
+        Name { number: 1, begun: 0, form }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            sealed: bool,
+        ) {
+            let form = if sealed { Form::Sealed { last: 1 } } else { Form::Plain };
+            let (lines, report) = read(name(form), &bytes);
+            prop_assert!(lines.is_empty() && report.entries == 0);
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_being_written_is_no_problem() {
+        let mut bytes = Vec::new();
+        let header = super::super::super::header::HeaderSource {
+            capture: fragwatch_core::fixtures::header(),
+            session: 5,
+        };
+        let begun = jiff::Timestamp::UNIX_EPOCH;
+        let lane = super::super::super::Lane::Creations;
+        bytes.extend(header.line(lane, begun).expect("it is JSON"));
+        for sequence in 5..8 {
+            line::append(&mut bytes, r#"{"type":"tick","time_ns":5}"#, sequence);
+        }
+        bytes.truncate(bytes.len() - 3);
+        let (lines, report) = read(name(Form::Plain), &bytes);
+        let sequences: Vec<u64> = lines.iter().map(|line| line.sequence).collect();
+        assert_eq!((sequences, report.problems.len()), (vec![5, 6], 0));
+        assert_eq!(report.numbers, Some((5, 6)));
+        // The control: in the middle it is one.
+        let at = bytes.len() - 60;
+        bytes[at] ^= 1;
+        assert_eq!(read(name(Form::Plain), &bytes).1.problems.len(), 1);
+    }
+}
