@@ -3,6 +3,7 @@
 mod assess;
 mod needs;
 mod npd;
+mod serve;
 pub(crate) mod view;
 
 use std::{
@@ -10,9 +11,11 @@ use std::{
     path::Path,
 };
 
+use fragwatch_core::report::line::Line;
+
 use crate::{
     cli::CheckArgs,
-    host::{node, orders},
+    host::{SERVE_SOCKET, node, orders},
     output,
 };
 
@@ -49,8 +52,10 @@ pub fn run(args: &CheckArgs) -> Result<u8, CheckError> {
         writeln!(io::stdout(), "{}", npd::line(&check))?;
         return Ok(npd::exit_code(check.status()));
     }
-    output::to_stdout(args.format).line(&view::line(&check))?;
-    Ok(check.status().exit_code())
+    let line = view::check(&check, serve::ask(Path::new(SERVE_SOCKET)));
+    let code = line.exit_code;
+    output::to_stdout(args.format).line(&Line::Check(Box::new(line)))?;
+    Ok(code)
 }
 
 #[cfg(test)]

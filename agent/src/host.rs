@@ -6,3 +6,6 @@ pub mod node;
 pub mod oom_protection;
 pub mod orders;
 pub mod privileges;
+
+/// Where `fragwatch serve` answers `fragwatch check`, whatever its port is. Every user may connect.
+pub const SERVE_SOCKET: &str = "/run/fragwatch/serve.sock";

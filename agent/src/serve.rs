@@ -9,6 +9,7 @@ mod notify;
 mod report;
 mod sampler;
 mod shared;
+mod trend;
 
 use std::{fs, sync::Arc};
 
@@ -19,7 +20,7 @@ use fragwatch_recorder::{Options, Recorder, store};
 use self::{
     config::Config,
     consumer::ServeConsumer,
-    http::{Listeners, SOCKET},
+    http::Listeners,
     journal::{Journal, Priority},
     limits::Limits,
     report::Report,
@@ -28,7 +29,7 @@ use self::{
 use crate::{
     cli::ServeArgs,
     doctor::Attached,
-    host::privileges,
+    host::{SERVE_SOCKET, privileges},
     trace::{
         consumer::Consumer,
         stdout::StdoutMonitor,
@@ -54,22 +55,28 @@ pub async fn run(args: &ServeArgs) -> Result<(), ServeError> {
         anstream::println!("the configuration is valid");
         return Ok(());
     }
+    let listeners =
+        Listeners::open(config.listen).map_err(|error| ServeError::Start(error.into()))?;
+    let result = serve(config, listeners).await;
+    // What can't be removed is replaced by the next start.
+    let _ = fs::remove_file(SERVE_SOCKET);
+    result
+}
+
+async fn serve(config: Config, listeners: Listeners) -> Result<(), ServeError> {
     let shared = Arc::new(Shared::new(Limits::new(config.reports_per_minute)));
-    let mut watch = start(config, &shared).map_err(ServeError::Start)?;
+    let mut watch = start(config, listeners, &shared).map_err(ServeError::Start)?;
     shared.enter(Phase::Watching);
     notify::ready(watch.attached_hooks());
     let result = watch.run(None).await.map_err(ServeError::Run);
     shared.enter(Phase::Stopping);
     notify::stopping();
     watch.write_orders(None);
-    // What can't be removed is replaced by the next start.
-    let _ = fs::remove_file(SOCKET);
     result
 }
 
-fn start(config: Config, shared: &Arc<Shared>) -> anyhow::Result<Watch> {
+fn start(config: Config, listeners: Listeners, shared: &Arc<Shared>) -> anyhow::Result<Watch> {
     privileges::check()?;
-    let listeners = Listeners::open(config.listen)?;
     let journal = Journal::start().context("could not start the journal's thread")?;
     http::start(listeners, Arc::clone(shared)).context("could not start the HTTP thread")?;
     let found = Attached::read();

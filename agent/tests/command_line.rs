@@ -187,3 +187,41 @@ fn check_with_wrong_arguments_exits_with_3() {
     let output = fragwatch(&["check"]).stdout(full).output().expect("the binary was built");
     check(&output, 3, "could not write the report to standard output");
 }
+
+#[test]
+fn check_for_node_problem_detector_prints_one_short_line() {
+    let output = run(&["check", "--npd", "--order", "0"]);
+    assert!(matches!(output.status.code(), Some(0..=2)), "{:?}", output.status);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.starts_with("order 0: ") && stdout.ends_with('\n'), "{stdout}");
+    assert!(stdout.lines().count() == 1 && stdout.trim_end().len() <= 80, "{stdout}");
+    check(&run(&["check", "--npd", "--order", "x"]), 2, "--order");
+    let full = File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
+    let output =
+        fragwatch(&["check", "--npd"]).stdout(full).output().expect("the binary was built");
+    check(&output, 2, "could not write the report to standard output");
+}
+
+#[test]
+fn serve_refuses_what_it_can_not_use_with_2() {
+    let path = std::env::temp_dir().join(format!("fragwatch-serve-{}.toml", std::process::id()));
+    let path_text = path.to_string_lossy().into_owned();
+    let with_file = |text: &str, more: &[&str]| {
+        fs::write(&path, text).expect("the temporary directory is writable");
+        run(&[&["serve", "--config", &path_text], more].concat())
+    };
+    let valid = with_file("listen = \"off\"\norders = [6]\n", &["--check-config"]);
+    assert_eq!(valid.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&valid.stdout), "the configuration is valid\n");
+    check(&with_file("lisen = \"off\"\n", &[]), 2, "line 1: unknown field `lisen`");
+    check(&with_file("", &["--store-max-size", "1"]), 2, "a store of 1 bytes is too small");
+    fs::remove_file(&path).expect("the file was just created");
+    check(&run(&["serve", "--config", "/no/such"]), 2, "could not read the configuration /no/such");
+    check(&run(&["serve", "--listen", "9823"]), 2, "127.0.0.1:9823 or [::1]:9823");
+    check(&run(&["serve", "--store-max-size", "1parsec"]), 2, "not a size");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let output = run(&["serve", "--listen", &address, "--store", "off"]);
+    check(&output, 2, &format!("could not listen on {address}: the port is in use"));
+    check(&run_unprivileged(&["serve", "--listen", "127.0.0.1:0"]), 2, "CAP_BPF and CAP_PERFMON");
+}

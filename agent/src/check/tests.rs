@@ -4,7 +4,7 @@ use fragwatch_core::{
         node::{MemoryCgroups, NodeFacts},
         status::CheckStatus,
     },
-    report::{Format as _, Json, Text},
+    report::{Format as _, Json, Text, line::check as check_line},
 };
 use jiff::tz::TimeZone;
 
@@ -37,16 +37,20 @@ fn status(facts: NodeFacts, order: u32) -> CheckStatus {
     assess(facts, asked(&[order]), 4096).status()
 }
 
+fn line(check: &Check) -> Line {
+    Line::Check(Box::new(view::check(check, None)))
+}
+
 fn text(check: &Check) -> String {
     let mut styled = Vec::new();
-    Text::new(&mut styled, TimeZone::UTC).line(&view::line(check)).expect("memory takes all");
+    Text::new(&mut styled, TimeZone::UTC).line(&line(check)).expect("memory takes all");
     String::from_utf8(anstream::adapter::strip_bytes(&styled).into_vec()).expect("UTF-8")
 }
 
 fn json(check: &Check) -> String {
-    let mut line = Vec::new();
-    Json::new(&mut line).line(&view::line(check)).expect("memory takes all");
-    let value: serde_json::Value = serde_json::from_slice(&line).expect("it is JSON");
+    let mut out = Vec::new();
+    Json::new(&mut out).line(&line(check)).expect("memory takes all");
+    let value: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
     serde_json::to_string_pretty(&value).expect("it is JSON")
 }
 
@@ -202,4 +206,25 @@ fn maximal_numbers_do_not_overflow() {
         let check = assess(facts, asked(&[order]), 4096);
         assert!(!text(&check).is_empty() && !json(&check).is_empty());
     }
+}
+
+#[test]
+fn what_runs_out_soon_is_tight() {
+    let serve = |seconds_to_failure| check_line::Serve {
+        state: "watching".to_owned(),
+        started: jiff::Timestamp::UNIX_EPOCH.into(),
+        failed_last_hour: 0,
+        last_failure: None,
+        trend: Vec::new(),
+        forecast: vec![check_line::Forecast { resource: "pids".to_owned(), seconds_to_failure }],
+    };
+    let healthy = assess(node(|_| {}), asked(&[1]), 4096);
+    assert_eq!(healthy.status(), CheckStatus::Ok);
+    for (seconds, status) in [(3600, CheckStatus::Ok), (3599, CheckStatus::Tight)] {
+        let line = view::check(&healthy, Some(serve(seconds)));
+        assert_eq!((line.status, line.exit_code), (status, status.exit_code()));
+    }
+    let failing = assess(node(|facts| facts.zones[0].blocks.clear()), asked(&[1]), 4096);
+    let line = view::check(&failing, Some(serve(1)));
+    assert_eq!(line.status, failing.status(), "a forecast makes nothing better");
 }

@@ -1,19 +1,22 @@
 //! The result as it is printed.
 use fragwatch_core::{
-    model::{node::MAX_MEMORY_CGROUPS, zone::Offer},
-    report::line::{Line, check as line},
+    model::{node::MAX_MEMORY_CGROUPS, status::CheckStatus, zone::Offer},
+    report::line::check as line,
 };
 
 use crate::check::{Check, IdCheck, OrderCheck, Source, ZoneCheck};
 
-/// The result as a line.
-pub(super) fn line(check: &Check) -> Line {
-    Line::Check(Box::new(self::check(check)))
-}
+/// With a forecast that is nearer than this little is left, in seconds.
+const SOON: u64 = 3600;
 
-/// The result.
-pub(crate) fn check(check: &Check) -> line::Check {
-    let status = check.status();
+/// The result, with what `serve` knows. What runs out soon makes a status that is ok tight.
+pub(crate) fn check(check: &Check, serve: Option<line::Serve>) -> line::Check {
+    let forecasts = serve.iter().flat_map(|serve| &serve.forecast);
+    let soon = forecasts.map(|forecast| forecast.seconds_to_failure).any(|seconds| seconds < SOON);
+    let status = match check.status() {
+        CheckStatus::Ok if soon => CheckStatus::Tight,
+        status => status,
+    };
     line::Check {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: check.facts.kernel.clone(),
@@ -21,6 +24,7 @@ pub(crate) fn check(check: &Check) -> line::Check {
         exit_code: status.exit_code(),
         orders: check.orders.iter().map(|o| order(o, check.page_size)).collect(),
         memory_cgroups: check.ids.map(ids),
+        serve,
         not_seen: check.not_seen(),
     }
 }

@@ -15,7 +15,7 @@ use crate::cli::{self, Listen, Preference, ServeArgs, Size, StorePlace};
 /// Where the store is if nothing else says so.
 const STORE: &str = "/var/lib/fragwatch";
 
-/// The directory that systemd made for the service, by `StateDirectory=`.
+/// The directories that systemd made for the service, by `StateDirectory=`, with colons between.
 const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 
 /// The highest order that is accepted, as for options.
@@ -44,6 +44,9 @@ pub(super) enum ConfigError {
     /// It is no TOML, or has keys that there are not.
     #[error("could not use the configuration {0}: {1}")]
     Invalid(String, String),
+    /// The store would be too small.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
     /// A key's value makes no sense.
     #[error("could not use the configuration {file}: {key} = {value}: {reason}")]
     Value {
@@ -81,7 +84,11 @@ impl Config {
         let name = path.map(|path| printable(&path.display().to_string())).unwrap_or_default();
         let keys = Keys { file: &name };
         let place = args.store.clone().or(keys.parse("store", file.store)?);
-        let directory = || env::var_os(STATE_DIRECTORY).map_or_else(|| STORE.into(), PathBuf::from);
+        let directories = env::var(STATE_DIRECTORY).unwrap_or_default();
+        let directory = || match directories.split(':').next() {
+            None | Some("") => STORE.into(),
+            Some(first) => first.into(),
+        };
         let size = |given: Option<Size>, default| given.map_or(default, |size| size.0);
         let max_size = args.store_max_size.or(keys.parse("store-max-size", file.store_max_size)?);
         let min_free = args.store_min_free.or(keys.parse("store-min-free", file.store_min_free)?);
@@ -95,6 +102,10 @@ impl Config {
         };
         orders.sort_unstable();
         orders.dedup();
+        let store_max_size = size(max_size, store::DEFAULT_SIZE);
+        if store_max_size < store::MIN_SIZE {
+            return Err(store::OpenError::TooSmall(store_max_size).into());
+        }
         Ok(Self {
             listen: args
                 .listen
@@ -105,7 +116,7 @@ impl Config {
                 Some(StorePlace::In(directory)) => Some(directory),
                 None => Some(directory()),
             },
-            store_max_size: size(max_size, store::DEFAULT_SIZE),
+            store_max_size,
             store_min_free: size(min_free, store::DEFAULT_MIN_FREE),
             record_before: before.unwrap_or(recorder.before),
             record_after: after.unwrap_or(recorder.after),

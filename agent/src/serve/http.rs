@@ -21,13 +21,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub(super) use self::listen::{Listeners, SOCKET};
+pub(super) use self::listen::Listeners;
 use self::{
     answer::{Answer, Body},
     connections::{Connections, Slot},
 };
 use super::{notify, shared::Shared};
-use crate::host::privileges;
+use crate::host::{SERVE_SOCKET, privileges};
 
 /// A request's headers have to arrive within this time.
 const HEADERS: Duration = Duration::from_secs(2);
@@ -81,7 +81,7 @@ async fn serve(listeners: Listeners, shared: Arc<Shared>) {
                     let accept = async || listener.accept().await.map(|(stream, _)| stream);
                     accept_all(accept, &shared, &connections).await;
                 }
-                Err(error) => log::error!("could not serve {SOCKET}: {error}"),
+                Err(error) => log::error!("could not serve {SERVE_SOCKET}: {error}"),
             }
         });
     }

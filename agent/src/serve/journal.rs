@@ -91,3 +91,36 @@ fn write_all(lines: &Receiver<String>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A journal whose lines nothing takes.
+    fn journal(with_priority: bool, room: usize) -> (Journal, Receiver<String>) {
+        let (lines, waiting) = mpsc::sync_channel(room);
+        (Journal { lines, dropped: Arc::default(), with_priority }, waiting)
+    }
+
+    #[test]
+    fn journald_gets_priorities_and_a_terminal_does_not() {
+        for (with_priority, expected) in [(true, "<3>FAILED web\n"), (false, "FAILED web\n")] {
+            let (journal, lines) = journal(with_priority, 1);
+            journal.line(Priority::Error, "\u{1b}[1;31mFAILED\u{1b}[0m web");
+            assert_eq!(lines.recv().expect("it was sent"), expected);
+        }
+    }
+
+    #[test]
+    fn a_stuck_journal_loses_lines_and_says_so() {
+        let (journal, lines) = journal(false, 2);
+        for _ in 0..5 {
+            journal.line(Priority::Info, "x");
+        }
+        let taken: Vec<String> = lines.try_iter().collect();
+        assert_eq!(taken, ["x\n", "x\n"]);
+        journal.line(Priority::Info, "y");
+        let taken: Vec<String> = lines.try_iter().collect();
+        assert_eq!(taken, ["3 lines were dropped\n", "y\n"]);
+    }
+}

@@ -36,6 +36,7 @@ pub(super) struct Metrics {
     memory_cgroups: Gauges,
     memory_cgroups_limit: Number,
     check_status: Gauges,
+    forecast: Gauges,
     hooks: Gauges,
     outside: Counters,
     lost: Counters,
@@ -67,6 +68,7 @@ impl Metrics {
             memory_cgroups: Family::default(),
             memory_cgroups_limit: Number::default(),
             check_status: Family::default(),
+            forecast: Family::default(),
             hooks: Family::default(),
             outside: Family::default(),
             lost: Family::default(),
@@ -155,6 +157,12 @@ impl Metrics {
             "check_status",
             "What fragwatch check would say now: 1 for the status that holds",
             self.check_status.clone(),
+        );
+        own.register(
+            "forecast_seconds_to_failure",
+            "When the resource runs out if it goes on as in the last hours; +Inf unless level and trend \
+             agree that it does",
+            self.forecast.clone(),
         );
     }
 

@@ -19,9 +19,13 @@ use fragwatch_core::model::{
     sample::{MAX_ORDERS, MAX_ZONES, Sample, SampleZone},
     status::CheckStatus,
 };
+use fragwatch_recorder::forecast::{Forecast, Resource};
 
 use self::process::ProcessReader;
-use super::shared::Shared;
+use super::{
+    shared::Shared,
+    trend::{History, Outlook},
+};
 use crate::{
     check::{self, Need},
     host::{node, orders, privileges},
@@ -32,6 +36,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// Every how many samples it is looked up which orders creations need, and what this process takes.
 const SLOW: u32 = 10;
+
+/// The name of the limit on threads in metrics.
+const PIDS: &str = "pids";
 
 /// Samples that wait for the loop.
 const WAITING: usize = 16;
@@ -70,13 +77,24 @@ struct Sampler {
     page_size: u64,
     needs: Vec<Need>,
     status: Option<CheckStatus>,
+    history: History,
+    forecast: Forecast,
     process: ProcessReader,
 }
 
 impl Sampler {
     fn new(shared: Arc<Shared>, orders: Vec<u32>, page_size: u64) -> Self {
         let process = ProcessReader::new(page_size);
-        Self { shared, orders, page_size, needs: Vec::new(), status: None, process }
+        Self {
+            shared,
+            orders,
+            page_size,
+            needs: Vec::new(),
+            status: None,
+            history: History::default(),
+            forecast: Forecast::default(),
+            process,
+        }
     }
 
     fn run(mut self, samples: &SyncSender<Sampled>) {
@@ -115,9 +133,29 @@ impl Sampler {
         let check = check::assess(facts, self.needs.clone(), self.page_size);
         let status = check.status();
         self.shared.metrics.set_check(status);
-        self.shared.board().check = Some(check::view::check(&check));
+        let trend = self.history.add(&check);
+        let outlooks = self.forecast(&sample, &needed);
+        let line = check::view::check(&check, None);
+        let mut board = self.shared.board();
+        (board.check, board.trend, board.outlooks) = (Some(line), trend, outlooks);
+        drop(board);
         let worse = self.status.replace(status).is_some_and(|before| is_worse(before, status));
         Sampled { sample, worse }
+    }
+
+    fn forecast(&mut self, sample: &Sample, needed: &[u32]) -> Vec<Outlook> {
+        self.forecast.sample(sample, needed);
+        if let Some(left) = counters::pids_left(Path::new("/")) {
+            let now_s = sample.time_ns as f64 / 1e9;
+            self.forecast.observe(Resource::Limit(PIDS), now_s, left as f64);
+        }
+        let outlooks = self.forecast.outlooks().map(|(resource, outlook)| Outlook {
+            resource: resource.name(),
+            seconds_to_failure: outlook.seconds_to_failure,
+        });
+        let outlooks: Vec<Outlook> = outlooks.collect();
+        self.shared.metrics.set_forecast(&outlooks);
+        outlooks
     }
 }
 

@@ -15,7 +15,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::{limits::Limits, metrics::Metrics};
+use super::{
+    limits::Limits,
+    metrics::Metrics,
+    trend::{Outlook, Trend},
+};
 use crate::host::clock;
 
 /// The loop is alive if it has taken a turn within this time.
@@ -29,6 +33,8 @@ const FAILURES: usize = 20;
 
 /// Lines that wait for a slow client of `/events`; it misses the oldest of more.
 const EVENTS: usize = 32;
+
+const MINUTE_NS: u64 = 60_000_000_000;
 
 /// How far `serve` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -69,6 +75,10 @@ pub(super) struct Board {
     pub(super) failures: VecDeque<Failure>,
     /// Failures since the start.
     pub(super) failed: u64,
+    pub(super) trend: Vec<Trend>,
+    pub(super) outlooks: Vec<Outlook>,
+    /// Minutes since boot with failures, and how many.
+    minutes: VecDeque<(u64, u64)>,
 }
 
 /// What all threads share.
@@ -149,8 +159,20 @@ impl Board {
     /// Adds a failure, and forgets the oldest of too many.
     pub(super) fn add(&mut self, failure: Failure) {
         self.failed += 1;
+        let minute = clock::monotonic_ns() / MINUTE_NS;
+        match self.minutes.back_mut() {
+            Some((last, count)) if *last == minute => *count += 1,
+            _ => self.minutes.push_back((minute, 1)),
+        }
+        self.minutes.retain(|(at, _)| at + 60 > minute);
         self.failures.push_front(failure);
         self.failures.truncate(FAILURES);
+    }
+
+    /// Failures of the last hour.
+    pub(super) fn failed_last_hour(&self) -> u64 {
+        let minute = clock::monotonic_ns() / MINUTE_NS;
+        self.minutes.iter().filter(|(at, _)| at + 60 > minute).map(|(_, count)| count).sum()
     }
 }
 

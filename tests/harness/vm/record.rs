@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::protocol::Line;
 
 /// File names and the streams that go into them.
-const FILES: [(&str, &[&str]); 12] = [
+const FILES: [(&str, &[&str]); 17] = [
     ("fragwatch.out", &["fragwatch-out"]),
     ("fragwatch.err", &["fragwatch-err"]),
     ("scenario.log", &["node", "runc", "runtime", "error", "exit"]),
@@ -22,6 +22,11 @@ const FILES: [(&str, &[&str]); 12] = [
     ("buddyinfo.txt", &["buddyinfo"]),
     ("zoneinfo.txt", &["zoneinfo"]),
     ("capture.jsonl", &["capture"]),
+    ("metrics.txt", &["http-metrics"]),
+    ("status.json", &["http-status"]),
+    ("page.html", &["http-page"]),
+    ("events.txt", &["http-events"]),
+    ("replay.jsonl", &["replay"]),
 ];
 
 /// The open files of a run.

@@ -13,10 +13,7 @@ use std::{
     path::Path,
 };
 
-use crate::cli::Listen;
-
-/// Where `fragwatch check` asks, whatever the port is. Every user may connect, as to the port.
-pub(in crate::serve) const SOCKET: &str = "/run/fragwatch/serve.sock";
+use crate::{cli::Listen, host::SERVE_SOCKET};
 
 /// Why HTTP can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +28,7 @@ pub(in crate::serve) enum ListenError {
     #[error("could not listen on {0}: {1}; choose another address with --listen, or --listen off")]
     Refused(SocketAddr, io::Error),
     /// Another `serve` answers.
-    #[error("fragwatch serve runs already on this node: it answers on {SOCKET}")]
+    #[error("fragwatch serve runs already on this node: it answers on {SERVE_SOCKET}")]
     Running,
 }
 
@@ -44,7 +41,7 @@ pub(in crate::serve) struct Listeners {
 impl Listeners {
     /// Takes the sockets that systemd passes, else opens one on that address; and that of `check`.
     pub(in crate::serve) fn open(listen: Listen) -> Result<Self, ListenError> {
-        if UnixStream::connect(SOCKET).is_ok() {
+        if UnixStream::connect(SERVE_SOCKET).is_ok() {
             return Err(ListenError::Running);
         }
         let mut tcp = passed();
@@ -54,7 +51,7 @@ impl Listeners {
             tcp.push(bind(address)?);
         }
         let unix = local().inspect_err(|error| {
-            log::info!("could not listen on {SOCKET}: {error}; check does without serve");
+            log::info!("could not listen on {SERVE_SOCKET}: {error}; check does without serve");
         });
         Ok(Self { tcp, unix: unix.ok() })
     }
@@ -90,7 +87,7 @@ fn passed() -> Vec<TcpListener> {
 }
 
 fn local() -> io::Result<UnixListener> {
-    let path = Path::new(SOCKET);
+    let path = Path::new(SERVE_SOCKET);
     if let Some(directory) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
     }

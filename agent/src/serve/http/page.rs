@@ -61,6 +61,7 @@ fn body(page: &mut String, shared: &Shared, board: &Board) -> fmt::Result {
     if let Some(check) = &board.check {
         check_table(page, check)?;
     }
+    trend_table(page, board)?;
     failures(page, board)?;
     if let Some(store) = &board.store {
         let failing =
@@ -99,6 +100,37 @@ fn check_table(page: &mut String, check: &Check) -> fmt::Result {
             Word(ids.status),
             grouped(ids.count),
             grouped(ids.max)
+        )?;
+    }
+    writeln!(page, "</table>")
+}
+
+fn trend_table(page: &mut String, board: &Board) -> fmt::Result {
+    writeln!(page, "<h2>Forecast</h2>")?;
+    let runs_out = board.outlooks.iter().filter_map(|one| Some((one, one.seconds_to_failure?)));
+    for (outlook, seconds) in runs_out.clone() {
+        let resource = Escaped(&outlook.resource);
+        let hours = seconds / 3600.0;
+        writeln!(
+            page,
+            "<p class=\"tight\">{resource} runs out in {hours:.1} hours, as it goes.</p>"
+        )?;
+    }
+    if runs_out.count() == 0 {
+        writeln!(page, "<p>Nothing is about to run out.</p>")?;
+    }
+    if board.trend.is_empty() {
+        return Ok(());
+    }
+    writeln!(page, "<table>")?;
+    for trend in &board.trend {
+        writeln!(
+            page,
+            "<tr><th>{}</th><td>{} left</td><td>{} {} min ago</td></tr>",
+            Escaped(&trend.resource),
+            grouped(trend.left),
+            grouped(trend.left_before),
+            trend.before_s / 60
         )?;
     }
     writeln!(page, "</table>")

@@ -6,7 +6,10 @@ use fragwatch_core::report::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::serve::shared::{Failure, Phase, Shared};
+use crate::serve::{
+    shared::{Failure, Phase, Shared},
+    trend::{Outlook, Trend},
+};
 
 /// The object. Names are as in the report's lines.
 #[derive(Serialize)]
@@ -20,9 +23,15 @@ struct Status {
     loop_silent_ms: u64,
     /// Failures since the start.
     failed: u64,
+    /// Of these, in the last hour.
+    failed_last_hour: u64,
     /// The last of them that were reported, the newest first.
     failures: Vec<Failure>,
     check: Option<Check>,
+    /// What is left, and what was left up to an hour ago.
+    trend: Vec<Trend>,
+    /// How long each resource lasts.
+    forecast: Vec<Outlook>,
     store: Option<Store>,
     doctor: Option<Doctor>,
 }
@@ -46,8 +55,11 @@ pub(super) fn json(shared: &Shared) -> String {
         started: shared.started,
         loop_silent_ms: u64::try_from(shared.silent_for().as_millis()).unwrap_or(u64::MAX),
         failed: board.failed,
+        failed_last_hour: board.failed_last_hour(),
         failures: board.failures.into(),
         check: board.check,
+        trend: board.trend,
+        forecast: board.outlooks,
         store: board.store.map(|store| Store {
             bytes: store.bytes,
             max_bytes: store.max_bytes,

@@ -23,6 +23,9 @@ pub(super) const ORDERS: usize = MAX_ORDER as usize + 1;
 /// What creations wait for, in the order of `Metrics::observe`.
 pub(super) const STALLS: [&str; 3] = ["compaction", "reclaim", "memcg"];
 
+/// What may run out, beside the orders that creations need.
+pub(super) const RESOURCES: [&str; 3] = ["memory", "memory-cgroups", "pids"];
+
 /// What is counted outside creations, in the order of `Metrics::set_outside`.
 pub(super) const OUTSIDE: [&str; 4] = ["slow-path", "failure", "compaction", "reclaim"];
 
@@ -95,6 +98,10 @@ impl Metrics {
         }
         for status in CheckStatus::VARIANTS.iter().map(<&str>::from) {
             begin(&self.check_status, &labels([("status", status)]));
+        }
+        for resource in RESOURCES {
+            let labels = labels([("resource", resource)]);
+            self.forecast.get_or_create(&labels).set(f64::INFINITY);
         }
         for what in OUTSIDE {
             begin(&self.outside, &labels([("what", what)]));

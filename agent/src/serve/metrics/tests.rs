@@ -10,6 +10,7 @@ use fragwatch_core::{
 };
 
 use super::*;
+use crate::serve::trend::Outlook;
 
 /// All metrics of a machine with eight zones and six needed orders.
 fn large() -> Metrics {
@@ -23,6 +24,9 @@ fn large() -> Metrics {
     let zones: Vec<NodeZone> = (0..10).map(zone).collect();
     metrics.set_zones(&zones, &[1, 2, 3, 4, 5, 6, 7, 8]);
     metrics.set_memory_cgroups(MemoryCgroups { count: 40, dying: Some(3), at_most: false });
+    let outlook = |resource: String| Outlook { resource, seconds_to_failure: None };
+    let outlooks: Vec<Outlook> = (1..=8).map(|order| outlook(format!("order-{order}"))).collect();
+    metrics.set_forecast(&outlooks);
     metrics.set_hooks(&hooks());
     metrics
 }
@@ -98,6 +102,15 @@ fn the_documented_metrics_are_those_that_are_served() {
 /// Values of these labels depend on the machine.
 const OPEN: [&str; 6] = ["node", "zone", "hook", "via", "version", "le"];
 
+/// Labels of a metric whose values depend on the orders that creations need.
+fn open_of(name: &str) -> &'static [&'static str] {
+    match name {
+        "fragwatch_fragmentation_index" => &["order"],
+        "fragwatch_forecast_seconds_to_failure" => &["resource"],
+        _ => &[],
+    }
+}
+
 fn page(text: &str) -> String {
     let mut page = "# Metrics\nWhat `fragwatch serve` has under `/metrics`. Generated from the code's \
                     table: `UPDATE_DOCS=1 cargo test -p fragwatch --lib metrics`.\n\nNo label holds the \
@@ -112,8 +125,7 @@ fn page(text: &str) -> String {
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').expect("a name and a type");
             let own = text.lines().skip(at + 1).take_while(|line| !line.starts_with('#'));
-            let needed = name == "fragwatch_fragmentation_index";
-            let labels = labels_of(own, if needed { &["order"] } else { &[] });
+            let labels = labels_of(own, open_of(name));
             writeln!(page, "| `{name}` | {kind} | {labels} | {help} |").expect("memory");
         }
     }

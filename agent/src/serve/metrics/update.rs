@@ -20,6 +20,8 @@ use fragwatch_core::{
 use fragwatch_recorder::store;
 use strum::VariantArray as _;
 
+use crate::serve::trend::Outlook;
+
 use super::{
     Counters, Labels, Metrics,
     labels::{self, labels},
@@ -122,6 +124,15 @@ impl Metrics {
         set("alive", cgroups.alive());
         set("dying", cgroups.dying.unwrap_or_default());
         self.memory_cgroups_limit.set(MAX_MEMORY_CGROUPS as f64);
+    }
+
+    /// Sets how long each resource lasts.
+    pub(in crate::serve) fn set_forecast(&self, outlooks: &[Outlook]) {
+        for outlook in outlooks.iter().take(MAX_NEEDED + labels::RESOURCES.len()) {
+            let labels = labels([("resource", &outlook.resource)]);
+            let seconds = outlook.seconds_to_failure.unwrap_or(f64::INFINITY);
+            self.forecast.get_or_create(&labels).set(seconds);
+        }
     }
 
     /// Sets what `check` would say.

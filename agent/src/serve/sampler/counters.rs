@@ -15,6 +15,21 @@ pub(super) fn pressure(root: &Path) -> Option<MemoryPressure> {
     parse_pressure(&text)
 }
 
+/// How many more threads there can be: `kernel.pid_max`, or `kernel.threads-max` if that is less.
+pub(super) fn pids_left(root: &Path) -> Option<u64> {
+    let number = |path: &str| -> Option<u64> {
+        fs::read_to_string(root.join(path)).ok()?.trim().parse().ok()
+    };
+    let loadavg = fs::read_to_string(root.join("proc/loadavg")).ok()?;
+    let most = number("proc/sys/kernel/pid_max")?.min(number("proc/sys/kernel/threads-max")?);
+    Some(most.saturating_sub(parse_threads(&loadavg)?))
+}
+
+/// All threads, from the fourth field: those that can run, `/`, all.
+fn parse_threads(loadavg: &str) -> Option<u64> {
+    loadavg.split(' ').nth(3)?.split_once('/')?.1.parse().ok()
+}
+
 fn parse_vmstat(text: &str) -> VmCounters {
     let mut counters = VmCounters::default();
     for line in text.lines() {
@@ -75,6 +90,13 @@ mod tests {
             ..VmCounters::default()
         };
         assert_eq!(parse_vmstat(text), expected);
+    }
+
+    #[test]
+    fn threads_are_counted() {
+        assert_eq!(parse_threads("0.20 0.18 0.12 1/80 11206\n"), Some(80));
+        assert_eq!(parse_threads("0.20 0.18"), None);
+        assert!(pids_left(Path::new("/")).is_some_and(|left| left > 0));
     }
 
     #[test]

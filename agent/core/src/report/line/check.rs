@@ -20,8 +20,58 @@ pub struct Check {
     pub orders: Vec<OrderCheck>,
     /// Ids of memory cgroups; null if their number is not known.
     pub memory_cgroups: Option<IdCheck>,
+    /// What `fragwatch serve` knows; null if it does not run here.
+    pub serve: Option<Serve>,
     /// What the result does not take into account.
     pub not_seen: Vec<String>,
+}
+
+/// What a running `fragwatch serve` knows.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Serve {
+    /// `starting`, `watching` or `stopping`.
+    pub state: String,
+    /// When it was started.
+    pub started: Time,
+    /// Creations that failed in the last hour.
+    pub failed_last_hour: u64,
+    /// The last failure that it reported.
+    pub last_failure: Option<LastFailure>,
+    /// What is left of each resource, and what was left earlier.
+    pub trend: Vec<Trend>,
+    /// What runs out if it goes on as in the last hours; empty unless level and trend agree.
+    pub forecast: Vec<Forecast>,
+}
+
+/// A resource that runs out.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Forecast {
+    /// `order-N`, `memory`, `memory-cgroups` or `pids`.
+    pub resource: String,
+    /// When, in seconds from now.
+    pub seconds_to_failure: u64,
+}
+
+/// A failure that `serve` reported.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LastFailure {
+    /// When.
+    pub time: Time,
+    /// Who, what and why, in a line.
+    pub summary: String,
+}
+
+/// What is left of a resource, and what was left earlier.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Trend {
+    /// `order-N` or `memory-cgroups`.
+    pub resource: String,
+    /// Blocks or ids that are left.
+    pub left: u64,
+    /// Those that were left then.
+    pub left_before: u64,
+    /// How long ago that was, in seconds.
+    pub before_s: u64,
 }
 
 /// Whether a block of an order could be allocated.

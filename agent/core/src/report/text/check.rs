@@ -4,7 +4,7 @@ use anstyle::Style;
 use super::{Block, GREEN, RED, YELLOW, kib, paint};
 use crate::{
     model::status::CheckStatus,
-    report::line::check::{Check, IdCheck, OrderCheck, ZoneCheck},
+    report::line::check::{Check, Forecast, IdCheck, OrderCheck, Serve, Trend, ZoneCheck},
     units::{self, grouped, printable},
 };
 
@@ -21,8 +21,36 @@ pub(super) fn block(check: &Check) -> Block {
         let rest = format!(": {}, {} ids left", memory_cgroups(ids), grouped(ids.left));
         block.row_led_by("cgroups", style(ids.status), word(ids.status), &rest);
     }
+    if let Some(serve) = &check.serve {
+        self::serve(&mut block, serve);
+    }
     block.list("not seen", check.not_seen.iter().map(|text| printable(text)));
     block
+}
+
+/// What `serve` knows.
+fn serve(block: &mut Block, serve: &Serve) {
+    let failed = match serve.failed_last_hour {
+        0 => "no creation failed in the last hour".to_owned(),
+        1 => "1 creation failed in the last hour".to_owned(),
+        count => format!("{} creations failed in the last hour", grouped(count)),
+    };
+    block.row("serve", &format!("{} since {}; {failed}", printable(&serve.state), serve.started));
+    if let Some(last) = &serve.last_failure {
+        block.row("last", &format!("{} {}", last.time, printable(&last.summary)));
+    }
+    let trend = |trend: &Trend| {
+        let (left, before) = (grouped(trend.left), grouped(trend.left_before));
+        let minutes = trend.before_s / 60;
+        printable(&format!("{}: {before} left {minutes} min ago, {left} now", trend.resource))
+    };
+    block.list("trend", serve.trend.iter().map(trend));
+    block.list("forecast", serve.forecast.iter().map(forecast));
+}
+
+fn forecast(forecast: &Forecast) -> String {
+    let hours = forecast.seconds_to_failure as f64 / 3600.0;
+    printable(&format!("{} runs out in {hours:.1} hours, as it goes", forecast.resource))
 }
 
 /// What is worst, or that all is well.
@@ -31,7 +59,11 @@ fn headline(check: &Check) -> String {
         |order: &OrderCheck| format!("order {}: {}", order.order, printable(&order.reason));
     let orders = check.orders.iter().filter(|order| order.status == check.status).map(of_order);
     let ids = check.memory_cgroups.as_ref().filter(|ids| ids.status == check.status);
-    let parts: Vec<String> = orders.chain(ids.map(memory_cgroups)).collect();
+    let mut parts: Vec<String> = orders.chain(ids.map(memory_cgroups)).collect();
+    if parts.is_empty() {
+        // The status rests on the forecast.
+        parts = check.serve.iter().flat_map(|serve| &serve.forecast).map(forecast).collect();
+    }
     let word = paint(style(check.status), check.status.plugin_word());
     format!("{word} - {}", parts.join("; "))
 }

@@ -45,6 +45,25 @@ pub(super) fn check(zone: &str) -> check::Check {
             max: 65_535,
             left: 64_331,
         }),
+        serve: Some(check::Serve {
+            state: "watching".to_owned(),
+            started: time().into(),
+            failed_last_hour: 2,
+            last_failure: Some(check::LastFailure {
+                time: time().into(),
+                summary: format!("FAILED   {zone}: network namespace, ENOMEM"),
+            }),
+            trend: vec![check::Trend {
+                resource: "order-6".to_owned(),
+                left: 0,
+                left_before: 1200,
+                before_s: 3600,
+            }],
+            forecast: vec![check::Forecast {
+                resource: "memory-cgroups".to_owned(),
+                seconds_to_failure: 5400,
+            }],
+        }),
         not_seen: vec!["limits of cgroups".to_owned()],
     }
 }
