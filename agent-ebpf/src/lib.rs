@@ -8,3 +8,6 @@ pub mod table;
 mod wire;
 
 pub use wire::*;
+
+/// Length of the buffer for a symbol's name with its offset, its module and a NUL. A longer one is cut.
+pub const SYMBOL_LEN: usize = 256;

@@ -12,3 +12,5 @@ pub const OUTSIDE: &str = "OUTSIDE";
 pub const ZONE_WALK: &str = "ZONE_WALK";
 /// See [`Counter`](crate::Counter).
 pub const COUNTERS: &str = "COUNTERS";
+/// The name that `symbol_name` put there.
+pub const SYMBOL: &str = "SYMBOL";

@@ -4,6 +4,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, ProgramArray, RingBuf},
 };
 
+use fragwatch_ebpf::SYMBOL_LEN;
+
 use crate::{budget::Repeated, state::Thread};
 
 /// `MAX_NUMNODES` of x86-64 with the largest `CONFIG_NODES_SHIFT` (arch/x86/Kconfig).
@@ -66,3 +68,7 @@ pub(crate) static FAILED_NETNS: LruHashMap<u32, u64> = LruHashMap::with_max_entr
 /// are reported once a second.
 #[map]
 pub(crate) static REFUSED_FORKS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(256, 0);
+
+/// What `symbol_name` was last asked for, as the kernel prints it, with a NUL.
+#[map]
+pub(crate) static SYMBOL: Array<[u8; SYMBOL_LEN]> = Array::with_max_entries(1, 0);

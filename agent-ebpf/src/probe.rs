@@ -18,4 +18,5 @@ mod pernet_init;
 mod reclaim;
 mod slab_cache;
 mod slow_path;
+mod symbol_name;
 mod zone_walk;

@@ -22,8 +22,9 @@ use crate::{
         self,
         btf::Btf,
         environment::Environment,
+        function_names::{FunctionNames, own_text},
+        kallsyms::SymbolError,
         offsets,
-        symbols::{SymbolError, Symbols},
     },
     live::{BTF_PATH, Live, Options, StartError},
     output,
@@ -117,10 +118,10 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<DoctorStatus> {
 }
 
 fn examine(preference: Preference) -> anyhow::Result<Checkup> {
-    let symbols = Symbols::load();
-    let kallsyms = match symbols.as_ref().map(Symbols::check_addresses) {
+    let symbols = FunctionNames::load(own_text);
+    let kallsyms = match symbols.as_ref().map(FunctionNames::check_addresses) {
         Ok(Ok(())) => Kallsyms::Complete,
-        Ok(Err(SymbolError::Hidden)) if !symbols.as_ref().is_ok_and(Symbols::is_empty) => {
+        Ok(Err(SymbolError::Hidden)) if !symbols.as_ref().is_ok_and(FunctionNames::is_empty) => {
             Kallsyms::NamesOnly
         }
         Ok(Err(error)) => Kallsyms::Unreadable(error.to_string()),

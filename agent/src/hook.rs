@@ -9,9 +9,11 @@ mod dry_run;
 pub(crate) mod fake_kernel;
 #[cfg(test)]
 mod table_tests;
+mod tracefs;
 
 pub use attach::{Target, attach_all, trampoline_functions};
-pub use attach_kernel::RunningKernel;
+pub use attach_kernel::{Links, RunningKernel};
 pub use attacher::{AttachPoint, Attacher};
 pub use dry_run::dry_run;
 pub use fragwatch_cli::Preference;
+pub use tracefs::with_tracefs;

@@ -5,6 +5,7 @@ pub mod hierarchy;
 pub mod node;
 pub mod oom_protection;
 pub mod orders;
+pub mod own_memory;
 pub mod privileges;
 
 /// Where `fragwatch serve` answers `fragwatch check`, whatever its port is. Every user may connect.

@@ -3,6 +3,8 @@ pub mod btf;
 pub mod environment;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod function_names;
+pub mod kallsyms;
 pub mod offsets;
 pub mod symbols;
 

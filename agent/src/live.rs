@@ -1,108 +1,39 @@
-//! Event from the running kernel: loads and attaches the programs, and reads their rings.
+//! The events of the running kernel: taken from the programs' rings.
 pub mod async_fd;
+mod background;
 pub mod decode;
+mod load;
 mod missed_runs;
 mod nodes;
 mod rings;
+mod start;
+mod symbol_program;
 
-use std::{fs, io};
+use std::{io, sync::Arc};
 
-use anyhow::Context as _;
-use aya::{
-    Btf, Ebpf, EbpfLoader, Endianness,
-    maps::{Map, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
-    programs::KProbe,
-};
+use aya::maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf};
 use aya_log::EbpfLogger;
 use bytes::Bytes;
 use fragwatch_core::model::{
     event::{Event, EventKind},
-    gfp::GfpNames,
     hook::{Hook, HookStatus},
     loss::{CreationCounts, Loss, OutsideCounts},
 };
-use fragwatch_ebpf::{
-    Counter, map,
-    table::{
-        ZONE_WALK,
-        global::{
-            GFP_FALLBACK, GFP_THISNODE, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED, ZONES_READABLE,
-        },
-    },
-};
-use tokio::io::{Interest, unix::AsyncFd};
+use fragwatch_ebpf::Counter;
+use tokio::io::unix::AsyncFd;
+
+#[cfg(test)]
+pub(crate) use load::PROGRAMS;
+pub use start::{BTF_PATH, Options, StartError};
 
 use crate::{
-    hook::{self, Preference, Target},
-    kernel::{
-        btf::{self, BtfError},
-        offsets::{self, Offsets},
-        symbols::Symbols,
-    },
+    hook::Links,
     live::{
+        background::Background,
         decode::{DecodeError, Decoder},
         missed_runs::MissedRuns,
     },
 };
-
-/// The kernel programs, compiled into this binary.
-pub(crate) static PROGRAMS: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/programs"));
-
-/// Where the kernel describes itself.
-pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
-
-/// Why tracing can't begin.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The kernel does not describe itself.
-    #[error(
-        "could not read {BTF_PATH}: {0}; fragwatch takes the kernel's structures from there: it \
-         needs a kernel with CONFIG_DEBUG_INFO_BTF"
-    )]
-    NoBtf(io::Error),
-    /// What describes it can't be understood.
-    #[error("could not make sense of {BTF_PATH}: {0}")]
-    BadBtf(BtfError),
-    /// aya can't make sense of it.
-    #[error("could not make sense of {BTF_PATH}: {0}")]
-    UnusableBtf(aya::BtfError),
-    /// The kernel did not take the maps.
-    #[error(
-        "the kernel did not take the programs' maps: {0}; before Linux 5.11 they count against \
-         RLIMIT_MEMLOCK, which CAP_SYS_RESOURCE lets fragwatch raise"
-    )]
-    Load(String),
-    /// A map of the programs is missing: agent and programs are not of one build.
-    #[error("the kernel side has no usable map {0}")]
-    NoMap(&'static str),
-    /// A ring can't be waited for.
-    #[error("could not wait for the kernel's events: {0}")]
-    Wait(io::Error),
-    /// Not one hook could be attached.
-    #[error(
-        "not one hook could be attached, so there is nothing to watch; the first: {}. A kernel \
-         with lockdown=confidentiality can't be traced, nor one that has neither kprobes nor \
-         tracepoints to offer",
-        .0.iter().find_map(|hook| hook.why.as_deref()).unwrap_or_default()
-    )]
-    NoHook(Vec<HookStatus>),
-}
-
-/// How to watch.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Also what happens outside creations, in detail.
-    pub all: bool,
-    /// Events of creations without trouble too, which else are only counted.
-    pub untroubled: bool,
-    /// How to attach.
-    pub preference: Preference,
-    /// The hierarchy of cgroups that tasks are identified by; see [`Hierarchy::id`].
-    ///
-    /// [`Hierarchy::id`]: crate::host::hierarchy::Hierarchy::id
-    pub hierarchy: u32,
-}
 
 /// The events of the running kernel, from now on.
 pub struct Live {
@@ -110,122 +41,31 @@ pub struct Live {
     pub hooks: Vec<HookStatus>,
     /// What can't be seen for other reasons than a missing hook, in sentences.
     pub not_seen: Vec<String>,
-    ebpf: Option<Ebpf>,
+    /// `None` once detached.
+    attached: Option<Attached>,
     creations: Ring,
     others: Ring,
     cgroups: Ring,
     counters: PerCpuArray<MapData, u64>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
-    programs: MissedRuns,
-    missed_runs: u64,
+    programs: Arc<MissedRuns>,
+    background: Arc<Background>,
     /// A creation's end, while the other rings are read for what was before it.
     ended: Option<Event>,
     /// What was read then that came after it.
     after_end: Option<Event>,
 }
 
+/// What the kernel keeps the programs for.
+struct Attached {
+    _links: Links,
+    _zone_walk: Option<ProgramArray<MapData>>,
+}
+
 type Ring = AsyncFd<RingBuf<MapData>>;
 
-/// What a start takes from the kernel's BTF, which is several MiB and gone when this has been read.
-struct KernelTypes {
-    gfp: GfpNames,
-    offsets: Offsets,
-    /// BTF of the functions that a trampoline may be attached to.
-    functions: Vec<u8>,
-}
-
-impl KernelTypes {
-    fn read() -> Result<Self, StartError> {
-        let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
-        let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
-        Ok(Self {
-            gfp: gfp_names(&types),
-            offsets: offsets::resolve(&types),
-            functions: types.with_functions_alone(&hook::trampoline_functions()),
-        })
-    }
-}
-
 impl Live {
-    /// Loads the programs and attaches every hook that this kernel takes.
-    pub fn start(options: Options) -> Result<Self, StartError> {
-        let mut not_seen = Vec::new();
-        let KernelTypes { gfp, offsets, functions } = KernelTypes::read()?;
-        if !gfp.known() {
-            not_seen.push(
-                "names of gfp flags: this kernel's BTF does not have them, and its release is not \
-                 one that fragwatch knows the flags of"
-                    .to_owned(),
-            );
-        }
-        let types = btf::Btf::index(&functions).map_err(StartError::BadBtf)?;
-        let btf = Btf::parse(&functions, Endianness::default()).map_err(StartError::UnusableBtf)?;
-        not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
-        if !offsets.zones_readable {
-            not_seen.push("the zones at a failure: their layout is not known".to_owned());
-        }
-        let mut ebpf = load(options, &offsets, &gfp, &btf, nodes::count_zones())?;
-        let mut unnamed = |error| not_seen.push(format!("names of functions: {error}"));
-        let symbols = Symbols::load().unwrap_or_else(|error| {
-            unnamed(error);
-            Symbols::default()
-        });
-        if let Err(error) = symbols.check_addresses()
-            && !symbols.is_empty()
-        {
-            unnamed(error);
-        }
-        let target = Target {
-            symbols: &symbols,
-            types: &types,
-            unusable_records: &offsets.unusable_records,
-            preference: options.preference,
-        };
-        // The rings and counters are taken before the first program runs, so nothing is missed.
-        let creations = ring(&mut ebpf, map::CREATION_EVENTS)?;
-        let others = ring(&mut ebpf, map::OTHER_EVENTS)?;
-        let cgroups = ring(&mut ebpf, map::CGROUP_EVENTS)?;
-        let counters = ebpf
-            .take_map(map::COUNTERS)
-            .and_then(|map| PerCpuArray::try_from(map).ok())
-            .ok_or(StartError::NoMap(map::COUNTERS))?;
-        if let Err(error) = put_zone_walk(&mut ebpf) {
-            log::debug!("{ZONE_WALK}: {error:?}");
-            let reason = innermost(error.as_ref());
-            not_seen.push(format!(
-                "the zones at a failure: the kernel refused the program that reads them: {reason}"
-            ));
-        }
-        if let Err(error) = nodes::find(&mut ebpf) {
-            not_seen.push(format!("the zones at a failed allocation: {error:#}"));
-        }
-        let hooks =
-            hook::attach_all(&mut hook::RunningKernel { ebpf: &mut ebpf, btf: &btf }, &target);
-        if hooks.iter().all(|hook| hook.via.is_none()) {
-            return Err(StartError::NoHook(hooks));
-        }
-        let logger = logger(&mut ebpf)?;
-        let hierarchy = options.hierarchy;
-        let decoder = Decoder { gfp, symbols, hierarchy, ..Decoder::default() };
-        let programs = MissedRuns::of(&ebpf);
-        Ok(Self {
-            hooks,
-            not_seen,
-            ebpf: Some(ebpf),
-            creations,
-            others,
-            cgroups,
-            counters,
-            logger,
-            decoder,
-            programs,
-            missed_runs: 0,
-            ended: None,
-            after_end: None,
-        })
-    }
-
     /// Waits until there is something to take. The programs' own log is passed on meanwhile.
     pub async fn wait(&mut self) -> io::Result<()> {
         let log = async {
@@ -290,7 +130,7 @@ impl Live {
             cgroup_events: self.counter(Counter::LostCgroupEvents)?,
             untracked_creations: self.counter(Counter::UntrackedCreations)?,
             unseen_returns: self.counter(Counter::UnseenReturns)?,
-            missed_runs: self.missed_runs,
+            missed_runs: self.background.missed_runs(),
         })
     }
 
@@ -309,6 +149,11 @@ impl Live {
         })
     }
 
+    /// As [`Live::loss`], with missed runs until now instead of those that were read last.
+    pub fn final_loss(&self) -> Result<Loss, MapError> {
+        Ok(Loss { missed_runs: self.programs.count(), ..self.loss()? })
+    }
+
     /// Creations that the kernel side has counted so far.
     pub fn creations(&self) -> Result<CreationCounts, MapError> {
         // In this order: what ends meanwhile is not taken for unfinished.
@@ -320,19 +165,14 @@ impl Live {
         })
     }
 
-    /// Asks the kernel how often it skipped a program so far, for [`Live::loss`].
-    pub fn refresh_missed_runs(&mut self) {
-        self.missed_runs = self.programs.count();
-    }
-
-    /// Looks whether modules were loaded since, so that their names are there when they are needed.
-    pub fn refresh_symbols(&mut self) {
-        self.decoder.symbols.refresh();
+    /// Forgets names of addresses, which other modules may have by now.
+    pub fn forget_symbols(&mut self) {
+        self.decoder.symbols.forget();
     }
 
     /// Whether functions' names are known.
     pub fn knows_names(&self) -> bool {
-        self.decoder.symbols.check_addresses().is_ok()
+        self.decoder.symbols.is_available()
     }
 
     /// Whether an allocation that comes back NULL is seen.
@@ -342,7 +182,7 @@ impl Live {
 
     /// Detaches every hook; what lies in the rings can still be taken.
     pub fn detach(&mut self) {
-        self.ebpf = None;
+        self.attached = None;
     }
 
     fn counter(&self, counter: Counter) -> Result<u64, MapError> {
@@ -358,102 +198,6 @@ fn is_end_by_signal(event: &Event) -> bool {
     matches!(event.kind, EventKind::NetnsSetupEnded { errno: Some(libc::EINTR), .. })
 }
 
-/// From BTF, which knows best; else by the kernel's release.
-fn gfp_names(types: &btf::Btf) -> GfpNames {
-    let names = GfpNames::from_bits(&types.enum_beginning_with("___GFP_DMA_BIT"));
-    if names.known() {
-        return names;
-    }
-    let release = nix::sys::utsname::uname().ok();
-    let release = release.as_ref().and_then(|uname| uname.release().to_str());
-    let version = release.and_then(|release| release.parse().ok());
-    version.as_ref().and_then(GfpNames::from_release).unwrap_or_default()
-}
-
 fn next(ring: &mut Ring) -> Option<Bytes> {
     ring.get_mut().next().map(|item| Bytes::copy_from_slice(&item))
-}
-
-fn load(
-    options: Options,
-    offsets: &Offsets,
-    gfp: &GfpNames,
-    btf: &Btf,
-    zones: usize,
-) -> Result<Ebpf, StartError> {
-    let zones_readable = u32::from(offsets.zones_readable);
-    let want_all = u32::from(options.all);
-    let untroubled = u32::from(options.untroubled);
-    let tasks_on_v1 = u32::from(options.hierarchy != 0);
-    let log_level = log::max_level() as u8;
-    let mut loader = EbpfLoader::new();
-    loader.btf(Some(btf));
-    loader.override_global(WANT_ALL.name, &want_all, true);
-    loader.override_global(WANT_UNTROUBLED.name, &untroubled, true);
-    loader.override_global(TASKS_ON_V1.name, &tasks_on_v1, true);
-    loader.override_global(aya_log::LEVEL, &log_level, false);
-    loader.override_global(ZONES_READABLE.name, &zones_readable, true);
-    let fallback = gfp.fallback_mask();
-    if let Some(fallback) = &fallback {
-        loader.override_global(GFP_FALLBACK.name, fallback, true);
-    }
-    let this_node = gfp.this_node_mask();
-    if let Some(this_node) = &this_node {
-        loader.override_global(GFP_THISNODE.name, this_node, true);
-    }
-    for (global, value) in &offsets.globals {
-        loader.override_global(global, value, true);
-    }
-    let rings = rings::sizes(zones, options.all);
-    loader.map_max_entries(map::CREATION_EVENTS, rings.creations);
-    loader.map_max_entries(map::OTHER_EVENTS, rings.others);
-    if !options.all {
-        // Only what is rare is put into it.
-        loader.map_max_entries(map::OUTSIDE, 64);
-    }
-    loader.load(PROGRAMS).map_err(|error| StartError::Load(innermost(&error)))
-}
-
-/// The last of a chain of errors, which is what the kernel said.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
-}
-
-fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
-    let map: Map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
-    let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
-    async_fd::watch(ring, Interest::READABLE).map_err(StartError::Wait)
-}
-
-/// Puts the program that reads a zone where the one that sees a failure calls it.
-fn put_zone_walk(ebpf: &mut Ebpf) -> anyhow::Result<()> {
-    let program: &mut KProbe =
-        ebpf.program_mut(ZONE_WALK).context("there is no such program")?.try_into()?;
-    program.load()?;
-    let fd = program.fd()?.try_clone()?;
-    let map = ebpf.map_mut(map::ZONE_WALK).context("there is no such map")?;
-    ProgramArray::try_from(map)?.set(0, &fd, 0)?;
-    Ok(())
-}
-
-/// The programs' own log, if the log level asks for it.
-fn logger(
-    ebpf: &mut Ebpf,
-) -> Result<Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>, StartError> {
-    if log::max_level() < log::Level::Debug {
-        return Ok(None);
-    }
-    match EbpfLogger::init(ebpf) {
-        Ok(logger) => {
-            async_fd::watch(logger, Interest::READABLE).map(Some).map_err(StartError::Wait)
-        }
-        Err(error) => {
-            log::warn!("the kernel programs' own log can't be read: {error}");
-            Ok(None)
-        }
-    }
 }

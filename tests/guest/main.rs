@@ -41,7 +41,9 @@ fn main() {
         (Some("hog"), Some(mib)) => Some(hog::run_child(&mib, &args.next().unwrap_or_default())),
         (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
-        (Some("pipes"), Some(count)) => Some(overhead::run_child(&count)),
+        (Some("operation"), Some(name)) => {
+            Some(overhead::run_child(&name, &args.next().unwrap_or_default()))
+        }
         (Some("inside"), Some(program)) => {
             Some(inside::run_child(&program, &args.collect::<Vec<_>>()))
         }

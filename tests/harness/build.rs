@@ -37,14 +37,16 @@ struct Built {
 }
 
 /// Builds all that a machine with this kernel needs, once in a process: machines that start side by
-/// side share it.
-pub fn programs(kernel: &Kernel) -> Result<Programs> {
+/// side share it. With another program under test, fragwatch isn't built.
+pub fn programs(kernel: &Kernel, other: Option<&Path>) -> Result<Programs> {
     // Each part is entered when it is complete, so a panic elsewhere has left nothing half built.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let guest = if let Some(guest) = &built.guest {
         guest.clone()
     } else {
-        fragwatch(true)?;
+        if other.is_none() {
+            fragwatch(true)?;
+        }
         built.guest.insert(guest()?).clone()
     };
     let modules = if let Some(modules) = built.modules.get(kernel.series) {
@@ -52,25 +54,35 @@ pub fn programs(kernel: &Kernel) -> Result<Programs> {
     } else {
         built.modules.entry(kernel.series).insert_entry(kernel_modules(kernel)?).get().clone()
     };
-    Ok(Programs { fragwatch: fragwatch_path(), guest, modules })
+    let fragwatch = other.map_or_else(fragwatch_path, Path::to_owned);
+    Ok(Programs { fragwatch, guest, modules })
 }
 
-/// Runs cargo for fragwatch; the agent's build script compiles the eBPF programs.
+/// Runs cargo for fragwatch; the agent's build script compiles the eBPF programs. With `release` it is
+/// one static file.
 pub fn fragwatch(release: bool) -> Result<()> {
-    let mut cargo = step::cargo();
-    cargo.args(["build", "--package", "fragwatch"]);
     if release {
-        cargo.arg("--release");
+        return static_program("fragwatch", "fragwatch");
     }
-    step::run("build fragwatch", &mut cargo)
+    step::run("build fragwatch", step::cargo().args(["build", "--package", "fragwatch"]))
+}
+
+/// Builds an optimised program with its libraries inside, which starts on a root without any. Only the
+/// program itself is compiled for that: procedural macros can't be, and other crates needn't.
+fn static_program(package: &str, binary: &str) -> Result<()> {
+    step::run(
+        &format!("build {package}"),
+        step::cargo().args(["rustc", "--release", "--package", package, "--bin", binary]).args([
+            "--",
+            "-C",
+            "target-feature=+crt-static",
+        ]),
+    )
 }
 
 /// Builds process 1 of the virtual machine.
 pub fn guest() -> Result<PathBuf> {
-    step::run(
-        "build the guest",
-        step::cargo().args(["build", "--package", "fragwatch-guest", "--release"]),
-    )?;
+    static_program("fragwatch-guest", "guest")?;
     Ok(paths::target().join("release/guest"))
 }
 

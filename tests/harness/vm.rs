@@ -25,6 +25,7 @@ use record::Recorder;
 pub use interrupt::Interrupted;
 
 /// One run of one scenario.
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Request {
     /// A name of [`kernel::SERIES`].
     pub kernel: String,
@@ -49,8 +50,12 @@ pub struct Request {
     pub counted: bool,
     /// How much scenarios `overhead` and `soak` measure.
     pub effort: Effort,
+    /// The fragwatch that runs; without one it is built.
+    pub program: Option<PathBuf>,
     /// Another fragwatch that scenario `overhead` compares with.
     pub before: Option<PathBuf>,
+    /// The root holds process 1, fragwatch and the test modules, and not a single library.
+    pub bare: bool,
     /// Whether it compares with bpftrace too.
     pub bpftrace: bool,
     /// The name of the directory of results, under `target/vm/<kernel>`.
@@ -104,7 +109,9 @@ impl Request {
             deadline: known.map_or(scenario::DEADLINE, |scenario| scenario.deadline),
             counted: false,
             effort: Effort::default(),
+            program: None,
             before: None,
+            bare: false,
             bpftrace: false,
             results: scenario.to_owned(),
         }
@@ -140,7 +147,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
     let series = kernel::series(&request.kernel)?;
     let scenario = scenario::find(&request.scenario)?;
     let kernel = kernel::unpacked(series)?;
-    let programs = build::programs(&kernel)?;
+    let programs = build::programs(&kernel, request.program.as_deref())?;
     // From here on Ctrl-C must end QEMU too.
     interrupt::watch()?;
     let directory = paths::target().join("vm").join(series.name).join(&request.results);

@@ -5,6 +5,7 @@
 //! `cargo xtask test --slow` runs it. A machine boots once for all of its facts. Two run at once;
 //! `--test-threads` sets another number.
 
+mod bare;
 mod burst;
 mod causes;
 mod cgroup_paths;
@@ -89,6 +90,7 @@ fn plans() -> Vec<Plan> {
         pids_limit::plans(),
         memcg_kmem_v1::plans(),
         flood::plans(),
+        bare::plans(),
         burst::plans(),
     ]
     .into_iter()

@@ -16,6 +16,7 @@ pub(crate) struct Plan {
     append: &'static str,
     cgroups: Cgroups,
     capabilities: Option<&'static str>,
+    bare: bool,
     alone: bool,
     kernels: Kernels,
     /// Each with the kernels on which it must hold.
@@ -104,6 +105,7 @@ impl Plan {
             append: "",
             cgroups,
             capabilities: None,
+            bare: false,
             alone: false,
             kernels: Kernels::DefaultOnly,
             facts: Vec::new(),
@@ -137,6 +139,12 @@ impl Plan {
     /// With fragwatch as an unprivileged user with these capabilities alone.
     pub(crate) fn with_capabilities(mut self, capabilities: &'static str) -> Self {
         self.capabilities = Some(capabilities);
+        self
+    }
+
+    /// On a root without libraries.
+    pub(crate) fn bare(mut self) -> Self {
+        self.bare = true;
         self
     }
 
@@ -188,6 +196,7 @@ impl Plan {
         request.append = format!("{} {}", request.append, self.append);
         request.cgroups = self.cgroups;
         request.capabilities = self.capabilities.map(str::to_owned);
+        request.bare = self.bare;
         self.results.clone_into(&mut request.results);
         request
     }

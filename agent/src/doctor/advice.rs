@@ -58,7 +58,8 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
             advice.push("give it CAP_DAC_READ_SEARCH, for tracepoints".to_owned());
         }
     }
-    if checkup.kallsyms != Kallsyms::Complete {
+    let unnamed = |sentence: &String| sentence.starts_with("names of functions");
+    if checkup.kallsyms != Kallsyms::Complete && checkup.not_seen.iter().any(unnamed) {
         if !held(Capability::CAP_SYSLOG) {
             advice.push("give it CAP_SYSLOG, for names of functions".to_owned());
         }

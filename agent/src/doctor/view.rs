@@ -1,6 +1,6 @@
 //! The result as it is printed.
 use fragwatch_core::{
-    model::hook::HookStatus,
+    model::hook::{HookStatus, Method},
     report::{
         line::{Line, doctor as line, hook as line_hook},
         view,
@@ -10,7 +10,7 @@ use fragwatch_core::{
 use crate::{
     doctor::{Checkup, Kallsyms, advice::advice, was_tried},
     host::privileges::Use,
-    kernel::environment::{Environment, Lockdown},
+    kernel::environment::Lockdown,
     live::BTF_PATH,
 };
 
@@ -38,7 +38,7 @@ pub(super) fn doctor(checkup: &Checkup) -> line::Doctor {
             error: btf.err().cloned(),
         },
         kallsyms: kallsyms(&checkup.kallsyms),
-        environment: environment(&checkup.environment),
+        environment: environment(checkup),
         capabilities: checkup.capabilities.iter().map(capability).collect(),
         hooks: checkup.hooks.iter().map(hook).collect(),
     }
@@ -55,18 +55,24 @@ fn kallsyms(kallsyms: &Kallsyms) -> line::Kallsyms {
     }
 }
 
-fn environment(s: &Environment) -> line::Environment {
+fn environment(checkup: &Checkup) -> line::Environment {
+    let s = &checkup.environment;
     let path = |at: &Option<std::path::PathBuf>| at.as_ref().map(|at| at.display().to_string());
     line::Environment {
         kprobes: s.kprobes,
         lockdown: (s.lockdown != Lockdown::Unknown).then(|| s.lockdown.name()),
         tracefs: path(&s.tracefs),
+        own_tracefs: s.tracefs.is_none() && checkup.hooks.iter().any(by_tracepoint),
         bpffs: path(&s.bpffs),
         cgroups: s.cgroups.name(),
         perf_event_paranoid: s.perf_event_paranoid,
         unprivileged_bpf_disabled: s.unprivileged_bpf_disabled,
         kptr_restrict: s.kptr_restrict,
     }
+}
+
+fn by_tracepoint(hook: &HookStatus) -> bool {
+    hook.via.as_ref().is_some_and(|via| via.method == Method::Tracepoint)
 }
 
 fn capability((u, held): &(Use, bool)) -> line::Capability {

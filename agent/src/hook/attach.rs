@@ -7,13 +7,13 @@ use crate::{
         Preference,
         attacher::{AttachPoint, Attacher},
     },
-    kernel::{btf, symbols::Symbols},
+    kernel::{btf, function_names::FunctionNames},
 };
 
 /// What attaching needs to know of the kernel.
 pub struct Target<'a> {
-    /// Its symbols; empty if they are hidden.
-    pub symbols: &'a Symbols,
+    /// Names of its functions; empty if they can't be read.
+    pub symbols: &'a FunctionNames,
     /// Its BTF, indexed.
     pub types: &'a btf::Btf<'a>,
     /// Tracepoints' records that the programs can't read on this kernel.

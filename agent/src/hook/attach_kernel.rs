@@ -1,14 +1,16 @@
 //! Attaching one program to the running kernel, by each way that the kernel has for it.
-use std::{error::Error, fs, io, path::Path};
+use std::{any::Any, error::Error, io, path::Path};
 
 use aya::{
     Btf, Ebpf,
     programs::{FEntry, FExit, KProbe, Program, ProgramError, TracePoint},
 };
 use fragwatch_core::model::hook::Refusal;
-use nix::sys::statfs::{TRACEFS_MAGIC, statfs};
 
-use crate::hook::attacher::{AttachPoint, Attacher};
+use crate::hook::{
+    attacher::{AttachPoint, Attacher},
+    tracefs,
+};
 
 /// The running kernel, with the programs that were loaded into it.
 pub struct RunningKernel<'a> {
@@ -16,6 +18,23 @@ pub struct RunningKernel<'a> {
     pub ebpf: &'a mut Ebpf,
     /// The kernel's BTF.
     pub btf: &'a Btf,
+    /// What keeps them attached.
+    pub links: Links,
+}
+
+/// Links of attached programs: they keep them loaded, also when [`Ebpf`] with its copy of the instructions
+/// is gone. Dropping them detaches.
+#[derive(Default)]
+pub struct Links(Vec<(&'static str, Box<dyn Any + Send>)>);
+
+impl Links {
+    fn add(&mut self, program: &'static str, link: impl Any + Send) {
+        self.0.push((program, Box::new(link)));
+    }
+
+    fn remove(&mut self, program: &str) {
+        self.0.retain(|(name, _)| *name != program);
+    }
 }
 
 impl RunningKernel<'_> {
@@ -36,37 +55,57 @@ impl RunningKernel<'_> {
             Err(ProgramError::AlreadyLoaded) => Ok(()),
             other => other,
         };
-        let attached = loaded.and_then(|()| program.attach(point.target(), 0).map(drop));
-        attached.map_err(|error| {
+        let attached = loaded
+            .and_then(|()| program.attach(point.target(), 0))
+            .and_then(|link| program.take_link(link));
+        let link = attached.map_err(|error| {
             let refusal = refused(&point, &error);
             if has_kprobes() { refusal } else { Refusal::KprobesNotBuiltIn }
-        })
+        })?;
+        self.links.add(name, link);
+        Ok(())
     }
 }
 
 impl Attacher for RunningKernel<'_> {
     fn attach(&mut self, name: &'static str, point: AttachPoint) -> Result<(), Refusal> {
         let btf = self.btf;
-        let attached = match point {
+        match point {
             AttachPoint::Fentry(function) => {
                 let program: &mut FEntry = self.program(name)?;
-                program.load(function, btf).and_then(|()| program.attach()).map(drop)
+                let attached = program
+                    .load(function, btf)
+                    .and_then(|()| program.attach())
+                    .and_then(|link| program.take_link(link));
+                let link = attached.map_err(|error| refused(&point, &error))?;
+                self.links.add(name, link);
             }
             AttachPoint::Fexit(function) => {
                 let program: &mut FExit = self.program(name)?;
-                program.load(function, btf).and_then(|()| program.attach()).map(drop)
+                let attached = program
+                    .load(function, btf)
+                    .and_then(|()| program.attach())
+                    .and_then(|link| program.take_link(link));
+                let link = attached.map_err(|error| refused(&point, &error))?;
+                self.links.add(name, link);
             }
-            AttachPoint::Kprobe(_) | AttachPoint::Kretprobe(_) => return self.kprobe(name, point),
+            AttachPoint::Kprobe(_) | AttachPoint::Kretprobe(_) => self.kprobe(name, point)?,
             AttachPoint::Tracepoint { category, event } => {
-                check_tracefs(&point.target())?;
+                tracefs::check(&point.target())?;
                 let program: &mut TracePoint = self.program(name)?;
-                program.load().and_then(|()| program.attach(category, event)).map(drop)
+                let attached = program
+                    .load()
+                    .and_then(|()| program.attach(category, event))
+                    .and_then(|link| program.take_link(link));
+                let link = attached.map_err(|error| refused(&point, &error))?;
+                self.links.add(name, link);
             }
-        };
-        attached.map_err(|error| refused(&point, &error))
+        }
+        Ok(())
     }
 
     fn unload(&mut self, name: &'static str) {
+        self.links.remove(name);
         let unloaded = match self.ebpf.program_mut(name) {
             Some(Program::FExit(program)) => program.unload(),
             Some(Program::KProbe(program)) => program.unload(),
@@ -82,28 +121,6 @@ impl Attacher for RunningKernel<'_> {
 /// Whether the kernel was built with kprobes: then it has them as a source of perf events.
 fn has_kprobes() -> bool {
     Path::new("/sys/bus/event_source/devices/kprobe").exists()
-}
-
-/// Where aya looks for tracefs.
-const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
-
-/// Why a tracepoint can't be found, where that is not about this tracepoint.
-fn check_tracefs(tracepoint: &str) -> Result<(), Refusal> {
-    let tracepoint = tracepoint.to_owned();
-    let looked = TRACEFS.map(|directory| fs::exists(Path::new(directory).join("events")));
-    match looked {
-        [Ok(true), _] | [_, Ok(true)] => Ok(()),
-        [Err(error), _] => Err(Refusal::ClosedTracefs { tracepoint, reason: error.to_string() }),
-        // debugfs is root's alone, whether there is a tracefs in it or not.
-        [Ok(false), _] if TRACEFS.iter().any(|directory| is_tracefs(directory)) => {
-            Err(Refusal::EmptyTracefs(tracepoint))
-        }
-        [Ok(false), _] => Err(Refusal::NoTracefs(tracepoint)),
-    }
-}
-
-fn is_tracefs(directory: &str) -> bool {
-    statfs(directory).is_ok_and(|found| found.filesystem_type() == TRACEFS_MAGIC)
 }
 
 /// The kernel's answer without the verifier's log, which goes to the debug log.

@@ -1,5 +1,5 @@
 //! A kernel that answers as real ones did, for tests.
-use std::io;
+use std::{io, ops::ControlFlow};
 
 use fragwatch_core::model::hook::{AttachKind, HookStatus, Refusal};
 
@@ -9,7 +9,7 @@ use crate::{
         attach::attach_all,
         attacher::{AttachPoint, Attacher},
     },
-    kernel::{btf::Btf, fixtures::Fixture, offsets, symbols::Symbols},
+    kernel::{btf::Btf, fixtures::Fixture, function_names::FunctionNames, offsets},
 };
 
 /// What a kernel refuses: what is to be attached, where (`*` for anywhere), and its answer.
@@ -85,7 +85,8 @@ pub(crate) fn attach_on(
     attacher: &mut dyn Attacher,
 ) -> Vec<HookStatus> {
     let types = Btf::index(kernel.btf).expect("a kernel's own");
-    let symbols = Symbols::parse(kallsyms.as_bytes()).expect("reads from memory");
+    let symbols = FunctionNames::read(kallsyms.as_bytes(), |_| ControlFlow::Continue(()))
+        .expect("reads from memory");
     let unusable_records = &offsets::resolve(&types).unusable_records;
     let target = Target { symbols: &symbols, types: &types, unusable_records, preference };
     attach_all(attacher, &target)

@@ -1,4 +1,4 @@
-//! The clock of the eBPF programs, and its offset from the time of day.
+//! The clock of the eBPF programs, its offset from the time of day, and this process's CPU time.
 use nix::time::{ClockId, clock_gettime};
 
 /// `CLOCK_MONOTONIC` now, in nanoseconds, as `bpf_ktime_get_ns` counts.
@@ -6,8 +6,13 @@ pub fn monotonic_ns() -> u64 {
     nanoseconds(ClockId::CLOCK_MONOTONIC)
 }
 
+/// The CPU time of this process until now, in nanoseconds.
+pub fn cpu_ns() -> u64 {
+    nanoseconds(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
 fn nanoseconds(clock: ClockId) -> u64 {
-    // The call can't fail, because every Linux has both clocks.
+    // The call can't fail, because every Linux has these clocks.
     clock_gettime(clock)
         .map_or(0, |t| t.tv_sec().cast_unsigned() * 1_000_000_000 + t.tv_nsec().cast_unsigned())
 }

@@ -4,7 +4,7 @@ use std::fs;
 use caps::Capability;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
-use crate::host::privileges;
+use crate::host::{own_memory, privileges};
 
 /// A higher priority, because reports are needed when the node is busy, and take little CPU time.
 const NICE: libc::c_int = -10;
@@ -20,7 +20,7 @@ pub fn prepare() {
         let error = std::io::Error::last_os_error();
         log::info!("could not raise the priority, reports may be late on a busy node: {error}");
     }
-    release_free_memory();
+    own_memory::release_free();
     if !may_lock_without_limit() {
         log::info!("could not lock memory, fragwatch may be slow under pressure: no CAP_IPC_LOCK");
         return;
@@ -40,13 +40,4 @@ pub fn prepare() {
 fn may_lock_without_limit() -> bool {
     privileges::held(Capability::CAP_IPC_LOCK)
         || getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY)
-}
-
-/// Returns freed memory to the kernel: loading BTF takes tens of MiB.
-fn release_free_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: takes no pointer; it may be called at any time.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }

@@ -50,9 +50,9 @@ pub const USES: [Use; 8] = [
     Use {
         capability: Capability::CAP_SYSLOG,
         required: false,
-        purpose: "shows addresses in /proc/kallsyms and /proc/modules",
-        lost: "names of functions: which one requested an allocation, which subsystem failed, and \
-               whether an interrupt made the allocation",
+        purpose: "before Linux 5.13 shows addresses in /proc/kallsyms and /proc/modules",
+        lost: "before Linux 5.13 names of functions: which one requested an allocation, which \
+               subsystem failed, and whether an interrupt made the allocation",
     },
     // fs/tracefs/inode.c: its directories are root's alone, as runtimes' mostly are
     Use {
@@ -95,9 +95,8 @@ pub const USES: [Use; 8] = [
     },
 ];
 
-/// Capabilities that are kept after attaching: symbols of modules that are loaded later are read then,
-/// and memory that is allocated later is locked.
-const KEPT: [Capability; 2] = [Capability::CAP_SYSLOG, Capability::CAP_IPC_LOCK];
+/// What is kept after attaching: memory that is allocated later is locked.
+const KEPT: [Capability; 1] = [Capability::CAP_IPC_LOCK];
 
 /// Capabilities, one of which every bpf(2) call required before Linux 6.0 if
 /// `kernel.unprivileged_bpf_disabled` is set, even reading an open map.
@@ -146,12 +145,20 @@ pub fn drop_unneeded(works: impl Fn() -> bool) -> Result<(), CapsError> {
     keep_only(&kept)
 }
 
-/// Gives up all capabilities of this thread except `CAP_DAC_READ_SEARCH`.
+/// Gives up all capabilities of this thread except the one that reads others' files.
 pub fn drop_all_but_reading() -> Result<(), CapsError> {
+    drop_all_but(Capability::CAP_DAC_READ_SEARCH)
+}
+
+/// Gives up all capabilities of this thread except the one that shows symbols' addresses.
+pub fn drop_all_but_symbols() -> Result<(), CapsError> {
+    drop_all_but(Capability::CAP_SYSLOG)
+}
+
+fn drop_all_but(wanted: Capability) -> Result<(), CapsError> {
     empty_bounding_set();
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let wanted = [Capability::CAP_DAC_READ_SEARCH];
-    let kept = wanted.into_iter().filter(|cap| permitted.contains(cap)).collect();
+    let kept = permitted.contains(&wanted).then_some(wanted).into_iter().collect();
     caps::set(None, CapSet::Effective, &kept)?;
     keep_only(&kept)
 }

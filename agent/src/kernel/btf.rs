@@ -91,6 +91,11 @@ fn word(bytes: &[u8], at: usize) -> Result<u32, BtfError> {
     Ok(u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
 }
 
+/// Words as they are in BTF of a little-endian kernel.
+fn bytes<const N: usize>(words: [u32; N]) -> Vec<u8> {
+    words.map(u32::to_le_bytes).concat()
+}
+
 fn section(bytes: &[u8], start: usize, len: u32) -> Result<&[u8], BtfError> {
     start
         .checked_add(len as usize)
@@ -298,34 +303,45 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// BTF in which these functions have the ids and the numbers of parameters that they have here, and
-    /// nothing else has a name.
+    /// BTF of these functions alone, with the numbers of their parameters. With `ids` they have the ids that
+    /// they have here, and types without a name lie between them.
     ///
     /// aya looks for nothing but the ids of functions that trampolines are attached to; parsing all
     /// that the kernel's BTF says would take it longer than the rest of a start.
-    pub fn with_functions_alone(&self, names: &[&str]) -> Vec<u8> {
+    pub fn functions_alone(&self, names: &[&str], ids: bool) -> Vec<u8> {
         let mut found: Vec<Type> =
             names.iter().filter_map(|name| self.find(&self.functions, name)).collect();
         found.sort_unstable_by_key(|function| function.id);
         found.dedup_by_key(|function| function.id);
-        let last = found.last().map_or(0, |function| function.id);
-        let mut words = [0, KIND_FWD << 24, 0].repeat(last as usize);
+        let id = |(index, function): (usize, &Type)| {
+            if ids { function.id } else { index as u32 + 1 }
+        };
+        let last = found.iter().enumerate().next_back().map_or(0, id);
+        // Its lengths are known at the end.
+        let mut all = vec![0; HEADER_LEN as usize];
+        all.resize(HEADER_LEN as usize + last as usize * 12, 0);
+        let filler = bytes([0, KIND_FWD << 24, 0]);
+        for between in all[HEADER_LEN as usize..].chunks_exact_mut(12) {
+            between.copy_from_slice(&filler);
+        }
         let mut strings = vec![0];
         // The prototypes follow the last function, in the functions' order.
-        for (function, prototype) in found.iter().zip(last + 1..) {
-            let at = (function.id as usize - 1) * 3;
-            words[at..at + 3].copy_from_slice(&[strings.len() as u32, KIND_FUNC << 24, prototype]);
+        for ((index, function), prototype) in found.iter().enumerate().zip(last + 1..) {
+            let at = HEADER_LEN as usize + (id((index, function)) as usize - 1) * 12;
+            let function_type = bytes([strings.len() as u32, KIND_FUNC << 24, prototype]);
+            all[at..at + 12].copy_from_slice(&function_type);
             strings.extend(self.name(function.name).unwrap_or_default().bytes().chain([0]));
         }
         for function in &found {
             let parameters = self.parameters_of(*function).unwrap_or(0);
-            words.extend([0, KIND_FUNC_PROTO << 24 | parameters, 0]);
-            words.extend([0, 0].repeat(parameters as usize));
+            all.extend(bytes([0, KIND_FUNC_PROTO << 24 | parameters, 0]));
+            all.extend([0; 8].repeat(parameters as usize));
         }
-        let (type_len, string_len) = (words.len() as u32 * 4, strings.len() as u32);
-        let header = [HEADER, HEADER_LEN, 0, type_len, type_len, string_len];
-        let all = header.into_iter().chain(words).flat_map(u32::to_le_bytes);
-        all.chain(strings).collect()
+        let (type_len, string_len) = (all.len() as u32 - HEADER_LEN, strings.len() as u32);
+        let header = bytes([HEADER, HEADER_LEN, 0, type_len, type_len, string_len]);
+        all[..HEADER_LEN as usize].copy_from_slice(&header);
+        all.extend(strings);
+        all
     }
 
     /// How many parameters a function takes; `None` if BTF does not know the function.

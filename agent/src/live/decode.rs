@@ -33,7 +33,7 @@ pub struct DecodeError {
 pub struct Decoder {
     /// This kernel's gfp bits.
     pub gfp: GfpNames,
-    /// This kernel's symbols; empty if they are hidden.
+    /// Names of this kernel's addresses.
     pub symbols: Symbols,
     /// The tasks' hierarchy of cgroups; see [`Hierarchy::id`](crate::host::hierarchy::Hierarchy::id).
     pub hierarchy: u32,

@@ -8,6 +8,8 @@ use aya::{
 };
 use fragwatch_ebpf::table::{NODE_SEEN, SHOWS_NODES};
 
+use crate::live::load::innermost;
+
 /// One line for each zone that has memory.
 const BUDDYINFO: &str = "/proc/buddyinfo";
 
@@ -34,7 +36,7 @@ pub(super) fn find(ebpf: &mut Ebpf) -> anyhow::Result<()> {
 /// The kernel's answer without the verifier's log, which goes to the debug log.
 fn refused(error: &ProgramError) -> anyhow::Error {
     log::debug!("{NODE_SEEN}: {error:?}");
-    let reason = super::innermost(error);
+    let reason = innermost(error);
     let line = reason.lines().next().unwrap_or_default();
     anyhow::anyhow!("the kernel refused a kprobe on {SHOWS_NODES}, which shows its nodes: {line}")
 }

@@ -1,13 +1,12 @@
-//! The event loop: takes events from the kernel, records and correlates them, and reports the result.
-use std::{collections::HashSet, path::Path, time::Duration};
+//! The event loop: waits for the kernel's events, for answers of other threads, for signals and timers.
+mod process;
+mod waiting;
+
+use std::{collections::VecDeque, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use fragwatch_core::{
-    model::{
-        entry::{Entry, Header},
-        identity::Query,
-        node::NodeFacts,
-    },
+    model::entry::{Entry, Header},
     pipeline::Pipeline,
     report::Format,
 };
@@ -24,22 +23,21 @@ use crate::{
         node::{Cache, ReadingThread},
         oom_protection,
         orders::OrderStore,
-        privileges,
+        own_memory, privileges,
     },
     kernel,
     live::{Live, Options},
-    trace::{consumer::Consumer, header::header, names::Names, stdout::StdoutMonitor},
+    trace::{
+        consumer::Consumer,
+        header::header,
+        names::Names,
+        stdout::StdoutMonitor,
+        watch::waiting::{Taken, Waiting},
+    },
 };
 
 /// Period of checks for lost events, of ticks for the correlation and of flushes of the capture.
 const TICK: Duration = Duration::from_secs(1);
-
-/// Every how many ticks the kernel is asked for missed runs: for each program it is a file to read.
-const MISSED_RUNS_TICKS: u32 = 10;
-
-/// A smaller change of the offset between the two clocks is the noise of reading them one after the
-/// other.
-const CLOCK_NOISE_NS: u64 = 1_000_000;
 
 /// Events that are taken before signals and timers are polled again.
 const BATCH: usize = 1024;
@@ -73,7 +71,9 @@ pub(crate) struct Watch {
     orders: Option<OrderStore>,
     interrupt: Signal,
     terminate: Signal,
-    ticks: u32,
+    /// What was taken and is not processed yet, because a report waits.
+    backlog: VecDeque<Taken>,
+    waiting: Option<Waiting>,
 }
 
 impl Watch {
@@ -83,6 +83,7 @@ impl Watch {
         consumer: impl FnOnce(&Header, &Live) -> anyhow::Result<Box<dyn Consumer>>,
     ) -> anyhow::Result<Self> {
         privileges::check()?;
+        own_memory::keep_small();
         privileges::own_proc_files();
         // Before attaching, so that a signal meanwhile ends the trace normally.
         let interrupt = signal(SignalKind::interrupt()).context("could not wait for SIGINT")?;
@@ -131,12 +132,14 @@ impl Watch {
             orders,
             interrupt,
             terminate,
-            ticks: 0,
+            backlog: VecDeque::new(),
+            waiting: None,
         };
         // The hooks are attached, so cgroups that are created from now on are seen as events.
         for (id, path) in hierarchy.walk() {
-            watch.process(Entry::Cgroup { id, path })?;
+            watch.push(Entry::Cgroup { id, path });
         }
+        watch.advance()?;
         Ok(watch)
     }
 
@@ -152,6 +155,7 @@ impl Watch {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut more = false;
         loop {
+            let deadline = self.deadline();
             tokio::select! {
                 // In this order, so that a flood of events can't delay the end.
                 biased;
@@ -161,21 +165,29 @@ impl Watch {
                 () = self.stdout.closed() => return self.finish_capture(),
                 _ = tick.tick() => self.tick()?,
                 () = std::future::ready(()), if more => {}
-                () = self.names.replied() => self.take_late_replies()?,
+                () = self.names.replied() => {}
+                () = facts_arrived(self.node.as_ref()) => {}
+                () = sleep_until_some(deadline) => {}
                 ready = self.live.wait() => ready.context("could not wait for the kernel's events")?,
             }
+            self.take_answers()?;
             more = self.take_events(BATCH)?;
+            self.advance()?;
         }
         // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
-        self.live.refresh_missed_runs();
-        self.update_loss()?;
+        let loss = self.live.final_loss().context(COUNTERS)?;
         let end = self.end()?;
         self.live.detach();
-        while self.take_events(BATCH)? {}
+        while self.take_events(BATCH)? {
+            self.advance()?;
+        }
+        self.finish_backlog()?;
         for reply in self.names.final_replies() {
             self.add(Entry::Reply { late: true, reply })?;
         }
-        self.process(end)?;
+        self.update_loss(loss);
+        self.push(end);
+        self.finish_backlog()?;
         self.consumer.tick(&self.live);
         self.pipeline.summary().context(REPORT)?;
         self.consumer.end();
@@ -183,101 +195,14 @@ impl Watch {
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {
-        self.live.refresh_symbols();
-        if self.ticks.is_multiple_of(MISSED_RUNS_TICKS) {
-            self.live.refresh_missed_runs();
-        }
-        self.ticks = self.ticks.wrapping_add(1);
-        self.update_loss()?;
+        self.live.forget_symbols();
+        let loss = self.live.loss().context(COUNTERS)?;
+        self.update_loss(loss);
         if self.pipeline.needs_tick() {
-            self.process(Entry::Tick { time_ns: clock::monotonic_ns() })?;
+            self.push(Entry::Tick { time_ns: clock::monotonic_ns() });
         }
         self.consumer.tick(&self.live);
         self.write_orders(Some(clock::monotonic_ns()));
-        Ok(())
-    }
-
-    /// Takes at most `limit` events from the ring buffers. True if there may be more.
-    fn take_events(&mut self, limit: usize) -> anyhow::Result<bool> {
-        self.update_clock()?;
-        for _ in 0..limit {
-            exit_watchdog::step();
-            match self.live.take() {
-                Some(Ok(event)) => self.process(Entry::Event(event))?,
-                Some(Err(error)) => log::error!("{error}; it is ignored"),
-                None => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Records an entry, correlates it and reports what it completes.
-    fn process(&mut self, entry: Entry) -> anyhow::Result<()> {
-        if let (Some(orders), Entry::Event(event)) = (&mut self.orders, &entry) {
-            orders.push(event);
-        }
-        self.consumer.entry(&entry);
-        let correlated = self.pipeline.apply(entry).context(REPORT)?;
-        let queries: HashSet<Query> = self.pipeline.queries(&correlated).into_iter().collect();
-        let overloaded = Names::is_overloaded(&correlated);
-        if !overloaded {
-            // Before the node's facts are read, so that both happen at the same time.
-            self.names.send(&queries);
-        }
-        if self.pipeline.wants_node(&correlated)
-            && let Some(facts) = self.refresh_node()
-        {
-            self.add(Entry::Node(facts))?;
-        }
-        if !overloaded {
-            for reply in self.names.wait_for(&queries, &correlated) {
-                self.add(Entry::Reply { late: false, reply })?;
-            }
-        }
-        self.consumer.correlated(&correlated);
-        self.pipeline.report(correlated).context(REPORT)?;
-        if overloaded {
-            self.names.send(&queries);
-        }
-        Ok(())
-    }
-
-    /// Records and applies an entry that completes nothing.
-    fn add(&mut self, entry: Entry) -> anyhow::Result<()> {
-        self.consumer.entry(&entry);
-        self.pipeline.apply(entry).map(drop).context(REPORT)
-    }
-
-    /// Takes replies that arrived after the report.
-    fn take_late_replies(&mut self) -> anyhow::Result<()> {
-        while let Some(reply) = self.names.try_reply() {
-            self.add(Entry::Reply { late: true, reply })?;
-        }
-        Ok(())
-    }
-
-    /// The node's facts, if those of the last read are too old.
-    fn refresh_node(&mut self) -> Option<NodeFacts> {
-        self.node.as_mut()?.refresh(clock::monotonic_ns())
-    }
-
-    /// Notices when the time of day was set or the machine was suspended.
-    fn update_clock(&mut self) -> anyhow::Result<()> {
-        let realtime_offset_ns = clock::realtime_offset_ns();
-        if realtime_offset_ns.abs_diff(self.pipeline.realtime_offset_ns()) > CLOCK_NOISE_NS {
-            self.process(Entry::Clock { realtime_offset_ns })?;
-        }
-        Ok(())
-    }
-
-    /// Must not run for every event: while the kernel reads a map for us, it runs no kprobe or
-    /// tracepoint program on that CPU, so that events of a thread that preempts us are missed
-    /// (`bpf_disable_instrumentation` in kernel/bpf/syscall.c). They are counted as missed runs.
-    fn update_loss(&mut self) -> anyhow::Result<()> {
-        let loss = self.live.loss().context(COUNTERS)?;
-        if loss != self.pipeline.loss() {
-            self.process(Entry::Loss(loss))?;
-        }
         Ok(())
     }
 
@@ -301,6 +226,14 @@ impl Watch {
         let outside = self.live.outside().context(COUNTERS)?;
         let creations = self.live.creations().context(COUNTERS)?;
         Ok(Entry::End { outside: Some(outside), creations: Some(creations) })
+    }
+}
+
+/// Resolves when the node's facts may have arrived; never without their thread.
+async fn facts_arrived(node: Option<&Cache<ReadingThread>>) {
+    match node {
+        Some(node) => node.arrived().await,
+        None => std::future::pending().await,
     }
 }
 

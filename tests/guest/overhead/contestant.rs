@@ -13,6 +13,9 @@ use super::usage::{memory, process_cpu_ns};
 use super::{Bench, SETTLE};
 use crate::watcher::Watcher;
 
+/// fragwatch logs how long each stage of a report takes.
+const STAGES: &str = "warn,fragwatch::trace::watch::waiting=debug";
+
 /// A contestant whose process runs.
 pub(super) struct Running {
     watcher: Watcher,
@@ -34,13 +37,13 @@ impl Running {
             // Its first line then is one of the script, which comes when all probes are attached.
             command.args(["-q", SCRIPT]);
         } else {
-            command.args(bench.args);
+            command.args(bench.args).env("RUST_LOG", STAGES);
         }
         let began = Instant::now();
         let mut watcher = Watcher::spawn(bench.channel, command, false)?;
         if !watcher.wait_until_ready()? {
             watcher.stop()?;
-            bail!("{program} ended before it was ready");
+            bail!("{program} ended before it was ready; fragwatch.err has what it printed");
         }
         let ready_wall_ns = began.elapsed().as_nanos() as u64;
         let pid = watcher.pid();

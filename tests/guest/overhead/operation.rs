@@ -54,10 +54,8 @@ pub(super) fn run(operation: Operation, count: u32) -> Result<u64> {
             .ok()
             .context("the thread that makes namespaces panicked")?,
         Operation::Container => timed(count, start_and_stop),
-        Operation::Fork => timed(count, |_| make_process()),
-        Operation::Exec => timed(count, |_| run_program()),
+        Operation::Fork | Operation::Exec | Operation::Pipe => in_child(operation, count),
         Operation::Cgroup => timed(count, make_and_remove_cgroup),
-        Operation::Pipe => pipes(count),
         Operation::Mount => timed(count, |_| mount_and_unmount()),
         Operation::FailedAllocation => timed(count.div_ceil(BURST), |_| try_for_blocks(BURST)),
     }
@@ -156,28 +154,46 @@ fn blocks_refused() -> Result<u64> {
     text.trim().parse().with_context(|| format!("{path} holds no number"))
 }
 
-/// A child makes the pipes: the cgroup with the limit is that of a whole process.
-fn pipes(count: u32) -> Result<u64> {
+/// Operations that a child does: the cgroup with the limit is that of a whole process, and making a
+/// process takes longer the more the one that makes it has.
+const IN_CHILD: [(&str, Operation); 3] =
+    [("fork", Operation::Fork), ("exec", Operation::Exec), ("pipe", Operation::Pipe)];
+
+fn in_child(operation: Operation, count: u32) -> Result<u64> {
+    let known = IN_CHILD.iter().find(|(_, known)| *known == operation);
+    let (name, _) = known.context("this is no operation for a child")?;
     let output = Command::new("/proc/self/exe")
-        .args(["pipes", &count.to_string()])
+        .args(["operation", name, &count.to_string()])
         .stderr(Stdio::inherit())
         .output()
-        .context("can't start the process that makes pipes")?;
+        .with_context(|| format!("can't start the process for {name}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.trim().parse().with_context(|| {
         format!(
-            "the process that makes pipes ended early, {}; its error is on the console",
+            "the process for {name} ended early, {}; its error is on the console",
             output.status
         )
     })
 }
 
-/// What the child does: it prints its CPU time for all pipes.
-pub(crate) fn run_child(count: &str) -> Result<()> {
-    let count = count.parse().context("the number of pipes is malformed")?;
+/// What the child does: it prints its CPU time for all of them.
+pub(crate) fn run_child(name: &str, count: &str) -> Result<()> {
+    let known = IN_CHILD.iter().find(|(known, _)| *known == name);
+    let (_, operation) = known.with_context(|| format!("there is no operation {name}"))?;
+    let count = count.parse().context("the number of operations is malformed")?;
+    let ns = match operation {
+        Operation::Fork => timed(count, |_| make_process()),
+        Operation::Exec => timed(count, |_| run_program()),
+        _ => pipes(count),
+    }?;
+    println!("{ns}");
+    Ok(())
+}
+
+fn pipes(count: u32) -> Result<u64> {
     write(&format!("{LIMITED}/cgroup.procs"), "0")?;
     let bytes = vec![0; PIPE_BYTES];
-    let ns = timed(count, |_| {
+    timed(count, |_| {
         let (reader, writer) = nix::unistd::pipe().context("can't make a pipe")?;
         let written = nix::unistd::write(&writer, &bytes).context("can't write to a pipe")?;
         drop((reader, writer));
@@ -185,9 +201,7 @@ pub(crate) fn run_child(count: &str) -> Result<()> {
             bail!("a pipe took {written} bytes instead of {PIPE_BYTES}");
         }
         Ok(())
-    })?;
-    println!("{ns}");
-    Ok(())
+    })
 }
 
 fn write(path: &str, value: &str) -> Result<()> {

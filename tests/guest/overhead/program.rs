@@ -13,7 +13,7 @@ use super::usage::memory;
 use super::{Bench, SETTLE, operation};
 use crate::node;
 
-/// Network namespaces, before memory is looked at again.
+/// Network namespaces that fragwatch sees before its memory is looked at again.
 const NAMESPACES: u32 = 2500;
 
 /// Run time in nanoseconds and runs of each program, by its id.
@@ -28,7 +28,10 @@ pub(super) fn measure(bench: &Bench, contestant: Contestant) -> Result<Fact> {
     };
     let own: Vec<u32> = times()?.into_keys().filter(|id| !others.contains_key(id)).collect();
     let mut operations = Vec::new();
-    let namespaces = bench.effort.count(NAMESPACES);
+    let namespaces = match contestant {
+        Contestant::With => bench.effort.count(NAMESPACES),
+        _ => Operation::Namespace.count(&bench.effort),
+    };
     let mut after_namespaces = running.ready;
     for operation in Operation::ALL {
         let count = match operation {

@@ -2,6 +2,7 @@
 //! can do without. Each run is reported to the host as `NAME exited CODE: STDERR`, and its output
 //! as `NAME printed: LINE`.
 
+use std::fs;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -29,6 +30,11 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
             .with_context(|| format!("can't unmount {directory}"))?;
     }
     report(node, "no-tracefs", doctor(&mut Command::new(FRAGWATCH)))?;
+    let mounts = fs::read_to_string("/proc/self/mounts").context("can't read the mounts")?;
+    node.channel.node(format!("tracefs is mounted {} times", mounts.matches(" tracefs ").count()));
+    node::set("kernel/perf_event_paranoid", "2")?;
+    let sight = SIGHT.join(",");
+    report(node, "no-tracefs-user", doctor(&mut unprivileged::command(&sight, FRAGWATCH)))?;
     for (directory, kind) in tracefs.into_iter().zip(["tracefs", "debugfs"]) {
         mount_at(kind, directory)?;
     }
@@ -38,7 +44,6 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     umount2("/sys/kernel/btf", MntFlags::empty()).context("can't unmount /sys/kernel/btf")?;
 
     report(node, "no-capabilities", doctor(&mut unprivileged::command("", FRAGWATCH)))?;
-    let sight = SIGHT.join(",");
     // Debian's own setting, and the one that CAP_PERFMON is made for.
     node::set("kernel/perf_event_paranoid", "3")?;
     report(node, "paranoid", doctor(&mut unprivileged::command(&sight, FRAGWATCH)))?;

@@ -34,12 +34,12 @@ pub(super) fn write(
         effort: request.effort,
     };
     let job = serde_json::to_vec(&job).context("can't write the job as JSON")?;
-    let mut executables = vec![
-        (programs.guest.clone(), "/init"),
-        (programs.fragwatch.clone(), "/bin/fragwatch"),
-        (installed("busybox")?, "/bin/busybox"),
-        (installed("runc")?, "/sbin/runc"),
-    ];
+    let mut executables =
+        vec![(programs.guest.clone(), "/init"), (programs.fragwatch.clone(), "/bin/fragwatch")];
+    if !request.bare {
+        executables.push((installed("busybox")?, "/bin/busybox"));
+        executables.push((installed("runc")?, "/sbin/runc"));
+    }
     if let Some(before) = &request.before {
         executables.push((before.clone(), job::BEFORE));
     }
@@ -53,7 +53,9 @@ pub(super) fn write(
     }
     let mut libraries = BTreeSet::new();
     for (path, place) in executables {
-        libraries.extend(libraries_of(&path)?);
+        if !request.bare {
+            libraries.extend(libraries_of(&path)?);
+        }
         files.push((path, place.to_owned()));
     }
     files.extend(libraries.into_iter().map(|path| (PathBuf::from(&path), path)));

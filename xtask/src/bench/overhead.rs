@@ -26,7 +26,10 @@ pub(super) struct Args {
     /// Fail if fragwatch takes more than the limits allow
     #[arg(long)]
     check: bool,
-    /// Another build of fragwatch to measure beside this one
+    /// Measure this build of fragwatch, and build none
+    #[arg(long)]
+    program: Option<PathBuf>,
+    /// Another build of fragwatch to measure beside it
     #[arg(long)]
     before: Option<PathBuf>,
     /// Don't compare with bpftrace
@@ -54,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         for (contestant, reason) in &measured.absent {
             println!("{} is not in the table: {reason}", contestant.name());
         }
-        println!("\n{}", table::programs(&measured));
+        println!("\n{}\n\n{}", table::stages(&measured), table::programs(&measured));
         let above = row::exceeded(&measured);
         exceeded.extend(above.into_iter().map(|text| format!("{}: {text}", series.name)));
     }
@@ -71,6 +74,7 @@ fn measure(args: &Args, series: &'static Series) -> Result<Measured> {
     setup::with_kernel(series)?;
     let mut request = Request::new(series.name, OVERHEAD.name);
     request.counted = true;
+    request.program.clone_from(&args.program);
     request.before.clone_from(&args.before);
     request.bpftrace = !args.no_bpftrace;
     request.effort.rounds = args.rounds;
@@ -91,6 +95,7 @@ fn measure(args: &Args, series: &'static Series) -> Result<Measured> {
         "effort": request.effort,
         "values": row::values(&measured),
         "latency": measured.latency,
+        "stages": measured.stages,
         "facts": measured.facts,
     });
     fs::write(&path, format!("{json:#}\n"))

@@ -6,7 +6,10 @@ use fragwatch_core::model::hook::{AttachKind, Hook, Reason};
 use super::*;
 use crate::{
     hook::fake_kernel::{Answer, FakeKernel, NO_KPROBES, Rule, STOCK, attach_on},
-    kernel::fixtures::{self, SERIES},
+    kernel::{
+        fixtures::{self, SERIES},
+        function_names::own_text,
+    },
 };
 
 fn status(hooks: &[HookStatus], wanted: Hook) -> &HookStatus {
@@ -183,7 +186,8 @@ fn a_suffix_of_the_compiler_is_found() {
 fn a_function_with_other_arguments_gets_no_trampoline() {
     // 7.2's kallsyms on the types of 5.10, where kmem_cache_create took other arguments.
     let types = btf::Btf::index(SERIES[0].btf).expect("a kernel's own");
-    let symbols = Symbols::parse(SERIES[3].kallsyms.as_bytes()).expect("reads from memory");
+    let symbols =
+        FunctionNames::read(SERIES[3].kallsyms.as_bytes(), own_text).expect("reads from memory");
     let target = Target {
         symbols: &symbols,
         types: &types,

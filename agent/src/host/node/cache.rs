@@ -1,12 +1,18 @@
 //! Limits how often the node's facts are read: at most once a second.
 use fragwatch_core::model::node::{MAX_AGE_NS, NodeFacts};
 
+use crate::host::node::thread::ReadingThread;
+
+/// Facts that were requested this long ago, in nanoseconds, and did not arrive are not waited for: what
+/// reads them is stuck.
+const STUCK_NS: u64 = 30_000_000;
+
 /// A source of facts.
 pub trait ReadFacts {
-    /// Requests facts and waits for them a short time; `None` if they are not available by then.
-    fn read(&mut self) -> Option<NodeFacts>;
-    /// The result of an earlier [`ReadFacts::read`] that returned `None`, if it is available now.
-    fn late(&mut self) -> Option<NodeFacts>;
+    /// Requests facts.
+    fn request(&mut self);
+    /// The newest facts that have arrived since the last call.
+    fn take(&mut self) -> Option<NodeFacts>;
 }
 
 /// Reads facts when they are needed, but not too often.
@@ -24,20 +30,35 @@ impl<R: ReadFacts> Cache<R> {
         Self { source, requested_ns: None, read_ns: None }
     }
 
-    /// New facts at `now_ns` (`CLOCK_MONOTONIC`); `None` while those of the last call are recent, or if
-    /// they can't be read in time.
-    pub fn refresh(&mut self, now_ns: u64) -> Option<NodeFacts> {
-        let recent = |at: Option<u64>| at.is_some_and(|at| now_ns.saturating_sub(at) < MAX_AGE_NS);
-        if recent(self.read_ns) {
-            return None;
+    /// Requests facts at `now_ns` (`CLOCK_MONOTONIC`) and returns whether they are worth waiting for. False
+    /// if those of the last read are recent.
+    pub fn request(&mut self, now_ns: u64) -> bool {
+        if is_recent(self.read_ns, now_ns) {
+            return false;
         }
-        let mut facts = self.source.late().filter(|facts| recent(Some(facts.time_ns)));
-        if facts.is_none() && !recent(self.requested_ns) {
-            self.requested_ns = Some(now_ns);
-            facts = self.source.read();
+        if is_recent(self.requested_ns, now_ns) {
+            return self.requested_ns.is_some_and(|at| now_ns.saturating_sub(at) < STUCK_NS);
         }
-        let facts = facts?;
+        self.requested_ns = Some(now_ns);
+        self.source.request();
+        true
+    }
+
+    /// Facts that have arrived, if they are recent at `now_ns`.
+    pub fn take(&mut self, now_ns: u64) -> Option<NodeFacts> {
+        let facts = self.source.take().filter(|facts| is_recent(Some(facts.time_ns), now_ns))?;
         self.read_ns = Some(facts.time_ns);
         Some(facts)
     }
+}
+
+impl Cache<ReadingThread> {
+    /// Resolves when facts may have arrived.
+    pub async fn arrived(&self) {
+        self.source.arrived().await;
+    }
+}
+
+fn is_recent(at: Option<u64>, now_ns: u64) -> bool {
+    at.is_some_and(|at| now_ns.saturating_sub(at) < MAX_AGE_NS)
 }

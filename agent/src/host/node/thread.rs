@@ -3,17 +3,17 @@
 use std::{
     io,
     path::Path,
-    sync::mpsc::{self, Receiver, SyncSender},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, SyncSender},
+    },
     thread,
-    time::Duration,
 };
 
 use fragwatch_core::model::node::NodeFacts;
+use tokio::sync::Notify;
 
 use crate::host::{node::cache::ReadFacts, privileges};
-
-/// How long a report waits for the facts.
-const TIMEOUT: Duration = Duration::from_millis(30);
 
 /// Stack size of the thread in bytes. Used stack pages count as locked memory.
 const STACK: usize = 256 << 10;
@@ -22,6 +22,7 @@ const STACK: usize = 256 << 10;
 pub struct ReadingThread {
     requests: SyncSender<()>,
     replies: Receiver<NodeFacts>,
+    arrival: Arc<Notify>,
 }
 
 impl ReadingThread {
@@ -32,6 +33,8 @@ impl ReadingThread {
     pub fn start() -> io::Result<Self> {
         let (requests, request_receiver) = mpsc::sync_channel(1);
         let (reply, replies) = mpsc::channel();
+        let arrival = Arc::new(Notify::new());
+        let notify = Arc::clone(&arrival);
         let work = move || {
             if let Err(error) = privileges::drop_all() {
                 log::warn!(
@@ -44,27 +47,26 @@ impl ReadingThread {
                 if reply.send(super::read(Path::new("/"))).is_err() {
                     return;
                 }
+                notify.notify_one();
             }
         };
         thread::Builder::new().name("node".to_owned()).stack_size(STACK).spawn(work)?;
-        Ok(Self { requests, replies })
+        Ok(Self { requests, replies, arrival })
+    }
+
+    /// Resolves when facts may have arrived.
+    pub(super) async fn arrived(&self) {
+        self.arrival.notified().await;
     }
 }
 
 impl ReadFacts for ReadingThread {
-    fn read(&mut self) -> Option<NodeFacts> {
+    fn request(&mut self) {
         // If the channel is full, the thread is busy with an earlier request.
         let _ = self.requests.try_send(());
-        let facts = self.replies.recv_timeout(TIMEOUT).ok();
-        if facts.is_none() {
-            log::debug!(
-                "the node's facts could not be read within {TIMEOUT:?}: the report lacks them"
-            );
-        }
-        facts
     }
 
-    fn late(&mut self) -> Option<NodeFacts> {
+    fn take(&mut self) -> Option<NodeFacts> {
         self.replies.try_iter().last()
     }
 }

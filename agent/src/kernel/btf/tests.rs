@@ -76,7 +76,7 @@ fn finds_members_through_anonymous_and_typedef() {
 fn functions_alone_keep_their_ids_and_parameters() {
     let bytes = sample();
     let btf = Btf::index(&bytes).expect("valid");
-    let alone = btf.with_functions_alone(&["copy_net_ns", "nothing", "copy_net_ns"]);
+    let alone = btf.functions_alone(&["copy_net_ns", "nothing", "copy_net_ns"], true);
     assert!(aya::Btf::parse(&alone, aya::Endianness::Little).is_ok());
     let alone = Btf::index(&alone).expect("valid");
     let id = |btf: &Btf, name| btf.find(&btf.functions, name).map(|function| function.id);
@@ -85,7 +85,11 @@ fn functions_alone_keep_their_ids_and_parameters() {
     assert_eq!(id(&alone, "nothing"), None);
     assert_eq!(alone.parameters("copy_net_ns"), Some(3));
     assert_eq!(alone.starts.len(), 11, "ten types and a prototype");
-    let none = btf.with_functions_alone(&["nothing"]);
+    let short = btf.functions_alone(&["copy_net_ns"], false);
+    let short = Btf::index(&short).expect("valid");
+    assert_eq!((id(&short, "copy_net_ns"), short.starts.len()), (Some(1), 2));
+    assert_eq!(short.parameters("copy_net_ns"), Some(3));
+    let none = btf.functions_alone(&["nothing"], true);
     assert_eq!(Btf::index(&none).map(|btf| btf.starts.len()), Ok(0));
 }
 

@@ -1,28 +1,23 @@
 //! Lookups in the symbols of a small kernel.
 use super::*;
+use crate::kernel::{
+    kallsyms::{self, tests::KALLSYMS},
+    symbols::table::Table,
+};
 
-/// The format of 6.12: data symbols, suffixes, parts of functions, and a module.
-const KALLSYMS: &str = "\
-0000000000000000 A fixed_percpu_data
-ffffffff81000000 T _text
-ffffffff812d4b00 T wake_all_kswapds
-ffffffff812d6a10 t __alloc_pages_slowpath.constprop.0
-ffffffff812d7000 t __alloc_pages_slowpath.constprop.0.cold
-ffffffff81b00000 t ops_init
-ffffffff81b00200 t ops_init.part.0
-ffffffff81b00400 T copy_net_ns
-ffffffff82000000 T _etext
-ffffffff82200000 D init_net
-garbage
-ffffffffc0a01000 t fw_pernet_init\t[fragwatch_pernet]
-ffffffffc0a01200 t fw_pernet_exit\t[fragwatch_pernet]
-";
+fn table(lines: &str) -> Table {
+    let mut table = Table::default();
+    kallsyms::read(lines.as_bytes(), |line| table.add(line)).expect("reads from memory");
+    let modules = modules::of(
+        "fragwatch_pernet 12288 0 - Live 0xffffffffc0a01000 (OE)\nbroken line\n",
+        lines,
+    );
+    *table.modules().lock().expect("no thread panicked") = modules;
+    table
+}
 
 fn sample() -> Symbols {
-    let mut symbols = Symbols::parse(KALLSYMS.as_bytes()).expect("reads from memory");
-    symbols.ranges =
-        parse_modules("fragwatch_pernet 12288 0 - Live 0xffffffffc0a01000 (OE)\nbroken line\n");
-    symbols
+    Symbols::new(Box::new(table(KALLSYMS)))
 }
 
 #[test]
@@ -47,8 +42,11 @@ fn a_return_address_belongs_to_the_caller() {
 
 #[test]
 fn a_kretprobe_trampoline_is_its_own_frame() {
-    let lines = format!("{KALLSYMS}ffffffff81b00800 T kretprobe_trampoline\n");
-    let mut symbols = Symbols::parse(lines.as_bytes()).expect("reads from memory");
+    let lines = KALLSYMS.replace(
+        "ffffffff82000000 T _etext",
+        "ffffffff81b00800 T kretprobe_trampoline\nffffffff82000000 T _etext",
+    );
+    let mut symbols = Symbols::new(Box::new(table(&lines)));
     let frame = symbols.frame(0xffff_ffff_81b0_0800, true).expect("kernel text");
     assert_eq!(frame.function.as_deref(), Some("kretprobe_trampoline"));
 }
@@ -56,6 +54,8 @@ fn a_kretprobe_trampoline_is_its_own_frame() {
 #[test]
 fn code_generated_at_run_time_has_no_frame() {
     assert_eq!(sample().frame(0xffff_ffff_c0f0_0000, true), None);
+    // Between the kernel's text and its modules.
+    assert_eq!(sample().frame(0xffff_ffff_8210_0000, true), None);
 }
 
 #[test]
@@ -75,48 +75,42 @@ fn a_probed_function_is_in_the_stack_once() {
 }
 
 #[test]
-fn variants_omit_parts_of_functions() {
-    let symbols = sample();
-    assert_eq!(symbols.variants("__alloc_pages_slowpath"), ["__alloc_pages_slowpath.constprop.0"]);
-    assert_eq!(symbols.variants("ops_init"), ["ops_init"]);
-    assert!(symbols.variants("kmem_cache_create").is_empty());
+fn without_a_source_frames_are_addresses() {
+    let mut symbols = Symbols::default();
+    assert!(!symbols.is_available());
+    let frame = Frame { function: None, module: None, address: 0xffff_ffff_81b0_0010 };
+    assert_eq!(symbols.frame(frame.address, false), Some(frame));
+}
+
+/// Counts how often it is asked, and knows one function.
+struct Counting(std::rc::Rc<std::cell::Cell<u32>>);
+
+impl Naming for Counting {
+    fn symbol(&mut self, address: u64) -> Option<Symbol> {
+        self.0.set(self.0.get() + 1);
+        (address == 7).then(|| Symbol { function: Some("seven".to_owned()), ..Symbol::default() })
+    }
 }
 
 #[test]
-fn hidden_addresses_keep_names_and_give_no_function() {
-    let zeros = KALLSYMS
-        .lines()
-        .map(|line| line.get(16..).map_or_else(String::new, |rest| format!("{:016x}{rest}\n", 0)))
-        .collect::<String>();
-    let mut symbols = Symbols::parse(zeros.as_bytes()).expect("reads from memory");
-    assert!(matches!(symbols.check_addresses(), Err(SymbolError::Hidden)));
-    assert_eq!(symbols.variants("ops_init"), ["ops_init"]);
-    assert_eq!(symbols.address("ops_init"), None);
-    let frame = symbols.frame(0xffff_ffff_81b0_0010, false).expect("an address is known");
-    assert_eq!(frame.function, None);
-    assert!(sample().check_addresses().is_ok());
-    assert!(Symbols::default().check_addresses().is_err());
+fn an_address_is_looked_up_once_until_it_is_forgotten() {
+    let asked = std::rc::Rc::default();
+    let mut symbols = Symbols::new(Box::new(Counting(std::rc::Rc::clone(&asked))));
+    for _ in 0..3 {
+        assert!(symbols.frame(7, false).is_some());
+        assert_eq!(symbols.frame(8, false), None, "there is no symbol");
+    }
+    assert_eq!(asked.get(), 2);
+    symbols.forget();
+    assert!(symbols.frame(7, false).is_some());
+    assert_eq!(asked.get(), 3);
 }
 
 #[test]
-fn functions_of_modules_are_no_variants() {
-    let symbols = sample();
-    assert!(symbols.variants("fw_pernet_init").is_empty());
-    assert_eq!(symbols.address("fw_pernet_init"), None);
-    assert_eq!(symbols.address("ops_init"), Some(0xffff_ffff_81b0_0000));
-}
-
-#[test]
-fn an_ambiguous_name_is_returned_twice_and_has_no_address() {
-    let twice = format!("{KALLSYMS}ffffffff81b00800 t ops_init\n");
-    let symbols = Symbols::parse(twice.as_bytes()).expect("reads from memory");
-    assert_eq!(symbols.variants("ops_init"), ["ops_init", "ops_init"]);
-    assert_eq!(symbols.address("ops_init"), None);
-}
-
-#[test]
-fn a_part_without_its_function_is_no_variant() {
-    let cold = "ffffffff812d7000 t warn_alloc.cold\nffffffff812d7100 t warn_alloc.part.0\n";
-    let symbols = Symbols::parse(cold.as_bytes()).expect("reads from memory");
-    assert!(symbols.variants("warn_alloc").is_empty());
+fn what_is_remembered_is_bounded() {
+    let mut symbols = Symbols::new(Box::new(Counting(std::rc::Rc::default())));
+    for address in 0..3 * MAX_KNOWN as u64 {
+        symbols.frame(address, false);
+        assert!(symbols.known.len() <= MAX_KNOWN);
+    }
 }

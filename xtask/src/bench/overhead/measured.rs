@@ -1,5 +1,7 @@
 //! What a run measured, read from the guest's lines.
 
+use std::mem;
+
 use anyhow::{Context, Result, bail};
 use harness::overhead::{Contestant, Cost, Fact, Memory, Operation, Process, Programs, STREAM};
 use harness::vm::Run;
@@ -9,11 +11,14 @@ use serde_json::Value;
 use crate::bench::delay::{Delays, percentile};
 
 /// All facts of a run.
+#[derive(Default)]
 pub(super) struct Measured {
     /// As the guest sent them.
     pub(super) facts: Vec<Fact>,
     /// Delays of reports of failed creations.
     pub(super) latency: Option<Latency>,
+    /// How long each stage of these reports took.
+    pub(super) stages: Vec<Stage>,
     /// Failed creations in the flood whose report did not come, and events that were lost.
     pub(super) lost: Option<u64>,
     /// Contestants that did not take part, and why.
@@ -29,14 +34,26 @@ pub(super) struct Latency {
     pub(super) max_ms: i64,
 }
 
+/// A stage of a report, in microseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Stage {
+    pub(super) name: String,
+    pub(super) p50_us: i64,
+    pub(super) p99_us: i64,
+}
+
 /// Reads what the guest sent.
 pub(super) fn read(run: &Run) -> Result<Measured> {
-    let mut measured = Measured { facts: vec![], latency: None, lost: None, absent: vec![] };
+    let mut measured = Measured::default();
     let mut reader = Delays::default();
     let mut delays = Vec::new();
+    let mut stages: Vec<(String, Vec<i64>)> = Vec::new();
     let mut missing = None;
     for line in &run.lines {
         delays.extend(reader.of(line)?);
+        if line.stream == "fragwatch-err" {
+            add_stages(&mut stages, &line.text);
+        }
         if line.stream == STREAM {
             let fact: Fact =
                 serde_json::from_str(&line.text).context("the guest sent a malformed fact")?;
@@ -44,6 +61,8 @@ pub(super) fn read(run: &Run) -> Result<Measured> {
                 Fact::Failures { .. } => {
                     delays.sort_unstable();
                     measured.latency = Some(latency(&delays)?);
+                    measured.stages =
+                        mem::take(&mut stages).into_iter().map(stage).collect::<Result<_>>()?;
                     delays.clear();
                 }
                 Fact::Flood { creations, .. } => {
@@ -73,6 +92,23 @@ pub(super) fn read(run: &Run) -> Result<Measured> {
 fn latency(sorted: &[i64]) -> Result<Latency> {
     let at = |percent| percentile(sorted, percent);
     Ok(Latency { reports: sorted.len(), p50_ms: at(50)?, p99_ms: at(99)?, max_ms: at(100)? })
+}
+
+/// Adds the times of a line like `… report stages: ring_us=12 decode_us=3`.
+fn add_stages(stages: &mut Vec<(String, Vec<i64>)>, line: &str) {
+    let Some((_, times)) = line.split_once("report stages: ") else { return };
+    for (name, us) in times.split_whitespace().filter_map(|time| time.split_once("_us=")) {
+        let Ok(us) = us.parse() else { continue };
+        match stages.iter_mut().find(|(known, _)| known == name) {
+            Some((_, all)) => all.push(us),
+            None => stages.push((name.to_owned(), vec![us])),
+        }
+    }
+}
+
+fn stage((name, mut times): (String, Vec<i64>)) -> Result<Stage> {
+    times.sort_unstable();
+    Ok(Stage { name, p50_us: percentile(&times, 50)?, p99_us: percentile(&times, 99)? })
 }
 
 impl Measured {
@@ -160,7 +196,7 @@ mod tests {
     use harness::vm::Run;
     use harness::vm::protocol::Line;
 
-    use super::{Latency, read};
+    use super::{Latency, Stage, read};
 
     fn fact(fact: &Fact) -> (&'static str, String) {
         (STREAM, serde_json::to_string(fact).expect("a fact is JSON"))
@@ -196,7 +232,8 @@ mod tests {
             turn(Contestant::With, 120.0),
             ("clock", "3".to_owned()),
             report(0),
-            report(2),
+            ("fragwatch-err", "[… DEBUG] report stages: ring_us=5 write_us=7".to_owned()),
+            report(3),
             fact(&Fact::Failures { creations: 2 }),
             report(7),
             fact(&Fact::Flood { creations: 3, allocations: 1 }),
@@ -208,6 +245,8 @@ mod tests {
         assert_eq!(cost(Contestant::Before), None);
         let latency = Latency { reports: 2, p50_ms: 3, p99_ms: 4, max_ms: 4 };
         assert_eq!(measured.latency, Some(latency));
+        let stage = |name: &str, us| Stage { name: name.to_owned(), p50_us: us, p99_us: us };
+        assert_eq!(measured.stages, [stage("ring", 5), stage("write", 7)]);
         // Two reports of three did not come, and two events were lost.
         assert_eq!(measured.lost, Some(4));
     }

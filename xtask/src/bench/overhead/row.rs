@@ -265,7 +265,7 @@ mod tests {
             Fact::Turn { contestant, costs, process: None }
         };
         let facts = vec![turn(Contestant::Without, 1000.0), turn(Contestant::With, with_ns)];
-        Measured { facts, latency: None, lost: Some(0), absent: vec![] }
+        Measured { facts, lost: Some(0), ..Measured::default() }
     }
 
     fn of_cgroup(with_ns: f64) -> Vec<String> {

@@ -35,6 +35,15 @@ pub(super) fn costs(measured: &Measured) -> String {
     text
 }
 
+/// How long each stage of a report took.
+pub(super) fn stages(measured: &Measured) -> String {
+    let mut text = String::from("| stage of a report, us | median | p99 |\n|---|---|---|");
+    for stage in &measured.stages {
+        let _ = write!(text, "\n| {} | {} | {} |", stage.name, stage.p50_us, stage.p99_us);
+    }
+    text
+}
+
 /// The run time of each program for each operation, one table per contestant.
 pub(super) fn programs(measured: &Measured) -> String {
     let tables: Vec<String> = Contestant::ALL
@@ -100,7 +109,7 @@ mod tests {
             memory: Memory::default(),
         };
         let facts = vec![turn(Contestant::Without, 2000.0), turn(Contestant::With, 2100.0), times];
-        Measured { facts, latency: None, lost: None, absent: vec![] }
+        Measured { facts, ..Measured::default() }
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub struct Environment {
     pub lockdown: Option<&'static str>,
     /// Where tracefs is mounted.
     pub tracefs: Option<String>,
+    /// Whether fragwatch mounts a tracefs that nothing else sees, because none is mounted.
+    pub own_tracefs: bool,
     /// Where bpffs is mounted.
     pub bpffs: Option<String>,
     /// Which cgroup hierarchies are mounted: `v2`, `v1`, `hybrid`, `none`.

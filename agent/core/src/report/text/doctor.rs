@@ -72,6 +72,11 @@ fn settings(block: &mut Block, doctor: &Doctor) {
         (None, false) => "names, but every address reads as zero".to_owned(),
     };
     let mounted = |at: &Option<String>| at.clone().unwrap_or_else(|| "not mounted".to_owned());
+    let tracefs = if s.own_tracefs {
+        "not mounted; fragwatch uses one that nothing else sees".to_owned()
+    } else {
+        mounted(&s.tracefs)
+    };
     let number = |value: Option<i64>| value.map_or_else(|| "unknown".to_owned(), |v| v.to_string());
     let sysctls = format!(
         "kernel.perf_event_paranoid={} kernel.unprivileged_bpf_disabled={} kernel.kptr_restrict={}",
@@ -84,7 +89,7 @@ fn settings(block: &mut Block, doctor: &Doctor) {
         ("kallsyms", kallsyms),
         ("kprobes", if s.kprobes { "built in" } else { "not built in" }.to_owned()),
         ("lockdown", s.lockdown.unwrap_or("unknown").to_owned()),
-        ("tracefs", mounted(&s.tracefs)),
+        ("tracefs", tracefs),
         ("bpffs", format!("{} (not used)", mounted(&s.bpffs))),
         ("cgroups", s.cgroups.to_owned()),
         ("sysctl", sysctls),

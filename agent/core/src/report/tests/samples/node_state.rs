@@ -109,6 +109,7 @@ pub(super) fn doctor(outside: &str) -> doctor::Doctor {
             kprobes: false,
             lockdown: None,
             tracefs: Some(format!("/sys/kernel/tracing{outside}")),
+            own_tracefs: false,
             bpffs: None,
             cgroups: "hybrid",
             perf_event_paranoid: Some(2),

@@ -1,0 +1,32 @@
+//! How this process takes memory from the kernel, and gives it back: it stays small, because all of it is
+//! locked later.
+
+/// Allocations of at least this many bytes are mappings of their own, which go back to the kernel when
+/// they are freed. With glibc's default the limit grows with each that is freed, up to 32 MiB.
+#[cfg(target_env = "gnu")]
+const MAPPED_FROM: libc::c_int = 128 << 10;
+
+/// Keeps the heap small; called before it grows. None of it is required to run.
+pub fn keep_small() {
+    // A page that is touched would bring 2 MiB otherwise, and this process itself would need blocks that
+    // a fragmented node lacks.
+    if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
+        log::debug!("could not do without huge pages: {error}");
+    }
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes no pointer; no other thread is started yet that would allocate meanwhile.
+    unsafe {
+        // Each thread would have a heap of its own.
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
+    }
+}
+
+/// Returns freed memory to the kernel.
+pub fn release_free() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes no pointer; it may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
