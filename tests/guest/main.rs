@@ -5,6 +5,7 @@ mod attempt;
 mod channel;
 mod container;
 mod creator;
+mod debian;
 mod fragmenter;
 mod helper;
 mod hog;
@@ -14,6 +15,7 @@ mod kernel_log;
 mod namespaces;
 mod node;
 mod overhead;
+mod package;
 mod root;
 mod runtime;
 mod scenario;
@@ -24,6 +26,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use harness::disk::Disk;
 use harness::job::{self, Job};
 use nix::sys::reboot::{RebootMode, reboot};
 
@@ -40,6 +43,7 @@ fn main() {
         (Some("fragment"), _) => Some(fragmenter::run_child()),
         (Some("hog"), Some(mib)) => Some(hog::run_child(&mib, &args.next().unwrap_or_default())),
         (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
+        (Some(package::CHILD), _) => Some(package::run_child()),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
         (Some("operation"), Some(name)) => {
             Some(overhead::run_child(&name, &args.next().unwrap_or_default()))
@@ -70,9 +74,13 @@ fn main() {
 
 fn run_node() -> Result<()> {
     node::mount_all()?;
+    let job = read_job()?;
+    if job.disk == Some(Disk::Debian) {
+        return debian::become_systemd();
+    }
     let log = KernelLog::open()?;
     let (channel, writer) = Channel::open("/dev/ttyS1")?;
-    if let Err(error) = run_job(&channel, &log) {
+    if let Err(error) = run_job(&channel, &log, &job) {
         channel.send("error", &format!("{error:#}"));
     }
     match log.lines() {
@@ -82,11 +90,13 @@ fn run_node() -> Result<()> {
     channel.close(writer)
 }
 
-fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
+fn read_job() -> Result<Job> {
     let job = fs::read_to_string(job::PATH).with_context(|| format!("can't read {}", job::PATH))?;
-    let job: Job =
-        serde_json::from_str(&job).with_context(|| format!("can't parse {}", job::PATH))?;
-    if job.disk {
+    serde_json::from_str(&job).with_context(|| format!("can't parse {}", job::PATH))
+}
+
+fn run_job(channel: &Channel, log: &KernelLog, job: &Job) -> Result<()> {
+    if job.disk.is_some() {
         root::change()?;
     }
     node::mount_cgroups(job.cgroups)?;
@@ -100,8 +110,8 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
         // Debian's 3 would ask for CAP_SYS_ADMIN.
         node::set("kernel/perf_event_paranoid", "2")?;
     }
-    if let Some(measure) = overhead::of(&job) {
-        return measure(channel, &job);
+    if let Some(measure) = overhead::of(job) {
+        return measure(channel, job);
     }
     let user = match &job.capabilities {
         Some(capabilities) => User::Unprivileged(capabilities),
@@ -118,7 +128,7 @@ fn run_job(channel: &Channel, log: &KernelLog) -> Result<()> {
         return watcher.finish();
     }
     channel.node("fragwatch is ready");
-    let Job { cgroups, containers, .. } = job;
+    let Job { cgroups, containers, .. } = *job;
     let mut node = scenario::Node { channel, log, watcher: &mut watcher, cgroups, containers };
     let result = scenario::run(&job.scenario, &mut node);
     watcher.stop()?;

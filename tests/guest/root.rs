@@ -21,6 +21,14 @@ const OURS: [&str; 2] = ["/job.json", "/bin/fragwatch"];
 /// Makes the disk the root of all processes, the kernel's own included: their modprobe is there.
 /// Process 1 shares it with them, so this must be called before any other process is started.
 pub(crate) fn change() -> Result<()> {
+    bring_in(&OURS)?;
+    // As on a node with systemd: runtimes expect it.
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>)
+        .context("can't share the mounts of the new root")
+}
+
+/// Makes the disk the root, with these files of the old one and the modules.
+pub(crate) fn bring_in(files: &[&str]) -> Result<()> {
     let started = Instant::now();
     while !Path::new(DISK).exists() {
         if started.elapsed() > DEADLINE {
@@ -33,7 +41,7 @@ pub(crate) fn change() -> Result<()> {
         .with_context(|| format!("can't mount {DISK}"))?;
     let modules = fs::read_dir("/").context("can't list /")?.flatten().map(|entry| entry.path());
     let modules = modules.filter(|path| path.extension().is_some_and(|end| end == "ko"));
-    for path in OURS.iter().map(|path| Path::new(path).to_owned()).chain(modules) {
+    for path in files.iter().map(|path| Path::new(path).to_owned()).chain(modules) {
         let copy = format!("{TARGET}{}", path.display());
         fs::copy(&path, &copy)
             .with_context(|| format!("can't copy {} to {copy}", path.display()))?;
@@ -44,10 +52,7 @@ pub(crate) fn change() -> Result<()> {
     std::env::set_current_dir(TARGET).with_context(|| format!("can't go to {TARGET}"))?;
     move_mount(".", "/")?;
     chroot(".").with_context(|| format!("can't make {TARGET} the root"))?;
-    std::env::set_current_dir("/").context("can't go to the new root")?;
-    // As on a node with systemd: runtimes expect it.
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>)
-        .context("can't share the mounts of the new root")
+    std::env::set_current_dir("/").context("can't go to the new root")
 }
 
 fn move_mount(from: &str, to: &str) -> Result<()> {

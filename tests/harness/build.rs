@@ -80,6 +80,24 @@ fn static_program(package: &str, binary: &str) -> Result<()> {
     )
 }
 
+/// Where `cargo xtask package deb` puts the package.
+#[must_use]
+pub fn package_directory() -> PathBuf {
+    paths::target().join("package")
+}
+
+/// The Debian package; fails if it has not been made.
+pub fn package() -> Result<PathBuf> {
+    let directory = package_directory();
+    let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+    let mut packages = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"));
+    packages.next().with_context(|| {
+        format!("{} holds no package: run `cargo xtask package deb`", directory.display())
+    })
+}
+
 /// Builds process 1 of the virtual machine.
 pub fn guest() -> Result<PathBuf> {
     static_program("fragwatch-guest", "guest")?;

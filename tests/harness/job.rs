@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Disk;
 use crate::overhead::Effort;
 
 /// Where the file is in the guest.
@@ -9,6 +10,9 @@ pub const PATH: &str = "/job.json";
 
 /// Where fragwatch is in the guest.
 pub const FRAGWATCH: &str = "/bin/fragwatch";
+
+/// Where fragwatch's Debian package is in the guest, if the scenario installs it.
+pub const PACKAGE: &str = "/fragwatch.deb";
 
 /// Where the fragwatch is that scenario `overhead` compares with, if there is one.
 pub const BEFORE: &str = "/bin/fragwatch-before";
@@ -30,8 +34,8 @@ pub struct Job {
     /// fragwatch runs as an unprivileged user with these capabilities alone, names separated by
     /// commas; as root if not set.
     pub capabilities: Option<String>,
-    /// Whether the root is the disk with container runtimes.
-    pub disk: bool,
+    /// What becomes the root; the initramfs if not set.
+    pub disk: Option<Disk>,
     /// How many containers each runtime starts before memory is fragmented, in scenario `runtimes`.
     pub containers: u32,
     /// How much scenarios `overhead` and `soak` measure.

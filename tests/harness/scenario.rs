@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::Usage;
+use crate::disk::Disk;
 use crate::job::Cgroups;
 use crate::kernel::Series;
 
@@ -14,8 +15,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// The machine's memory.
     pub memory_mib: u32,
-    /// Whether its root is the disk with container runtimes.
-    pub disk: bool,
+    /// What is on its root; nothing but the programs under test if not set.
+    pub disk: Option<Disk>,
     /// What it needs on the kernel's command line.
     pub append: &'static str,
     /// How its cgroups are mounted.
@@ -88,11 +89,20 @@ pub const SCENARIOS: [Scenario; 23] = [
     Scenario {
         // Their daemons take as much as a small node has.
         memory_mib: 2048,
-        disk: true,
+        disk: Some(Disk::Runtimes),
         deadline: Duration::from_mins(25),
         ..plain(RUNTIMES)
     },
 ];
+
+/// The package on a Debian whose process 1 is systemd: what happens is up to the guest, and fragwatch is the
+/// package's.
+pub static PACKAGED: Scenario = Scenario {
+    memory_mib: 1024,
+    disk: Some(Disk::Debian),
+    deadline: Duration::from_mins(15),
+    ..plain("packaged")
+};
 
 /// What `cargo xtask bench overhead` boots: it compares fragwatch's costs, and is about no report.
 pub static OVERHEAD: Scenario = measurement("overhead");
@@ -115,7 +125,7 @@ const fn plain(name: &'static str) -> Scenario {
     Scenario {
         name,
         memory_mib: MEMORY_MIB,
-        disk: false,
+        disk: None,
         append: "",
         cgroups: Cgroups::V2,
         until: None,
@@ -145,7 +155,7 @@ impl Scenario {
 
 /// The scenario of that name; [`Usage`] if there is none.
 pub fn find(name: &str) -> Result<&'static Scenario> {
-    let known = || SCENARIOS.iter().chain([&OVERHEAD, &SOAK]);
+    let known = || SCENARIOS.iter().chain([&OVERHEAD, &SOAK, &PACKAGED]);
     known().find(|scenario| scenario.name == name).ok_or_else(|| {
         let names: Vec<&str> = known().map(|scenario| scenario.name).collect();
         Usage::new(format!("there is no scenario {name}; there are {}", names.join(", "))).into()

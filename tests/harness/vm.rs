@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::job::Cgroups;
 use crate::overhead::Effort;
-use crate::{build, disk, kernel, paths, scenario};
+use crate::{build, kernel, paths, scenario};
 use protocol::Line;
 use qemu::{Machine, Next};
 use record::Recorder;
@@ -161,7 +161,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
     let boot = qemu::Boot {
         image: kernel.image.clone(),
         initramfs: Some(initramfs),
-        disk: if scenario.disk { Some(disk::made(series)?) } else { None },
+        disk: scenario.disk.map(|disk| disk.made(series)).transpose()?,
         memory_mib: scenario.memory_mib,
         append: request.append.clone(),
         accel: if request.counted {

@@ -29,6 +29,7 @@ mod observed;
 mod oom_order1;
 mod oom_real;
 mod order6;
+mod packaged;
 mod panics;
 mod pids_limit;
 mod plan;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
 /// that run alone last.
 fn plans() -> Vec<Plan> {
     [
+        packaged::plans(),
         runtimes::plans(),
         memcg_ids::plans(),
         endings::plans(),

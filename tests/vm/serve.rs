@@ -32,6 +32,11 @@ pub(crate) fn plans() -> Vec<Plan> {
         failure_is_streamed,
         journal_has_one_line_for_the_failure,
         threads_keep_few_capabilities,
+        check_knows_what_serve_knows,
+        node_problem_detector_gets_one_line,
+        store_survives_a_kill_with_what_led_to_the_failure,
+        it_ends_soon_after_sigterm,
+        service_manager_is_notified,
     ])]
 }
 
@@ -130,4 +135,65 @@ fn threads_keep_few_capabilities(run: &Observed) {
         assert!(thread.contains("CapEff:0000000000000000"), "{thread}");
         assert!(thread.contains("CapPrm:0000000000000000"), "{thread}");
     }
+}
+
+fn assert_node_says(run: &Observed, expected: &str) {
+    let lines: Vec<&str> = run.run.stream("node").collect();
+    assert!(lines.contains(&expected), "{expected}: {lines:#?}");
+}
+
+fn check_knows_what_serve_knows(run: &Observed) {
+    assert_node_says(run, "check exited 2");
+    let check = json(run, "check");
+    let serve = &check["serve"];
+    assert_eq!(serve["state"], "watching", "{check:#}");
+    assert!(serve["failed_last_hour"].as_u64() >= Some(1), "{serve:#}");
+    let summary = serve["last_failure"]["summary"].as_str().expect("the last failure is there");
+    assert!(summary.contains("fragmentation"), "{summary}");
+    let trend = serve["trend"].as_array().expect("a trend is there");
+    let order6 = trend.iter().find(|one| one["resource"] == "order-6").expect("one of order 6");
+    assert!(order6["left_before"].as_u64() > order6["left"].as_u64(), "{order6:#}");
+}
+
+fn node_problem_detector_gets_one_line(run: &Observed) {
+    assert_node_says(run, "npd exited 1");
+    let lines: Vec<&str> = run.run.stream("npd").collect();
+    assert!(lines.len() == 1 && lines[0].len() <= 80, "{lines:#?}");
+    assert!(lines[0].starts_with("order 6: no block of 256 KiB"), "{lines:#?}");
+}
+
+/// Before another one opens the store, and after.
+fn store_survives_a_kill_with_what_led_to_the_failure(run: &Observed) {
+    for stream in ["killed-replay", "replay"] {
+        let lines = run.run.stream(stream);
+        let lines: Vec<Value> =
+            lines.map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
+        let failed = |line: &&Value| line["type"] == "creation" && line["outcome"] == "failed";
+        let failure = lines.iter().find(failed).expect("the failure is in the store");
+        assert_eq!(failure["verdict"]["cause"], "fragmentation", "{failure:#}");
+        let recording = lines.iter().find(|line| line["type"] == "recording");
+        let recording = recording.expect("a recording is in the store");
+        assert!(recording["samples"].as_u64() >= Some(20), "{recording:#}");
+        let (from, at) = (recording["from"].as_str(), recording["time"].as_str());
+        assert!(from < at && recording["until"].as_str() > at, "{recording:#}");
+    }
+}
+
+/// 2 s, and what an emulated machine takes more.
+fn it_ends_soon_after_sigterm(run: &Observed) {
+    let line =
+        run.run.stream("node").find_map(|line| line.strip_prefix("the second serve exited "));
+    let (code, took) = line.expect("it ended").split_once(" after ").expect("code and time");
+    let took: u64 = took.trim_end_matches(" ms").parse().expect("milliseconds");
+    assert_eq!(code, "0");
+    assert!(took < 5_000, "{took} ms");
+}
+
+fn service_manager_is_notified(run: &Observed) {
+    let lines: Vec<&str> = run.run.stream("notify").collect();
+    let at = |wanted: &str| lines.iter().position(|line| *line == wanted);
+    let (ready, stopping) = (at("READY=1"), at("STOPPING=1"));
+    assert!(ready.is_some() && ready < stopping, "{lines:#?}");
+    assert!(at("WATCHDOG=1").is_some(), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("STATUS=watching ")), "{lines:#?}");
 }

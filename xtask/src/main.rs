@@ -32,7 +32,7 @@ enum Command {
     Truth(truth::Args),
     /// Run a scenario in a virtual machine beside fragwatch; exits as fragwatch does
     Vm(vm::Args),
-    /// Generate man pages and shell completions
+    /// Make the Debian package, or man pages and shell completions alone
     Package(package::Args),
     /// Make the tests' extracts of real kernels and of what was recorded on them again
     Fixtures(fixtures::Args),

@@ -1,5 +1,7 @@
 //! `cargo xtask package`: files that a distribution's package contains besides the binary.
 
+pub mod deb;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,8 @@ use clap::{CommandFactory, Subcommand};
 use clap_complete::Shell;
 use fragwatch_cli::Cli;
 use harness::paths;
+
+use crate::setup;
 
 /// The directories that are written, below the repository's root.
 const MAN: &str = "target/package/man";
@@ -24,6 +28,8 @@ pub struct Args {
 enum Package {
     /// Generate man pages and completions for bash, zsh and fish in target/package
     Man,
+    /// Build fragwatch with optimisations and pack it as a Debian package in target/package
+    Deb,
 }
 
 /// Generates what is asked for and prints the written files.
@@ -39,6 +45,10 @@ pub fn run(args: &Args) -> Result<()> {
             for file in files {
                 println!("{}", file.display());
             }
+        }
+        Package::Deb => {
+            setup::tools()?;
+            println!("{}", deb::make()?.display());
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: from a bare Debian 12 with rustup to a machine where everything runs.
 
 pub mod apt;
+pub mod checkers;
 pub mod disk;
 mod headers;
 pub mod kernel;
@@ -10,6 +11,7 @@ pub mod toolchain;
 use std::fs;
 
 use anyhow::{Context, Result, bail};
+use harness::disk::Disk;
 use harness::kernel::{DEFAULT, SERIES, Series, series};
 
 /// What building and booting need, whatever else is there.
@@ -37,7 +39,7 @@ const PACKAGES: [&str; 12] = [
 pub fn run() -> Result<()> {
     tools()?;
     SERIES.iter().try_for_each(kernel::fetch)?;
-    disk::make(series(DEFAULT)?)
+    disk::make(Disk::Runtimes, series(DEFAULT)?)
 }
 
 /// Installs what one kernel needs that is missing.

@@ -3,10 +3,11 @@
 use std::process::Command;
 
 use anyhow::Result;
-use harness::{build, paths, step};
+use harness::disk::Disk;
+use harness::{build, kernel, paths, step};
 
-use crate::setup;
-use crate::setup::toolchain;
+use crate::package;
+use crate::setup::{self, disk, toolchain};
 
 /// Arguments of the command.
 #[derive(clap::Args)]
@@ -39,6 +40,10 @@ pub fn run(args: &Args) -> Result<()> {
             "--nocapture",
         ]),
     )?;
+    if args.slow {
+        package::deb::make()?;
+        disk::make(Disk::Debian, kernel::series(kernel::DEFAULT)?)?;
+    }
     let mut machines = step::cargo();
     machines.args(["test", "--package", "fragwatch-tests", "--test", "vm", "--", "--ignored"]);
     if !args.slow {

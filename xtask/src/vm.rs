@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::builder::PossibleValuesParser;
+use harness::disk::Disk;
 use harness::job::Cgroups;
 use harness::judge::runtimes;
 use harness::vm::{self, Event, Request, Run};
 use harness::{kernel, scenario};
 
+use crate::package;
 use crate::setup::{self, disk};
 
 /// Arguments of the command.
@@ -57,8 +59,11 @@ pub fn command(args: &Args) -> Result<ExitCode> {
         );
     }
     setup::with_kernel(series)?;
-    if scenario.disk {
-        disk::make(series)?;
+    if let Some(disk) = scenario.disk {
+        disk::make(disk, series)?;
+    }
+    if scenario.disk == Some(Disk::Debian) {
+        package::deb::make()?;
     }
     // The outcome of this scenario is a table; fragwatch's lines are in the files.
     let table = request.scenario == scenario::RUNTIMES && args.args.is_empty();

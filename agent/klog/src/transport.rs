@@ -1,10 +1,12 @@
 //! What a log went through on its way: prefixes, JSON, mail, escapes and wrapped lines are undone.
 mod anchor;
+mod boundary;
 pub(crate) mod date;
 pub(crate) mod escape;
 pub(crate) mod export;
 mod head;
 pub(crate) mod json;
+mod known;
 mod layout;
 pub(crate) mod mail;
 pub(crate) mod messages;

@@ -13,9 +13,6 @@ use super::usage::{memory, process_cpu_ns};
 use super::{Bench, SETTLE};
 use crate::watcher::Watcher;
 
-/// fragwatch logs how long each stage of a report takes.
-const STAGES: &str = "warn,fragwatch::trace::watch::waiting=debug";
-
 /// A contestant whose process runs.
 pub(super) struct Running {
     watcher: Watcher,
@@ -31,13 +28,23 @@ pub(super) struct Running {
 impl Running {
     /// Starts one and waits until it is ready and quiet. None if the contestant is no process.
     pub(super) fn start(bench: &Bench, contestant: Contestant) -> Result<Option<Self>> {
+        Self::start_logging(bench, contestant, "warn")
+    }
+
+    /// The same, with what fragwatch logs (`RUST_LOG`). Its programs in the kernel log too, if anything
+    /// is to be logged at level debug: that takes time.
+    pub(super) fn start_logging(
+        bench: &Bench,
+        contestant: Contestant,
+        log: &str,
+    ) -> Result<Option<Self>> {
         let Some(program) = program(contestant) else { return Ok(None) };
         let mut command = Command::new(program);
         if contestant == Contestant::Bpftrace {
             // Its first line then is one of the script, which comes when all probes are attached.
             command.args(["-q", SCRIPT]);
         } else {
-            command.args(bench.args).env("RUST_LOG", STAGES);
+            command.args(bench.args).env("RUST_LOG", log);
         }
         let began = Instant::now();
         let mut watcher = Watcher::spawn(bench.channel, command, false)?;

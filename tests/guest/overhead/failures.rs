@@ -16,6 +16,8 @@ use super::usage::process_cpu_ns;
 use super::{Bench, SETTLE};
 use crate::{fragmenter, namespaces, node};
 
+/// fragwatch logs how long each stage of a report takes.
+const STAGES: &str = "warn,fragwatch::trace::watch::waiting=debug";
 /// Failing creations whose reports are timed.
 const CREATIONS: u32 = 50;
 /// Time between two of them.
@@ -33,7 +35,9 @@ const STEPS: u32 = 2000;
 /// Fragments memory and sends what was measured.
 pub(super) fn measure(bench: &Bench) -> Result<()> {
     node::load_pernet_module(bench.channel)?;
-    let Some(running) = Running::start(bench, Contestant::With)? else { return Ok(()) };
+    let Some(running) = Running::start_logging(bench, Contestant::With, STAGES)? else {
+        return Ok(());
+    };
     // After fragmentation the kernel keeps a part of memory free for a while, which is missing here.
     node::set("vm/watermark_boost_factor", "0")?;
     fragmenter::fragment(bench.channel)?;

@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 
 use super::Request;
 use super::cpio::Archive;
-use crate::build::Programs;
+use crate::build::{self, Programs};
+use crate::disk::Disk;
 use crate::job::{self, Job};
 use crate::scenario::Scenario;
 use crate::{overhead, paths, step};
@@ -59,6 +60,9 @@ pub(super) fn write(
         files.push((path, place.to_owned()));
     }
     files.extend(libraries.into_iter().map(|path| (PathBuf::from(&path), path)));
+    if scenario.disk == Some(Disk::Debian) {
+        files.push((build::package()?, job::PACKAGE.to_owned()));
+    }
     let mut begin = || -> std::io::Result<()> {
         for directory in ["/proc", "/sys", "/dev", "/run", "/tmp"] {
             archive.directory(directory)?;

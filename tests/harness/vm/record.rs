@@ -9,14 +9,15 @@ use anyhow::{Context, Result};
 use super::protocol::Line;
 
 /// File names and the streams that go into them.
-const FILES: [(&str, &[&str]); 17] = [
+const FILES: &[(&str, &[&str])] = &[
     ("fragwatch.out", &["fragwatch-out"]),
     ("fragwatch.err", &["fragwatch-err"]),
-    ("scenario.log", &["node", "runc", "runtime", "error", "exit"]),
+    ("scenario.log", &["node", "runc", "runtime", "journal", "error", "exit"]),
     ("dmesg.log", &["dmesg"]),
     ("measure.json", &["measure", "measure-later"]),
     ("overhead.jsonl", &["overhead"]),
     ("truth.jsonl", &["truth", "outcome", "storm"]),
+    ("package.jsonl", &["package"]),
     ("capabilities.txt", &["capabilities"]),
     ("extfrag_index.txt", &["extfrag_index"]),
     ("buddyinfo.txt", &["buddyinfo"]),
@@ -37,13 +38,13 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Creates the files, empty.
     pub(super) fn new(directory: &Path) -> Result<Self> {
-        let open = |(name, streams): (&str, &'static [&'static str])| {
+        let open = |(name, streams): &(&str, &'static [&'static str])| {
             let path = directory.join(name);
             let file =
                 File::create(&path).with_context(|| format!("can't create {}", path.display()))?;
-            Ok((file, streams))
+            Ok((file, *streams))
         };
-        Ok(Self { files: FILES.into_iter().map(open).collect::<Result<_>>()? })
+        Ok(Self { files: FILES.iter().map(open).collect::<Result<_>>()? })
     }
 
     /// Appends a line to its file. Files with several streams have the time and the stream too.

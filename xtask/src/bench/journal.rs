@@ -33,7 +33,7 @@ const NOISE: [&str; 16] = [
 ];
 
 /// A failed allocation as 6.12 logs it, with the runtime's errors.
-const INCIDENT: &str = "\
+pub(super) const INCIDENT: &str = "\
 kernel: runc:[1:CHILD]: page allocation failure: order:6, mode:0x40dc0(GFP_KERNEL|__GFP_COMP|__GFP_ZERO), nodemask=(null),cpuset=@,mems_allowed=0
 kernel: CPU: 1 UID: 0 PID: ##### Comm: runc:[1:CHILD] Not tainted 6.12.107+deb12-cloud-amd64
 kernel: Hardware name: QEMU Standard PC (i440FX + PIIX, 1996), BIOS 1.16.2-debian-1.16.2-1 04/01/2014

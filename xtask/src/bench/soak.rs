@@ -1,5 +1,7 @@
 //! `cargo xtask bench soak`: whether fragwatch's memory stays flat while containers come and go.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 use harness::kernel;
 use harness::overhead::{Fact, STREAM};
@@ -20,6 +22,9 @@ pub(super) struct Args {
     /// For how long, by the guest's clock, which jumps over pauses
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(2..))]
     minutes: u32,
+    /// Run this build of fragwatch, and build none
+    #[arg(long)]
+    program: Option<PathBuf>,
     /// Arguments for fragwatch; `trace` unless given
     #[arg(last = true)]
     fragwatch: Vec<String>,
@@ -33,6 +38,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut request = Request::new(series.name, SOAK.name);
     request.counted = true;
     request.effort.minutes = args.minutes;
+    request.program.clone_from(&args.program);
     if !args.fragwatch.is_empty() {
         request.args.clone_from(&args.fragwatch);
     }

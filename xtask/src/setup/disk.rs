@@ -1,6 +1,7 @@
-//! The disk of a node with container runtimes: Debian's, unpacked with all that they need and the
+//! The disks of nodes: a small Debian, and one with container runtimes, that is Debian's, unpacked with all that they need and the
 //! kernel's modules, in one ext4 image per kernel under target/disks.
 
+mod debian;
 mod ext4;
 mod image;
 mod packages;
@@ -10,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use harness::disk::path;
+use harness::disk::Disk;
 use harness::kernel::{self, Series};
 use harness::step;
 
@@ -38,9 +39,17 @@ const RUNTIMES: [&str; 10] = [
 /// What making it needs on this machine: `mke2fs`, and `depmod`.
 const TOOLS: [&str; 2] = ["e2fsprogs", "kmod"];
 
+/// Makes a disk that is missing.
+pub fn make(disk: Disk, series: &'static Series) -> Result<()> {
+    match disk {
+        Disk::Runtimes => make_runtimes(series),
+        Disk::Debian => debian::make(),
+    }
+}
+
 /// Makes the disk that goes with a kernel, unless it is there with all packages at their newest
 /// version that this machine's package lists know of.
-pub fn make(series: &'static Series) -> Result<()> {
+fn make_runtimes(series: &'static Series) -> Result<()> {
     apt::install(&TOOLS)?;
     if let Err(error) = make_once(series) {
         eprintln!("    {error:#}; perhaps the package lists are old");
@@ -54,7 +63,7 @@ fn make_once(series: &'static Series) -> Result<()> {
     let kernel = kernel::unpacked(series)?;
     let packages = packages::with_dependencies(&RUNTIMES)?;
     let contents = format!("recipe {RECIPE}\nkernel {}\n{}\n", kernel.release, packages.join("\n"));
-    let disk = path(series);
+    let disk = Disk::Runtimes.path(series);
     let key = disk.with_extension("contents");
     if disk.is_file() && fs::read_to_string(&key).is_ok_and(|old| old == contents) {
         return Ok(());

@@ -52,6 +52,11 @@ impl Suite {
         Ok(suite)
     }
 
+    /// The lines of a sources list for the machine's own suite.
+    pub fn own_sources() -> Result<String> {
+        Ok(mirrors()?.sources(OWN))
+    }
+
     /// What users call it.
     #[must_use]
     pub fn name(&self) -> &'static str {

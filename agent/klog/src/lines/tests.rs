@@ -1,4 +1,7 @@
 //! Tests of whole logs.
+mod any_log;
+mod packed;
+
 use std::{
     io,
     io::{Cursor, Write},
@@ -8,10 +11,7 @@ use fragwatch_core::model::log_time::Wall;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    line::{Caller, Origin},
-    read::{budget::Budget, input},
-};
+use crate::line::{Caller, Origin};
 
 /// Yields a few bytes at a time.
 struct Chunks(Cursor<Vec<u8>>, Vec<usize>);
@@ -273,103 +273,6 @@ fn human_dmesg_counts_on() {
     assert_eq!(lines[2].time.expect("a time").wall, Some(wall));
 }
 
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(text.as_bytes()).expect("memory takes it");
-    encoder.finish().expect("memory takes it")
-}
-
-fn zstd(text: &str) -> Vec<u8> {
-    ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest)
-}
-
-#[test]
-fn compressed_logs() {
-    let line = format!("{FAILURE}\n");
-    for pack in [gzip, zstd] {
-        // Members one after another.
-        let packed = [pack(&line), pack("second\n")].concat();
-        assert_eq!(texts(&packed), [format!("1-1 {FAILURE}"), "2-2 second".to_owned()]);
-        assert!(!read(&packed).1.compressed_tail_lost);
-        // Cut: what came before is used.
-        let cut = [pack(&line), pack("second\n")[..9].to_vec()].concat();
-        let (lines, stats) = read(&cut);
-        assert_eq!((lines.len(), stats.compressed_tail_lost), (1, true));
-        assert!(read(&packed[..packed.len() - 1]).1.compressed_tail_lost);
-    }
-    let twice = {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        encoder.write_all(&gzip(&line)).expect("memory takes it");
-        encoder.finish().expect("memory takes it")
-    };
-    assert_eq!(texts(twice), [format!("1-1 {FAILURE}")]);
-}
-
-#[test]
-fn utf_16_and_byte_order_marks() {
-    let text = format!("{FAILURE} 𝄞\n");
-    let units = || text.encode_utf16();
-    let little: Vec<u8> =
-        b"\xff\xfe".iter().copied().chain(units().flat_map(u16::to_le_bytes)).collect();
-    let big: Vec<u8> =
-        b"\xfe\xff".iter().copied().chain(units().flat_map(u16::to_be_bytes)).collect();
-    let expected = [format!("1-1 {FAILURE} 𝄞")];
-    assert_eq!(texts(&little), expected);
-    assert_eq!(texts(&big), expected);
-    assert_eq!(texts(format!("\u{feff}{text}")), expected);
-    // Halves of characters, and half a unit at the end.
-    let lone: Vec<u8> = [0xfeffu16, 0xd834, 0x41, 0xdd1e, 0xd834]
-        .into_iter()
-        .flat_map(u16::to_le_bytes)
-        .chain([7])
-        .collect();
-    let watch = input::Watch::new(&Budget::unlimited());
-    let opened = input::open(Box::new(Cursor::new(lone)), &watch, 0);
-    let mut bytes = Vec::with_capacity(64);
-    opened.expect("it is no other form").read_to_end(&mut bytes).expect("memory can be read");
-    assert_eq!(String::from_utf8_lossy(&bytes), "\u{fffd}A\u{fffd}\u{fffd}");
-}
-
-/// A line, compressed with xz.
-const XZ: &[u8] = b"\
-    \xfd\x37\x7a\x58\x5a\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x1c\x00\x00\x00\
-    \x10\xcf\x58\xcc\xe0\x00\x5c\x00\x4f\x5d\x00\x36\x9a\xc8\xb0\xb0\xf8\xf4\x4f\xa8\
-    \x9a\x82\x21\x9c\x75\xd0\xe7\x76\x26\xda\x4c\x74\xc1\x77\xa0\x63\xc0\x06\xec\x76\
-    \x1d\xb8\x18\x99\x12\xc0\x4a\xda\x20\x98\x57\x1d\x26\x15\xdc\xeb\x6e\xe7\x35\x2e\
-    \xea\xdd\x22\xd1\x02\x5d\xcd\xb4\xf0\x1c\x7c\xd3\xbb\x7f\x26\xb7\x2e\x73\x82\x2c\
-    \x6f\xb9\xb9\x8f\xe1\xee\x14\x67\x80\x00\x00\x00\xec\xdf\xb7\x2f\x00\x01\x67\x5d\
-    \x02\x65\xe0\x1f\x90\x42\x99\x0d\x01\x00\x00\x00\x00\x01\x59\x5a";
-/// Where it says how much memory it takes to unpack it, and the checksum of what says so.
-const XZ_DICTIONARY: usize = 16;
-const XZ_CHECKSUM: std::ops::Range<usize> = 20..24;
-
-#[test]
-fn xz_and_bzip2_are_unpacked_as_far_as_they_go() {
-    let found = |bytes: &[u8]| {
-        let (lines, stats) = read(bytes);
-        (lines.len(), stats.compressed_tail_lost)
-    };
-    assert_eq!(found(XZ), (1, false));
-    assert_eq!(found(&XZ.repeat(2)), (2, false));
-    assert!(found(&XZ[..XZ.len() - 60]).1);
-    assert!(found(b"BZh91AY").1);
-    // It asks for 4 GiB.
-    let mut large = XZ.to_vec();
-    large[XZ_DICTIONARY] = 40;
-    large[XZ_CHECKSUM].copy_from_slice(b"\xe6\xa0\x11\xb3");
-    assert_eq!(found(&large), (0, true));
-}
-
-#[test]
-fn other_forms_are_refused_with_advice() {
-    for form in [&b"PK\x03\x04"[..], b"LPKSHHRH", b"\x04\x22\x4d\x18"] {
-        let mut lines = Lines::new(Cursor::new(form.to_vec()));
-        let error = lines.next().expect("an error").expect_err("an error").to_string();
-        assert!(error.contains("can't be read as it is; "), "{error}");
-        assert!(lines.next().is_none());
-    }
-}
-
 #[test]
 fn an_input_that_fails_is_an_error_after_its_lines() {
     struct Fails;
@@ -450,83 +353,4 @@ fn a_stream_is_read_as_it_comes() {
     drop(writer);
     assert!(matches!(lines.next_timeout(Duration::from_secs(10)), Next::End));
     assert!(matches!(lines.next_timeout(Duration::from_secs(10)), Next::End));
-}
-
-/// Pieces that logs are made of.
-fn piece() -> impl Strategy<Value = Vec<u8>> {
-    let pieces: Vec<&[u8]> = vec![
-        b"\n",
-        b"\r\n",
-        b"\n\n",
-        b" ",
-        b"> ",
-        b"| ",
-        b"=",
-        b"=3D",
-        b"=\n",
-        b"\"",
-        b"\\\"",
-        b"#012",
-        b"\\x0a",
-        b"[    1.5] ",
-        b"[ T12] ",
-        b"[Mon Nov 20 09:42:36 2023] ",
-        b"[  +0.1] ",
-        b"Nov 20 09:42:36 h kernel: ",
-        b"4,1,2,-;",
-        b"<4>",
-        b"kern  :warn  : ",
-        b"time=\"",
-        b"level=error msg=\"",
-        b"E1120 09:42:36.1 1 a.go:1] ",
-        b"{\"MESSAGE\":\"",
-        b"\"}",
-        b"{\"log\":\"x\\n\"}\n",
-        b"__CURSOR=1\n",
-        b"MESSAGE\n",
-        b"MESSAGE=x\n",
-        b"\x03\0\0\0\0\0\0\0",
-        b"2026-11-20T09:42:36.1Z stderr P ",
-        b"page allocation failure",
-        b"Killed process",
-        b"\x1b[31m",
-        b"\xff",
-        b"\0",
-        b"&lt;",
-        b"\xef\xbb\xbf",
-        b"\xff\xfe",
-        b"\x1f\x8b\x08",
-        b"word",
-        b"a very long word that goes on and on until the line is as wide as a mail ",
-    ];
-    prop_oneof![
-        24 => prop::sample::select(pieces).prop_map(<[u8]>::to_vec),
-        3 => prop::collection::vec(any::<u8>(), 0..20),
-        1 => (0usize..3, any::<u8>()).prop_map(|(n, byte)| vec![byte; n * 40_000]),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
-    /// However the bytes come, the same lines come out, and nothing panics.
-    #[test]
-    fn chunks_make_no_difference(
-        pieces in prop::collection::vec(piece(), 0..40),
-        chunks in prop::collection::vec(100usize..100_000, 1..6),
-        small in prop::collection::vec(1usize..50, 1..6),
-    ) {
-        let log = pieces.concat();
-        let whole = read(&log);
-        let of = |chunks: Vec<usize>| read_from(Chunks(Cursor::new(log.clone()), chunks));
-        prop_assert_eq!(&whole, &of(chunks));
-        if log.len() < 2000 {
-            prop_assert_eq!(&whole, &of(small));
-        }
-        for line in &whole.0 {
-            prop_assert!(line.first >= 1 && line.first <= line.last);
-            prop_assert!(line.last <= whole.1.lines);
-            prop_assert!(!line.text.contains('\n') && !line.text.trim().is_empty());
-        }
-    }
 }

@@ -7,13 +7,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-use crate::{
-    parse::{self, Message, memory::Memory, oom::Oom, trace::Trace},
-    transport::{
-        head, json,
-        prefix::{LastDate, Prefix},
-    },
-};
+use crate::parse::{self, Message, memory::Memory, oom::Oom, trace::Trace};
 
 /// What messages begin with.
 const BEGINNINGS: &[&str] = &[
@@ -91,9 +85,9 @@ const BEHIND_NAME: &[&str] = &[
     " invoked oom-killer: ",
 ];
 /// Bytes of a line in which a message may begin.
-const REACH: usize = 2000;
+pub(super) const REACH: usize = 2000;
 /// Places in a line that are tried.
-const MAX_PLACES: usize = 24;
+pub(super) const MAX_PLACES: usize = 24;
 /// Bytes of a task's name.
 const NAME: usize = 15;
 
@@ -223,58 +217,6 @@ fn names(line: &str, end: usize) -> Option<Anchor> {
     // Behind several blanks the name begins at the last.
     places.retain(|&at| !line[at..].starts_with([' ', '\t']));
     (!places.is_empty()).then_some(Anchor::OneOf(places))
-}
-
-/// Where what a known transport or a program's own form begins, if something stands before it and
-/// it says who logged the message.
-pub(crate) fn known_prefix(line: &str) -> Option<usize> {
-    let reach = line.floor_char_boundary(REACH / 4);
-    let mut places = boundaries(&line[..reach]).filter(|&at| may_begin(&line.as_bytes()[at..]));
-    places.by_ref().take(MAX_PLACES).find(|&at| {
-        let rest = &line[at..];
-        if rest.starts_with('{') {
-            return json::message(&head::take(line, at).message).is_some();
-        }
-        let (prefix, message) = Prefix::take(rest, &mut LastDate::default());
-        prefix.names_logger() && message.len() < rest.len()
-            || crate::transport::payload::is_program(rest)
-    })
-}
-
-/// Whether a prefix, a program's form or an object can begin so, at a first look.
-fn may_begin(bytes: &[u8]) -> bool {
-    let digits = |from: usize, n: usize| {
-        bytes.get(from..from + n).is_some_and(|bytes| bytes.iter().all(u8::is_ascii_digit))
-    };
-    match bytes.first() {
-        Some(b'{') => bytes.get(1).is_some_and(|byte| matches!(byte, b'"' | b'\\')),
-        Some(b'[') => {
-            bytes.get(1).is_some_and(|byte| *byte == b' ' || byte.is_ascii_alphanumeric())
-        }
-        Some(b'<') => digits(1, 1),
-        Some(b'0'..=b'9') => digits(0, 4) || bytes.get(1..6).is_some_and(|b| b.contains(&b',')),
-        // Months' and days' names, klog's levels.
-        Some(b'A'..=b'Z') => {
-            digits(1, 4)
-                || bytes.get(1..3).is_some_and(|name| name.iter().all(u8::is_ascii_lowercase))
-        }
-        Some(b't') => {
-            bytes.starts_with(b"time=") || bytes.starts_with(b"ts=") || bytes.starts_with(b"t=")
-        }
-        _ => false,
-    }
-}
-
-/// Places in a line, but not its beginning, at which another part may begin.
-pub(crate) fn boundaries(line: &str) -> impl Iterator<Item = usize> + '_ {
-    let ends = |c: char| {
-        c.is_whitespace()
-            || matches!(c, '"' | '\'' | ']' | ')' | '}' | '|' | '>' | ',' | ':' | '=' | ';')
-    };
-    line.char_indices()
-        .filter(move |(_, c)| ends(*c))
-        .map(|(at, c)| at + c.len_utf8())
-        .filter(|at| *at < line.len())
 }
 
 #[cfg(test)]

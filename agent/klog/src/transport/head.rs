@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use fragwatch_core::model::log_time::LogTime;
 
 use crate::transport::{
-    anchor, escape,
+    boundary::boundaries,
+    date, escape,
     prefix::{LastDate, Prefix},
 };
 
@@ -82,10 +83,28 @@ fn in_single_quotes<'a>(head: &str, message: &'a str) -> Cow<'a, str> {
     }
 }
 
+/// Whether a time or a host's name can begin so, at a first look: each line of a report has several
+/// parts, and to try them all takes longer than all else that is done to it.
+fn may_say(part: &str) -> bool {
+    match part.as_bytes().first() {
+        // Months' names have lower case in some languages.
+        Some(b'a'..=b'z') => {
+            let word = part.split(' ').next().unwrap_or_default();
+            part.contains("kernel:") || word.len() <= 5 && date::is_month(word)
+        }
+        Some(b'0'..=b'9' | b'A'..=b'Z' | b'[' | b'<') => true,
+        Some(byte) => !byte.is_ascii(),
+        None => false,
+    }
+}
+
 /// When and where, as far as a beginning says it.
 fn outer(head: &str) -> Outer {
     let mut outer = Outer::default();
-    for at in std::iter::once(0).chain(anchor::boundaries(head)) {
+    for at in std::iter::once(0).chain(boundaries(head)) {
+        if !may_say(&head[at..]) {
+            continue;
+        }
         let piece = head[at..].split(['"', ']', '|', ')', '}']).next().unwrap_or_default();
         let piece = piece.trim().trim_end_matches([',', ':']);
         // A bracket with the time since boot.

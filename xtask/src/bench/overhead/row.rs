@@ -188,8 +188,11 @@ fn bpf(measured: &Measured, of: Contestant, operation: Operation) -> Option<f64>
 }
 
 impl Row {
-    /// A contestant's value.
+    /// A contestant's value. Without any process only times have one.
     pub(super) fn value(&self, measured: &Measured, of: Contestant) -> Option<f64> {
+        if of == Contestant::Without && self.unit != Unit::Time {
+            return None;
+        }
         (self.of)(measured, of)
     }
 
