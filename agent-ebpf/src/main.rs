@@ -12,6 +12,7 @@
     reason = "registers and helpers' answers are reinterpreted, their signs are checked before"
 )]
 
+mod budget;
 mod cgroup;
 mod counters;
 mod emit;

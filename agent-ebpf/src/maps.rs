@@ -6,7 +6,10 @@ use aya_ebpf::{
 
 use fragwatch_ebpf::SYMBOL_LEN;
 
-use crate::state::Thread;
+use crate::{budget::Repeated, state::Thread};
+
+/// `MAX_NUMNODES` of x86-64 with the largest `CONFIG_NODES_SHIFT` (arch/x86/Kconfig).
+const MAX_NODES: u32 = 1024;
 
 /// What belongs to a creation. Never shared with anything that can flood.
 #[map]
@@ -32,6 +35,10 @@ pub(crate) static CREATING: HashMap<u32, Thread> = HashMap::with_max_entries(409
 #[map]
 pub(crate) static OUTSIDE: LruHashMap<u32, Thread> = LruHashMap::with_max_entries(4096, 0);
 
+/// `pg_data_t` of each node, by its number; 0 of one that is not there.
+#[map]
+pub(crate) static NODES: Array<u64> = Array::with_max_entries(MAX_NODES, 0);
+
 /// When an allocation of a creation last failed, `CLOCK_MONOTONIC` in nanoseconds.
 #[map]
 pub(crate) static LAST_FAILURE: Array<u64> = Array::with_max_entries(1, 0);
@@ -47,6 +54,15 @@ pub(crate) static UNREAD_CALLS: LruHashMap<u32, u64> = LruHashMap::with_max_entr
 /// Threads that count a namespace of theirs, where only a kretprobe will see the answer: its kind.
 #[map]
 pub(crate) static COUNTED_NAMESPACES: LruHashMap<u32, u32> = LruHashMap::with_max_entries(256, 0);
+
+/// Failures outside creations by mask and order, with `--all`.
+#[map]
+pub(crate) static REPEATED_FAILURES: LruHashMap<u64, Repeated> =
+    LruHashMap::with_max_entries(256, 0);
+
+/// When `copy_net_ns` last failed in a creation, by thread id.
+#[map]
+pub(crate) static FAILED_NETNS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(256, 0);
 
 /// When a refused fork was last reported, by the `struct pids_cgroup` of the parent: repeated refusals
 /// are reported once a second.

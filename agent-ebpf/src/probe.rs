@@ -1,6 +1,6 @@
 //! One file per hook of the [table](fragwatch_ebpf::table), where the prototypes stand. Each has a body
 //! and the programs by which it can be attached: as a kprobe and kretprobe, as fentry and fexit where
-//! the kernel's BTF and ftrace allow it, at a breakpoint, or at a tracepoint.
+//! the kernel's BTF and ftrace allow it, or at a tracepoint.
 mod allocation_failed;
 mod cgroup_made;
 mod cgroup_setup;
@@ -12,6 +12,7 @@ mod namespace_refused;
 mod namespaces;
 mod netns_call;
 mod netns_setup;
+mod node_seen;
 mod oom_kill;
 mod pernet_init;
 mod reclaim;

@@ -11,9 +11,10 @@ pub(crate) struct Thread {
     pub(crate) creation_ns: u64,
     /// `task_struct.start_time`, so that a reused thread id is not taken for the old thread.
     pub(crate) task_start: u64,
-    /// `alloc_context` of the allocation in the slow path; it lies in that call's frame.
+    /// Address of the `alloc_context` of the allocation in the slow path, by which a retry is recognised;
+    /// 0 where it is not seen.
     pub(crate) alloc_context: u64,
-    /// gfp mask of that allocation.
+    /// gfp mask of that allocation; 0 if none is under way.
     pub(crate) gfp: u32,
     /// Order of that allocation.
     pub(crate) order: u32,
@@ -32,8 +33,12 @@ pub(crate) struct Thread {
     pub(crate) pernet_ops: u64,
     /// When the init before it returned, if that was after an allocation had failed.
     pub(crate) pernet_since: u64,
-    /// Failures of its creation whose mask says that the caller has a fallback.
+    /// Recorded failures of its creation whose mask says that the caller has a fallback.
     pub(crate) fallbacks: u64,
+    /// Failures of its creation that were not recorded.
+    pub(crate) omitted: u64,
+    /// Time in direct compaction and reclaim that was not recorded, in nanoseconds.
+    pub(crate) omitted_stall_ns: u64,
     /// The walk over the zones of the allocation that failed.
     pub(crate) walk: Walk,
     /// The last charge to a memory cgroup, if it was refused.
@@ -142,6 +147,8 @@ impl Thread {
         pernet_ops: 0,
         pernet_since: 0,
         fallbacks: 0,
+        omitted: 0,
+        omitted_stall_ns: 0,
         walk: Walk::NONE,
         refusal: Refusal::NONE,
         opener: Opener::Netns,
@@ -195,9 +202,9 @@ impl Thread {
 pub(crate) struct Walk {
     /// The `struct zoneref` to look at next; 0 if no walk is under way.
     pub(crate) zoneref: u64,
-    /// `alloc_context.nodemask`
+    /// `nodemask_t` of the allocation; NULL if any node may serve.
     pub(crate) nodemask: u64,
-    /// `alloc_context.highest_zoneidx`
+    /// The index of the highest zone that may serve.
     pub(crate) highest: u32,
     /// Zones recorded so far.
     pub(crate) count: u32,

@@ -15,14 +15,12 @@ pub use global::{ABSENT, GLOBALS, Global, Need, Source};
 pub use info::{HookInfo, UnknownHook};
 
 use self::{
-    candidate::Candidate::{
-        Breakpoint, Entry, EntryAndReturn, Exit, Return, Tracepoints, Trampoline,
-    },
+    candidate::Candidate::{Entry, EntryAndReturn, Exit, Return, Tracepoints, Trampoline},
     global::{
-        ALLOC_CONTEXT, CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER,
-        CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY,
-        MEMCG_MEMSW, MEMORY_HIERARCHY, NET_INUM, NETNS, NSPROXY_NET_NS, OOM, OOM_ZONES, PERNET,
-        PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
+        CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER, CSS_PARENT,
+        MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY, MEMCG_MEMSW,
+        MEMORY_HIERARCHY, NET_INUM, NETNS, NODE, NSPROXY_NET_NS, OOM, OOM_ZONES, PERNET,
+        PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
     },
 };
 use crate::{
@@ -120,6 +118,13 @@ const WAKE_ALL_KSWAPDS: Function = Function::new(
     "5.10-6.12, inlined on 7.2; mm/page_alloc.c",
 );
 
+/// What `wake_all_kswapds` calls for each node.
+const WAKEUP_KSWAPD: Function = Function::new(
+    "void wakeup_kswapd(struct zone *zone, gfp_t gfp_flags, int order, \
+                enum zone_type highest_zoneidx)",
+    "5.10-7.2; mm/vmscan.c",
+);
+
 /// The slow path calls it whenever it returns NULL, before it looks at `__GFP_NOWARN`.
 const WARN_ALLOC: Function = Function::new(
     "void warn_alloc(gfp_t gfp_mask, nodemask_t *nodemask, const char *fmt, ...)",
@@ -214,6 +219,13 @@ pub const ZONE_WALK: &str = "zone_walk_kprobe";
 /// What [`ZONE_WALK`] reads, as [`HookInfo::reads`].
 pub const ZONE_WALK_READS: &[&[Global]] = &[ZONE, CGROUP_PATH, &[MEMCG_CGROUP], OOM];
 
+/// The program that learns where the nodes are, from [`SHOWS_NODES`]. It belongs to no hook either: the loader
+/// attaches it while it reads `/proc/buddyinfo`.
+pub const NODE_SEEN: &str = "node_seen_kprobe";
+/// The function that shows a node in `/proc/buddyinfo`.
+pub const SHOWS_NODES: &str = "frag_show";
+/// What [`NODE_SEEN`] reads, as [`HookInfo::reads`].
+pub const NODE_SEEN_READS: &[&[Global]] = &[&[PGDAT_NODE_ID]];
 /// The program that names an address for the agent. It belongs to no hook.
 pub const SYMBOL_NAME: &str = "symbol_name";
 
@@ -302,7 +314,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
         candidates: &[
             Entry { function: ALLOC_PAGES_SLOWPATH, program: "slow_path_kprobe" },
             Entry { function: WAKE_ALL_KSWAPDS, program: "wake_all_kswapds_kprobe" },
-            Breakpoint { function: ALLOC_PAGES_SLOWPATH, program: "slow_path_breakpoint" },
+            Entry { function: WAKEUP_KSWAPD, program: "wakeup_kswapd_kprobe" },
             Tracepoints {
                 points: &[Tracepoint::new(
                     "slow_path_tracepoint",
@@ -312,14 +324,13 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                 records: &[structure::COMPACTION_TRY],
                 lost: Some(
                     "entries into the slow path that no direct compaction followed, such as all of \
-                     order 0; and the zones at a failure",
+                     order 0",
                 ),
             },
         ],
         guards: &[],
         reads: &[COMPACTION_TRY],
-        lost: "the zones at a failure that no compaction came before, and entries into the slow \
-               path",
+        lost: "entries into the slow path",
         supports_others: true,
     },
     HookInfo {
@@ -329,7 +340,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
         // Variadic: a kprobe only.
         candidates: &[Entry { function: WARN_ALLOC, program: "allocation_failed_kprobe" }],
         guards: &[],
-        reads: &[ALLOC_CONTEXT, ZONELIST],
+        reads: &[NODE, ZONELIST, ZONE_TYPES],
         lost: "failed allocations",
         supports_others: true,
     },

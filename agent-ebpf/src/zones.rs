@@ -1,22 +1,23 @@
-//! The zones that a failed allocation could have used, read from its `alloc_context`.
+//! The zones that a failed allocation could have used: those of its gfp mask on the nodes of its nodemask, in
+//! the order of the zonelist of the CPU's node.
 //!
 //! Each zone is a run of one program, which then calls itself for the next: a loop over them would
 //! make Linux 5.10's verifier go through more than the million instructions that it allows. What
 //! can be read is read without a branch: errors are gathered, and sense is made of it in the agent.
-use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, programs::ProbeContext};
-use fragwatch_ebpf::{AREAS_LEN, ZoneRead, table::ABSENT};
+use aya_ebpf::{helpers::generated::bpf_get_numa_node_id, programs::ProbeContext};
+use fragwatch_ebpf::{ORDERS, ORDINARY_LISTS, ZoneRead, table::ABSENT};
 
 use crate::{
     emit::emit_at,
     kernel::{
-        self, AC_HIGHEST_ZONEIDX, AC_NODEMASK, AC_ZONELIST, OC_NODEMASK, OC_ZONELIST,
-        PGDAT_NODE_ID, ZONE_AREAS_LEN, ZONE_FREE_AREA, ZONE_FREE_CMA, ZONE_FREE_PAGES,
+        self, AREA_LISTS, AREA_NR_FREE, AREA_SIZE, GFP_THISNODE, OC_NODEMASK, OC_ZONELIST,
+        PGDAT_NODE_ID, PGDAT_ZONELISTS, ZONE_FREE_AREA, ZONE_FREE_CMA, ZONE_FREE_PAGES,
         ZONE_LOWMEM_RESERVE, ZONE_MANAGED, ZONE_NAME, ZONE_PGDAT, ZONE_RESERVED_HIGHATOMIC,
         ZONE_TYPE_DMA, ZONE_TYPE_DMA32, ZONE_TYPE_MOVABLE, ZONE_TYPE_NORMAL, ZONE_WATERMARK,
-        ZONE_WATERMARK_BOOST, ZONELIST_ZONEREFS, ZONEREF_IDX, ZONEREF_SIZE, ZONEREF_ZONE,
-        ZONES_READABLE, read_into, read_str,
+        ZONE_WATERMARK_BOOST, ZONELIST_SIZE, ZONELIST_ZONEREFS, ZONEREF_IDX, ZONEREF_SIZE,
+        ZONEREF_ZONE, ZONES_READABLE, read_into, read_str,
     },
-    maps::ZONE_WALK,
+    maps::{NODES, ZONE_WALK},
     state::Walk,
 };
 
@@ -45,22 +46,35 @@ fn highest_zone(gfp: u32) -> u32 {
     }
 }
 
+/// `node_zonelist` (include/linux/gfp.h) of the node that this CPU is on: with `__GFP_THISNODE` its zones
+/// alone, else those of all nodes, its own first. An allocation for another node would begin with that one's.
+/// NULL if the nodes are not known.
+#[inline(always)]
+fn node_zonelist(gfp: u32) -> u64 {
+    // SAFETY: the helper takes nothing and can't fail.
+    let node = unsafe { bpf_get_numa_node_id() } as u32;
+    let Some(pgdat) = NODES.get(node) else { return 0 };
+    if *pgdat == 0 {
+        return 0;
+    }
+    let lists = pgdat + u64::from(PGDAT_ZONELISTS.load());
+    // ZONELIST_NOFALLBACK comes second. Unset, the flag has bits that no mask has.
+    let this_node = GFP_THISNODE.load();
+    lists + if gfp & this_node == this_node { u64::from(ZONELIST_SIZE.load()) } else { 0 }
+}
+
 impl Walk {
-    /// Begins where `for_each_zone_zonelist_nodemask` would: at the first entry of
-    /// `ac->zonelist`. Does nothing if the zones can't be read.
+    /// Begins where `for_each_zone_zonelist_nodemask` would: at the first entry of the zonelist. Does nothing
+    /// if the zones can't be read.
     #[inline(always)]
-    pub(crate) fn begin(&mut self, alloc_context: u64) {
+    pub(crate) fn begin(&mut self, gfp: u32, nodemask: u64) {
         self.zoneref = 0;
         self.count = 0;
         self.oom_control = 0;
-        if ZONES_READABLE.load() == 0 || alloc_context == 0 {
-            return;
-        }
-        let mut list = 0u64;
-        let errors = read_into(&mut list, alloc_context, AC_ZONELIST.load())
-            | read_into(&mut self.nodemask, alloc_context, AC_NODEMASK.load())
-            | read_into(&mut self.highest, alloc_context, AC_HIGHEST_ZONEIDX.load());
-        if errors == 0 {
+        self.nodemask = nodemask;
+        self.highest = highest_zone(gfp);
+        let list = node_zonelist(gfp);
+        if ZONES_READABLE.load() != 0 && list != 0 && self.highest != ABSENT {
             self.zoneref = list + u64::from(ZONELIST_ZONEREFS.load());
         }
     }
@@ -152,7 +166,6 @@ fn record_zone(zone: u64, index: u32, highest: u32, failure_ns: u64, creation: u
         let into = unsafe { &mut *record };
         into.head = head;
         into.failure_ns = failure_ns;
-        into.areas_at = zone.wrapping_add(u64::from(ZONE_FREE_AREA.load()));
         into.node = node_of(zone);
         into.index = index;
         let reserve = zone.wrapping_add(u64::from(highest) * WORD);
@@ -175,18 +188,36 @@ fn record_zone(zone: u64, index: u32, highest: u32, failure_ns: u64, creation: u
         errors |= read_into(&mut name, zone, ZONE_NAME.load());
         // Its length if all went well: only the sign matters.
         errors |= read_str(&mut into.name, name) >> 63;
-        errors |= read_areas(&mut into.areas, into.areas_at);
+        errors |= read_areas(into, zone.wrapping_add(u64::from(ZONE_FREE_AREA.load())));
         into.errors = errors;
+        into.reserved = 0;
     });
 }
 
-/// Copies the array of free areas whole, so that its orders are of one moment as far as that goes.
+/// Size of `struct list_head`; `next` is its first word.
+const LIST_HEAD: u64 = 16;
+
+/// Reads the free blocks of each order in the array of free areas, and of which orders a block lies on a list
+/// that every allocation may take from. The head of an empty list points to itself.
 #[inline(always)]
-fn read_areas(into: &mut [u8; AREAS_LEN], at: u64) -> i64 {
-    let len = ZONE_AREAS_LEN.load();
-    if len as usize > AREAS_LEN {
-        return -1;
+fn read_areas(into: &mut ZoneRead, at: u64) -> i64 {
+    let (mut errors, mut area) = (0, at);
+    for order in 0..ORDERS {
+        let mut free = 0u64;
+        errors |= read_into(&mut free, area, AREA_NR_FREE.load());
+        into.blocks[order] = free as u32;
+        let mut heads = [0u64; 2 * ORDINARY_LISTS];
+        errors |= read_into(&mut heads, area, AREA_LISTS.load());
+        let first = area.wrapping_add(u64::from(AREA_LISTS.load()));
+        let mut linked = 0;
+        for list in 0..ORDINARY_LISTS {
+            linked |= heads[2 * list] ^ first.wrapping_add(list as u64 * LIST_HEAD);
+        }
+        // All of its bits in eight. A comparison would be a branch for each order.
+        linked |= linked >> 32;
+        linked |= linked >> 16;
+        into.listed[order] = (linked | linked >> 8) as u8;
+        area = area.wrapping_add(u64::from(AREA_SIZE.load()));
     }
-    // SAFETY: no more is written than the buffer holds; the helper checks the address.
-    unsafe { bpf_probe_read_kernel(into.as_mut_ptr().cast(), len, at as *const _) }
+    errors
 }

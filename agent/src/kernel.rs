@@ -1,5 +1,4 @@
 //! The running kernel: its release, symbols, type information and settings.
-pub mod areas;
 pub mod btf;
 pub mod environment;
 #[cfg(test)]

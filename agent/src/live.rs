@@ -4,6 +4,8 @@ mod background;
 pub mod decode;
 mod load;
 mod missed_runs;
+mod nodes;
+mod rings;
 mod start;
 mod symbol_program;
 
@@ -143,6 +145,7 @@ impl Live {
             },
             compactions: self.counter(Counter::OutsideCompactions)?,
             reclaims: self.counter(Counter::OutsideReclaims)?,
+            omitted_failures: self.counter(Counter::OmittedFailures)?,
         })
     }
 

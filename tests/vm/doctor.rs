@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::observed::{Observed, TRACE};
-use crate::plan::{Plan, facts};
+use crate::plan::{Kernels, Plan, facts};
 
 /// All that fragwatch can use, but `CAP_SYS_ADMIN`, and `CAP_SYSLOG` that it needs before 5.13.
 const CAPABILITIES: &str = "CAP_BPF,CAP_PERFMON,CAP_DAC_READ_SEARCH,CAP_SYS_RESOURCE,CAP_IPC_LOCK,\
@@ -24,6 +24,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         Plan::new("order6", TRACE)
             .named("order6-unprivileged")
             .with_capabilities(CAPABILITIES)
+            .on(Kernels::DefaultFirst)
             .facts(facts![
                 unprivileged_user_sees_the_failure,
                 unneeded_capabilities_are_given_back_by_a_user,

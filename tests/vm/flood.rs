@@ -15,9 +15,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         no_return_is_missed,
         creation_without_fallback_failed,
     ];
-    // Alone: it is about how fast the agent is. In the slow suite: on 6.12, in about one run of four,
-    // events of a creation are lost, or returns are not seen though no run of a program is counted as
-    // missed. Why is not known; until then it must not decide over a change.
+    // Alone: it is about how fast the agent is.
     vec![Plan::new("flood", TRACE_ALL).on(Kernels::EverySlow).alone().facts(facts)]
 }
 

@@ -118,7 +118,7 @@ pub(crate) fn assert_kprobes_only(run: &Observed) {
         let expected = if TRACEPOINTS_ONLY.contains(&name) {
             via(hook, "tracepoint:")
         } else {
-            via(hook, "kprobe") || via(hook, "kretprobe") || via(hook, "breakpoint")
+            via(hook, "kprobe") || via(hook, "kretprobe")
         };
         assert!(expected, "{hook:#}");
     }

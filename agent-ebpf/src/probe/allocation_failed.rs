@@ -2,11 +2,12 @@
 //! the first variadic argument.
 use aya_ebpf::{macros::kprobe, programs::ProbeContext};
 use aya_log_ebpf::debug;
-use fragwatch_ebpf::{AllocationFailed, Counter, MAX_FALLBACKS};
+use fragwatch_ebpf::{AllocationFailed, Counter};
 
 use crate::{
+    budget,
     emit::emit_at,
-    kernel::{self, GFP_FALLBACK, now, stack},
+    kernel::{self, now, stack},
     maps::LAST_FAILURE,
     state::Thread,
     thread,
@@ -18,8 +19,8 @@ const FORMAT: [u8; 24] = *b"page allocation failure:";
 
 #[kprobe]
 fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
-    let (Some(gfp), Some(format), Some(order)) =
-        (ctx.arg::<u32>(0), ctx.arg::<u64>(2), ctx.arg::<u32>(3))
+    let (Some(gfp), Some(nodemask), Some(format), Some(order)) =
+        (ctx.arg::<u32>(0), ctx.arg::<u64>(1), ctx.arg::<u64>(2), ctx.arg::<u32>(3))
     else {
         return 0;
     };
@@ -30,15 +31,9 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     if thread.is_stalled_for_another(gfp, order) {
         return 0;
     }
+    // The next entry into the slow path is no retry of this one.
+    thread.gfp = 0;
     thread.recorded = 1;
-    let mut alloc_context = 0;
-    // Another allocation's context is another frame: only the one that this mask and order came
-    // with may be read.
-    if thread.gfp == gfp && thread.order == order {
-        alloc_context = thread.alloc_context;
-        thread.alloc_context = 0;
-    }
-    debug!(&ctx, "allocation failed, tid {}, order {}, gfp {:x}", thread::tid(), order, gfp);
     thread.walk.failure_ns = now();
     if thread.creation_ns != 0
         && let Some(last) = LAST_FAILURE.get_ptr_mut(0)
@@ -46,35 +41,22 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
         // SAFETY: memory of the map. Of two failures at the same time either may be the last.
         unsafe { *last = thread.walk.failure_ns };
     }
-    thread.walk.gfp = gfp;
-    thread.walk.order = order;
-    if is_one_of_many(thread, gfp) {
-        thread.walk.begin(0);
-        report::<false>(&ctx, thread, false);
+    if !budget::record_failure(thread, gfp, order) {
         return 0;
     }
-    thread.walk.begin(alloc_context);
+    debug!(&ctx, "allocation failed, tid {}, order {}, gfp {:x}", thread::tid(), order, gfp);
+    thread.walk.gfp = gfp;
+    thread.walk.order = order;
+    thread.walk.begin(gfp, nodemask);
     walk(&ctx);
     // There is no program to walk with.
-    report::<true>(&ctx, thread, false);
+    report(&ctx, thread, false);
     0
 }
 
-/// Whether the creation has had so many failures with a fallback that one more needs no detail.
+/// Reports the failure that the thread's walk was for.
 #[inline(always)]
-fn is_one_of_many(thread: &mut Thread, gfp: u32) -> bool {
-    // Absent, it has bits that no mask has.
-    let fallback = GFP_FALLBACK.load();
-    if thread.creation_ns == 0 || gfp & fallback != fallback {
-        return false;
-    }
-    thread.fallbacks += 1;
-    thread.fallbacks > u64::from(MAX_FALLBACKS)
-}
-
-/// Reports the failure that the thread's walk was for, with its stack or without.
-#[inline(always)]
-pub(super) fn report<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, complete: bool) {
+pub(super) fn report(ctx: &ProbeContext, thread: &Thread, complete: bool) {
     let (creation, walk) = (thread.creation_ns, thread.walk);
     emit_at::<AllocationFailed>(creation, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
@@ -86,7 +68,7 @@ pub(super) fn report<const STACK: bool>(ctx: &ProbeContext, thread: &Thread, com
         record.order = walk.order;
         record.zones_complete = u32::from(complete);
         record.zone_count = walk.count;
-        record.frames = if STACK { stack(ctx, &mut record.stack) } else { 0 };
+        record.frames = stack(ctx, &mut record.stack);
         record.reserved = 0;
     });
 }

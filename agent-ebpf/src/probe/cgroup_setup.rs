@@ -47,6 +47,7 @@ fn leave(errno: i32) {
     let creation = thread.creation_ns;
     let (parent, name, memory_errno) =
         (thread.cgroup_parent, thread.cgroup_name, thread.memory_errno as i32);
+    let (omitted, omitted_stall_ns) = (thread.omitted, thread.omitted_stall_ns);
     let worth_reporting = failed || thread.recorded != 0;
     thread::end_creation();
     if !worth_reporting {
@@ -61,6 +62,8 @@ fn leave(errno: i32) {
         record.memory_errno = memory_errno;
         record.lost = lost;
         record.reserved = 0;
+        record.omitted = omitted;
+        record.omitted_stall_ns = omitted_stall_ns;
         // The caller's name outlives the call; one that can't be read stays empty.
         read_str(&mut record.name, name);
         cgroup::record_node(parent, &mut record.parent);

@@ -15,10 +15,11 @@ use aya_ebpf::{
 use fragwatch_ebpf::{CompactionEnded, Counter};
 
 use crate::{
+    budget,
     emit::emit,
     kernel::{
         self, COMPACTION_DEFERRED_ORDER, COMPACTION_END_STATUS, COMPACTION_TRY_GFP,
-        COMPACTION_TRY_ORDER, argument, now, number,
+        COMPACTION_TRY_ORDER, now, number,
     },
     state::{Stall, Thread},
     thread,
@@ -28,15 +29,11 @@ use crate::{
 const DEFERRED: u32 = 2;
 
 #[inline(always)]
-fn enter(gfp: u32, order: u32, alloc_context: u64) {
+fn enter(gfp: u32, order: u32) {
     let Some(thread) = thread::allocating(Counter::OutsideCompactions) else { return };
     if thread.is_stalled() {
         return;
     }
-    // Where the slow path's entry can't be seen, this is the second way to its context.
-    thread.gfp = gfp;
-    thread.order = order;
-    thread.alloc_context = alloc_context;
     thread.compaction = Stall { since: now(), gfp, order };
 }
 
@@ -48,7 +45,12 @@ fn leave(result: u32) {
         return;
     }
     thread.compaction.since = 0;
-    report(thread, result, now().saturating_sub(since));
+    let stall_ns = now().saturating_sub(since);
+    if budget::is_spent(thread, thread.compaction.gfp, thread.compaction.order) {
+        thread.omitted_stall_ns += stall_ns;
+        return;
+    }
+    report(thread, result, stall_ns);
 }
 
 #[inline(always)]
@@ -63,7 +65,7 @@ fn report(thread: &mut Thread, result: u32, stall_ns: u64) {
 
 #[fentry]
 fn compaction_fentry(ctx: FEntryContext) -> u32 {
-    enter(number(&ctx, 0) as u32, number(&ctx, 1) as u32, argument(&ctx, 3));
+    enter(number(&ctx, 0) as u32, number(&ctx, 1) as u32);
     0
 }
 
@@ -76,8 +78,8 @@ fn compaction_fexit(ctx: FExitContext) -> u32 {
 
 #[kprobe]
 fn compaction_kprobe(ctx: ProbeContext) -> u32 {
-    if let (Some(gfp), Some(order), Some(ac)) = (ctx.arg(0), ctx.arg(1), ctx.arg(3)) {
-        enter(gfp, order, ac);
+    if let (Some(gfp), Some(order)) = (ctx.arg(0), ctx.arg(1)) {
+        enter(gfp, order);
     }
     0
 }
@@ -130,6 +132,7 @@ fn compaction_deferred_tracepoint(ctx: TracePointContext) -> u32 {
         && order != 0
         && thread.compaction.order == order
         && !thread.is_stalled()
+        && !budget::is_spent(thread, thread.compaction.gfp, order)
     {
         report(thread, DEFERRED, 0);
     }

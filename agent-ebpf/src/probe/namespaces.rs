@@ -7,12 +7,18 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
 
+use fragwatch_ebpf::Counter;
+
 use super::netns_setup::{self, CLONE_NEWNET};
 use crate::{
-    kernel::{self, NSPROXY_NET_NS, argument, number},
+    counters::count,
+    kernel::{self, NSPROXY_NET_NS, argument, errno_of, now, number},
+    maps::FAILED_NETNS,
     state::Opener,
     thread,
 };
+
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// `CLONE_NEWPID` of include/uapi/linux/sched.h.
 const CLONE_NEWPID: u64 = 0x2000_0000;
@@ -43,16 +49,44 @@ fn enter(ctx: &impl EbpfContext, flags: u64) {
     }
 }
 
+/// `flags` are 0 where they are not known any more.
 #[inline(always)]
-fn leave(ctx: &impl EbpfContext, nsproxy: u64) {
+fn leave(ctx: &impl EbpfContext, flags: u64, nsproxy: u64) {
+    if thread::creating().is_none() && is_containers(flags) && errno_of(nsproxy) != 0 {
+        begin_late(ctx, flags);
+    }
     let Some(thread) = thread::creating() else { return };
-    if thread.opener != Opener::Namespaces {
-        return;
+    match thread.opener {
+        Opener::Namespaces => {}
+        // The end of `copy_net_ns` was skipped.
+        Opener::Netns if thread.call_flags == 0 => {
+            count(Counter::UnseenReturns);
+            thread.lost += 1;
+        }
+        Opener::Netns | Opener::Cgroup => return,
     }
     let own_net = thread.namespaces & CLONE_NEWNET != 0;
     netns_setup::end(ctx, nsproxy, || {
         if own_net { kernel::read(nsproxy, NSPROXY_NET_NS.load()).unwrap_or(0) } else { 0 }
     });
+}
+
+/// A creation has failed that was not seen to begin: the kernel skips a program that is running on the CPU
+/// already, when it is preempted within. What happened in it is lost, that it failed must not be.
+#[inline(always)]
+fn begin_late(ctx: &impl EbpfContext, flags: u64) {
+    if let Some(ended) = FAILED_NETNS.get_ptr(thread::tid()) {
+        // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, the failure is
+        // reported twice, or not.
+        if now().saturating_sub(unsafe { *ended }) < SECOND_NS {
+            // It ended with `copy_net_ns`.
+            return;
+        }
+    }
+    netns_setup::begin(ctx, Opener::Namespaces, among(flags), 0);
+    if let Some(thread) = thread::creating() {
+        thread.lost += 1;
+    }
 }
 
 #[fentry]
@@ -64,7 +98,7 @@ fn namespaces_fentry(ctx: FEntryContext) -> u32 {
 #[fexit]
 fn namespaces_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the four arguments.
-    leave(&ctx, argument(&ctx, 4));
+    leave(&ctx, number(&ctx, 0), argument(&ctx, 4));
     0
 }
 
@@ -78,6 +112,6 @@ fn namespaces_kprobe(ctx: ProbeContext) -> u32 {
 
 #[kretprobe]
 fn namespaces_kretprobe(ctx: RetProbeContext) -> u32 {
-    leave(&ctx, ctx.ret());
+    leave(&ctx, 0, ctx.ret());
     0
 }

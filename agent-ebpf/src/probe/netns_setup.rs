@@ -12,7 +12,8 @@ use crate::{
     cgroup,
     counters::count,
     emit::emit_in_creation,
-    kernel::{self, NET_INUM, WANT_UNTROUBLED, argument, errno_of, number},
+    kernel::{self, NET_INUM, WANT_UNTROUBLED, argument, errno_of, now, number},
+    maps::FAILED_NETNS,
     state::Opener,
     thread,
 };
@@ -45,7 +46,15 @@ fn enter(ctx: &impl EbpfContext, flags: u64) {
 
 #[inline(always)]
 fn leave(ctx: &impl EbpfContext, returned: u64) {
-    if thread::creating().is_some_and(|thread| thread.opener == Opener::Netns) {
+    let Some(thread) = thread::creating() else { return };
+    let failed = errno_of(returned) != 0;
+    // A failure around it is this one, and is reported here: the kernel may skip the program that sees the
+    // outer end.
+    if thread.opener == Opener::Netns || thread.opener == Opener::Namespaces && failed {
+        if failed {
+            // If it can't be kept, the failure may be reported twice.
+            let _ = FAILED_NETNS.insert(thread::tid(), now(), 0);
+        }
         end(ctx, returned, || returned);
     }
 }
@@ -66,6 +75,7 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         memcg_charge::report_refusal(thread);
     }
     let (call_flags, namespaces) = (thread.call_flags, thread.namespaces);
+    let (omitted, omitted_stall_ns) = (thread.omitted, thread.omitted_stall_ns);
     let recorded = thread.recorded != 0;
     thread::end_creation();
     count(Counter::EndedCreations);
@@ -84,6 +94,8 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         record.netns = netns;
         record.lost = lost;
         record.reserved = 0;
+        record.omitted = omitted;
+        record.omitted_stall_ns = omitted_stall_ns;
         record.call_flags = call_flags;
         record.namespaces = namespaces;
         cgroup::record_current(&mut record.cgroup);

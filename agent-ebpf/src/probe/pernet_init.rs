@@ -32,6 +32,7 @@ fn leave(thread: &mut Thread, ops: u64, errno: i32) {
     if errno >= 0 {
         // What has failed so far is not the next one's.
         thread.pernet_since = now();
+        thread.fallbacks = 0;
         return;
     }
     memcg_charge::report_refusal(thread);

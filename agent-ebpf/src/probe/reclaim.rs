@@ -10,6 +10,7 @@ use aya_ebpf::{
 use fragwatch_ebpf::{Counter, ReclaimEnded};
 
 use crate::{
+    budget,
     emit::emit,
     kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, now, number},
     state::Stall,
@@ -34,6 +35,10 @@ fn leave(reclaimed: u64) {
     }
     thread.reclaim.since = 0;
     let stall_ns = now().saturating_sub(since);
+    if budget::is_spent(thread, gfp, order) {
+        thread.omitted_stall_ns += stall_ns;
+        return;
+    }
     emit::<ReclaimEnded>(thread, |record, head| {
         let ended = ReclaimEnded { head, gfp, order, reclaimed, stall_ns };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.

@@ -1,19 +1,21 @@
 //! A page allocation entered the slow path, from one of:
-//! - `__alloc_pages_slowpath`, where the kernel allows a kprobe on it, else at a breakpoint on its
-//!   first instruction;
+//! - `__alloc_pages_slowpath`, where the kernel allows a kprobe on it;
 //! - `wake_all_kswapds`, which it calls on entry and on every retry if the mask has
 //!   `__GFP_KSWAPD_RECLAIM`;
+//! - `wakeup_kswapd`, which that calls for each node, where it is inlined itself. A zone whose watermark
+//!   was raised gets there too, without a mask (`rmqueue`);
 //! - the tracepoint `compaction:mm_compaction_try_to_compact_pages` (5.10–7.2): only the slow path
 //!   tries direct compaction. `oom:reclaim_retry_zone` would not do: it knows no gfp mask, and an
 //!   order above 3 gets there with `__GFP_RETRY_MAYFAIL` only.
 use aya_ebpf::{
     EbpfContext,
-    macros::{kprobe, perf_event, tracepoint},
-    programs::{PerfEventContext, ProbeContext, TracePointContext},
+    macros::{kprobe, tracepoint},
+    programs::{ProbeContext, TracePointContext},
 };
 use fragwatch_ebpf::{Counter, SlowPathEntered};
 
 use crate::{
+    budget,
     emit::emit,
     kernel::{self, COMPACTION_TRY_GFP, COMPACTION_TRY_ORDER},
     thread,
@@ -29,7 +31,7 @@ fn enter(gfp: u32, order: u32, alloc_context: u64) {
     thread.alloc_context = alloc_context;
     thread.gfp = gfp;
     thread.order = order;
-    if retry {
+    if retry || budget::is_spent(thread, gfp, order) {
         return;
     }
     emit::<SlowPathEntered>(thread, |record, head| {
@@ -55,11 +57,14 @@ fn wake_all_kswapds_kprobe(ctx: ProbeContext) -> u32 {
     0
 }
 
-#[perf_event]
-fn slow_path_breakpoint(ctx: PerfEventContext) -> u32 {
-    // SAFETY: the kernel hands over a live event, whose registers are those at the breakpoint.
-    let registers = unsafe { (*ctx.ctx).regs };
-    enter(registers.rdi as u32, registers.rsi as u32, registers.rdx);
+#[kprobe]
+fn wakeup_kswapd_kprobe(ctx: ProbeContext) -> u32 {
+    if let (Some(gfp), Some(order)) = (ctx.arg(1), ctx.arg(2))
+        && gfp != 0
+    {
+        // No context comes with it.
+        enter(gfp, order, 0);
+    }
     0
 }
 

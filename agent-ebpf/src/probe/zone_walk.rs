@@ -22,7 +22,7 @@ fn zone_walk_kprobe(ctx: ProbeContext) -> u32 {
         Step::Stopped => false,
     };
     if thread.walk.oom_control == 0 {
-        allocation_failed::report::<true>(&ctx, thread, complete);
+        allocation_failed::report(&ctx, thread, complete);
     } else {
         oom_kill::report(&ctx, thread, complete);
     }

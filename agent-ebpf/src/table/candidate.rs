@@ -49,14 +49,6 @@ pub enum Candidate {
         /// The kretprobe program.
         exit: &'static str,
     },
-    /// An execution breakpoint at the function's address on every CPU, for functions on which the
-    /// kernel allows no kprobe. A CPU has four, shared with debuggers.
-    Breakpoint {
-        /// Where.
-        function: Function,
-        /// The perf event program.
-        program: &'static str,
-    },
     /// Tracepoints, all of them or none: what is left on a kernel without kprobes.
     Tracepoints {
         /// In the order in which they are attached: what ends comes before what begins.
@@ -105,7 +97,6 @@ impl Candidate {
             Self::Return { .. } => Method::Kretprobe,
             Self::Entry { .. } => Method::Kprobe,
             Self::EntryAndReturn { .. } => Method::KprobeKretprobe,
-            Self::Breakpoint { .. } => Method::Breakpoint,
             Self::Tracepoints { .. } => Method::Tracepoint,
         }
     }
@@ -118,8 +109,7 @@ impl Candidate {
             | Self::Exit { function, .. }
             | Self::Return { function, .. }
             | Self::Entry { function, .. }
-            | Self::EntryAndReturn { function, .. }
-            | Self::Breakpoint { function, .. } => Some(function),
+            | Self::EntryAndReturn { function, .. } => Some(function),
             Self::Tracepoints { .. } => None,
         }
     }
@@ -133,8 +123,7 @@ impl Candidate {
             | Self::Exit { .. }
             | Self::Return { .. }
             | Self::Entry { .. }
-            | Self::EntryAndReturn { .. }
-            | Self::Breakpoint { .. } => None,
+            | Self::EntryAndReturn { .. } => None,
         }
     }
 
@@ -146,8 +135,7 @@ impl Candidate {
             }
             Self::Exit { program, .. }
             | Self::Return { program, .. }
-            | Self::Entry { program, .. }
-            | Self::Breakpoint { program, .. } => (Some(program), None, &[]),
+            | Self::Entry { program, .. } => (Some(program), None, &[]),
             Self::Tracepoints { points, .. } => (None, None, points),
         };
         first.into_iter().chain(second).chain(points.iter().map(|point| point.program))
@@ -167,20 +155,17 @@ pub enum Method {
     Kprobe,
     /// A kretprobe.
     Kretprobe,
-    /// An execution breakpoint on a function's first instruction.
-    Breakpoint,
     /// Tracepoints.
     Tracepoint,
 }
 
 impl Method {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 6] = [
         Self::FentryFexit,
         Self::Fexit,
         Self::KprobeKretprobe,
         Self::Kprobe,
         Self::Kretprobe,
-        Self::Breakpoint,
         Self::Tracepoint,
     ];
 
@@ -193,7 +178,6 @@ impl Method {
             Self::KprobeKretprobe => "kprobe+kretprobe",
             Self::Kprobe => "kprobe",
             Self::Kretprobe => "kretprobe",
-            Self::Breakpoint => "breakpoint",
             Self::Tracepoint => "tracepoint",
         }
     }

@@ -132,13 +132,12 @@ macro_rules! for_each_global {
                 UCOUNT_NAMESPACES:
                     Optional, Enumerator("ucount_type", "UCOUNT_INOTIFY_INSTANCES");
             }
-            /// An allocation in the slow path.
-            ALLOC_CONTEXT {
-                AC_ZONELIST: Needed, Member("alloc_context", &["zonelist"]);
-                AC_NODEMASK: Needed, Member("alloc_context", &["nodemask"]);
-                AC_HIGHEST_ZONEIDX: Needed, Member("alloc_context", &["highest_zoneidx"]);
+            /// A node's lists of zones.
+            NODE {
+                PGDAT_ZONELISTS: Needed, Member("pglist_data", &["node_zonelists"]);
+                ZONELIST_SIZE: Needed, Size("zonelist");
             }
-            /// The list of zones that it may use.
+            /// The list of zones that an allocation may use.
             ZONELIST {
                 ZONELIST_ZONEREFS: Needed, Member("zonelist", &["_zonerefs"]);
             }
@@ -156,6 +155,9 @@ macro_rules! for_each_global {
                 ZONE_MANAGED: Needed, Member("zone", &["managed_pages"]);
                 ZONE_NAME: Needed, Member("zone", &["name"]);
                 ZONE_FREE_AREA: Needed, Member("zone", &["free_area"]);
+                AREA_SIZE: Needed, Size("free_area");
+                AREA_NR_FREE: Needed, Member("free_area", &["nr_free"]);
+                AREA_LISTS: Needed, Member("free_area", &["free_list"]);
                 ZONE_FREE_PAGES: Needed, ZoneCounter("NR_FREE_PAGES");
                 // Counted with CONFIG_CMA only.
                 ZONE_FREE_CMA: Optional, ZoneCounter("NR_FREE_CMA_PAGES");
@@ -224,11 +226,11 @@ macro_rules! for_each_global {
                 TASKS_ON_V1: Needed, Setting(0);
                 // 1 if every offset that reading zones takes is known.
                 ZONES_READABLE: Needed, Setting(0);
-                // Size of the array `zone.free_area` in bytes.
-                ZONE_AREAS_LEN: Needed, Setting($crate::table::ABSENT);
                 // The gfp bits of a caller that has a fallback: __GFP_NOWARN|__GFP_NORETRY. Unset, it
                 // has bits that no mask has.
                 GFP_FALLBACK: Needed, Setting($crate::table::ABSENT);
+                // __GFP_THISNODE. Unset, it has bits that no mask has.
+                GFP_THISNODE: Needed, Setting($crate::table::ABSENT);
             }
         }
     };

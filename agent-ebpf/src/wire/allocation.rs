@@ -1,9 +1,12 @@
 //! Page allocations in the slow path.
 use super::Head;
 
-/// Failures in one creation that are recorded with zones and stack although their mask says that the
-/// caller has a fallback. A creation can have hundreds, which would fill the ring.
+/// Failures in one creation, or in one subsystem's initialisation in it, that are recorded although their mask
+/// says that the caller has a fallback. There can be hundreds, which would fill the ring: the others are counted.
 pub const MAX_FALLBACKS: u32 = 8;
+/// Failures outside creations with the same mask and order that are recorded in a second; the others are
+/// counted.
+pub const MAX_REPEATED: u32 = 8;
 /// Kernel stack frames recorded for one failed allocation.
 pub const MAX_FRAMES: usize = 40;
 
@@ -36,7 +39,7 @@ pub struct AllocationFailed {
     /// 1 if every zone in reach was looked at: the allocation's `alloc_context` was known, and its
     /// list of zones ended before the kernel's limit of programs that follow each other (32).
     pub zones_complete: u32,
-    /// How many [`ZoneRead`] records belong to it; none, and no stack, behind [`MAX_FALLBACKS`].
+    /// How many [`ZoneRead`] records belong to it.
     pub zone_count: u32,
     /// Used entries of `stack`.
     pub frames: u32,

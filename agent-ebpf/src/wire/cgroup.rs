@@ -72,10 +72,14 @@ pub struct CgroupSetupEnded {
     pub errno: i32,
     /// 0, or the negative errno with which the memory controller refused.
     pub memory_errno: i32,
-    /// As in [`NetnsSetupEnded`].
+    /// As in [`NetnsSetupEnded`](super::NetnsSetupEnded).
     pub lost: u32,
     /// Always 0.
     pub reserved: u32,
+    /// As in [`NetnsSetupEnded`](super::NetnsSetupEnded).
+    pub omitted: u64,
+    /// As in [`NetnsSetupEnded`](super::NetnsSetupEnded).
+    pub omitted_stall_ns: u64,
     /// Its directory's name, NUL-terminated.
     pub name: [u8; CGROUP_NAME_LEN],
     /// The cgroup that it was to be created in.

@@ -24,6 +24,8 @@ numbered! {
         OutsideReclaims,
         /// Records of cgroups for which their ring had no room.
         LostCgroupEvents,
+        /// Allocations that failed outside any creation and were wanted, but only counted: too many alike.
+        OmittedFailures,
         /// Creations whose beginning was seen, cgroups not among them.
         BegunCreations,
         /// Of these, those whose end was seen.

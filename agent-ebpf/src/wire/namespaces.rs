@@ -20,6 +20,10 @@ pub struct NetnsSetupEnded {
     pub lost: u32,
     /// Always 0.
     pub reserved: u32,
+    /// Failed allocations with a fallback that were not recorded; see [`MAX_FALLBACKS`](super::MAX_FALLBACKS).
+    pub omitted: u64,
+    /// How long direct compaction and reclaim took that were not recorded with them, in nanoseconds.
+    pub omitted_stall_ns: u64,
     /// Flags of the system call, where that is all that is seen; else 0.
     pub call_flags: u64,
     /// The namespaces that were to be made, as `CLONE_NEW*` flags, as far as they are seen.

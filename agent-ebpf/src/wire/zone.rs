@@ -1,10 +1,12 @@
 //! The zones that a failed allocation could have used.
 use super::Head;
 
-/// Bytes kept of a zone's name ("Movable" is the longest).
-pub const ZONE_NAME_LEN: usize = 16;
-/// Bytes kept of a zone's `free_area` array (968 on 6.12, 1144 on 7.2).
-pub const AREAS_LEN: usize = 1536;
+/// Bytes kept of a zone's name, with its NUL ("Movable" is the longest).
+pub const ZONE_NAME_LEN: usize = 8;
+/// Orders of free blocks on x86-64: `MAX_ORDER`, since 6.8 `NR_PAGE_ORDERS`.
+pub const ORDERS: usize = 11;
+/// `MIGRATE_PCPTYPES`: how many of the first free lists of an order any allocation may take from.
+pub const ORDINARY_LISTS: usize = 3;
 
 /// One zone in reach of an allocation that failed, read locklessly at that moment. One
 /// record for each zone comes before the [`AllocationFailed`] that they belong to. All counts are
@@ -17,8 +19,6 @@ pub struct ZoneRead {
     pub head: Head,
     /// [`AllocationFailed::failure_ns`] of the failure that it belongs to.
     pub failure_ns: u64,
-    /// Address of `zone.free_area`: an empty free list's head points to itself.
-    pub areas_at: u64,
     /// `vm_stat[NR_FREE_PAGES]`.
     pub free: u64,
     /// `vm_stat[NR_FREE_CMA_PAGES]`, 0 on kernels without CMA.
@@ -43,6 +43,10 @@ pub struct ZoneRead {
     pub name: [u8; ZONE_NAME_LEN],
     /// 0 if all could be read; what could not be read stands as 0.
     pub errors: i64,
-    /// `zone.free_area`, as it lies in memory.
-    pub areas: [u8; AREAS_LEN],
+    /// Free blocks of each order, `free_area.nr_free`.
+    pub blocks: [u32; ORDERS],
+    /// For each order something else than 0 if a block of it lies on one of the [`ORDINARY_LISTS`].
+    pub listed: [u8; ORDERS],
+    /// Always 0.
+    pub reserved: u8,
 }

@@ -6,7 +6,7 @@ use crate::{
         entry::{self, Header},
         event::{
             CgroupPath, CgroupSetup, ChargeFailed, CompactResult, CreationKey, Event, EventKind,
-            Failure, ForkRefused, LimitKind, NamespaceKind, OomKill, OomScope, Task,
+            Failure, ForkRefused, LimitKind, NamespaceKind, Omitted, OomKill, OomScope, Task,
         },
         frame::Frame,
         gfp::GfpNames,
@@ -80,6 +80,7 @@ pub fn ended(errno: Option<i32>) -> EventKind {
         errno,
         netns: errno.is_none().then_some(4_026_532_115),
         lost: false,
+        omitted: Omitted::default(),
         cgroup: CgroupPath { names, truncated: false },
         call_flags: None,
         namespaces: 0x4000_0000,
@@ -160,6 +161,7 @@ pub fn every_event() -> Vec<EventKind> {
             errno: Some(libc::ENOSPC),
             memory_errno: Some(libc::ENOSPC),
             lost: false,
+            omitted: Omitted::default(),
         }),
     ]
 }

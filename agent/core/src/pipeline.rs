@@ -128,6 +128,8 @@ impl Pipeline {
             }
             Entry::End { outside, creations } => {
                 self.watched.outside = outside.map(view::outside);
+                self.watched.incidents_omitted +=
+                    outside.map_or(0, |counts| counts.omitted_failures);
                 let counted = creations.unwrap_or_default();
                 let ok = &mut self.watched.creations.ok;
                 *ok = ok.saturating_add(counted.untroubled);

@@ -70,14 +70,6 @@ pub(super) fn advice(checkup: &Checkup) -> Vec<String> {
             );
         }
     }
-    let tried = checkup.hooks.iter().all(was_tried) && checkup.kallsyms == Kallsyms::Complete;
-    if tried
-        && !paranoid
-        && refused(checkup, |method| method == Method::Breakpoint)
-        && !held(Capability::CAP_SYS_ADMIN)
-    {
-        advice.push("give it CAP_SYS_ADMIN, for the execution breakpoint".to_owned());
-    }
     if checkup.btf.is_err() {
         advice.push("boot a kernel with CONFIG_DEBUG_INFO_BTF".to_owned());
     }

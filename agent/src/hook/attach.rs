@@ -115,8 +115,7 @@ fn via_of(candidate: &Candidate) -> Via {
         | Candidate::Exit { function, .. }
         | Candidate::Return { function, .. }
         | Candidate::Entry { function, .. }
-        | Candidate::EntryAndReturn { function, .. }
-        | Candidate::Breakpoint { function, .. } => function.name.to_owned(),
+        | Candidate::EntryAndReturn { function, .. } => function.name.to_owned(),
     };
     Via { method: candidate.method(), target }
 }
@@ -170,16 +169,6 @@ fn try_candidate(
                     log::debug!("no guard for missed returns of {function}: {refusal}");
                 }
             }
-            Ok(at(function))
-        }
-        Candidate::Breakpoint { function, program } => {
-            let function = the_variant(target, function.name)?;
-            // Hidden symbols have no address to break at.
-            let address = target
-                .symbols
-                .address(&function)
-                .ok_or_else(|| Refusal::NoAddress(function.clone()))?;
-            attacher.attach(program, AttachPoint::Breakpoint { function: &function, address })?;
             Ok(at(function))
         }
         Candidate::Tracepoints { points, records, .. } => {

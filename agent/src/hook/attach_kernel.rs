@@ -3,11 +3,7 @@ use std::{any::Any, error::Error, io, path::Path};
 
 use aya::{
     Btf, Ebpf,
-    programs::{
-        FEntry, FExit, KProbe, PerfEvent, Program, ProgramError, TracePoint,
-        perf_event::{BreakpointConfig, PerfEventConfig, PerfEventScope, SamplePolicy},
-    },
-    util::online_cpus,
+    programs::{FEntry, FExit, KProbe, Program, ProgramError, TracePoint},
 };
 use fragwatch_core::model::hook::Refusal;
 
@@ -69,37 +65,6 @@ impl RunningKernel<'_> {
         self.links.add(name, link);
         Ok(())
     }
-
-    fn breakpoint(
-        &mut self,
-        name: &'static str,
-        point: AttachPoint,
-        address: u64,
-    ) -> Result<(), Refusal> {
-        let cpus = online_cpus().map_err(|(path, error)| {
-            point.refused(error.raw_os_error(), format!("could not read {path}: {error}"))
-        })?;
-        let program: &mut PerfEvent = self.program(name)?;
-        let attached: Result<Vec<_>, ProgramError> = program.load().and_then(|()| {
-            let attach = |cpu| {
-                let config = PerfEventConfig::Breakpoint(BreakpointConfig::Instruction { address });
-                let scope = PerfEventScope::AllProcessesOneCpu { cpu };
-                let link = program.attach(config, scope, SamplePolicy::Period(1), false)?;
-                program.take_link(link)
-            };
-            cpus.into_iter().map(attach).collect()
-        });
-        match attached {
-            Ok(links) => {
-                self.links.add(name, links);
-                Ok(())
-            }
-            Err(error) => {
-                self.unload(name);
-                Err(refused(&point, &error))
-            }
-        }
-    }
 }
 
 impl Attacher for RunningKernel<'_> {
@@ -125,7 +90,6 @@ impl Attacher for RunningKernel<'_> {
                 self.links.add(name, link);
             }
             AttachPoint::Kprobe(_) | AttachPoint::Kretprobe(_) => self.kprobe(name, point)?,
-            AttachPoint::Breakpoint { address, .. } => self.breakpoint(name, point, address)?,
             AttachPoint::Tracepoint { category, event } => {
                 tracefs::check(&point.target())?;
                 let program: &mut TracePoint = self.program(name)?;
@@ -146,7 +110,6 @@ impl Attacher for RunningKernel<'_> {
             Some(Program::FExit(program)) => program.unload(),
             Some(Program::KProbe(program)) => program.unload(),
             Some(Program::TracePoint(program)) => program.unload(),
-            Some(Program::PerfEvent(program)) => program.unload(),
             _ => return,
         };
         if let Err(error) = unloaded {

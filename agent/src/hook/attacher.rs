@@ -12,13 +12,6 @@ pub enum AttachPoint<'a> {
     Kprobe(&'a str),
     /// A function's return, by a kretprobe.
     Kretprobe(&'a str),
-    /// A function's first instruction, by a breakpoint on every CPU that is online now.
-    Breakpoint {
-        /// The function.
-        function: &'a str,
-        /// Its address.
-        address: u64,
-    },
     /// A tracepoint.
     Tracepoint {
         /// Such as `oom`.
@@ -36,7 +29,6 @@ impl AttachPoint<'_> {
             Self::Fexit(_) => AttachKind::Fexit,
             Self::Kprobe(_) => AttachKind::Kprobe,
             Self::Kretprobe(_) => AttachKind::Kretprobe,
-            Self::Breakpoint { .. } => AttachKind::Breakpoint,
             Self::Tracepoint { .. } => AttachKind::Tracepoint,
         }
     }
@@ -47,8 +39,7 @@ impl AttachPoint<'_> {
             Self::Fentry(function)
             | Self::Fexit(function)
             | Self::Kprobe(function)
-            | Self::Kretprobe(function)
-            | Self::Breakpoint { function, .. } => (*function).to_owned(),
+            | Self::Kretprobe(function) => (*function).to_owned(),
             Self::Tracepoint { category, event } => format!("{category}:{event}"),
         }
     }

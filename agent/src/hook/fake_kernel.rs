@@ -36,7 +36,6 @@ pub(crate) const NO_KPROBES: &[Rule] = &[
     (AttachKind::Kretprobe, "*", Answer::NoKprobes),
     (AttachKind::Fentry, "*", Answer::Errno(libc::EPERM)),
     (AttachKind::Fexit, "*", Answer::Errno(libc::EPERM)),
-    (AttachKind::Breakpoint, "*", Answer::Errno(libc::EINVAL)),
 ];
 
 /// A kernel that accepts what no rule refuses.
@@ -54,9 +53,6 @@ impl FakeKernel {
 
 impl Attacher for FakeKernel {
     fn attach(&mut self, program: &'static str, point: AttachPoint) -> Result<(), Refusal> {
-        if let AttachPoint::Breakpoint { address, .. } = point {
-            assert_ne!(address, 0, "a breakpoint at 0 would never be hit");
-        }
         let target = point.target();
         let rule = self
             .rules

@@ -2,8 +2,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fragwatch_ebpf::table::{
-    Candidate, GLOBALS, Global, HOOKS, Hook, HookInfo, SYMBOL_NAME, Source, ZONE_WALK,
-    ZONE_WALK_READS,
+    Candidate, GLOBALS, Global, HOOKS, Hook, HookInfo, NODE_SEEN, NODE_SEEN_READS, SYMBOL_NAME,
+    Source, ZONE_WALK, ZONE_WALK_READS,
     global::{HEAD, SETTINGS, THREAD},
 };
 use object::{
@@ -115,7 +115,7 @@ fn the_object_file_has_the_programs_of_the_table_and_no_other() {
     let listed: Names = HOOKS
         .iter()
         .flat_map(programs_of)
-        .chain([ZONE_WALK, SYMBOL_NAME])
+        .chain([ZONE_WALK, NODE_SEEN, SYMBOL_NAME])
         .map(str::to_owned)
         .collect();
     let (_, entries) = routines();
@@ -173,6 +173,7 @@ fn programs_read_what_their_hook_lists() {
         assert_eq!(read(&mut programs_of(row)), listed(row.reads), "{}", row.name);
     }
     assert_eq!(read(&mut [ZONE_WALK].into_iter()), listed(ZONE_WALK_READS));
+    assert_eq!(read(&mut [NODE_SEEN].into_iter()), listed(NODE_SEEN_READS));
 }
 
 #[test]

@@ -63,15 +63,12 @@ pub const USES: [Use; 8] = [
         lost: "every hook that is a tracepoint, and most containers' names, unless fragwatch runs \
                as user root",
     },
-    // kernel/events/hw_breakpoint.c, hw_breakpoint_parse; Debian's perf_event_open
+    // Debian's perf_event_open
     Use {
         capability: Capability::CAP_SYS_ADMIN,
         required: false,
-        purpose: "sets an execution breakpoint in the kernel, where slow-path-entered has no other \
-                  candidate, and attaches kprobes and tracepoints where \
-                  kernel.perf_event_paranoid is above 2",
-        lost: "slow-path-entered on kernels that inlined wake_all_kswapds; every kprobe and \
-               tracepoint where kernel.perf_event_paranoid is above 2",
+        purpose: "attaches kprobes and tracepoints where kernel.perf_event_paranoid is above 2",
+        lost: "every kprobe and tracepoint where kernel.perf_event_paranoid is above 2",
     },
     // fs/proc/base.c, __set_oom_adj; before 5.11 kernel/bpf/syscall.c charges RLIMIT_MEMLOCK
     Use {

@@ -2,8 +2,9 @@
 //! enumerators, as listed in [`fragwatch_ebpf::table`].
 use fragwatch_ebpf::table::{
     GLOBALS, Global, HOOKS, Need, Source,
-    global::{ALLOC_CONTEXT, HEAD, THREAD, ZONE, ZONE_AREAS_LEN, ZONELIST},
+    global::{HEAD, NODE, THREAD, ZONE, ZONELIST},
 };
+use fragwatch_ebpf::{ORDERS, ORDINARY_LISTS};
 
 use crate::kernel::btf::Btf;
 
@@ -16,40 +17,15 @@ pub struct Offsets {
     pub missing: Vec<&'static str>,
     /// Tracepoints' records of which this kernel lacks a member that the programs read.
     pub unusable_records: Vec<&'static str>,
-    /// How a zone's free areas lie in memory; `None` if zones can't be read on this kernel.
-    pub areas: Option<AreasLayout>,
+    /// Whether zones can be read on this kernel.
+    pub zones_readable: bool,
 }
 
-/// How `zone.free_area` lies in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AreasLayout {
-    /// Elements of `zone.free_area`: orders.
-    pub orders: u32,
-    /// Size of `struct free_area` in bytes.
-    pub size: u32,
-    /// `free_area.nr_free`
-    pub nr_free: u32,
-    /// `free_area.free_list`, an array of `struct list_head`
-    pub lists: u32,
-    /// `MIGRATE_PCPTYPES`: how many of the first lists any allocation may take from.
-    pub ordinary_lists: u32,
-}
-
-impl AreasLayout {
-    fn from_btf(btf: &Btf) -> Option<Self> {
-        Some(Self {
-            orders: btf.array_len(btf.member("zone", "free_area")?)?,
-            size: btf.size_of("free_area")?,
-            nr_free: btf.member("free_area", "nr_free")?.offset,
-            lists: btf.member("free_area", "free_list")?.offset,
-            ordinary_lists: btf.enumerator("migratetype", "MIGRATE_PCPTYPES")?,
-        })
-    }
-
-    /// Size of the whole array in bytes.
-    pub fn bytes(&self) -> u32 {
-        self.orders.saturating_mul(self.size)
-    }
+/// Whether a zone's free areas have the orders and the ordinary lists that the programs read.
+fn has_known_areas(btf: &Btf) -> bool {
+    let orders = btf.member("zone", "free_area").and_then(|areas| btf.array_len(areas));
+    let lists = btf.enumerator("migratetype", "MIGRATE_PCPTYPES");
+    orders == Some(ORDERS as u32) && lists == Some(ORDINARY_LISTS as u32)
 }
 
 /// Resolves every global against the running kernel's BTF.
@@ -66,19 +42,13 @@ pub fn resolve(btf: &Btf) -> Offsets {
             (None, Need::Record) => unusable_records.extend(structure(global.source)),
         }
     }
-    let areas = AreasLayout::from_btf(btf).filter(|areas| {
-        areas.bytes() as usize <= fragwatch_ebpf::AREAS_LEN
-            && !missing.iter().any(|name| reads_zones(name))
-    });
-    if let Some(areas) = areas {
-        globals.push((ZONE_AREAS_LEN.name, areas.bytes()));
-    }
-    Offsets { globals, missing, unusable_records, areas }
+    let zones_readable = has_known_areas(btf) && !missing.iter().any(|name| reads_zones(name));
+    Offsets { globals, missing, unusable_records, zones_readable }
 }
 
 /// Whether a zone can't be read without this global.
 fn reads_zones(name: &str) -> bool {
-    [ALLOC_CONTEXT, ZONELIST, ZONE].into_iter().flatten().any(|global| global.name == name)
+    [NODE, ZONELIST, ZONE].into_iter().flatten().any(|global| global.name == name)
 }
 
 /// What is not seen without a global that is [`Offsets::missing`], in a sentence.

@@ -7,14 +7,16 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use fragwatch_core::model::{
-    event::{CgroupPath, CompactResult, CreationKey, Event, EventKind, NamespaceKind, Task},
+    event::{
+        CgroupPath, CompactResult, CreationKey, Event, EventKind, NamespaceKind, Omitted, Task,
+    },
     frame::Frame,
     gfp::GfpNames,
     zone::Zone,
 };
 use fragwatch_ebpf::{AnyRecord, Head, MemcgReclaimEnded};
 
-use crate::kernel::{offsets::AreasLayout, symbols::Symbols};
+use crate::kernel::symbols::Symbols;
 
 /// A record that is not of the contract's shape: agent and programs are not of one build.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -33,8 +35,6 @@ pub struct Decoder {
     pub gfp: GfpNames,
     /// Names of this kernel's addresses.
     pub symbols: Symbols,
-    /// How free areas lie in this kernel's memory; `None` if zones are not read.
-    pub areas: Option<AreasLayout>,
     /// The tasks' hierarchy of cgroups; see [`Hierarchy::id`](crate::host::hierarchy::Hierarchy::id).
     pub hierarchy: u32,
     /// Zones whose failure has not come yet, by thread, with the failure's time.
@@ -73,6 +73,7 @@ impl Decoder {
                     errno: positive(r.errno),
                     netns: (r.netns != 0).then_some(r.netns),
                     lost: r.lost != 0,
+                    omitted: Omitted { failures: r.omitted, stall_ns: r.omitted_stall_ns },
                     cgroup: cgroup_path(&r.cgroup),
                     call_flags: (r.call_flags != 0).then_some(r.call_flags),
                     namespaces: r.namespaces,

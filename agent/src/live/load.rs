@@ -11,7 +11,9 @@ use fragwatch_ebpf::{
     map,
     table::{
         ZONE_WALK,
-        global::{GFP_FALLBACK, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED, ZONES_READABLE},
+        global::{
+            GFP_FALLBACK, GFP_THISNODE, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED, ZONES_READABLE,
+        },
     },
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -19,7 +21,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     kernel::offsets::Offsets,
-    live::{Options, Ring, StartError, async_fd},
+    live::{Options, Ring, StartError, async_fd, rings},
 };
 
 /// The kernel programs, compiled into this binary.
@@ -30,8 +32,9 @@ pub(super) fn load(
     options: Options,
     offsets: &Offsets,
     gfp: &GfpNames,
+    zones: usize,
 ) -> Result<Ebpf, StartError> {
-    let zones_readable = u32::from(offsets.areas.is_some());
+    let zones_readable = u32::from(offsets.zones_readable);
     let want_all = u32::from(options.all);
     let untroubled = u32::from(options.untroubled);
     let tasks_on_v1 = u32::from(options.hierarchy != 0);
@@ -48,12 +51,18 @@ pub(super) fn load(
     if let Some(fallback) = &fallback {
         loader.override_global(GFP_FALLBACK.name, fallback, true);
     }
+    let this_node = gfp.this_node_mask();
+    if let Some(this_node) = &this_node {
+        loader.override_global(GFP_THISNODE.name, this_node, true);
+    }
     for (global, value) in &offsets.globals {
         loader.override_global(global, value, true);
     }
+    let rings = rings::sizes(zones, options.all);
+    loader.map_max_entries(map::CREATION_EVENTS, rings.creations);
+    loader.map_max_entries(map::OTHER_EVENTS, rings.others);
     if !options.all {
-        // Only what is rare is put into them.
-        loader.map_max_entries(map::OTHER_EVENTS, 64 * 1024);
+        // Only what is rare is put into it.
         loader.map_max_entries(map::OUTSIDE, 64);
     }
     loader.load(PROGRAMS).map_err(|error| StartError::Load(innermost(&error)))

@@ -22,6 +22,7 @@ use crate::{
         decode::Decoder,
         load::{innermost, load, logger, put_zone_walk, ring},
         missed_runs::MissedRuns,
+        nodes,
         symbol_program::SymbolProgram,
     },
 };
@@ -163,10 +164,10 @@ impl Live {
         log_usage("the kernel's types are read");
         let types = btf::Btf::index(&prototypes).map_err(StartError::BadBtf)?;
         not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
-        if offsets.areas.is_none() {
+        if !offsets.zones_readable {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
-        let mut ebpf = load(options, &offsets, &gfp)?;
+        let mut ebpf = load(options, &offsets, &gfp, nodes::count_zones())?;
         log_usage("the maps are made");
         let Names { functions, symbols, modules, missing } = Names::of(&mut ebpf);
         not_seen.extend(missing.map(|error| format!("names of functions: {error}")));
@@ -189,6 +190,9 @@ impl Live {
                 "the zones at a failure: the kernel refused the program that reads them: {reason}"
             ));
         }
+        if let Err(error) = nodes::find(&mut ebpf) {
+            not_seen.push(format!("the zones at a failed allocation: {error:#}"));
+        }
         // Now, because it takes more memory than all else and is needed for this alone.
         let btf = Btf::parse(&numbered, Endianness::default()).map_err(StartError::UnusableBtf)?;
         drop(numbered);
@@ -207,9 +211,8 @@ impl Live {
         let others = ring(&mut ebpf, map::OTHER_EVENTS)?;
         let cgroups = ring(&mut ebpf, map::CGROUP_EVENTS)?;
         let logger = logger(&mut ebpf)?;
-        let areas = offsets.areas;
         let hierarchy = options.hierarchy;
-        let decoder = Decoder { gfp, symbols, areas, hierarchy, ..Decoder::default() };
+        let decoder = Decoder { gfp, symbols, hierarchy, ..Decoder::default() };
         let programs = Arc::new(MissedRuns::of(&ebpf));
         let background =
             Background::start(Arc::clone(&programs), modules).map_err(StartError::Thread)?;

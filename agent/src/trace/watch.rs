@@ -174,6 +174,9 @@ impl Watch {
             more = self.take_events(BATCH)?;
             self.advance()?;
         }
+        // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
+        let loss = self.live.final_loss().context(COUNTERS)?;
+        let end = self.end()?;
         self.live.detach();
         while self.take_events(BATCH)? {
             self.advance()?;
@@ -182,9 +185,7 @@ impl Watch {
         for reply in self.names.final_replies() {
             self.add(Entry::Reply { late: true, reply })?;
         }
-        let loss = self.live.final_loss().context(COUNTERS)?;
         self.update_loss(loss);
-        let end = self.end()?;
         self.push(end);
         self.finish_backlog()?;
         self.consumer.tick(&self.live);

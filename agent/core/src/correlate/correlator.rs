@@ -133,17 +133,27 @@ impl Correlator {
                     made.pernet_init = Some(PernetInit { began_ns, ended_ns, init, errno });
                 }
             }
-            EventKind::NetnsSetupEnded { errno, netns, lost, cgroup, call_flags, namespaces } => {
+            EventKind::NetnsSetupEnded {
+                errno,
+                netns,
+                lost,
+                omitted,
+                cgroup,
+                call_flags,
+                namespaces,
+            } => {
                 if let StepKind::Namespaces(made) = &mut creation.kind {
                     (made.flags, made.call_flags, made.netns) = (namespaces, call_flags, netns);
                 }
                 (creation.task, creation.cgroup) = (task, Some(cgroup));
                 creation.events_lost |= lost;
+                creation.add(omitted);
                 return self.end(key, time_ns, errno);
             }
             EventKind::CgroupSetupEnded(setup) => {
                 creation.cgroup = Some(setup.path());
                 creation.events_lost |= setup.lost;
+                creation.add(setup.omitted);
                 let errno = setup.errno;
                 creation.kind = StepKind::Cgroup(setup);
                 return self.end(key, time_ns, errno);

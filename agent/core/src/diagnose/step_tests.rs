@@ -9,7 +9,7 @@ use crate::{
         creation::Certainty,
         event::{
             CgroupPath, CgroupSetup, Event, EventKind, Failure, ForkRefused, NamespaceKind,
-            OomKill, OomScope, Task,
+            Omitted, OomKill, OomScope, Task,
         },
         step::{CreationStep, Namespaces, Outcome, StepKind},
         verdict::{Cause, Confidence},
@@ -48,6 +48,7 @@ fn cgroup_setup(errno: i32, memory_errno: Option<i32>) -> CreationStep {
         errno: Some(errno),
         memory_errno,
         lost: false,
+        omitted: Omitted::default(),
     };
     creation(correlate([fixtures::at(Some(fixtures::KEY), 1, EventKind::CgroupSetupEnded(setup))]))
 }
@@ -171,6 +172,7 @@ fn ended_by_a_signal(before: Option<OomKill>) -> CreationStep {
         errno: Some(libc::EINTR),
         netns: None,
         lost: false,
+        omitted: Omitted::default(),
         cgroup: CgroupPath::parse(POD),
         call_flags: None,
         namespaces: 0x4000_0000,

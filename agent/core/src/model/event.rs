@@ -8,7 +8,7 @@ mod namespace;
 mod oom_kill;
 
 pub use self::{
-    allocation::{CompactResult, Failure},
+    allocation::{CompactResult, Failure, Omitted},
     cgroup::{CgroupPath, CgroupSetup},
     charge::{ChargeFailed, LimitKind},
     fork::ForkRefused,
@@ -71,6 +71,9 @@ pub enum EventKind {
         netns: Option<u32>,
         /// Events of this creation were lost.
         lost: bool,
+        /// What was only counted.
+        #[serde(default, skip_serializing_if = "Omitted::is_none")]
+        omitted: Omitted,
         /// The task's cgroup: the memory controller's where that has a hierarchy of its own (v1),
         /// else the v2 one.
         cgroup: CgroupPath,

@@ -117,6 +117,11 @@ impl GfpNames {
         Some(self.mask("__GFP_NOWARN")? | self.mask("__GFP_NORETRY")?)
     }
 
+    /// The bit of an allocation that only one node may serve; `None` if it isn't known.
+    pub fn this_node_mask(&self) -> Option<u32> {
+        self.mask("__GFP_THISNODE")
+    }
+
     /// Takes the bits from the kernel's own enum of them, `___GFP_*_BIT` with their values (6.9 and
     /// later); knows no name if there are none.
     pub fn from_bits(bits: &[(&str, u32)]) -> Self {

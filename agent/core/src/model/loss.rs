@@ -60,4 +60,6 @@ pub struct OutsideCounts {
     pub compactions: u64,
     /// Direct reclaims.
     pub reclaims: u64,
+    /// Of the failures, those that were wanted as events and are none: too many alike.
+    pub omitted_failures: u64,
 }

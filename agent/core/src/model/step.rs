@@ -8,7 +8,7 @@ use super::{
     container::{Candidate, Container},
     creation::Creation,
     event::{
-        CgroupPath, CgroupSetup, ChargeFailed, Failure, ForkRefused, NamespaceKind, OomKill, Task,
+        CgroupPath, CgroupSetup, ChargeFailed, ForkRefused, NamespaceKind, Omitted, OomKill, Task,
     },
     frame::Frame,
     slab::SlabCache,
@@ -239,19 +239,14 @@ impl CreationStep {
         }
     }
 
+    /// Adds what was only counted of it.
+    pub(crate) fn add(&mut self, omitted: Omitted) {
+        self.allocations_omitted = self.allocations_omitted.saturating_add(omitted.failures);
+        self.stall_ns = self.stall_ns.saturating_add(omitted.stall_ns);
+    }
+
     pub(crate) fn keep(&mut self, allocation: Allocation) {
         self.stall_ns = self.stall_ns.saturating_add(allocation.stall_ns);
-        // The kernel side records the first of many failures with a fallback in detail, the others
-        // for their count.
-        let fell_back = |a: &Allocation| a.outcome == AllocationOutcome::FellBack;
-        let bare = |f: &Failure| f.stack.is_empty() && f.zones.is_empty();
-        if fell_back(&allocation)
-            && allocation.failure.as_ref().is_some_and(bare)
-            && self.allocations.iter().any(fell_back)
-        {
-            self.allocations_omitted += 1;
-            return;
-        }
         if self.allocations.len() == MAX_DETAILS {
             // The last failures decide: what went well goes first, then what came first.
             let spare = |outcome| self.allocations.iter().position(|a| a.outcome == outcome);

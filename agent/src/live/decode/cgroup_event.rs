@@ -1,7 +1,7 @@
 //! Cgroups that were created, renamed or removed, or could not be created.
 //!
 //! Of the first three only those of the hierarchy that tasks are identified by are events.
-use fragwatch_core::model::event::{CgroupPath, CgroupSetup, EventKind};
+use fragwatch_core::model::event::{CgroupPath, CgroupSetup, EventKind, Omitted};
 use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded};
 
 use crate::live::decode::{cgroup_path, positive, text};
@@ -25,6 +25,7 @@ pub(super) fn setup_ended(r: &CgroupSetupEnded) -> EventKind {
         errno: positive(r.errno),
         memory_errno: positive(r.memory_errno),
         lost: r.lost != 0,
+        omitted: Omitted { failures: r.omitted, stall_ns: r.omitted_stall_ns },
     })
 }
 

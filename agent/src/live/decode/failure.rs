@@ -5,10 +5,7 @@ use fragwatch_core::model::{
 };
 use fragwatch_ebpf::{AllocationFailed, OomKilled, ZoneRead};
 
-use crate::{
-    kernel::areas,
-    live::decode::{Decoder, cgroup_path, text},
-};
+use crate::live::decode::{Decoder, cgroup_path, text};
 
 /// What the records of an allocation that failed and of an OOM kill have in common.
 struct Moment<'a> {
@@ -29,7 +26,7 @@ impl Decoder {
         if self.zones.len() >= MAX_THREADS {
             self.zones.clear();
         }
-        let zone = self.zone(r);
+        let zone = zone(r);
         let (failure_ns, zones) = self.zones.entry(r.head.tid).or_default();
         if *failure_ns != r.failure_ns {
             // What is left of a failure that never came.
@@ -90,27 +87,25 @@ impl Decoder {
             zones_complete,
         }
     }
+}
 
-    fn zone(&self, z: &ZoneRead) -> Zone {
-        let areas =
-            self.areas.as_ref().and_then(|layout| areas::read_areas(&z.areas, z.areas_at, layout));
-        let incomplete = z.errors != 0 || areas.is_none();
-        let (blocks, usable_orders) = areas.unwrap_or_default();
-        Zone {
-            node: u32::try_from(z.node).ok(),
-            name: text(&z.name),
-            free: counter(z.free),
-            free_cma: counter(z.free_cma),
-            managed: z.managed,
-            min_watermark: z.min_watermark.saturating_add(z.watermark_boost),
-            lowmem_reserve: z.lowmem_reserve,
-            reserved_highatomic: z.reserved_highatomic,
-            blocks,
-            usable_orders,
-            high_watermark: Some(z.high_watermark.saturating_add(z.watermark_boost)),
-            per_order_marks: false,
-            incomplete,
-        }
+fn zone(z: &ZoneRead) -> Zone {
+    Zone {
+        node: u32::try_from(z.node).ok(),
+        name: text(&z.name),
+        free: counter(z.free),
+        free_cma: counter(z.free_cma),
+        managed: z.managed,
+        min_watermark: z.min_watermark.saturating_add(z.watermark_boost),
+        lowmem_reserve: z.lowmem_reserve,
+        reserved_highatomic: z.reserved_highatomic,
+        blocks: z.blocks.map(u64::from).to_vec(),
+        usable_orders: (0..)
+            .zip(z.listed)
+            .fold(0, |orders, (order, listed)| orders | u32::from(listed != 0) << order),
+        high_watermark: Some(z.high_watermark.saturating_add(z.watermark_boost)),
+        per_order_marks: false,
+        incomplete: z.errors != 0,
     }
 }
 

@@ -66,3 +66,21 @@ impl CompactResult {
         }
     }
 }
+
+/// Failed allocations with a fallback that a creation had besides those in its events: of hundreds alike the
+/// first few are events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Omitted {
+    /// How many.
+    pub failures: u64,
+    /// How long the task was in direct compaction and reclaim for them, in nanoseconds.
+    pub stall_ns: u64,
+}
+
+impl Omitted {
+    /// Whether there are none.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}

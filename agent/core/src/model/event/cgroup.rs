@@ -2,6 +2,8 @@
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+use super::Omitted;
+
 /// A cgroup that could not be made, or that was made with trouble.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,9 @@ pub struct CgroupSetup {
     pub memory_errno: Option<i32>,
     /// Events of it were lost.
     pub lost: bool,
+    /// What was only counted.
+    #[serde(default, skip_serializing_if = "Omitted::is_none")]
+    pub omitted: Omitted,
 }
 
 impl CgroupSetup {

@@ -15,8 +15,6 @@ pub enum AttachKind {
     Kprobe,
     /// A kretprobe.
     Kretprobe,
-    /// An execution breakpoint.
-    Breakpoint,
     /// A tracepoint.
     Tracepoint,
 }
@@ -28,7 +26,6 @@ impl Display for AttachKind {
             Self::Fexit => "fexit",
             Self::Kprobe => "a kprobe",
             Self::Kretprobe => "a kretprobe",
-            Self::Breakpoint => "an execution breakpoint",
             Self::Tracepoint => "a tracepoint",
         })
     }
@@ -43,9 +40,6 @@ pub enum Refusal {
     /// There are two of that name.
     #[error("this kernel has more than one function {0}")]
     Ambiguous(String),
-    /// Its address is hidden.
-    #[error("the address of {0} is not known: /proc/kallsyms hides it")]
-    NoAddress(String),
     /// The function has other parameters.
     #[error("{function} takes {found} arguments on this kernel, not {expected}")]
     OtherPrototype {
@@ -114,8 +108,6 @@ pub enum Reason {
     NoFunction,
     /// Functions of which there are two.
     Ambiguous,
-    /// Hidden addresses.
-    AddressesHidden,
     /// Functions with other parameters.
     OtherPrototype,
     /// tracefs is not mounted.
@@ -149,7 +141,6 @@ impl Refusal {
         match self {
             Self::NoFunction(_) => Reason::NoFunction,
             Self::Ambiguous(_) => Reason::Ambiguous,
-            Self::NoAddress(_) => Reason::AddressesHidden,
             Self::OtherPrototype { .. } => Reason::OtherPrototype,
             Self::NoTracefs(_) => Reason::TracefsNotMounted,
             Self::ClosedTracefs { .. } => Reason::TracefsClosed,
@@ -169,7 +160,6 @@ impl Display for Reason {
         f.write_str(match self {
             Self::NoFunction => "functions: not in this kernel, or inlined",
             Self::Ambiguous => "functions: more than one of the same name",
-            Self::AddressesHidden => "addresses of functions: hidden by /proc/kallsyms",
             Self::OtherPrototype => "functions: with other parameters than known",
             Self::TracefsNotMounted => "tracefs: not mounted",
             Self::TracefsClosed => "tracefs: not readable without CAP_DAC_READ_SEARCH",

@@ -356,8 +356,13 @@ fn recording() -> Line {
 }
 
 fn summary_of_a_trace() -> Line {
-    let outside =
-        OutsideCounts { slow_paths: 120, failures: Some(7), compactions: 9, reclaims: 31 };
+    let outside = OutsideCounts {
+        slow_paths: 120,
+        failures: Some(7),
+        compactions: 9,
+        reclaims: 31,
+        omitted_failures: 2,
+    };
     Line::Summary(Summary {
         incidents: 1,
         causes: [(Cause::NotMemory, 1), (Cause::Fragmentation, 2)].into(),

@@ -1,0 +1,82 @@
+//! How much is recorded of failures that repeat: the first few in detail, then only how many.
+use fragwatch_ebpf::{Counter, MAX_FALLBACKS, MAX_REPEATED};
+
+use crate::{
+    counters::count,
+    kernel::{GFP_FALLBACK, now},
+    maps::REPEATED_FAILURES,
+    state::Thread,
+};
+
+/// Failures outside creations with one mask and order, in the current period.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Repeated {
+    period: u64,
+    count: u64,
+}
+
+/// Periods are a little longer than a second, as a power of two of nanoseconds.
+const PERIOD_BITS: u32 = 30;
+
+#[inline(always)]
+fn period() -> u64 {
+    now() >> PERIOD_BITS
+}
+
+#[inline(always)]
+fn key(gfp: u32, order: u32) -> u64 {
+    u64::from(gfp) << 32 | u64::from(order)
+}
+
+/// Whether what happens to an allocation of the thread is only counted: in a creation if its caller has a
+/// fallback and enough of these have failed, outside if enough of its mask and order have in this period.
+#[inline(always)]
+pub(crate) fn is_spent(thread: &Thread, gfp: u32, order: u32) -> bool {
+    if thread.creation_ns != 0 {
+        return has_fallback(gfp) && thread.fallbacks >= u64::from(MAX_FALLBACKS);
+    }
+    let Some(repeated) = REPEATED_FAILURES.get_ptr(key(gfp, order)) else { return false };
+    // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, a record is sent too many
+    // or too few.
+    let repeated = unsafe { *repeated };
+    repeated.period == period() && repeated.count >= u64::from(MAX_REPEATED)
+}
+
+/// Counts a failure of the thread. True if it is to be recorded, as by [`is_spent`].
+#[inline(always)]
+pub(crate) fn record_failure(thread: &mut Thread, gfp: u32, order: u32) -> bool {
+    if is_spent(thread, gfp, order) {
+        if thread.creation_ns == 0 {
+            count(Counter::OmittedFailures);
+        } else {
+            thread.omitted += 1;
+        }
+        return false;
+    }
+    if thread.creation_ns != 0 {
+        thread.fallbacks += u64::from(has_fallback(gfp));
+        return true;
+    }
+    let (key, period) = (key(gfp, order), period());
+    if let Some(repeated) = REPEATED_FAILURES.get_ptr_mut(key) {
+        // SAFETY: as above.
+        let repeated = unsafe { &mut *repeated };
+        if repeated.period == period {
+            // Two CPUs at once may count one.
+            repeated.count += 1;
+            return true;
+        }
+    }
+    // If it can't be kept, the next one is recorded too.
+    let _ = REPEATED_FAILURES.insert(key, Repeated { period, count: 1 }, 0);
+    true
+}
+
+/// Whether the mask says that the caller mostly has a fallback.
+#[inline(always)]
+fn has_fallback(gfp: u32) -> bool {
+    // Absent, it has bits that no mask has.
+    let fallback = GFP_FALLBACK.load();
+    gfp & fallback == fallback
+}
