@@ -53,7 +53,7 @@ fn body(page: &mut String, shared: &Shared, board: &Board) -> fmt::Result {
     let kernel = board.doctor.as_ref().map(|doctor| doctor.kernel.as_str()).unwrap_or_default();
     writeln!(
         page,
-        "<p>{phase} since {:.0} on Linux {}. {} creations failed since then.</p>",
+        "<p>{phase} since {:.0} on Linux {}. Failed creations since then: {}.</p>",
         shared.started,
         Escaped(kernel),
         grouped(board.failed)
@@ -119,11 +119,13 @@ fn trend_table(page: &mut String, board: &Board) -> fmt::Result {
     if runs_out.count() == 0 {
         writeln!(page, "<p>Nothing is about to run out.</p>")?;
     }
-    if board.trend.is_empty() {
+    // Over less than a minute there is no trend.
+    let mut trends = board.trend.iter().filter(|trend| trend.before_s >= 60).peekable();
+    if trends.peek().is_none() {
         return Ok(());
     }
     writeln!(page, "<table>")?;
-    for trend in &board.trend {
+    for trend in trends {
         writeln!(
             page,
             "<tr><th>{}</th><td>{} left</td><td>{} {} min ago</td></tr>",
