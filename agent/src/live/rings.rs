@@ -2,8 +2,8 @@
 use fragwatch_ebpf::Kind;
 
 /// Failures with all their zones that the creations' ring has room for. A creation sends at most some ten: the
-/// agent may be kept from reading while fifty creations fail.
-const FAILURES: usize = 500;
+/// agent may be kept from reading while forty creations fail.
+const FAILURES: usize = 400;
 /// OOM kills with all their zones that the other ring has room for, without `--all`.
 const KILLS: usize = 32;
 /// The largest ring, however many zones there are.
