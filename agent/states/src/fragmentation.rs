@@ -77,7 +77,7 @@ impl Fragmented {
         // Since 6.7 a processor may keep an eighth of a zone in lists of its own (5.14 and later).
         changes.set_if_there("vm/percpu_pagelist_high_fraction", "100000")?;
         // What the kernel keeps free while memory is taken is left in large blocks, so it is to be little.
-        let min_free = changes.set_if_there(MIN_FREE, MIN_FREE_KIB)?;
+        let mut min_free = changes.set_if_there(MIN_FREE, MIN_FREE_KIB)?;
         let mut state = Self {
             spec: spec.clone(),
             region: None,
@@ -101,11 +101,13 @@ impl Fragmented {
             state.region = Some((region, carver));
             state.ballast.take_all_but(0)?;
         }
-        if let Some(old) = min_free {
-            std::fs::write(format!("/proc/sys/{MIN_FREE}"), &old)
-                .with_context(|| format!("could not write {old} to {MIN_FREE}"))?;
-        }
-        while !state.approach(keep, began)? {
+        loop {
+            if state.approach(keep, began)? {
+                // Only now is so much free that the watermarks can rise again.
+                let Some(old) = min_free.take() else { break };
+                std::fs::write(format!("/proc/sys/{MIN_FREE}"), &old)
+                    .with_context(|| format!("could not write {old} to {MIN_FREE}"))?;
+            }
             if began.elapsed() > DEADLINE {
                 bail!("{}", state.obstacle(keep)?);
             }
