@@ -130,6 +130,20 @@ impl Cgroups {
         }
     }
 
+    /// As [`Self::complete`], by the complete path of a cgroup that this one is in, or of itself. Names
+    /// that both paths have in common show where the known one begins.
+    pub fn complete_below(&mut self, id: u64, outer: &CgroupPath) {
+        let Some(known) = self.path(id).filter(|known| known.truncated && !outer.truncated) else {
+            return;
+        };
+        let shared =
+            (1..=known.names.len()).rev().find(|&n| outer.names.ends_with(&known.names[..n]));
+        if let Some(shared) = shared {
+            let names = [&outer.names[..], &known.names[shared..]].concat();
+            self.complete(id, &CgroupPath { names, truncated: false });
+        }
+    }
+
     /// Replaces the beginning of the paths of existing cgroups, at a boundary between names.
     fn replace(&mut self, old: &str, new: &str, concerns: impl Fn(&Cgroup) -> bool) {
         for id in self.living.values() {

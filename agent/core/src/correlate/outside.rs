@@ -5,7 +5,7 @@ use crate::{
     correlate::{Correlated, Correlator, MAX_OPEN, allocation_tracker::Tracker},
     model::{
         allocation::{Allocation, Outcome as AllocationOutcome},
-        event::{Event, EventKind, ForkRefused, NamespaceKind, OomKill, Task},
+        event::{CgroupPath, Event, EventKind, ForkRefused, NamespaceKind, OomKill, Task},
         incident::{Incident, Source},
         step::{CreationStep, Namespaces, STALL_NS, StepKind},
     },
@@ -87,6 +87,10 @@ impl Correlator {
             let mut incident = self.incident(time_ns, task);
             incident.fork_refused = Some(refused);
             return Correlated::Incident(Box::new(incident));
+        }
+        // The kernel reads this path from the root, also for a fragwatch in a cgroup namespace.
+        if let Some(limited) = refused.cgroup.as_ref().filter(|path| !path.starts_with("/…/")) {
+            self.starts.cgroups.complete_below(task.cgroup_id, &CgroupPath::parse(limited));
         }
         let mut creation = self.of_start(time_ns, task, StepKind::Fork(refused));
         creation.errno = Some(libc::EAGAIN);

@@ -83,6 +83,24 @@ fn in_a_cgroup_namespace_one_complete_path_completes_all() {
 }
 
 #[test]
+fn complete_path_of_an_outer_cgroup_completes_all() {
+    let cut = |spelled: &str| CgroupPath { truncated: true, ..path(spelled) };
+    let mut cgroups = Cgroups::default();
+    cgroups.insert(1, &cut("/a"), None);
+    cgroups.insert(2, &cut("/a/b"), None);
+    for unrelated in ["/node", "/node/b", "/"] {
+        cgroups.complete_below(2, &path(unrelated));
+        assert_eq!(cgroups.path(2), Some(cut("/a/b")), "{unrelated}");
+    }
+    cgroups.complete_below(2, &path("/node/a"));
+    assert_eq!(cgroups.path(2), Some(path("/node/a/b")));
+    assert_eq!(cgroups.path(1), Some(path("/node/a")));
+    cgroups.insert(3, &cut("/c"), None);
+    cgroups.complete_below(3, &path("/node/c"));
+    assert_eq!(cgroups.path(3), Some(path("/node/c")), "its own path");
+}
+
+#[test]
 fn truncated_names_are_completed() {
     let long = path(&format!("/{}", "x".repeat(255)));
     let cut = path(&format!("/{}", "x".repeat(127)));
