@@ -16,7 +16,7 @@ pub struct ServeArgs {
     /// Check the configuration and exit
     #[arg(long)]
     pub check_config: bool,
-    /// Serve HTTP on this address, or off. Whoever reaches it sees names of pods and cgroups [default:
+    /// Serve HTTP on this address, or off. Every user who reaches it sees names of pods and cgroups [default:
     /// 127.0.0.1:9823]
     #[arg(long, value_name = "ADDRESS:PORT|off")]
     pub listen: Option<Listen>,

@@ -14,7 +14,7 @@ const PERIOD_NS: u64 = 60_000_000_000;
 /// Reports of all containers and users together, in multiples of the limit of one.
 const ALL: u32 = 12;
 
-/// Containers and users that are told apart within a minute. The rest share one limit.
+/// Containers and users that are counted apart within a minute. The rest share one limit.
 const MAX_OWNERS: usize = 256;
 
 /// The one that the rest shares.
