@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{Node, order6};
-use crate::http;
+use crate::{http, node};
 
 /// For the failure to be counted, and for another fragwatch to start or to end.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -58,6 +58,9 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     kill_it(node)?;
     command(node, "killed-replay", &["replay", "/store", "--format", "json"])?;
     follow_notifications(node)?;
+    // Loading programs asks for blocks of two pages and more. Where there are none the kernel calls the OOM
+    // killer for them, and fragwatch is the largest process here.
+    node::set("vm/nr_hugepages", "0")?;
     let mut second = start_second()?;
     wait_until_ready(&mut second)?;
     end(node, second)?;
