@@ -79,7 +79,7 @@ pub(super) fn pack(program: &Path, directory: &Path) -> Result<PathBuf> {
             .arg(&root)
             .arg(&package)
             // The same files make the same package.
-            .env("SOURCE_DATE_EPOCH", commit_time()?),
+            .env("SOURCE_DATE_EPOCH", commit_time()),
     )?;
     Ok(package)
 }
@@ -182,12 +182,12 @@ fn architecture() -> Result<String> {
     Ok(name)
 }
 
-/// Seconds since 1970 of the last commit; of nothing known, 0.
-fn commit_time() -> Result<String> {
+/// Seconds since 1970 of the last commit; 0 without git or outside a repository.
+fn commit_time() -> String {
     let root = paths::root().display().to_string();
-    let time = step::output("git", ["-C", &root, "log", "-1", "--format=%ct"])?;
+    let time = step::output("git", ["-C", &root, "log", "-1", "--format=%ct"]).unwrap_or_default();
     let time = time.trim();
-    Ok(if time.is_empty() { "0" } else { time }.to_owned())
+    if time.is_empty() { "0" } else { time }.to_owned()
 }
 
 #[cfg(test)]
