@@ -11,8 +11,8 @@ use crate::kernel::kallsyms::{self, Line, SymbolError};
 /// The names of the kernel's own functions, not of modules, that a hook may be attached to.
 #[derive(Default)]
 pub struct FunctionNames {
-    /// Those whose names begin with a candidate's, and their addresses.
-    found: Vec<(String, u64)>,
+    /// Those whose names begin with a candidate's.
+    found: Vec<String>,
     /// False if there was no symbol at all.
     any: bool,
     /// False if every address reads as zero.
@@ -50,7 +50,7 @@ impl FunctionNames {
                 if alike.iter().any(|wanted| function.begins_with(wanted))
                     && let Some((name, None)) = function.names()
                 {
-                    names.found.push((name.to_owned(), function.address()));
+                    names.found.push(name.to_owned());
                 }
             }
             each(line)
@@ -73,20 +73,11 @@ impl FunctionNames {
     /// omitted, because a probe there would not be at the entry. A name that two functions have is returned
     /// twice.
     pub fn variants(&self, function: &str) -> Vec<String> {
-        let names = self.found.iter().map(|(name, _)| name);
         let mut found: Vec<String> =
-            names.filter(|name| is_variant(name, function)).cloned().collect();
+            self.found.iter().filter(|name| is_variant(name, function)).cloned().collect();
         // The plain name first.
         found.sort_unstable();
         found
-    }
-
-    /// The address of the kernel's only function with exactly this name; `None` if there is none or more
-    /// than one, or if addresses are hidden.
-    pub fn address(&self, function: &str) -> Option<u64> {
-        let mut all = self.found.iter().filter(|(name, _)| name == function);
-        let address = all.next().map(|&(_, address)| address).filter(|&address| address != 0)?;
-        all.next().is_none().then_some(address)
     }
 }
 
@@ -131,7 +122,6 @@ mod tests {
         let names = read(&hidden());
         assert!(matches!(names.check_addresses(), Err(SymbolError::Hidden)));
         assert_eq!(names.variants("ops_init"), ["ops_init"]);
-        assert_eq!(names.address("ops_init"), None);
         assert!(read(KALLSYMS).check_addresses().is_ok());
         assert!(FunctionNames::default().check_addresses().is_err());
     }
@@ -140,15 +130,13 @@ mod tests {
     fn functions_of_modules_are_no_variants() {
         let names = read(&format!("{KALLSYMS}ffffffffc0b01000 t warn_alloc\t[fragwatch_pernet]\n"));
         assert!(names.variants("warn_alloc").is_empty());
-        assert_eq!(names.address("warn_alloc"), None);
-        assert_eq!(names.address("ops_init"), Some(0xffff_ffff_81b0_0000));
+        assert_eq!(names.variants("ops_init"), ["ops_init"]);
     }
 
     #[test]
-    fn an_ambiguous_name_is_returned_twice_and_has_no_address() {
+    fn an_ambiguous_name_is_returned_twice() {
         let names = read(&format!("{KALLSYMS}ffffffff81b00800 t ops_init\n"));
         assert_eq!(names.variants("ops_init"), ["ops_init", "ops_init"]);
-        assert_eq!(names.address("ops_init"), None);
     }
 
     #[test]
