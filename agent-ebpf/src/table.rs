@@ -7,6 +7,7 @@ pub mod candidate;
 pub mod function;
 pub mod global;
 mod info;
+mod steps;
 pub mod structure;
 
 pub use candidate::{Candidate, Method, Tracepoint};
@@ -29,7 +30,7 @@ use crate::{
         AllocationFailed, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded, ChargeFailed,
         CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused, NetnsSetupEnded,
         OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated, SlowPathEntered,
-        ZoneRead, records,
+        StepFailed, ZoneRead, records,
     },
 };
 
@@ -51,6 +52,7 @@ records! {
     ForkRefused = 15,
     CgroupRenamed = 16,
     CgroupRemoved = 17,
+    StepFailed = 18,
 }
 
 numbered! {
@@ -86,6 +88,22 @@ numbered! {
         NamespaceRefused,
         /// A cgroup's limit on processes refuses a fork.
         ForkRefused,
+        /// A process can't be forked.
+        Fork,
+        /// A program can't be executed.
+        Exec,
+        /// A file system can't be mounted.
+        Mount,
+        /// A network link can't be made.
+        Link,
+        /// A process can't enter a cgroup.
+        CgroupEntry,
+        /// A process gets no session keyring.
+        Keyring,
+        /// A process gets no seccomp filter.
+        Seccomp,
+        /// A BPF program can't be loaded.
+        BpfProgram,
     }
 }
 
@@ -613,4 +631,12 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
         lost: "forks that a cgroup's limit on processes refuses",
         supports_others: false,
     },
+    steps::FORK,
+    steps::EXEC,
+    steps::MOUNT,
+    steps::LINK,
+    steps::CGROUP_ENTRY,
+    steps::KEYRING,
+    steps::SECCOMP,
+    steps::BPF_PROGRAM,
 ];

@@ -146,6 +146,7 @@ impl Live {
             compactions: self.counter(Counter::OutsideCompactions)?,
             reclaims: self.counter(Counter::OutsideReclaims)?,
             omitted_failures: self.counter(Counter::OmittedFailures)?,
+            omitted_steps: self.counter(Counter::OmittedSteps)?,
         })
     }
 

@@ -15,6 +15,7 @@ mod doctor;
 mod endings;
 mod exhausted;
 mod explained;
+mod failed_steps;
 mod fallback;
 mod flood;
 mod healthy;
@@ -92,6 +93,7 @@ fn plans() -> Vec<Plan> {
         cgroup_paths::plans(),
         netns_limit::plans(),
         pids_limit::plans(),
+        failed_steps::plans(),
         memcg_kmem_v1::plans(),
         flood::plans(),
         bare::plans(),

@@ -7,7 +7,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use fragwatch_ebpf::{Counter, NetnsSetupEnded};
 
-use super::memcg_charge;
+use super::{memcg_charge, step};
 use crate::{
     cgroup,
     counters::count,
@@ -73,6 +73,8 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
     let errno = errno_of(returned);
     if errno != 0 {
         memcg_charge::report_refusal(thread);
+        // A clone fails with it as a whole.
+        step::note_reported(errno);
     }
     let (call_flags, namespaces) = (thread.call_flags, thread.namespaces);
     let (omitted, omitted_stall_ns) = (thread.omitted, thread.omitted_stall_ns);

@@ -127,6 +127,20 @@ macro_rules! for_each_global {
                 PIDS_COUNTER: Optional, Member("pids_cgroup", &["counter"]);
                 PIDS_LIMIT: Optional, Member("pids_cgroup", &["limit"]);
             }
+            /// How many processes the task's user has, and may have. Where they are counted moved in 5.14 from
+            /// the user to its user namespaces, and in 6.0 behind a list of their own.
+            USER_PROCESSES {
+                TASK_SIGNAL: Needed, Member("task_struct", &["signal"]);
+                SIGNAL_LIMITS: Needed, Member("signal_struct", &["rlim"]);
+                TASK_REAL_CRED: Needed, Member("task_struct", &["real_cred"]);
+                CRED_USER: Optional, Member("cred", &["user"]);
+                USER_PROCESS_COUNT: Optional, Member("user_struct", &["processes"]);
+                CRED_UCOUNTS: Optional, Member("cred", &["ucounts"]);
+                UCOUNTS_COUNTS: Optional, Member("ucounts", &["ucount"]);
+                UCOUNT_PROCESSES: Optional, Enumerator("ucount_type", "UCOUNT_RLIMIT_NPROC");
+                UCOUNTS_LIMITED: Optional, Member("ucounts", &["rlimit"]);
+                LIMITED_PROCESSES: Optional, Enumerator("rlimit_type", "UCOUNT_RLIMIT_NPROC");
+            }
             /// The first counter that is no namespace's. Before 5.13 inotify could be left out.
             UCOUNTS {
                 UCOUNT_NAMESPACES:
@@ -229,6 +243,8 @@ macro_rules! for_each_global {
                 // The gfp bits of a caller that has a fallback: __GFP_NOWARN|__GFP_NORETRY. Unset, it
                 // has bits that no mask has.
                 GFP_FALLBACK: Needed, Setting($crate::table::ABSENT);
+                // __GFP_DIRECT_RECLAIM. Unset, it has a bit that every mask has.
+                GFP_DIRECT_RECLAIM: Needed, Setting($crate::table::ABSENT);
                 // __GFP_THISNODE. Unset, it has bits that no mask has.
                 GFP_THISNODE: Needed, Setting($crate::table::ABSENT);
             }

@@ -1,6 +1,7 @@
 //! Container creations, and trouble outside of them, put together from evidence.
 pub mod allocation_tracker;
 mod correlator;
+mod failed_steps;
 pub(crate) mod outside;
 pub mod starts;
 

@@ -11,6 +11,7 @@
 mod atomic_pressure;
 mod evidence;
 mod exhaustion;
+mod failed_step;
 mod fragmentation;
 mod kernel_accounting;
 mod kmem_leak;
@@ -38,6 +39,7 @@ type Rule = fn(&Evidence) -> Option<Verdict>;
 const RULES: &[Rule] = &[
     not_memory::by_hand,
     pids_limit::diagnose,
+    failed_step::on_processes,
     namespace_limit::diagnose,
     memcg_ids::diagnose,
     kmem_leak::diagnose,
@@ -47,6 +49,7 @@ const RULES: &[Rule] = &[
     fragmentation::diagnose,
     atomic_pressure::diagnose,
     exhaustion::diagnose,
+    failed_step::on_others,
     not_memory::diagnose,
 ];
 

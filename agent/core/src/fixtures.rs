@@ -288,6 +288,9 @@ pub fn facts(time_ns: u64) -> NodeFacts {
         memory_cgroups: Some(MemoryCgroups { count: 1204, dying: Some(87), at_most: false }),
         slab_caches: Some(235),
         zone_reclaim_mode: Some(0),
+        threads: None,
+        threads_max: None,
+        pid_max: None,
     }
 }
 

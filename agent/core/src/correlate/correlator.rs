@@ -10,6 +10,7 @@ use crate::{
     correlate::{
         Correlated,
         allocation_tracker::Tracker,
+        failed_steps::Waiting,
         outside::{Kill, Outside},
         starts::Starts,
     },
@@ -40,6 +41,9 @@ pub struct Correlator {
     open: HashMap<CreationKey, Open>,
     pub(super) outside: HashMap<u32, Outside>,
     pub(super) starts: Starts,
+    pub(super) waiting: Waiting,
+    /// Failed steps that were no container's start.
+    pub(super) other_steps: u64,
     victims: VecDeque<OomKill>,
     pub(super) last_kill: Option<Kill>,
     pub(super) ended: u64,
@@ -74,7 +78,7 @@ impl Correlator {
 
     /// Whether an incident outside creations is under way, which time alone may end.
     pub fn follows_outside(&self) -> bool {
-        !self.outside.is_empty()
+        !self.outside.is_empty() || !self.waiting.is_empty()
     }
 
     /// The node's cgroups.
@@ -92,6 +96,11 @@ impl Correlator {
     /// Creations of which there were events and no end.
     pub fn unfinished(&self) -> u64 {
         self.open.len() as u64 + self.dropped
+    }
+
+    /// Failed steps, such as forks and mounts, that were no container's start.
+    pub fn other_steps(&self) -> u64 {
+        self.other_steps
     }
 
     fn inside(&mut self, key: CreationKey, event: Event) -> Option<Correlated> {
@@ -171,6 +180,7 @@ impl Correlator {
             | EventKind::ReclaimEnded { .. }
             // No creation's own.
             | EventKind::ForkRefused(_)
+            | EventKind::StepFailed(_)
             | EventKind::CgroupMade { .. }
             | EventKind::CgroupRenamed { .. }
             | EventKind::CgroupRemoved { .. } => {}

@@ -45,8 +45,11 @@ impl Correlator {
         let mut ended: Vec<Outside> =
             tids.iter().filter_map(|tid| self.outside.remove(tid)).collect();
         ended.sort_by_key(|o| (o.time_ns, o.task.as_ref().map(|task| task.tid)));
-        let trouble = ended.iter_mut().filter_map(Outside::finish);
-        trouble.map(|trouble| self.outside_incident(trouble)).collect()
+        let trouble: Vec<_> = ended.iter_mut().filter_map(Outside::finish).collect();
+        let mut over: Vec<Correlated> =
+            trouble.into_iter().flat_map(|trouble| self.outside_trouble(trouble)).collect();
+        over.extend(self.flush_failures(now_ns));
+        over
     }
 
     /// Takes what is in no creation's step.
@@ -69,6 +72,8 @@ impl Correlator {
             EventKind::NamespaceRefused(kind) => vec![self.namespace_refused(time_ns, task, kind)],
             EventKind::ForkRefused(refused) => vec![self.fork_refused(time_ns, task, refused)],
             EventKind::OomKill(kill) => self.oom_kill(time_ns, task, kill),
+            EventKind::StepFailed(failed) => self.step_failed(time_ns, task, failed),
+            EventKind::ChargeFailed(charge) => self.keep_charge(time_ns, task, charge),
             kind => self.allocation(time_ns, task, &kind),
         }
     }
@@ -177,8 +182,18 @@ impl Correlator {
             // A failure is the end of it: nothing to wait for.
             ended_here.extend(thread.finish());
         }
-        ended.extend(ended_here.into_iter().map(|trouble| self.outside_incident(trouble)));
+        ended.extend(ended_here.into_iter().flat_map(|trouble| self.outside_trouble(trouble)));
         ended
+    }
+
+    fn outside_trouble(&mut self, trouble: (Task, u64, Allocation)) -> Vec<Correlated> {
+        let (task, time_ns, allocation) = trouble;
+        match self.keep_failure(time_ns, &task, allocation) {
+            Ok(ended) => ended,
+            // Of order 0 there are too many.
+            Err(allocation) if allocation.order == 0 => Vec::new(),
+            Err(allocation) => vec![self.outside_incident((task, time_ns, allocation))],
+        }
     }
 
     fn outside_incident(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {
@@ -194,12 +209,12 @@ impl Outside {
         self.trouble(allocation)
     }
 
-    /// Only what failed or stalled at an order above 0 is worth telling.
+    /// What failed, and what stalled for long.
     fn trouble(&self, allocation: Allocation) -> Option<(Task, u64, Allocation)> {
         let failed =
             matches!(allocation.outcome, AllocationOutcome::Failed | AllocationOutcome::FellBack);
         let trouble = failed || allocation.stall_ns > STALL_NS;
-        if allocation.order == 0 || !trouble {
+        if !trouble {
             return None;
         }
         Some((self.task.clone()?, self.time_ns, allocation))
