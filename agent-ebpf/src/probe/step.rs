@@ -53,8 +53,7 @@ fn is_reported(errno: i32) -> bool {
     let reported = unsafe { *reported };
     // Not there any more is as good as removed.
     let _ = REPORTED.remove(tid);
-    reported.errno == i64::from(errno)
-        && kernel::now().saturating_sub(reported.at_ns) < SECOND_NS
+    reported.errno == i64::from(errno) && kernel::now().saturating_sub(reported.at_ns) < SECOND_NS
 }
 
 /// For what is not negative an error is a small negative number.

@@ -21,10 +21,8 @@ const DO_EXECVEAT_COMMON: Function = Function::new(
 );
 
 /// What `do_execveat_common` calls when the arguments are copied.
-const BPRM_EXECVE: Function = Function::new(
-    "int bprm_execve(struct linux_binprm *bprm)",
-    "6.8-7.2; fs/exec.c",
-);
+const BPRM_EXECVE: Function =
+    Function::new("int bprm_execve(struct linux_binprm *bprm)", "6.8-7.2; fs/exec.c");
 
 /// The same before 6.8.
 const BPRM_EXECVE_FILE: Function = Function::new(
@@ -33,10 +31,8 @@ const BPRM_EXECVE_FILE: Function = Function::new(
 );
 
 /// What both call, for Ubuntu's 5.8, which has no `bprm_execve`.
-const EXEC_BINPRM: Function = Function::new(
-    "int exec_binprm(struct linux_binprm *bprm)",
-    "5.8; fs/exec.c",
-);
+const EXEC_BINPRM: Function =
+    Function::new("int exec_binprm(struct linux_binprm *bprm)", "5.8; fs/exec.c");
 
 /// `mount`, without what checks its arguments.
 const PATH_MOUNT: Function = Function::new(
@@ -85,8 +81,7 @@ const BPF_PROG_LOAD: Function = Function::new(
 );
 
 /// What a failed step looks up: limits on processes, and the charge that was refused before it.
-const READS: &[&[Global]] =
-    &[USER_PROCESSES, MEMCG_COUNTERS, COUNTER, &[MEMCG_CGROUP, CSS_PARENT]];
+const READS: &[&[Global]] = &[USER_PROCESSES, MEMCG_COUNTERS, COUNTER, &[MEMCG_CGROUP, CSS_PARENT]];
 
 pub(super) const FORK: HookInfo = HookInfo {
     hook: Hook::Fork,

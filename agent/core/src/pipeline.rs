@@ -130,8 +130,7 @@ impl Pipeline {
                 self.watched.outside = outside.map(view::outside);
                 self.watched.incidents_omitted +=
                     outside.map_or(0, |counts| counts.omitted_failures);
-                self.watched.failed_steps =
-                    outside.map_or(0, |counts| counts.omitted_steps);
+                self.watched.failed_steps = outside.map_or(0, |counts| counts.omitted_steps);
                 let counted = creations.unwrap_or_default();
                 let ok = &mut self.watched.creations.ok;
                 *ok = ok.saturating_add(counted.untroubled);

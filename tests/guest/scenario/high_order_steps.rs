@@ -34,7 +34,8 @@ pub(super) fn mount(node: &mut Node) -> Result<()> {
 pub(super) fn link(node: &mut Node) -> Result<()> {
     let mut plugin = Creator::start()?;
     let files = [format!("/sys/fs/cgroup{RUNTIME}/cgroup.procs")];
-    fs::create_dir_all(format!("/sys/fs/cgroup{RUNTIME}")).context("can't make a service's cgroup")?;
+    fs::create_dir_all(format!("/sys/fs/cgroup{RUNTIME}"))
+        .context("can't make a service's cgroup")?;
     plugin.take(&Step::Enter(&files))?.context("the plug-in can't enter its cgroup")?;
     plugin.take(&Step::Start(StartStep::Name("bridge")))?.context("it can't take a name")?;
     fail(node, "link", Some("ip"), StartStep::Link, StartStep::Link)?;
@@ -60,7 +61,9 @@ fn fail(
     let mut faulty = Attempt::prepare(node, Side::Faulty, fault)?;
     for attempt in [&mut well, &mut faulty] {
         if let Some(name) = name {
-            attempt.quietly(&Step::Start(StartStep::Name(name)))?.context("it can't take a name")?;
+            attempt
+                .quietly(&Step::Start(StartStep::Name(name)))?
+                .context("it can't take a name")?;
         }
     }
     well.enter()?;

@@ -93,8 +93,7 @@ pub(crate) fn is_network_plugin(comm: &str) -> bool {
 /// by a runtime, which may run in a container itself and start others.
 pub(crate) fn certain(creation: &CreationStep) -> Option<Container> {
     // When a cgroup is created, its path identifies the container, even if a runtime creates it.
-    let starts_others =
-        is_runtime(&creation.task.comm) || is_network_plugin(&creation.task.comm);
+    let starts_others = is_runtime(&creation.task.comm) || is_network_plugin(&creation.task.comm);
     if starts_others && creation.cgroup_setup().is_none() {
         return None;
     }

@@ -78,7 +78,8 @@ impl Correlator {
         task: &Task,
         allocation: Allocation,
     ) -> Result<Vec<Correlated>, Allocation> {
-        let interrupts = allocation.failure.as_ref().is_some_and(|f| call_site::is_interrupts(&f.stack));
+        let interrupts =
+            allocation.failure.as_ref().is_some_and(|f| call_site::is_interrupts(&f.stack));
         if allocation.outcome != Outcome::Failed || interrupts {
             return Err(allocation);
         }
@@ -128,8 +129,7 @@ impl Correlator {
         step.start = Some(start);
         step.errno = Some(errno);
         if let Some(failures) = before {
-            let of_step =
-                |a: &Allocation| call_site::goes_through(a.failure.as_ref(), functions);
+            let of_step = |a: &Allocation| call_site::goes_through(a.failure.as_ref(), functions);
             failures.allocations.into_iter().filter(of_step).for_each(|a| step.keep(a));
             step.charges = failures.charges;
         }

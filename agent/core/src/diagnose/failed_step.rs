@@ -113,7 +113,8 @@ pub(super) fn on_others(evidence: &Evidence) -> Option<Verdict> {
         }
         (StartStep::Seccomp | StartStep::BpfProgram, ENOTSUPP) => {
             not_seen.push(
-                "whether it was the limit: the compiler may have failed for another reason".to_owned(),
+                "whether it was the limit: the compiler may have failed for another reason"
+                    .to_owned(),
             );
             let because = "the kernel could not compile the program: the memory that compiled \
                            programs may have, net.core.bpf_jit_limit, is used up"
@@ -126,9 +127,10 @@ pub(super) fn on_others(evidence: &Evidence) -> Option<Verdict> {
                 return None;
             }
             not_seen.push("whether it was that limit, or a check of rights".to_owned());
-            let because = "before Linux 5.11 a program's memory counts against RLIMIT_MEMLOCK, and is \
+            let because =
+                "before Linux 5.11 a program's memory counts against RLIMIT_MEMLOCK, and is \
                            refused with EPERM"
-                .to_owned();
+                    .to_owned();
             (because, MEMLOCK.to_vec())
         }
         (StartStep::Mount, libc::ENOSPC) => {

@@ -39,7 +39,8 @@ fn root_has_no_such_limit() {
 
 #[test]
 fn a_full_machine_is_named_by_what_was_read_after() {
-    let step = step(FailedStep { process_limit: Some(11), ..failed(StartStep::Fork, libc::EAGAIN) });
+    let step =
+        step(FailedStep { process_limit: Some(11), ..failed(StartStep::Fork, libc::EAGAIN) });
     let facts = NodeFacts {
         time_ns: 2_000,
         threads: Some(32_700),
