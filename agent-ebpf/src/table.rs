@@ -244,6 +244,8 @@ pub const NODE_SEEN: &str = "node_seen_kprobe";
 pub const SHOWS_NODES: &str = "frag_show";
 /// What [`NODE_SEEN`] reads, as [`HookInfo::reads`].
 pub const NODE_SEEN_READS: &[&[Global]] = &[&[PGDAT_NODE_ID]];
+/// The program behind the returns of several functions, for [`Candidate::Shared`]. aya can't load it.
+pub const FAILED_STEPS: &str = "failed_step_kretprobe";
 /// The program that names an address for the agent. It belongs to no hook.
 pub const SYMBOL_NAME: &str = "symbol_name";
 

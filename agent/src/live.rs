@@ -22,7 +22,6 @@ use fragwatch_core::model::{
 use fragwatch_ebpf::Counter;
 use tokio::io::unix::AsyncFd;
 
-#[cfg(test)]
 pub(crate) use load::PROGRAMS;
 pub use start::{BTF_PATH, Options, StartError};
 

@@ -135,7 +135,7 @@ fn write_kallsyms(name: &str, from: &Path) -> Result<()> {
 fn is_of_use(line: &str) -> bool {
     let Some(symbol) = line.split_ascii_whitespace().nth(2) else { return false };
     let stem = symbol.split('.').next().unwrap_or_default();
-    functions().contains(&stem) || ["_text", "_etext"].contains(&symbol)
+    functions().contains(&stem) || ["_text", "_etext", "register_fprobe_ips"].contains(&symbol)
 }
 
 fn directory(kind: &str) -> PathBuf {
