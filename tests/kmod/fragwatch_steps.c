@@ -30,6 +30,27 @@ static int fw_take_block(void)
 	return 0;
 }
 
+/* Each block begins with the address of the next. */
+static void **fw_hoard;
+
+static int fw_hoard_set(const char *value, const struct kernel_param *parameter)
+{
+	void **block;
+
+	while ((block = kmalloc(PAGE_SIZE << order, GFP_KERNEL | __GFP_NOWARN))) {
+		*block = fw_hoard;
+		fw_hoard = block;
+	}
+	return 0;
+}
+
+static const struct kernel_param_ops fw_hoard_ops = {
+	.set = fw_hoard_set,
+};
+
+module_param_cb(hoard, &fw_hoard_ops, NULL, 0200);
+MODULE_PARM_DESC(hoard, "whatever is written to it: all blocks of that size are taken and kept");
+
 /* The link type. */
 
 static netdev_tx_t fw_xmit(struct sk_buff *skb, struct net_device *dev)
@@ -135,6 +156,12 @@ static int __init fw_init(void)
 
 static void __exit fw_exit(void)
 {
+	while (fw_hoard) {
+		void **block = fw_hoard;
+
+		fw_hoard = *block;
+		kfree(block);
+	}
 	unregister_binfmt(&fw_format);
 	unregister_filesystem(&fw_fs_type);
 	rtnl_link_unregister(&fw_link_ops);

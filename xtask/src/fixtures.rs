@@ -61,6 +61,8 @@ const MORE_FUNCTIONS: [&str; 1] = ["out_of_memory"];
 fn structures() -> Vec<&'static str> {
     let read = GLOBALS.iter().copied().flatten().filter_map(|global| match global.source {
         Source::Member(structure, _)
+        | Source::Sized(structure, ..)
+        | Source::Width(structure, _)
         | Source::Size(structure)
         | Source::Element(structure, ..)
         | Source::Number(structure, ..) => Some(structure),
@@ -76,7 +78,12 @@ fn enumerations() -> Vec<&'static str> {
             Some(enumeration)
         }
         Source::ZoneCounter(_) => Some("zone_stat_item"),
-        Source::Member(..) | Source::Size(_) | Source::Number(..) | Source::Setting(_) => None,
+        Source::Member(..)
+        | Source::Sized(..)
+        | Source::Width(..)
+        | Source::Size(_)
+        | Source::Number(..)
+        | Source::Setting(_) => None,
     });
     read.chain(MORE_ENUMERATIONS).collect()
 }

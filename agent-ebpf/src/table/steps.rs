@@ -3,7 +3,7 @@
 use super::{
     Candidate::{Exit, Return, Shared},
     Function, Global, Hook, HookInfo,
-    global::{COUNTER, CSS_PARENT, MEMCG_CGROUP, MEMCG_COUNTERS, USER_PROCESSES},
+    global::{CGROUP_PATH, COUNTER, CSS_PARENT, MEMCG_CGROUP, MEMCG_COUNTERS, USER_PROCESSES},
 };
 use crate::StartStep;
 

@@ -69,6 +69,8 @@ fn fail(
     well.enter()?;
     well.take(node, &Step::Start(control))?.context("with blocks it must succeed")?;
     fragmenter::fragment(node.channel)?;
+    let hoard = "/sys/module/fragwatch_steps/parameters/hoard";
+    fs::write(hoard, "1").with_context(|| format!("can't write to {hoard}"))?;
     // Now, so that its cgroup is young when it fails.
     faulty.enter()?;
     let outcome = faulty.take(node, &Step::Start(step))?;

@@ -29,7 +29,7 @@ pub(super) fn behind(evidence: &Evidence, allocation: &Allocation) -> Option<Str
     let stack =
         allocation.failure.as_ref().map(|failure| failure.stack.as_slice()).unwrap_or_default();
     let asked = |names: &[&str]| {
-        stack.iter().any(|frame| frame.function.as_deref().is_some_and(|f| names.contains(&f)))
+        stack.iter().any(|frame| names.iter().any(|name| frame.is_in(name)))
     };
     let series = evidence.kernel.map(KernelVersion::series);
     let refused = evidence.slab_caches.iter().any(|cache| cache.failed);

@@ -84,12 +84,6 @@ const INTERRUPT: &[&str] = &[
 /// The steps of a creation that are followed from their beginning, which its allocations' stacks go through.
 const STEPS: &[&str] = &["copy_net_ns", "create_new_namespaces", "cgroup_mkdir"];
 
-/// The name of a function without what a compiler adds to those that it has changed (`.isra.0`, `.constprop.0`,
-/// `.part.0`, `.cold`, `.llvm.123`).
-pub fn plain(name: &str) -> &str {
-    name.split_once('.').map_or(name, |(plain, _)| plain)
-}
-
 /// Whether an allocation's stack goes through one of these functions. One that was not taken, has no names,
 /// or was cut by a kretprobe may do so.
 pub fn goes_through(failure: Option<&Failure>, functions: &[&str]) -> bool {
@@ -131,7 +125,7 @@ pub fn callers(stack: &[Frame]) -> &[Frame] {
 }
 
 fn is_any(frame: &Frame, names: &[&str]) -> bool {
-    frame.function.as_deref().is_some_and(|name| names.contains(&plain(name)))
+    names.iter().any(|name| frame.is_in(name))
 }
 
 /// Whether the stack's functions show that the creation made the allocation, and not code in interrupt
