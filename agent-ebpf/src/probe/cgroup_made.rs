@@ -7,8 +7,7 @@ use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, CgroupRenamed, 
 use crate::{
     emit::emit_cgroup,
     kernel::{
-        self, CGROUP_EVENT_ID, CGROUP_EVENT_ID_SIZE, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT,
-        read_str,
+        self, CGROUP_EVENT_ID, CGROUP_EVENT_ID_SIZE, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT, read_str,
     },
 };
 

@@ -2,9 +2,7 @@
 //!
 //! Their list is a macro, so that the programs declare one static for each entry and cannot have
 //! another.
-use Source::{
-    Element, Enumerator, Member, Number, Setting, Size, Sized, Width, ZoneCounter,
-};
+use Source::{Element, Enumerator, Member, Number, Setting, Size, Sized, Width, ZoneCounter};
 
 use super::structure;
 

@@ -82,7 +82,8 @@ const BPF_PROG_LOAD: Function = Function::new(
 );
 
 /// What a failed step looks up: limits on processes, and the charge that was refused before it.
-const READS: &[&[Global]] = &[USER_PROCESSES, MEMCG_COUNTERS, COUNTER, &[MEMCG_CGROUP, CSS_PARENT]];
+const READS: &[&[Global]] =
+    &[USER_PROCESSES, MEMCG_COUNTERS, COUNTER, CGROUP_PATH, &[MEMCG_CGROUP, CSS_PARENT]];
 
 pub(super) const FORK: HookInfo = HookInfo {
     hook: Hook::Fork,

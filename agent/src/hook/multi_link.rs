@@ -60,9 +60,8 @@ pub(super) fn attach(
     object.programs.retain(|other, _| other == name);
     let sections = object.functions.keys().map(|(section, _)| *section).collect();
     let described = std::mem::take(&mut object.maps);
-    let known = described
-        .iter()
-        .filter_map(|(name, map)| Some((name.as_str(), maps.fd(name)?, map)));
+    let known =
+        described.iter().filter_map(|(name, map)| Some((name.as_str(), maps.fd(name)?, map)));
     object.relocate_maps(known, &sections)?;
     object.relocate_calls(&sections)?;
     let program = object.programs.get(name).context("there is no such program")?;

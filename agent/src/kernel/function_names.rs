@@ -91,7 +91,8 @@ impl FunctionNames {
     /// twice.
     pub fn variants(&self, function: &str) -> Vec<String> {
         let names = self.found.iter().map(|(name, _)| name);
-        let mut found: Vec<String> = names.filter(|name| is_variant(name, function)).cloned().collect();
+        let mut found: Vec<String> =
+            names.filter(|name| is_variant(name, function)).cloned().collect();
         // The plain name first.
         found.sort_unstable();
         found

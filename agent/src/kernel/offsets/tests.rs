@@ -1,4 +1,6 @@
 //! Offsets of four real kernels, against what pahole says of the same kernels.
+use fragwatch_ebpf::table::Candidate;
+
 use super::*;
 use crate::kernel::fixtures::SERIES;
 
@@ -174,7 +176,12 @@ fn functions_have_the_parameters_that_pahole_prints() {
 #[test]
 fn prototypes_of_the_table_are_those_of_the_kernels() {
     let candidates = HOOKS.iter().flat_map(|hook| hook.candidates);
-    let functions: Vec<_> = candidates.filter_map(|candidate| candidate.function()).collect();
+    // Where only the result matters, the parameters don't.
+    let reads_parameters = |candidate: &&Candidate| {
+        !matches!(candidate, Candidate::Return { .. } | Candidate::Shared { .. })
+    };
+    let functions: Vec<_> =
+        candidates.filter(reads_parameters).filter_map(Candidate::function).collect();
     for function in &functions {
         for kernel in &SERIES {
             let btf = Btf::index(kernel.btf).expect("a kernel's own");
