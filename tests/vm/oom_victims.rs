@@ -6,8 +6,12 @@ use crate::observed::{Observed, TRACE};
 use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
-    let facts =
-        facts![every_kill_is_in_an_incident, victims_and_cause_are_named, no_creation_is_accused];
+    let facts = facts![
+        every_kill_is_in_an_incident,
+        victims_and_cause_are_named,
+        no_creation_is_accused,
+        start_of_fragwatch_kills_no_other,
+    ];
     vec![Plan::new("oom-victims", TRACE).on(Kernels::DefaultFirst).facts(facts)]
 }
 

@@ -178,7 +178,8 @@ impl Pipeline {
                 self.names.queries(creation, self.realtime_offset_ns)
             }
             Correlated::Incident(incident) if self.concerns(incident) => {
-                let victims = incident.oom_kills.iter().filter_map(|kill| kill.container.as_ref());
+                let victims =
+                    incident.oom_kills.iter().filter_map(|kill| kill.container.as_deref());
                 victims.filter_map(|container| self.names.query(container)).collect()
             }
             Correlated::CreationStep(_) | Correlated::Incident(_) => Vec::new(),

@@ -64,7 +64,7 @@ impl Correlator {
     pub fn push(&mut self, mut event: Event) -> Vec<Correlated> {
         if let EventKind::OomKill(kill) = &mut event.kind {
             kill.cgroup = kill.cgroup_id.and_then(|id| self.starts.cgroups.path(id));
-            kill.container = kill.cgroup.as_ref().and_then(cgroup_path::find);
+            kill.container = kill.cgroup.as_ref().and_then(cgroup_path::find).map(Box::new);
             if self.victims.len() == MAX_VICTIMS {
                 self.victims.pop_front();
             }

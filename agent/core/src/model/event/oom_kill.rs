@@ -38,7 +38,7 @@ pub struct OomKill {
     pub cgroup: Option<CgroupPath>,
     /// The victim's container, as that path and lookups say. Correlation adds it.
     #[serde(skip)]
-    pub container: Option<Container>,
+    pub container: Option<Box<Container>>,
 }
 
 /// Whose memory ran out when the OOM killer was called.

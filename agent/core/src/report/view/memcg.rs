@@ -34,7 +34,7 @@ pub(super) fn oom_kill(kill: &event::OomKill) -> OomKill {
         pid: kill.pid,
         comm: kill.comm.clone(),
         cgroup: kill.cgroup.as_ref().map(CgroupPath::display),
-        container: kill.container.as_ref().map(container),
+        container: kill.container.as_deref().map(container),
         order: kill.order,
         gfp: kill.gfp.as_ref().map(gfp),
         scope: match &kill.scope {
