@@ -50,7 +50,10 @@ fn main() {
         // For executions whose program does not matter.
         (Some("nothing"), _) => Some(Ok(())),
         (Some("fragment"), _) => Some(fragmenter::run_child()),
-        (Some("hog"), Some(mib)) => Some(hog::run_child(&mib, &args.next().unwrap_or_default())),
+        (Some("hog"), Some(mib)) => {
+            let score = args.next().unwrap_or_default();
+            Some(hog::run_child(&mib, &score, &args.collect::<Vec<_>>()))
+        }
         (Some(package::CHILD), _) => Some(package::run_child()),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
         (Some("operation"), Some(name)) => {

@@ -11,6 +11,7 @@ mod fallback;
 mod flood;
 mod fork_memcg;
 mod fork_nproc;
+mod full_pod;
 mod healthy;
 mod high_order_steps;
 mod hostile;
@@ -22,6 +23,7 @@ mod memcg_limit;
 mod netns_limit;
 mod oom_order1;
 mod oom_real;
+mod oom_victims;
 mod order6;
 mod pids_limit;
 mod renamed;
@@ -70,7 +72,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 29] = [
+const SCENARIOS: [(&str, Scenario); 31] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -79,9 +81,11 @@ const SCENARIOS: [(&str, Scenario); 29] = [
     ("flood", flood::run),
     ("doctor", doctor::run),
     ("oom-order1", oom_order1::run),
+    ("oom-victims", oom_victims::run),
     ("oom-real", oom_real::run),
     ("exhausted", exhausted::run),
     ("memcg-limit", memcg_limit::run),
+    ("full-pod", full_pod::run),
     ("memcg-kmem-v1", memcg_kmem_v1::run),
     ("memcg-ids", memcg_ids::run),
     ("netns-limit", netns_limit::run),

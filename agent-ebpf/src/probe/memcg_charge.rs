@@ -1,5 +1,8 @@
 //! Charges to a memory cgroup, at `page_counter_try_charge`.
 //!
+//! A charge is the current task's cgroup's, or that of the cgroup in `task_struct.active_memcg`: what a new
+//! cgroup takes is charged to its parent, whoever makes it (`mem_cgroup_css_alloc`, from 5.9 on).
+//!
 //! A memory cgroup's charges end up here, but only some: a CPU takes 64 pages in advance. What every
 //! charge goes through (`obj_cgroup_charge`) would cost the node 11 % of a pipe's making; here the
 //! same loop pays nothing that can be measured. A refusal is not yet a failure, for the kernel makes
@@ -19,34 +22,42 @@ use crate::{
         argument, now, number,
     },
     maps::REFUSALS,
-    state::{Refusal, Thread},
+    state::{Charge, Refusal, Thread},
     thread,
 };
 
+/// The charge of a counter of `memcg` came back.
 #[inline(always)]
-fn leave(thread: &mut Thread, pages: u64, fail: u64, taken: bool) {
+fn leave(thread: &mut Thread, memcg: u64, pages: u64, fail: u64, taken: bool) {
     if taken {
-        thread.refusal.count = 0;
+        // What another cgroup has room for says nothing about this one.
+        if thread.refusal.memcg == memcg {
+            thread.refusal.count = 0;
+        }
         return;
     }
     let counter = kernel::read::<u64>(fail, 0).unwrap_or(0);
-    thread.refusal.count += 1;
+    thread.refusal.count = if thread.refusal.memcg == memcg { thread.refusal.count + 1 } else { 1 };
+    thread.refusal.memcg = memcg;
     thread.refusal.counter = counter;
     thread.refusal.pages = pages;
     thread.refusal.usage = kernel::read(counter, COUNTER_USAGE.load()).unwrap_or(0);
     thread.refusal.max = kernel::read(counter, COUNTER_MAX.load()).unwrap_or(0);
 }
 
-/// Whether a counter is one that the current task's kernel memory is charged to. On v2 the place of
-/// v1's `memsw` holds `swap`, to which reclaim charges what it swaps out.
+/// The memory cgroup that the current task's kernel memory is charged to, if `counter` is one of its; else
+/// NULL. On v2 the place of v1's `memsw` holds `swap`, to which reclaim charges what it swaps out.
 #[inline(always)]
-fn is_own(counter: u64) -> bool {
-    let memcg = cgroup::current_memcg();
+fn charged(counter: u64) -> u64 {
+    let memcg = match cgroup::active_memcg() {
+        0 => cgroup::current_memcg(),
+        active => active,
+    };
     let is = |offset: u32| offset != ABSENT && memcg + u64::from(offset) == counter;
-    memcg != 0
-        && (is(MEMCG_MEMORY.load())
-            || is(MEMCG_KMEM.load())
-            || is(MEMCG_MEMSW.load()) && cgroup::memory_is_on_v1())
+    let of_it = is(MEMCG_MEMORY.load())
+        || is(MEMCG_KMEM.load())
+        || is(MEMCG_MEMSW.load()) && cgroup::memory_is_on_v1();
+    if of_it { memcg } else { 0 }
 }
 
 /// A step of the thread's creation has failed: reports its last charge, if that was refused.
@@ -73,7 +84,7 @@ const RECENT_NS: u64 = 1_000_000_000;
 
 /// Keeps a refused charge of a thread outside creations, for a step that may fail for it.
 #[inline(always)]
-fn refused_outside(pages: u64, fail: u64) {
+fn refused_outside(memcg: u64, pages: u64, fail: u64) {
     let tid = thread::tid();
     let at_ns = now();
     let mut count = 1;
@@ -81,18 +92,18 @@ fn refused_outside(pages: u64, fail: u64) {
         // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, refusals of another
         // thread are added.
         let before = unsafe { &*before };
-        if at_ns.saturating_sub(before.at_ns) < RECENT_NS {
+        if before.refusal.memcg == memcg && at_ns.saturating_sub(before.at_ns) < RECENT_NS {
             count += before.refusal.count;
         }
     }
     let counter = kernel::read::<u64>(fail, 0).unwrap_or(0);
     let refusal = Refusal {
         count,
+        memcg,
         counter,
         usage: kernel::read(counter, COUNTER_USAGE.load()).unwrap_or(0),
         max: kernel::read(counter, COUNTER_MAX.load()).unwrap_or(0),
         pages,
-        fail: 0,
     };
     // If it can't be kept, the step's failure has no reason.
     let _ = REFUSALS.insert(tid, OutsideRefusal { at_ns, refusal }, 0);
@@ -127,16 +138,15 @@ fn fill(record: *mut ChargeFailed, head: Head, refusal: Refusal) {
     record.usage = refusal.usage;
     record.max = refusal.max;
     record.refusals = refusal.count as u32;
-    let (limit, memcg) = owner(refusal.counter);
+    let (limit, memcg) = owner(refusal.memcg, refusal.counter);
     record.limit = limit as u32;
     cgroup::record_memcg(memcg, &mut record.cgroup);
 }
 
-/// The owner of a counter, among the current task's memory cgroup and those above it.
+/// The owner of a counter, among the memory cgroup that was charged and those above it.
 #[inline(always)]
-fn owner(counter: u64) -> (Limit, u64) {
+fn owner(mut memcg: u64, counter: u64) -> (Limit, u64) {
     let is = |memcg: u64, offset: u32| offset != ABSENT && memcg + u64::from(offset) == counter;
-    let mut memcg = cgroup::current_memcg();
     for _ in 0..CGROUP_LEVELS {
         if memcg == 0 {
             break;
@@ -159,14 +169,17 @@ fn owner(counter: u64) -> (Limit, u64) {
 fn memcg_charge_fexit(ctx: FExitContext) -> u32 {
     // The return value stands behind the three arguments; of a bool only the low byte counts.
     let taken = number(&ctx, 3) as u8 != 0;
-    match thread::creating() {
-        Some(thread) if is_own(argument(&ctx, 0)) => {
-            leave(thread, number(&ctx, 1), argument(&ctx, 2), taken);
+    let thread = thread::creating();
+    if taken && thread.is_none() {
+        return 0;
+    }
+    let memcg = charged(argument(&ctx, 0));
+    if memcg != 0 {
+        let (pages, fail) = (number(&ctx, 1), argument(&ctx, 2));
+        match thread {
+            Some(thread) => leave(thread, memcg, pages, fail, taken),
+            None => refused_outside(memcg, pages, fail),
         }
-        None if !taken && is_own(argument(&ctx, 0)) => {
-            refused_outside(number(&ctx, 1), argument(&ctx, 2));
-        }
-        _ => {}
     }
     0
 }
@@ -176,11 +189,8 @@ fn memcg_charge_kprobe(ctx: ProbeContext) -> u32 {
     if let Some(thread) = thread::creating()
         && let (Some(counter), Some(pages), Some(fail)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2))
     {
-        let own = is_own(counter);
-        thread.refusal.fail = if own { fail } else { 0 };
-        if own {
-            thread.refusal.pages = pages;
-        }
+        let memcg = charged(counter);
+        thread.charge = Charge { memcg, pages, fail };
     }
     0
 }
@@ -188,11 +198,11 @@ fn memcg_charge_kprobe(ctx: ProbeContext) -> u32 {
 #[kretprobe]
 fn memcg_charge_kretprobe(ctx: RetProbeContext) -> u32 {
     if let Some(thread) = thread::creating()
-        && thread.refusal.fail != 0
+        && thread.charge.memcg != 0
     {
-        let Refusal { pages, fail, .. } = thread.refusal;
-        thread.refusal.fail = 0;
-        leave(thread, pages, fail, ctx.ret::<u64>() as u8 != 0);
+        let Charge { memcg, pages, fail } = thread.charge;
+        thread.charge.memcg = 0;
+        leave(thread, memcg, pages, fail, ctx.ret::<u64>() as u8 != 0);
     }
     0
 }

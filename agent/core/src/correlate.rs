@@ -2,6 +2,7 @@
 pub mod allocation_tracker;
 mod correlator;
 mod failed_steps;
+mod kills;
 pub(crate) mod outside;
 pub mod starts;
 
@@ -22,6 +23,12 @@ pub enum Correlated {
     CreationStep(Box<CreationStep>),
     /// Trouble outside any creation.
     Incident(Box<Incident>),
+}
+
+impl From<Incident> for Correlated {
+    fn from(incident: Incident) -> Self {
+        Self::Incident(Box::new(incident))
+    }
 }
 
 impl Correlated {
