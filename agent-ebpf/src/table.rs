@@ -20,8 +20,8 @@ use self::{
     global::{
         ACTIVE_MEMCG, CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER,
         CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY,
-        MEMCG_MEMSW, MEMORY_HIERARCHY, NET_INUM, NETNS, NODE, NSPROXY_NET_NS, OOM, OOM_ZONES,
-        PERNET, PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
+        MEMCG_MEMSW, MEMORY_HIERARCHY, NETNS, NODE, OOM, OOM_ZONES, PERNET, PGDAT_NODE_ID, PIDS,
+        RECLAIM, SYSCALL, SYSCALL_RETURNED, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
     },
 };
 use crate::{
@@ -321,8 +321,12 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                 exit: "namespaces_kretprobe",
             },
         ],
-        guards: &[],
-        reads: &[CGROUP_PATH, MEMORY_HIERARCHY, &[NET_INUM, NSPROXY_NET_NS], REFUSED_CHARGE],
+        guards: &[
+            Tracepoint::new("unshare_guard_tracepoint", "syscalls", "sys_exit_unshare"),
+            Tracepoint::new("clone_guard_tracepoint", "syscalls", "sys_exit_clone"),
+            Tracepoint::new("clone3_guard_tracepoint", "syscalls", "sys_exit_clone3"),
+        ],
+        reads: &[CGROUP_PATH, MEMORY_HIERARCHY, NETNS, &[SYSCALL_RETURNED], REFUSED_CHARGE],
         lost: "containers without a network namespace of their own, and failures before the \
                network's is made",
         supports_others: false,
@@ -585,8 +589,11 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                 exit: "cgroup_setup_kretprobe",
             },
         ],
-        guards: &[],
-        reads: &[CGROUP_PATH, REFUSED_CHARGE],
+        guards: &[
+            Tracepoint::new("mkdir_guard_tracepoint", "syscalls", "sys_exit_mkdir"),
+            Tracepoint::new("mkdirat_guard_tracepoint", "syscalls", "sys_exit_mkdirat"),
+        ],
+        reads: &[CGROUP_PATH, REFUSED_CHARGE, &[SYSCALL_RETURNED]],
         lost: "containers whose cgroup can't be made",
         supports_others: false,
     },

@@ -93,6 +93,14 @@ fn tracepoints_alone_are_attached(run: &Observed) {
         "memcg-setup",
         "namespace-refused",
         "fork-refused",
+        "fork",
+        "exec",
+        "mount",
+        "link",
+        "cgroup-entry",
+        "keyring",
+        "seccomp",
+        "bpf-program",
     ];
     assert_eq!(missing, expected);
 }

@@ -24,7 +24,7 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     else {
         return 0;
     };
-    if kernel::read::<[u8; 24]>(format, 0) != Some(FORMAT) {
+    if !kernel::is_order(order) || kernel::read::<[u8; 24]>(format, 0) != Some(FORMAT) {
         return 0;
     }
     let thread = match thread::allocating(Counter::OutsideFailures) {

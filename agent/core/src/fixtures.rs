@@ -6,7 +6,8 @@ use crate::{
         entry::{self, Header},
         event::{
             CgroupPath, CgroupSetup, ChargeFailed, CompactResult, CreationKey, Event, EventKind,
-            Failure, ForkRefused, LimitKind, NamespaceKind, Omitted, OomKill, OomScope, Task,
+            FailedStep, Failure, ForkRefused, LimitKind, NamespaceKind, Omitted, OomKill, OomScope,
+            StartStep, Task,
         },
         frame::Frame,
         gfp::GfpNames,
@@ -140,6 +141,13 @@ pub fn every_event() -> Vec<EventKind> {
             ..OomKill::default()
         }),
         EventKind::NamespaceRefused(NamespaceKind::Net),
+        EventKind::StepFailed(FailedStep {
+            step: StartStep::Mount,
+            errno: libc::ENOMEM,
+            uid: 0,
+            processes: Some(3),
+            process_limit: Some(100),
+        }),
         EventKind::ForkRefused(ForkRefused {
             cgroup: memcg(),
             processes: Some(3),

@@ -272,3 +272,5 @@ fn the_variant(target: &Target, function: &str) -> Result<String, Refusal> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod ubuntu_tests;

@@ -71,26 +71,26 @@ impl Waiting {
 
 impl Correlator {
     /// Keeps an allocation that failed outside every creation, if it may belong to a container's start: then
-    /// its step may fail too. Gives it back otherwise.
+    /// its step may fail too. `None` if it does not.
     pub(super) fn keep_failure(
         &mut self,
         time_ns: u64,
         task: &Task,
-        allocation: Allocation,
-    ) -> Result<Vec<Correlated>, Allocation> {
+        allocation: &Allocation,
+    ) -> Option<Vec<Correlated>> {
         let interrupts =
             allocation.failure.as_ref().is_some_and(|f| call_site::is_interrupts(&f.stack));
         if allocation.outcome != Outcome::Failed || interrupts {
-            return Err(allocation);
+            return None;
         }
-        let Some(start) = self.starts.of_failure(time_ns, task) else { return Err(allocation) };
+        let start = self.starts.of_failure(time_ns, task)?;
         let ended = self.make_room_for_failures();
         let failures = self.waiting.of(time_ns, task.clone());
         failures.start = Some(start);
         if failures.allocations.len() < MAX_DETAILS {
-            failures.allocations.push(allocation);
+            failures.allocations.push(allocation.clone());
         }
-        Ok(ended)
+        Some(ended)
     }
 
     /// Keeps a charge that was refused outside every creation: the step that fails with it follows at once.
@@ -159,3 +159,6 @@ impl Correlator {
         self.flush_failures(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

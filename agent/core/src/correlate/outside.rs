@@ -188,12 +188,14 @@ impl Correlator {
 
     fn outside_trouble(&mut self, trouble: (Task, u64, Allocation)) -> Vec<Correlated> {
         let (task, time_ns, allocation) = trouble;
-        match self.keep_failure(time_ns, &task, allocation) {
-            Ok(ended) => ended,
-            // Of order 0 there are too many.
-            Err(allocation) if allocation.order == 0 => Vec::new(),
-            Err(allocation) => vec![self.outside_incident((task, time_ns, allocation))],
+        if let Some(ended) = self.keep_failure(time_ns, &task, &allocation) {
+            return ended;
         }
+        // Of order 0 there are too many.
+        if allocation.order == 0 {
+            return Vec::new();
+        }
+        vec![self.outside_incident((task, time_ns, allocation))]
     }
 
     fn outside_incident(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {

@@ -2,7 +2,7 @@
 use fragwatch_ebpf::table::Candidate;
 
 use super::*;
-use crate::kernel::fixtures::SERIES;
+use crate::kernel::{btf::tests::Writer, fixtures::SERIES};
 
 /// Each global's value on 5.10, 6.1, 6.12 and 7.2; `-` where the kernel does not have it. Taken with
 /// `pahole -C <structure>` from the whole type information of each kernel.
@@ -283,4 +283,36 @@ fn a_kernel_cut_off_anywhere_is_an_error() {
     for len in (0..whole.len()).step_by(97) {
         assert!(Btf::index(&whole[..len]).is_err(), "cut off at {len}");
     }
+}
+
+/// The record of cgroups' tracepoints with an id of so many bytes.
+fn cgroup_record(id_bytes: u32) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.number("int", 4);
+    writer.number("id_t", id_bytes);
+    writer.structure("trace_event_raw_cgroup", &[("root", 1, 8), ("level", 1, 12), ("id", 2, 16)]);
+    writer.bytes()
+}
+
+#[test]
+fn a_number_is_read_with_the_size_that_it_has() {
+    let width = |bytes: u32| {
+        let record = cgroup_record(bytes);
+        let offsets = resolve(&Btf::index(&record).expect("it was just written"));
+        let found = offsets.globals.iter().find(|(name, _)| *name == "CGROUP_EVENT_ID_SIZE");
+        (found.map(|&(_, bytes)| bytes), offsets.missing.contains(&"CGROUP_EVENT_ID_SIZE"))
+    };
+    assert_eq!(width(8), (Some(8), false));
+    assert_eq!(width(4), (Some(4), false), "an int, as up to 5.13");
+    assert_eq!(width(2), (None, true), "of no size that is known");
+}
+
+#[test]
+fn a_number_of_another_size_is_absent() {
+    let mut writer = Writer::new();
+    writer.number("short", 2);
+    writer.structure("trace_event_raw_cgroup", &[("root", 1, 8)]);
+    let bytes = writer.bytes();
+    let offsets = resolve(&Btf::index(&bytes).expect("it was just written"));
+    assert!(offsets.missing.contains(&"CGROUP_EVENT_ROOT"));
 }
