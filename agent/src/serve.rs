@@ -29,7 +29,7 @@ use self::{
 use crate::{
     cli::ServeArgs,
     doctor::Attached,
-    host::{SERVE_SOCKET, privileges},
+    host::{SERVE_SOCKET, own_memory, privileges},
     trace::{
         consumer::Consumer,
         stdout::StdoutMonitor,
@@ -55,6 +55,8 @@ pub async fn run(args: &ServeArgs) -> Result<(), ServeError> {
         anstream::println!("the configuration is valid");
         return Ok(());
     }
+    // Before any thread is started: each that allocates has a heap of its own from then on.
+    own_memory::keep_small();
     let listeners =
         Listeners::open(config.listen).map_err(|error| ServeError::Start(error.into()))?;
     let result = serve(config, listeners).await;
@@ -83,6 +85,7 @@ fn start(config: Config, listeners: Listeners, shared: &Arc<Shared>) -> anyhow::
     let setup = Setup {
         all: false,
         untroubled: false,
+        fallbacks: true,
         attach: config.attach,
         report: Box::new(Report::new(Arc::clone(shared), journal.clone())),
         stdout: StdoutMonitor::none(),
