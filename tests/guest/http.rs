@@ -2,15 +2,25 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::channel::Channel;
 
 const ADDRESS: &str = "127.0.0.1:9823";
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Brings the loopback interface up, before fragwatch listens there.
+pub(crate) fn prepare() -> Result<()> {
+    let up = Command::new("/bin/busybox").args(["ifconfig", "lo", "127.0.0.1", "up"]).status();
+    if !up.context("can't run busybox")?.success() {
+        bail!("busybox can't bring the loopback interface up");
+    }
+    Ok(())
+}
 
 /// Status code and body.
 pub(crate) fn get(path: &str) -> Result<(String, String)> {

@@ -96,7 +96,7 @@ const SCENARIOS: [(&str, Scenario); 23] = [
 /// namespace.
 pub(crate) fn prepare(name: &str, cgroups: Cgroups) -> Result<bool> {
     if name == "serve" {
-        serve::prepare()?;
+        crate::http::prepare()?;
     }
     let in_namespace = name == "cgroup-namespace";
     if in_namespace {
