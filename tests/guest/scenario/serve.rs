@@ -155,7 +155,7 @@ fn ask(node: &Node, stream: &'static str, path: &str) -> Result<()> {
     Ok(())
 }
 
-fn wait_until_counted() -> Result<()> {
+pub(super) fn wait_until_counted() -> Result<()> {
     let deadline = Instant::now() + DEADLINE;
     loop {
         let (_, metrics) = http::get("/metrics")?;
