@@ -2,6 +2,7 @@
 //! only look like it. Beside it two rules that are published: more than 80 % of free memory outside
 //! blocks of the huge-page order, and fewer than ten blocks of order 8 or above.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -123,7 +124,8 @@ fn table(outcomes: &[Outcome]) -> String {
             (None, _) if alarm.ever => "false alarm".to_owned(),
             (None, _) => "quiet".to_owned(),
         });
-        table += &format!("\n| {} | {fails} | {} |", course.what, alarms.join(" | "));
+        // Writing to a string can't fail.
+        let _ = write!(table, "\n| {} | {fails} | {} |", course.what, alarms.join(" | "));
     }
     let scores = [0, 1, 2].map(|at| score(outcomes, at));
     let row = |name: &str, value: fn(&(f64, f64)) -> f64| {

@@ -1,5 +1,6 @@
 //! `cargo xtask bench soak`: whether fragwatch's memory stays flat while containers come and go.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -108,7 +109,9 @@ impl Soak {
         }
         table = format!("{table}\n{rule}");
         for Minute { seconds, containers, memory, serve } in &self.minutes {
-            table += &format!(
+            // Writing to a string can't fail.
+            let _ = write!(
+                table,
                 "\n| {} | {containers} | {} | {} | {} | {} |",
                 seconds / 60,
                 memory.resident,
@@ -117,7 +120,8 @@ impl Soak {
                 memory.maps
             );
             if let Some(serve) = serve {
-                table += &format!(
+                let _ = write!(
+                    table,
                     " {} | {} | {} | {} | {} |",
                     serve.failures,
                     serve.lost,
