@@ -118,8 +118,8 @@ impl Sampler {
                 self.needs = check::needs(&self.orders, orders::read(Path::new("/")));
                 self.shared.metrics.set_process(self.process.read());
             }
-            let sampled = self.sample(all);
-            if matches!(samples.try_send(sampled), Err(mpsc::TrySendError::Disconnected(_))) {
+            let sample = self.sample(all);
+            if matches!(samples.try_send(sample), Err(mpsc::TrySendError::Disconnected(_))) {
                 return;
             }
             due += PERIOD;

@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::contestant::Running;
 use super::usage::{memory, process_cpu_ns};
-use super::{Bench, operation};
+use super::{Bench, SETTLE, operation};
 use crate::{http, node};
 
 /// From one container to the next.
@@ -47,6 +47,8 @@ pub(super) fn measure(bench: &Bench) -> Result<()> {
         }
         if store.is_some() && minute % STORM_MINUTES == 0 {
             storm()?;
+            // Its reports are no part of a scrape.
+            thread::sleep(SETTLE);
         }
         let state = store.map(|store| state(store, running.pid)).transpose()?;
         let (seconds, memory) = (began.elapsed().as_secs(), memory(running.pid)?);
