@@ -20,13 +20,13 @@ use self::{
         CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER, CSS_PARENT,
         MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY, MEMCG_MEMSW,
         MEMORY_HIERARCHY, NET_INUM, NETNS, NODE, NSPROXY_NET_NS, OOM, OOM_ZONES, PERNET,
-        PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
+        PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, TASK_COMM, TASK_PID, TASK_TGID, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
     },
 };
 use crate::{
     numbered::numbered,
     wire::{
-        AllocationFailed, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded, ChargeFailed,
+        AllocationFailed, BriefEnd, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded, ChargeFailed,
         CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused, NetnsSetupEnded,
         OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated, SlowPathEntered,
         ZoneRead, records,
@@ -51,6 +51,7 @@ records! {
     ForkRefused = 15,
     CgroupRenamed = 16,
     CgroupRemoved = 17,
+    BriefEnd = 18,
 }
 
 numbered! {
@@ -226,6 +227,12 @@ pub const NODE_SEEN: &str = "node_seen_kprobe";
 pub const SHOWS_NODES: &str = "frag_show";
 /// What [`NODE_SEEN`] reads, as [`HookInfo::reads`].
 pub const NODE_SEEN_READS: &[&[Global]] = &[&[PGDAT_NODE_ID]];
+/// The iterator over threads that finds creations which have not ended. It belongs to no hook: the agent runs it.
+pub const OPEN_CREATIONS: &str = "open_creations";
+/// The function of the kernel by which that is loaded.
+pub const ITERATES_TASKS: &str = "bpf_iter_task";
+/// What [`OPEN_CREATIONS`] reads, as [`HookInfo::reads`].
+pub const OPEN_CREATIONS_READS: &[&[Global]] = &[&[TASK_PID, TASK_TGID, TASK_COMM]];
 /// The program that names an address for the agent. It belongs to no hook.
 pub const SYMBOL_NAME: &str = "symbol_name";
 

@@ -10,7 +10,9 @@ mod head;
 mod limit;
 mod namespaces;
 mod oom;
+mod open;
 mod record;
+mod repeat;
 mod stall;
 mod zone;
 
@@ -21,7 +23,9 @@ pub use head::*;
 pub use limit::*;
 pub use namespaces::*;
 pub use oom::*;
+pub use open::*;
 pub use record::*;
+pub use repeat::*;
 pub use stall::*;
 pub use zone::*;
 

@@ -5,9 +5,12 @@ pub mod decode;
 mod load;
 mod missed_runs;
 mod nodes;
+mod open_creations;
+mod repeats;
 mod rings;
 mod start;
 mod symbol_program;
+mod syscall;
 
 use std::{io, sync::Arc};
 
@@ -18,6 +21,8 @@ use fragwatch_core::model::{
     event::{Event, EventKind},
     hook::{Hook, HookStatus},
     loss::{CreationCounts, Loss, OutsideCounts},
+    open_creation::OpenCreation,
+    repeats::Repeats,
 };
 use fragwatch_ebpf::Counter;
 use tokio::io::unix::AsyncFd;
@@ -32,6 +37,8 @@ use crate::{
         background::Background,
         decode::{DecodeError, Decoder},
         missed_runs::MissedRuns,
+        open_creations::{OpenCreations, Schedule},
+        repeats::CountedSteps,
     },
 };
 
@@ -47,6 +54,11 @@ pub struct Live {
     others: Ring,
     cgroups: Ring,
     counters: PerCpuArray<MapData, u64>,
+    counted_steps: CountedSteps,
+    brief_ends: Ring,
+    /// `None` if the kernel did not take the program.
+    open_creations: Option<OpenCreations>,
+    schedule: Schedule,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
     programs: Arc<MissedRuns>,
@@ -81,6 +93,7 @@ impl Live {
         };
         tokio::select! {
             guard = self.creations.readable_mut() => guard.map(|mut g| g.clear_ready()),
+            guard = self.brief_ends.readable_mut() => guard.map(|mut g| g.clear_ready()),
             guard = self.others.readable_mut() => guard.map(|mut g| g.clear_ready()),
             guard = self.cgroups.readable_mut() => guard.map(|mut g| g.clear_ready()),
             logged = log => logged,
@@ -99,6 +112,8 @@ impl Live {
         loop {
             let record = match &self.ended {
                 None => next(&mut self.creations)
+                    // Where these are, all of that ring was full, and came before.
+                    .or_else(|| next(&mut self.brief_ends))
                     .or_else(|| next(&mut self.cgroups))
                     .or_else(|| next(&mut self.others)),
                 Some(ended) if is_end_by_signal(ended) => {
@@ -163,6 +178,34 @@ impl Live {
             untroubled: self.counter(Counter::UntroubledCreations)?,
             unfinished: begun.saturating_sub(ended),
         })
+    }
+
+    /// Steps of creations that were only counted since this was last asked; `last` if nothing more will be.
+    pub fn repeats(&mut self, now_ns: u64, last: bool) -> Result<Vec<Repeats>, MapError> {
+        let total = self.counter(Counter::OmittedCreations)?;
+        self.counted_steps.read(total, now_ns, last)
+    }
+
+    /// Creations that have not ended, if it is time to look for those: `long` is whether one is known to have been
+    /// without an end for long, `last` if this is the end.
+    pub fn open_creations(
+        &mut self,
+        now_ns: u64,
+        long: bool,
+        last: bool,
+    ) -> anyhow::Result<Option<Vec<OpenCreation>>> {
+        let Some(iterator) = &self.open_creations else { return Ok(None) };
+        let under_way = |begun, ended| -> Result<bool, MapError> {
+            // In this order: what ends meanwhile is not taken for unfinished.
+            let begun = self.counter(begun)?;
+            Ok(begun > self.counter(ended)?)
+        };
+        let open = under_way(Counter::BegunCreations, Counter::EndedCreations)?
+            || under_way(Counter::BegunCgroups, Counter::EndedCgroups)?;
+        if !last && !self.schedule.is_due(open, long, now_ns) {
+            return Ok(None);
+        }
+        Ok(Some(iterator.read(&mut self.decoder.symbols)?))
     }
 
     /// Forgets names of addresses, which other modules may have by now.

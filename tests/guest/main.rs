@@ -16,6 +16,7 @@ mod namespaces;
 mod node;
 mod overhead;
 mod package;
+mod refused;
 mod reproduce;
 mod root;
 mod runtime;
@@ -50,6 +51,7 @@ fn main() {
         (Some("hog"), Some(mib)) => Some(hog::run_child(&mib, &args.next().unwrap_or_default())),
         (Some(package::CHILD), _) => Some(package::run_child()),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
+        (Some("refused"), Some(count)) => Some(refused::run_child(&count)),
         (Some("operation"), Some(name)) => {
             Some(overhead::run_child(&name, &args.next().unwrap_or_default()))
         }

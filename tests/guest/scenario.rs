@@ -23,6 +23,7 @@ mod pids_limit;
 mod renamed;
 mod runtimes;
 mod serve;
+mod userns_flood;
 
 use anyhow::{Result, bail};
 use harness::job::Cgroups;
@@ -66,7 +67,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 23] = [
+const SCENARIOS: [(&str, Scenario); 24] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -87,6 +88,7 @@ const SCENARIOS: [(&str, Scenario); 23] = [
     ("serve", serve::run),
     ("cgroup-storm", cgroup_storm::run),
     ("hostile", hostile::run),
+    ("userns-flood", userns_flood::run),
     ("cgroup-renamed", renamed::run),
     ("cgroup-namespace", cgroup_namespace::run),
     ("runtimes", runtimes::run),

@@ -38,6 +38,7 @@ mod reproduce;
 mod runtimes;
 mod serve;
 mod tracepoints;
+mod userns_flood;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -88,6 +89,7 @@ fn plans() -> Vec<Plan> {
         fallback::plans(),
         check::plans(),
         hostile::plans(),
+        userns_flood::plans(),
         cgroup_storm::plans(),
         cgroup_paths::plans(),
         netns_limit::plans(),

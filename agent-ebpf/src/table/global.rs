@@ -80,6 +80,13 @@ macro_rules! for_each_global {
                 CGROUP_KN: Needed, Member("cgroup", &["kn"]);
                 KN_ID: Needed, Member("kernfs_node", &["id"]);
             }
+            /// Who is responsible for a task, which stands in the head too.
+            USER {
+                TASK_CRED: Optional, Member("task_struct", &["cred"]);
+                CRED_USER_NS: Optional, Member("cred", &["user_ns"]);
+                USER_NS_PARENT: Optional, Member("user_namespace", &["parent"]);
+                USER_NS_OWNER: Optional, Member("user_namespace", &["owner"]);
+            }
             /// A thread's identity: thread ids are reused.
             THREAD {
                 TASK_START_TIME: Needed, Member("task_struct", &["start_time"]);
@@ -183,6 +190,10 @@ macro_rules! for_each_global {
                 OC_CHOSEN: Needed, Member("oom_control", &["chosen"]);
                 TASK_TGID: Needed, Member("task_struct", &["tgid"]);
                 TASK_COMM: Needed, Member("task_struct", &["comm"]);
+            }
+            /// A thread that is inside a creation.
+            OPEN {
+                TASK_PID: Optional, Member("task_struct", &["pid"]);
             }
             /// The record of `oom:mark_victim`.
             MARK_VICTIM {

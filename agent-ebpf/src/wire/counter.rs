@@ -32,5 +32,12 @@ numbered! {
         EndedCreations,
         /// Of these, those that ended without trouble and were not recorded.
         UntroubledCreations,
+        /// Steps of creations that met trouble and were only counted: their user, or their cgroup, had met too
+        /// much alike.
+        OmittedCreations,
+        /// Cgroups whose making began.
+        BegunCgroups,
+        /// Of these, those whose end was seen.
+        EndedCgroups,
     }
 }

@@ -3,13 +3,15 @@ pub mod allocation_tracker;
 mod correlator;
 pub(crate) mod outside;
 pub mod starts;
+pub mod unfinished;
 
 use crate::model::{
     incident::{Incident, Source},
+    open_creation::Unfinished,
     step::CreationStep,
 };
 
-pub use correlator::Correlator;
+pub use correlator::{Correlator, RESTARTS};
 
 /// Creations and outside threads followed at a time.
 const MAX_OPEN: usize = 4096;
@@ -21,6 +23,8 @@ pub enum Correlated {
     CreationStep(Box<CreationStep>),
     /// Trouble outside any creation.
     Incident(Box<Incident>),
+    /// A creation whose end was not seen.
+    Unfinished(Box<Unfinished>),
 }
 
 impl Correlated {
@@ -32,6 +36,7 @@ impl Correlated {
                 Source::Live { time_ns } => Some(time_ns),
                 Source::Log(_) => None,
             },
+            Self::Unfinished(unfinished) => Some(unfinished.at_ns),
         }
     }
 
@@ -39,7 +44,7 @@ impl Correlated {
     pub fn ended_ns(&self) -> Option<u64> {
         match self {
             Self::CreationStep(creation) => Some(creation.ended_ns),
-            Self::Incident(_) => None,
+            Self::Incident(_) | Self::Unfinished(_) => None,
         }
     }
 }

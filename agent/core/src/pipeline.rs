@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     attribution::late::Attributions,
     clock,
-    correlate::{Correlated, Correlator},
+    correlate::{Correlated, Correlator, RESTARTS},
     diagnose::{Evidence, diagnose},
     model::{
         entry::{Entry, Header},
@@ -15,6 +15,7 @@ use crate::{
         loss::Loss,
         node::{NodeFacts, Reading},
         recording::{Recording, Recordings},
+        repeats::Repeats,
         step::{CreationStep, Outcome},
     },
     report::{
@@ -112,7 +113,9 @@ impl Pipeline {
             }
             Entry::Tick { time_ns } => {
                 self.incidents_left = MAX_INCIDENTS;
-                return Ok(self.correlator.flush_outside(Some(time_ns)));
+                let mut correlated = self.correlator.flush_outside(Some(time_ns));
+                correlated.extend(self.correlator.superseded(time_ns));
+                return Ok(correlated);
             }
             Entry::Sample(sample) => {
                 let complete = self.recordings.sample(sample);
@@ -126,6 +129,10 @@ impl Pipeline {
                 self.loss = loss;
                 self.report.line(&view::loss(&loss))?;
             }
+            Entry::Open { time_ns, creations } => {
+                return Ok(self.correlator.open(time_ns, creations));
+            }
+            Entry::Repeats { repeats, .. } => self.report_repeats(&repeats)?,
             Entry::End { outside, creations } => {
                 self.watched.outside = outside.map(view::outside);
                 self.watched.incidents_omitted +=
@@ -134,7 +141,9 @@ impl Pipeline {
                 let ok = &mut self.watched.creations.ok;
                 *ok = ok.saturating_add(counted.untroubled);
                 self.watched.creations.unfinished = counted.unfinished;
-                return Ok(self.correlator.flush_outside(None));
+                let mut correlated = self.correlator.flush_outside(None);
+                correlated.extend(self.correlator.finish());
+                return Ok(correlated);
             }
         }
         Ok(Vec::new())
@@ -148,6 +157,10 @@ impl Pipeline {
                 // The eBPF programs emit OOM kills and refused forks outside creations in any case.
                 Correlated::Incident(incident) if self.all => self.report_incident(&incident)?,
                 Correlated::Incident(_) => {}
+                Correlated::Unfinished(one) => {
+                    let found = clock::time_of_day(one.at_ns, self.realtime_offset_ns);
+                    self.report.line(&view::unfinished(found, &one))?;
+                }
             }
         }
         Ok(())
@@ -170,6 +183,7 @@ impl Pipeline {
         correlated.iter().any(|one| match one {
             Correlated::CreationStep(creation) => creation.outcome() != Outcome::Ok,
             Correlated::Incident(_) => self.all && self.incidents_left != 0,
+            Correlated::Unfinished(_) => false,
         })
     }
 
@@ -179,7 +193,9 @@ impl Pipeline {
             Correlated::CreationStep(creation) if self.is_reported(creation) => {
                 self.names.queries(creation, self.realtime_offset_ns)
             }
-            Correlated::CreationStep(_) | Correlated::Incident(_) => Vec::new(),
+            Correlated::CreationStep(_)
+            | Correlated::Incident(_)
+            | Correlated::Unfinished(_) => Vec::new(),
         };
         correlated.iter().flat_map(of).collect()
     }
@@ -202,6 +218,11 @@ impl Pipeline {
     /// Whether a tick would have an effect.
     pub fn needs_tick(&self) -> bool {
         self.incidents_left != MAX_INCIDENTS || self.correlator.follows_outside()
+    }
+
+    /// Whether a creation of which there were events has been without an end for long.
+    pub fn has_long(&self, now_ns: u64) -> bool {
+        self.correlator.has_long(now_ns)
     }
 
     /// Notes that an entry is missing, which may have been about any unfinished creation.
@@ -238,6 +259,21 @@ impl Pipeline {
         if let Some(now_ns) = self.live {
             let late_us = now_ns().saturating_sub(creation.ended_ns) / 1000;
             self.watched.slowest_report_us = self.watched.slowest_report_us.max(Some(late_us));
+        }
+        Ok(())
+    }
+
+    /// Reports steps that were only counted. What no program sees, because the kernel makes the system call again, is
+    /// left out.
+    fn report_repeats(&mut self, repeats: &[Repeats]) -> io::Result<()> {
+        let is_seen = |one: &&Repeats| !one.errno.is_some_and(|errno| RESTARTS.contains(&errno));
+        for one in repeats.iter().filter(is_seen) {
+            let counts = &mut self.watched.creations;
+            let count = if one.errno.is_some() { &mut counts.failed } else { &mut counts.degraded };
+            *count = count.saturating_add(one.count);
+            let cgroup = self.correlator.cgroups().path(one.cgroup_id);
+            let time = clock::time_of_day(one.last_ns, self.realtime_offset_ns);
+            self.report.line(&view::repeats(time, one, cgroup.as_ref()))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::{
     attribution::{cgroup_path, cgroups::Cgroups},
     model::{
         container::{Candidate, CandidateReason, Container, is_id},
-        event::CgroupPath,
+        event::{CgroupPath, Task},
         identity::Query,
         step::CreationStep,
     },
@@ -51,10 +51,18 @@ pub(crate) fn is_runtime(comm: &str) -> bool {
 /// by a runtime, which may run in a container itself and start others.
 pub(crate) fn certain(creation: &CreationStep) -> Option<Container> {
     // When a cgroup is created, its path identifies the container, even if a runtime creates it.
-    if is_runtime(&creation.task.comm) && creation.cgroup_setup().is_none() {
-        return None;
+    if creation.cgroup_setup().is_none() {
+        return of_task(&creation.task, creation.cgroup.as_ref());
     }
     cgroup_path::find(creation.cgroup.as_ref()?)
+}
+
+/// The container that a task in this cgroup belongs to, unless it is a runtime's.
+pub(crate) fn of_task(task: &Task, cgroup: Option<&CgroupPath>) -> Option<Container> {
+    if is_runtime(&task.comm) {
+        return None;
+    }
+    cgroup_path::find(cgroup?)
 }
 
 /// Containers that a creation by a runtime may be for, the most likely first.

@@ -123,7 +123,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn task(comm: &str, cgroup_id: u64) -> Task {
-        Task { pid: 9, tid: 9, comm: comm.to_owned(), cgroup_id }
+        Task { pid: 9, tid: 9, comm: comm.to_owned(), cgroup_id, user: None }
     }
 
     fn with_cgroup(path: &str) -> Starts {
