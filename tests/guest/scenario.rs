@@ -20,9 +20,12 @@ mod oom_order1;
 mod oom_real;
 mod order6;
 mod pids_limit;
+mod reader_stopped;
 mod renamed;
 mod runtimes;
+mod sandbox;
 mod serve;
+mod stuck;
 mod userns_flood;
 
 use anyhow::{Result, bail};
@@ -67,7 +70,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 24] = [
+const SCENARIOS: [(&str, Scenario); 27] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -89,6 +92,9 @@ const SCENARIOS: [(&str, Scenario); 24] = [
     ("cgroup-storm", cgroup_storm::run),
     ("hostile", hostile::run),
     ("userns-flood", userns_flood::run),
+    ("stuck", stuck::run),
+    ("reader-stopped", reader_stopped::run),
+    ("sandbox", sandbox::run),
     ("cgroup-renamed", renamed::run),
     ("cgroup-namespace", cgroup_namespace::run),
     ("runtimes", runtimes::run),

@@ -33,10 +33,13 @@ mod packaged;
 mod panics;
 mod pids_limit;
 mod plan;
+mod reader_stopped;
 mod recorded;
 mod reproduce;
 mod runtimes;
+mod sandbox;
 mod serve;
+mod stuck;
 mod tracepoints;
 mod userns_flood;
 
@@ -90,6 +93,9 @@ fn plans() -> Vec<Plan> {
         check::plans(),
         hostile::plans(),
         userns_flood::plans(),
+        stuck::plans(),
+        reader_stopped::plans(),
+        sandbox::plans(),
         cgroup_storm::plans(),
         cgroup_paths::plans(),
         netns_limit::plans(),

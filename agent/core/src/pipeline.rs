@@ -181,7 +181,9 @@ impl Pipeline {
     /// Whether a report about one of these needs the node's facts.
     pub fn wants_node(&self, correlated: &[Correlated]) -> bool {
         correlated.iter().any(|one| match one {
-            Correlated::CreationStep(creation) => creation.outcome() != Outcome::Ok,
+            Correlated::CreationStep(creation) => {
+                creation.outcome() != Outcome::Ok && self.is_reported(creation)
+            }
             Correlated::Incident(_) => self.all && self.incidents_left != 0,
             Correlated::Unfinished(_) => false,
         })
@@ -202,7 +204,7 @@ impl Pipeline {
 
     /// Whether a creation step is reported.
     fn is_reported(&self, creation: &CreationStep) -> bool {
-        self.all || creation.outcome() != Outcome::Ok
+        self.all || creation.outcome() != Outcome::Ok && creation.is_start
     }
 
     /// Lost events, as last reported.
@@ -245,7 +247,9 @@ impl Pipeline {
                 .with_node(node)
         };
         let verdict = is_trouble.then(|| diagnose(&evidence()));
-        if creation.continues().is_none() {
+        if is_trouble && !creation.is_start {
+            self.watched.other_namespaces += 1;
+        } else if creation.continues().is_none() {
             self.watched.creations.count(outcome);
             if let Some(verdict) = &verdict {
                 self.summary.count_cause(verdict.cause);
@@ -268,9 +272,17 @@ impl Pipeline {
     fn report_repeats(&mut self, repeats: &[Repeats]) -> io::Result<()> {
         let is_seen = |one: &&Repeats| !one.errno.is_some_and(|errno| RESTARTS.contains(&errno));
         for one in repeats.iter().filter(is_seen) {
-            let counts = &mut self.watched.creations;
-            let count = if one.errno.is_some() { &mut counts.failed } else { &mut counts.degraded };
+            let is_start = self.correlator.is_start(one);
+            let counts = &mut self.watched;
+            let count = match (is_start, one.errno) {
+                (false, _) => &mut counts.other_namespaces,
+                (true, Some(_)) => &mut counts.creations.failed,
+                (true, None) => &mut counts.creations.degraded,
+            };
             *count = count.saturating_add(one.count);
+            if !is_start && !self.all {
+                continue;
+            }
             let cgroup = self.correlator.cgroups().path(one.cgroup_id);
             let time = clock::time_of_day(one.last_ns, self.realtime_offset_ns);
             self.report.line(&view::repeats(time, one, cgroup.as_ref()))?;

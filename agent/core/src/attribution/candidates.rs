@@ -78,15 +78,26 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     if let Some(path) = cgroups.container_made_by(creation.task.pid, since) {
         return candidate(&path, CandidateReason::MadeItsCgroup).into_iter().collect();
     }
-    if !MAKE_FOR_PODS.contains(&comm) {
+    if !MAKE_FOR_PODS.contains(&comm) || !may_be_the_nodes(&creation.task) {
         return Vec::new();
     }
-    let pods = cgroups.pods_without_container().into_iter().take(MAX_CANDIDATES).enumerate();
+    // One in a container starts others below that only.
+    let inside = creation.cgroup.as_ref().and_then(cgroup_path::outermost_container);
+    let is_below = |path: &CgroupPath| {
+        inside.as_ref().is_none_or(|inside| path.names.starts_with(inside))
+    };
+    let pods = cgroups.pods_without_container().into_iter().filter(|(path, _)| is_below(path)).take(MAX_CANDIDATES).enumerate();
     pods.filter_map(|(at, (path, made))| {
         let newest = at == 0 && made.is_some();
         candidate(&path, if newest { CandidateReason::NewestPod } else { CandidateReason::FreePod })
     })
     .collect()
+}
+
+/// Whether a task may be the node's own runtime, whose records are looked up: a user's has records elsewhere, if it
+/// is one at all.
+fn may_be_the_nodes(task: &Task) -> bool {
+    task.user.is_none_or(|user| user == 0)
 }
 
 /// The query about a creation whose cgroup does not identify the container. `realtime_offset_ns` is
@@ -95,13 +106,20 @@ pub(crate) fn query(creation: &CreationStep, realtime_offset_ns: i64) -> Option<
     let millis =
         |at_ns: u64| at_ns.cast_signed().saturating_add(realtime_offset_ns).div_euclid(1_000_000);
     let comm = &creation.task.comm;
-    if creation.container.is_some() || !is_runtime(comm) {
+    if creation.container.is_some()
+        || !is_runtime(comm)
+        || !may_be_the_nodes(&creation.task)
+    {
         return None;
     }
     match creation.namespaces().and_then(|made| made.netns) {
         Some(inode) => Some(Query::Netns { inode, made_ms: millis(creation.ended_ns) }),
         None if KEEP_RECORDS.contains(&comm.as_str()) => {
-            Some(Query::Starting { comm: comm.clone(), at_ms: millis(creation.ended_ns) })
+            Some(Query::Starting {
+                comm: comm.clone(),
+                pid: Some(creation.task.pid),
+                at_ms: millis(creation.ended_ns),
+            })
         }
         None => None,
     }
@@ -162,6 +180,9 @@ mod tests {
         );
         let none = candidates(&by("containerd", "/system.slice"), &Cgroups::default());
         assert_eq!(none, []);
+        // One in a container starts none outside of it.
+        let inside = by("containerd", &format!("/docker/{}/init.scope", "ab".repeat(32)));
+        assert_eq!(candidates(&inside, &with_pods()), []);
         // podman does not start the kubelet's pods.
         assert_eq!(candidates(&by("podman", "/user.slice"), &with_pods()), []);
     }
@@ -185,7 +206,12 @@ mod tests {
         let mut creation = by("containerd", "/system.slice/containerd.service");
         creation.ended_ns = 21 * SECOND;
         let comm = "containerd".to_owned();
-        assert_eq!(query(&creation, 5_000_000), Some(Query::Starting { comm, at_ms: 21_005 }));
+        let pid = Some(creation.task.pid);
+        assert_eq!(query(&creation, 5_000_000), Some(Query::Starting { comm, pid, at_ms: 21_005 }));
+        creation.task.user = Some(1000);
+        assert_eq!(query(&creation, 5_000_000), None, "a user's process has given itself that name");
+        assert_eq!(candidates(&creation, &with_pods()), []);
+        creation.task.user = Some(0);
         creation.kind =
             StepKind::Namespaces(Namespaces { netns: Some(7), ..Namespaces::default() });
         assert_eq!(query(&creation, 0), Some(Query::Netns { inode: 7, made_ms: 21_000 }));

@@ -17,9 +17,9 @@ use crate::{
     model::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         call_site,
-        event::{CgroupSetup, CreationKey, Event, EventKind, OomKill},
+        event::{CgroupSetup, CreationKey, Event, EventKind, OomKill, Task},
         open_creation::OpenCreation,
-        repeats::CountedStep,
+        repeats::{CountedStep, Repeats},
         slab::SlabCache,
         step::{CreationStep, MAX_DETAILS, Namespaces, Outcome, PernetInit, StepKind},
     },
@@ -139,6 +139,24 @@ impl Correlator {
     /// The node's cgroups.
     pub fn cgroups(&mut self) -> &mut Cgroups {
         &mut self.starts.cgroups
+    }
+
+    /// Whether steps that were only counted are taken for parts of containers' starts, by the last of them.
+    pub fn is_start(&self, repeats: &Repeats) -> bool {
+        let task = Task {
+            pid: repeats.pid,
+            tid: repeats.pid,
+            comm: repeats.comm.clone(),
+            cgroup_id: repeats.cgroup_id,
+            user: repeats.user,
+        };
+        match repeats.step {
+            CountedStep::Namespaces | CountedStep::UserNamespace => {
+                self.starts.is_start(repeats.last_ns, &task)
+            }
+            CountedStep::Fork => self.starts.of(repeats.last_ns, &task).is_some(),
+            CountedStep::Cgroup | CountedStep::Other => true,
+        }
     }
 
     /// Something was lost that may have been about any creation under way.
@@ -334,6 +352,9 @@ impl Correlator {
         self.ended += 1;
         creation.id = self.ended;
         creation.container = candidates::certain(&creation);
+        if creation.namespaces().is_some() {
+            creation.is_start = self.starts.is_start(creation.ended_ns, &creation.task);
+        }
         if creation.container.is_none() && (self.all || creation.outcome() != Outcome::Ok) {
             creation.candidates = candidates::candidates(&creation, &self.starts.cgroups);
         }

@@ -157,7 +157,7 @@ fn oom_kill_is_a_step_if_victim_or_caller_is_starting() {
         .iter()
         .map(|correlated| match correlated {
             Correlated::CreationStep(creation) => creation.continues(),
-            Correlated::Incident(_) => panic!("an incident: {correlated:?}"),
+            other => panic!("no step: {other:?}"),
         })
         .collect();
     assert_eq!(parts, [None, Some(1)]);
