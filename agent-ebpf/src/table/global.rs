@@ -235,6 +235,8 @@ macro_rules! for_each_global {
                 // 1 if tasks are identified by their cgroup in the memory controller's own hierarchy
                 // (v1), 0 for v2's.
                 TASKS_ON_V1: Needed, Setting(0);
+                // Id of the hierarchy of cgroups that tasks are identified by; 0 is v2's.
+                TASKS_HIERARCHY: Needed, Setting(0);
                 // 1 if every offset that reading zones takes is known.
                 ZONES_READABLE: Needed, Setting(0);
                 // The gfp bits of a caller that has a fallback: __GFP_NOWARN|__GFP_NORETRY. Unset, it
