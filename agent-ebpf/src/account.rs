@@ -3,7 +3,7 @@
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_current_comm};
 use fragwatch_ebpf::{
     Account, COMM_LEN, Counter, DETAILS, MAX_DETAILS_OF_ROOT, MAX_DETAILS_OF_USER, MAX_OF_ROOT,
-    MAX_OF_USER, ROOT_PERIOD_NS, Repeats, Step, UNKNOWN_USER, USER_PERIOD_NS,
+    MAX_OF_USER, ROOT_PERIOD_NS, Repeats, UNKNOWN_USER, USER_PERIOD_NS,
 };
 
 use crate::{

@@ -36,8 +36,7 @@ fn key(gfp: u32, order: u32) -> u64 {
 pub(crate) fn is_spent(thread: &mut Thread, gfp: u32, order: u32) -> bool {
     if thread.creation_ns != 0 {
         return !account::is_detailed(thread)
-            || has_fallback(gfp) 
-                && thread.fallbacks >= u64::from(MAX_FALLBACKS);
+            || has_fallback(gfp) && thread.fallbacks >= u64::from(MAX_FALLBACKS);
     }
     let Some(repeated) = REPEATED_FAILURES.get_ptr(key(gfp, order)) else { return false };
     // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, a record is sent too many

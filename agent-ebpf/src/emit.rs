@@ -1,8 +1,6 @@
 //! Writing a record into the ring that it belongs to.
 use aya_ebpf::{
-    bindings::{
-        BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_RING_SIZE,
-    },
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_RING_SIZE},
     helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_comm},
 };
 use fragwatch_ebpf::{BriefEnd, COMM_LEN, Counter, Head, Record};
@@ -102,12 +100,7 @@ pub(crate) fn emit_end<R: Record>(end: &End, fill: impl FnOnce(*mut R, Head)) {
     // Counted already.
     let Some(mut entry) = BRIEF_ENDS.reserve::<BriefEnd>(0) else { return };
     let head = head::<BriefEnd>(end.creation_ns);
-    entry.write(BriefEnd {
-        head,
-        errno: end.errno,
-        step: end.step,
-        namespaces: end.namespaces,
-    });
+    entry.write(BriefEnd { head, errno: end.errno, step: end.step, namespaces: end.namespaces });
     entry.submit(0);
 }
 

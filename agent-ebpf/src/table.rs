@@ -20,16 +20,17 @@ use self::{
         CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER, CSS_PARENT,
         MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY, MEMCG_MEMSW,
         MEMORY_HIERARCHY, NET_INUM, NETNS, NODE, NSPROXY_NET_NS, OOM, OOM_ZONES, PERNET,
-        PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, TASK_COMM, TASK_PID, TASK_TGID, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
+        PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, TASK_COMM, TASK_PID, TASK_TGID, UCOUNTS, ZONE,
+        ZONE_TYPES, ZONELIST,
     },
 };
 use crate::{
     numbered::numbered,
     wire::{
-        AllocationFailed, BriefEnd, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded, ChargeFailed,
-        CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused, NetnsSetupEnded,
-        OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated, SlowPathEntered,
-        ZoneRead, records,
+        AllocationFailed, BriefEnd, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded,
+        ChargeFailed, CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused,
+        NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated,
+        SlowPathEntered, ZoneRead, records,
     },
 };
 

@@ -195,17 +195,22 @@ impl Live {
         last: bool,
     ) -> anyhow::Result<Option<Vec<OpenCreation>>> {
         let Some(iterator) = &self.open_creations else { return Ok(None) };
-        let under_way = |begun, ended| -> Result<bool, MapError> {
+        let pairs = [
+            (Counter::BegunCreations, Counter::EndedCreations),
+            (Counter::BegunCgroups, Counter::EndedCgroups),
+        ];
+        let mut without_end = 0;
+        for (begun, ended) in pairs {
             // In this order: what ends meanwhile is not taken for unfinished.
             let begun = self.counter(begun)?;
-            Ok(begun > self.counter(ended)?)
-        };
-        let open = under_way(Counter::BegunCreations, Counter::EndedCreations)?
-            || under_way(Counter::BegunCgroups, Counter::EndedCgroups)?;
-        if !last && !self.schedule.is_due(open, long, now_ns) {
+            without_end += begun.saturating_sub(self.counter(ended)?);
+        }
+        if !last && !self.schedule.is_due(without_end, long, now_ns) {
             return Ok(None);
         }
-        Ok(Some(iterator.read(&mut self.decoder.symbols)?))
+        let found = iterator.read(&mut self.decoder.symbols)?;
+        self.schedule.note(found.len());
+        Ok(Some(found))
     }
 
     /// Forgets names of addresses, which other modules may have by now.
@@ -234,7 +239,7 @@ impl Live {
 }
 
 fn is_end(event: &Event) -> bool {
-    matches!(event.kind, EventKind::NetnsSetupEnded { .. })
+    matches!(event.kind, EventKind::NetnsSetupEnded { .. } | EventKind::BriefEnd { .. })
 }
 
 fn is_end_by_signal(event: &Event) -> bool {

@@ -19,8 +19,8 @@ mod package;
 mod refused;
 mod reproduce;
 mod root;
-mod sandbox;
 mod runtime;
+mod sandbox;
 mod scenario;
 mod unprivileged;
 mod watcher;
@@ -53,9 +53,7 @@ fn main() {
         (Some(package::CHILD), _) => Some(package::run_child()),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
         (Some("refused"), Some(count)) => Some(refused::run_child(&count)),
-        (Some("sandbox"), Some(comm)) => {
-            Some(sandbox::run_child(&comm, &args.collect::<Vec<_>>()))
-        }
+        (Some("sandbox"), Some(comm)) => Some(sandbox::run_child(&comm, &args.collect::<Vec<_>>())),
         (Some("operation"), Some(name)) => {
             Some(overhead::run_child(&name, &args.next().unwrap_or_default()))
         }

@@ -25,7 +25,9 @@ pub(crate) fn run(user: u32, comm: &str, procs: &str, count: u32) -> Result<()> 
 
 /// What the program does.
 pub(crate) fn run_child(comm: &str, args: &[String]) -> Result<()> {
-    let [user, procs, count] = args else { bail!("the program with sandboxes has other arguments") };
+    let [user, procs, count] = args else {
+        bail!("the program with sandboxes has other arguments")
+    };
     let user: u32 = user.parse().context("the user is malformed")?;
     let count: u32 = count.parse().context("the number of sandboxes is malformed")?;
     fs::write(procs, "0").with_context(|| format!("can't write to {procs}"))?;

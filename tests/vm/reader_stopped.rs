@@ -17,9 +17,10 @@ pub(crate) fn plans() -> Vec<Plan> {
 /// The process that failed in a part of the scenario.
 fn pid(run: &Observed, part: &str) -> u64 {
     let head = format!("{part}: process ");
-    let said = run.run.stream("node").find_map(|line| {
-        line.strip_prefix(head.as_str())?.strip_suffix(" fails")?.parse().ok()
-    });
+    let said = run
+        .run
+        .stream("node")
+        .find_map(|line| line.strip_prefix(head.as_str())?.strip_suffix(" fails")?.parse().ok());
     said.expect("the guest says which process it is")
 }
 

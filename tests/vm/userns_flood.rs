@@ -58,7 +58,11 @@ fn each_refusal_is_reported_or_counted(run: &Observed) {
     let mut all = one_by_one.len() as u64;
     for line in counted {
         assert_eq!(line["type"], "repeats", "{line:#}");
-        assert_eq!((&line["step"], &line["user"]), (&"namespaces".into(), &USER.into()), "{line:#}");
+        assert_eq!(
+            (&line["step"], &line["user"]),
+            (&"namespaces".into(), &USER.into()),
+            "{line:#}"
+        );
         all += line["count"].as_u64().expect("a count");
     }
     assert_eq!(all, REFUSALS);
@@ -71,5 +75,8 @@ fn text_is_short_and_says_how_many_more(run: &Observed) {
     let lines: Vec<&str> = run.run.stream("fragwatch-out").collect();
     let reports = lines.iter().filter(|line| line.contains("FAILED")).count();
     assert!(reports <= 8, "{lines:#?}");
-    assert!(lines.iter().any(|line| line.contains("more: namespaces, ENOSPC of user 1000")), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line.contains("more: namespaces, ENOSPC of user 1000")),
+        "{lines:#?}"
+    );
 }

@@ -6,7 +6,9 @@ use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, CgroupRenamed, 
 
 use crate::{
     emit::emit_cgroup,
-    kernel::{self, CGROUP_EVENT_ID, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT, TASKS_HIERARCHY, read_str},
+    kernel::{
+        self, CGROUP_EVENT_ID, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT, TASKS_HIERARCHY, read_str,
+    },
 };
 
 /// The hierarchy that a cgroup is in; `None` if that is another than tasks are identified by. On v1 there are some

@@ -10,8 +10,7 @@ use fragwatch_ebpf::{CgroupSetupEnded, Counter};
 
 use super::memcg_charge;
 use crate::{
-    account,
-    cgroup,
+    account, cgroup,
     counters::count,
     emit::{End, emit_end},
     kernel::{argument, errno_of, number, read_str},
@@ -69,7 +68,8 @@ fn leave(errno: i32) {
         }
         return;
     }
-    let end = End { creation_ns: creation, errno: if failed { errno } else { 0 }, step, namespaces: 0 };
+    let end =
+        End { creation_ns: creation, errno: if failed { errno } else { 0 }, step, namespaces: 0 };
     emit_end::<CgroupSetupEnded>(&end, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.

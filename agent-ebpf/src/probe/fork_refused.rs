@@ -8,8 +8,7 @@ use aya_ebpf::{
 use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused, Step};
 
 use crate::{
-    account,
-    cgroup,
+    account, cgroup,
     emit::emit_outside,
     kernel::{
         self, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument, now,

@@ -9,8 +9,7 @@ use fragwatch_ebpf::{Counter, NetnsSetupEnded};
 
 use super::{memcg_charge, namespace_refused};
 use crate::{
-    account,
-    cgroup,
+    account, cgroup,
     counters::count,
     emit::{End, emit_end},
     kernel::{self, NET_INUM, WANT_UNTROUBLED, argument, errno_of, now, number},

@@ -1,6 +1,10 @@
 //! The iterator over all threads (`bpf_iter_task`, 5.8–7.2; kernel/bpf/task_iter.c) that finds those whose creation
 //! has not ended, with what each is doing. The agent runs it now and then; it is attached nowhere.
-use aya_ebpf::{bindings::{seq_file, task_struct}, cty::c_void, helpers::generated};
+use aya_ebpf::{
+    bindings::{seq_file, task_struct},
+    cty::c_void,
+    helpers::generated,
+};
 use fragwatch_ebpf::{COMM_LEN, MAX_OPEN_FRAMES, OpenCreation};
 
 use crate::{
@@ -49,9 +53,8 @@ fn open_creations(ctx: *const *const c_void) -> i32 {
     };
     // SAFETY: the context is two pointers, of which the verifier knows the types: the iterator's own state, which
     // begins with the file that is written to, and the task.
-    let (meta, task) = unsafe {
-        (ctx.read_volatile().cast::<*mut seq_file>(), ctx.add(1).read_volatile())
-    };
+    let (meta, task) =
+        unsafe { (ctx.read_volatile().cast::<*mut seq_file>(), ctx.add(1).read_volatile()) };
     if task.is_null() {
         return 0;
     }

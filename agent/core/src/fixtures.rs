@@ -26,7 +26,13 @@ pub fn at(creation: Option<CreationKey>, ms: u64, event: EventKind) -> Event {
     Event {
         time_ns: 1_000_000_000 + ms * 1_000_000,
         creation,
-        task: Task { pid: 753, tid: 753, comm: "runc:[1:CHILD]".to_owned(), cgroup_id: 4711, user: Some(0) },
+        task: Task {
+            pid: 753,
+            tid: 753,
+            comm: "runc:[1:CHILD]".to_owned(),
+            cgroup_id: 4711,
+            user: Some(0),
+        },
         kind: event,
     }
 }

@@ -190,16 +190,16 @@ impl Pipeline {
     }
 
     /// Queries about the containers of these.
-    pub fn queries(&self, correlated: &[Correlated]) -> Vec<Query> {
-        let of = |one: &Correlated| match one {
-            Correlated::CreationStep(creation) if self.is_reported(creation) => {
-                self.names.queries(creation, self.realtime_offset_ns)
+    pub fn queries(&mut self, correlated: &[Correlated]) -> Vec<Query> {
+        let mut queries = Vec::new();
+        for one in correlated {
+            if let Correlated::CreationStep(creation) = one
+                && self.is_reported(creation)
+            {
+                queries.extend(self.names.queries(creation, self.realtime_offset_ns));
             }
-            Correlated::CreationStep(_)
-            | Correlated::Incident(_)
-            | Correlated::Unfinished(_) => Vec::new(),
-        };
-        correlated.iter().flat_map(of).collect()
+        }
+        queries
     }
 
     /// Whether a creation step is reported.

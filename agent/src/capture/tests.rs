@@ -64,7 +64,8 @@ fn entries() -> Vec<Entry> {
         namespace: Some("default".to_owned()),
         name: None,
     };
-    let query = Query::Starting { comm: "containerd".to_owned(), pid: Some(812), at_ms: 1_763_631_756_123 };
+    let query =
+        Query::Starting { comm: "containerd".to_owned(), pid: Some(812), at_ms: 1_763_631_756_123 };
     let reply = Reply { query, identities: vec![known], last: false };
     entries.push(Entry::Reply { late: false, reply });
     let reply = Reply {

@@ -12,7 +12,8 @@ use fragwatch_ebpf::{
     table::{
         ZONE_WALK,
         global::{
-            GFP_FALLBACK, GFP_THISNODE, TASKS_HIERARCHY, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED, ZONES_READABLE,
+            GFP_FALLBACK, GFP_THISNODE, TASKS_HIERARCHY, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED,
+            ZONES_READABLE,
         },
     },
 };

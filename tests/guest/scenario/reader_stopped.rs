@@ -51,9 +51,8 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
 
 fn make(count: u32) -> Result<()> {
     // In a thread of its own: the machine's network namespace stays as it is.
-    let made = thread::spawn(move || {
-        (0..count).try_for_each(|_| unshare(CloneFlags::CLONE_NEWNET))
-    });
+    let made =
+        thread::spawn(move || (0..count).try_for_each(|_| unshare(CloneFlags::CLONE_NEWNET)));
     let made = made.join().map_err(|_| anyhow::anyhow!("the thread that makes them panicked"))?;
     made.context("a network namespace must be made")
 }

@@ -14,7 +14,7 @@ use crate::node;
 
 /// The module's initialisation of one network namespace takes so long: that of the machine's own one while the
 /// module is loaded, and that of the container's.
-const PARAMETERS: &std::ffi::CStr = c"order=0 hold_ms=40000";
+const PARAMETERS: &std::ffi::CStr = c"order=0 hold_ms=45000";
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     let mut control = Attempt::prepare(node, Side::Control, "wait")?;

@@ -30,6 +30,11 @@ const RUNTIMES: &[&str] = &[
     "crio",
     "lxc-start",
     "systemd-nspawn",
+    "rootlesskit",
+    "runsc",
+    "sysbox-runc",
+    "lxd",
+    "incusd",
 ];
 /// Programs that create a pod's network namespace before its first container.
 const MAKE_FOR_PODS: &[&str] = &["containerd", "pinns", "crio", "dockerd", "cri-dockerd"];
@@ -83,10 +88,14 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     }
     // One in a container starts others below that only.
     let inside = creation.cgroup.as_ref().and_then(cgroup_path::outermost_container);
-    let is_below = |path: &CgroupPath| {
-        inside.as_ref().is_none_or(|inside| path.names.starts_with(inside))
-    };
-    let pods = cgroups.pods_without_container().into_iter().filter(|(path, _)| is_below(path)).take(MAX_CANDIDATES).enumerate();
+    let is_below =
+        |path: &CgroupPath| inside.as_ref().is_none_or(|inside| path.names.starts_with(inside));
+    let pods = cgroups
+        .pods_without_container()
+        .into_iter()
+        .filter(|(path, _)| is_below(path))
+        .take(MAX_CANDIDATES)
+        .enumerate();
     pods.filter_map(|(at, (path, made))| {
         let newest = at == 0 && made.is_some();
         candidate(&path, if newest { CandidateReason::NewestPod } else { CandidateReason::FreePod })
@@ -106,21 +115,16 @@ pub(crate) fn query(creation: &CreationStep, realtime_offset_ns: i64) -> Option<
     let millis =
         |at_ns: u64| at_ns.cast_signed().saturating_add(realtime_offset_ns).div_euclid(1_000_000);
     let comm = &creation.task.comm;
-    if creation.container.is_some()
-        || !is_runtime(comm)
-        || !may_be_the_nodes(&creation.task)
-    {
+    if creation.container.is_some() || !is_runtime(comm) || !may_be_the_nodes(&creation.task) {
         return None;
     }
     match creation.namespaces().and_then(|made| made.netns) {
         Some(inode) => Some(Query::Netns { inode, made_ms: millis(creation.ended_ns) }),
-        None if KEEP_RECORDS.contains(&comm.as_str()) => {
-            Some(Query::Starting {
-                comm: comm.clone(),
-                pid: Some(creation.task.pid),
-                at_ms: millis(creation.ended_ns),
-            })
-        }
+        None if KEEP_RECORDS.contains(&comm.as_str()) => Some(Query::Starting {
+            comm: comm.clone(),
+            pid: Some(creation.task.pid),
+            at_ms: millis(creation.ended_ns),
+        }),
         None => None,
     }
 }
@@ -209,7 +213,11 @@ mod tests {
         let pid = Some(creation.task.pid);
         assert_eq!(query(&creation, 5_000_000), Some(Query::Starting { comm, pid, at_ms: 21_005 }));
         creation.task.user = Some(1000);
-        assert_eq!(query(&creation, 5_000_000), None, "a user's process has given itself that name");
+        assert_eq!(
+            query(&creation, 5_000_000),
+            None,
+            "a user's process has given itself that name"
+        );
         assert_eq!(candidates(&creation, &with_pods()), []);
         creation.task.user = Some(0);
         creation.kind =

@@ -72,8 +72,7 @@ impl Watch {
         for open in creations {
             let age = time_ns.saturating_sub(open.creation.began_ns);
             let again = self.reported.get(&open.creation);
-            let is_due =
-                again.is_none_or(|reported| time_ns.saturating_sub(*reported) >= AGAIN_NS);
+            let is_due = again.is_none_or(|reported| time_ns.saturating_sub(*reported) >= AGAIN_NS);
             if age < LONG_NS || !is_due {
                 continue;
             }
@@ -98,7 +97,9 @@ impl Watch {
 
     /// Whether the kernel was no longer following a creation when it was last asked, so that it has ended.
     pub(super) fn has_ended(&self, key: &CreationKey) -> bool {
-        self.last.as_ref().is_some_and(|(time_ns, keys)| key.began_ns < *time_ns && !keys.contains(key))
+        self.last
+            .as_ref()
+            .is_some_and(|(time_ns, keys)| key.began_ns < *time_ns && !keys.contains(key))
     }
 }
 

@@ -9,8 +9,14 @@ const MEMORY: &[(&str, &str)] = &[
     ("out_of_memory", "the OOM killer, which it has called"),
     ("mem_cgroup_out_of_memory", "the OOM killer of its memory cgroup, which it has called"),
     ("mem_cgroup_oom", "the OOM killer of its memory cgroup"),
-    ("mem_cgroup_handle_over_high", "its memory cgroup, which is above memory.high and slows it down"),
-    ("__mem_cgroup_handle_over_high", "its memory cgroup, which is above memory.high and slows it down"),
+    (
+        "mem_cgroup_handle_over_high",
+        "its memory cgroup, which is above memory.high and slows it down",
+    ),
+    (
+        "__mem_cgroup_handle_over_high",
+        "its memory cgroup, which is above memory.high and slows it down",
+    ),
     ("try_to_free_mem_cgroup_pages", "memory of its memory cgroup, which it reclaims"),
     ("compact_zone", "a free block, for which it compacts memory"),
     ("try_to_compact_pages", "a free block, for which it compacts memory"),

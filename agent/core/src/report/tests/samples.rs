@@ -338,7 +338,8 @@ fn of_log() -> Incident {
 /// A creation that does not end, with a sleep in this function.
 fn unfinished(comm: &str, function: &str) -> Line {
     let step = fixtures::failed_creation();
-    let stack = [("msleep", None), (function, Some(comm)), ("ops_init", None), ("copy_net_ns", None)];
+    let stack =
+        [("msleep", None), (function, Some(comm)), ("ops_init", None), ("copy_net_ns", None)];
     view::unfinished(
         time(),
         &Unfinished {

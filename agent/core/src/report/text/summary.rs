@@ -54,7 +54,8 @@ fn watched_rows(block: &mut Block, watched: &Watched) {
         block.row(&unfinished.to_string(), "began, and were not seen to end");
     }
     if watched.other_namespaces != 0 {
-        let text = "namespaces of sandboxes, services or users failed or met trouble: no container's";
+        let text =
+            "namespaces of sandboxes, services or users failed or met trouble: no container's";
         block.row(&watched.other_namespaces.to_string(), text);
     }
     if watched.incidents_omitted != 0 {

@@ -52,7 +52,8 @@ pub(super) fn headline(one: &Unfinished) -> String {
     let open = micros(one.open_us);
     match one.state {
         State::UnderWay => {
-            let waits = one.waits_for.as_ref().map(|what| format!(", waits for {}", printable(what)));
+            let waits =
+                one.waits_for.as_ref().map(|what| format!(", waits for {}", printable(what)));
             format!(
                 "{} {who}: {step}, since {open}{}",
                 paint(YELLOW, "still under way"),
