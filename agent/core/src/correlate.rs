@@ -1,6 +1,7 @@
 //! Container creations, and trouble outside of them, put together from evidence.
 pub mod allocation_tracker;
 mod correlator;
+mod kills;
 pub(crate) mod outside;
 pub mod starts;
 pub mod unfinished;
@@ -25,6 +26,12 @@ pub enum Correlated {
     Incident(Box<Incident>),
     /// A creation whose end was not seen.
     Unfinished(Box<Unfinished>),
+}
+
+impl From<Incident> for Correlated {
+    fn from(incident: Incident) -> Self {
+        Self::Incident(Box::new(incident))
+    }
 }
 
 impl Correlated {
