@@ -2,6 +2,7 @@
 pub mod async_fd;
 mod background;
 pub mod decode;
+mod fallbacks;
 mod load;
 mod missed_runs;
 mod nodes;
@@ -23,6 +24,7 @@ use fragwatch_core::model::{
     loss::{CreationCounts, Loss, OutsideCounts},
     open_creation::OpenCreation,
     repeats::Repeats,
+    sample::Fallbacks,
 };
 use fragwatch_ebpf::Counter;
 use tokio::io::unix::AsyncFd;
@@ -36,6 +38,7 @@ use crate::{
     live::{
         background::Background,
         decode::{DecodeError, Decoder},
+        fallbacks::FallbackCounter,
         missed_runs::MissedRuns,
         open_creations::{OpenCreations, Schedule},
         repeats::CountedSteps,
@@ -59,6 +62,8 @@ pub struct Live {
     /// `None` if the kernel did not take the program.
     open_creations: Option<OpenCreations>,
     schedule: Schedule,
+    /// `None` if they are not counted.
+    fallbacks: Option<FallbackCounter>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
     programs: Arc<MissedRuns>,
@@ -211,6 +216,11 @@ impl Live {
         let found = iterator.read(&mut self.decoder.symbols)?;
         self.schedule.note(found.len());
         Ok(Some(found))
+    }
+
+    /// Allocations that took a block of another migratetype so far; `None` if they are not counted.
+    pub fn fallbacks(&self) -> Option<Fallbacks> {
+        self.fallbacks.as_ref()?.read().ok()
     }
 
     /// Forgets names of addresses, which other modules may have by now.
