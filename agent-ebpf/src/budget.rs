@@ -2,7 +2,7 @@
 use fragwatch_ebpf::{Counter, MAX_FAILED_STEPS, MAX_FALLBACKS, MAX_REPEATED, StartStep};
 
 use crate::{
-    cgroup,
+    account, cgroup,
     counters::count,
     kernel::{GFP_DIRECT_RECLAIM, GFP_FALLBACK, now},
     maps::{FAILED_STEPS, REPEATED_FAILURES},
@@ -33,9 +33,10 @@ fn key(gfp: u32, order: u32) -> u64 {
 /// Whether what happens to an allocation of the thread is only counted: in a creation if its caller has a
 /// fallback and enough of these have failed, outside if enough of its mask and order have in this period.
 #[inline(always)]
-pub(crate) fn is_spent(thread: &Thread, gfp: u32, order: u32) -> bool {
+pub(crate) fn is_spent(thread: &mut Thread, gfp: u32, order: u32) -> bool {
     if thread.creation_ns != 0 {
-        return has_fallback(gfp) && thread.fallbacks >= u64::from(MAX_FALLBACKS);
+        return !account::is_detailed(thread)
+            || has_fallback(gfp) && thread.fallbacks >= u64::from(MAX_FALLBACKS);
     }
     let Some(repeated) = REPEATED_FAILURES.get_ptr(key(gfp, order)) else { return false };
     // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, a record is sent too many

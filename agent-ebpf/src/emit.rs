@@ -1,17 +1,17 @@
 //! Writing a record into the ring that it belongs to.
 use aya_ebpf::{
-    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_RING_SIZE},
     helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_comm},
 };
-use fragwatch_ebpf::{COMM_LEN, Counter, Head, Record};
+use fragwatch_ebpf::{BriefEnd, COMM_LEN, Counter, Head, Record};
 
 use crate::{
-    cgroup,
+    account, cgroup,
     counters::count,
     kernel::now,
-    maps::{CGROUP_EVENTS, CGROUP_EVENTS_LEN, CREATION_EVENTS, OTHER_EVENTS},
+    maps::{BRIEF_ENDS, CGROUP_EVENTS, CGROUP_EVENTS_LEN, CREATION_EVENTS, OTHER_EVENTS},
     state::Thread,
-    thread,
+    thread, user,
 };
 
 /// The head of a record about the current task.
@@ -25,7 +25,7 @@ fn head<R: Record>(creation_ns: u64) -> Head {
         kind: R::KIND as u32,
         tid: ids as u32,
         tgid: (ids >> 32) as u32,
-        reserved: 0,
+        user: user::current(),
         time_ns: now(),
         creation_ns,
         cgroup_id: cgroup::current_id(),
@@ -35,11 +35,16 @@ fn head<R: Record>(creation_ns: u64) -> Head {
 
 /// Lets `fill` write a record about the current thread in place, with the head that it is given, and
 /// submits it: to the creations' ring if the thread is inside a creation, whose end is recorded too
-/// then; else to the other ring. A full ring is counted.
+/// then; else to the other ring. A full ring is counted. Nothing is written where the user of a creation has had
+/// too much recorded.
 #[inline(always)]
 pub(crate) fn emit<R: Record>(thread: &mut Thread, fill: impl FnOnce(*mut R, Head)) {
     thread.recorded = 1;
-    emit_at(thread.creation_ns, fill);
+    if thread.creation_ns == 0 {
+        emit_outside(fill);
+    } else if account::is_detailed(thread) {
+        emit_in_creation(thread.creation_ns, fill);
+    }
 }
 
 /// As [`emit`], by when the creation began; 0 outside one. For the second and later records of one
@@ -64,19 +69,47 @@ pub(crate) fn emit_outside<R: Record>(fill: impl FnOnce(*mut R, Head)) {
     entry.submit(0);
 }
 
-/// As [`emit_at`], inside a creation.
+/// As [`emit_at`], inside a creation. A quarter of the ring is for ends alone.
 ///
 /// Each record wakes the agent if that has read all before it: a storm of failures inside creations
 /// fills the ring while an agent that sleeps until their end would wake up.
 #[inline(always)]
 pub(crate) fn emit_in_creation<R: Record>(creation_ns: u64, fill: impl FnOnce(*mut R, Head)) {
-    let Some(mut entry) = CREATION_EVENTS.reserve::<R>(0) else {
-        count(Counter::LostCreationEvents);
-        thread::note_lost();
+    let size = CREATION_EVENTS.query(u64::from(BPF_RB_RING_SIZE));
+    if CREATION_EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) <= size - size / 4
+        && let Some(mut entry) = CREATION_EVENTS.reserve::<R>(0)
+    {
+        fill(entry.as_mut_ptr(), head::<R>(creation_ns));
+        entry.submit(0);
         return;
-    };
-    fill(entry.as_mut_ptr(), head::<R>(creation_ns));
+    }
+    count(Counter::LostCreationEvents);
+    thread::note_lost();
+}
+
+/// As [`emit_in_creation`], for the creation's end. Where that has no room either, a brief record of it goes into
+/// a ring of its own.
+#[inline(always)]
+pub(crate) fn emit_end<R: Record>(end: &End, fill: impl FnOnce(*mut R, Head)) {
+    if let Some(mut entry) = CREATION_EVENTS.reserve::<R>(0) {
+        fill(entry.as_mut_ptr(), head::<R>(end.creation_ns));
+        entry.submit(0);
+        return;
+    }
+    count(Counter::LostCreationEvents);
+    // Counted already.
+    let Some(mut entry) = BRIEF_ENDS.reserve::<BriefEnd>(0) else { return };
+    let head = head::<BriefEnd>(end.creation_ns);
+    entry.write(BriefEnd { head, errno: end.errno, step: end.step, namespaces: end.namespaces });
     entry.submit(0);
+}
+
+/// What a brief record says of a creation's end, as [`BriefEnd`].
+pub(crate) struct End {
+    pub(crate) creation_ns: u64,
+    pub(crate) errno: i32,
+    pub(crate) step: u32,
+    pub(crate) namespaces: u64,
 }
 
 /// As [`emit`], for a record about a cgroup, which no creation is connected to.

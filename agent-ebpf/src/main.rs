@@ -12,6 +12,7 @@
     reason = "registers and helpers' answers are reinterpreted, their signs are checked before"
 )]
 
+mod account;
 mod budget;
 mod cgroup;
 mod counters;
@@ -21,6 +22,7 @@ mod maps;
 mod probe;
 mod state;
 mod thread;
+mod user;
 mod zones;
 
 /// The licence that the kernel checks before it lets a program read kernel memory.

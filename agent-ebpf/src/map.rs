@@ -8,6 +8,10 @@ pub const OTHER_EVENTS: &str = "OTHER_EVENTS";
 pub const CGROUP_EVENTS: &str = "CGROUP_EVENTS";
 /// Threads that allocate outside a creation.
 pub const OUTSIDE: &str = "OUTSIDE";
+/// Ring of ends of creations for which that of creations has no room.
+pub const BRIEF_ENDS: &str = "BRIEF_ENDS";
+/// See [`Repeats`](crate::Repeats).
+pub const REPEATS: &str = "REPEATS";
 /// The program that reads one zone.
 pub const ZONE_WALK: &str = "ZONE_WALK";
 /// See [`Counter`](crate::Counter).

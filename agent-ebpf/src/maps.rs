@@ -4,7 +4,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 
-use fragwatch_ebpf::{MIGRATETYPES, SYMBOL_LEN};
+use fragwatch_ebpf::{Account, MIGRATETYPES, Repeats, SYMBOL_LEN};
 
 use crate::{
     budget::Repeated,
@@ -63,6 +63,14 @@ pub(crate) static COUNTED_NAMESPACES: LruHashMap<u32, u32> = LruHashMap::with_ma
 #[map]
 pub(crate) static REPEATED_FAILURES: LruHashMap<u64, Repeated> =
     LruHashMap::with_max_entries(256, 0);
+
+/// Trouble that repeats, by whose it is and of which kind.
+#[map]
+pub(crate) static REPEATS: LruHashMap<Account, Repeats> = LruHashMap::with_max_entries(512, 0);
+
+/// Ends of creations for which [`CREATION_EVENTS`] has no room: some five hundred.
+#[map]
+pub(crate) static BRIEF_ENDS: RingBuf = RingBuf::with_byte_size(64 * 1024, 0);
 
 /// When `copy_net_ns` last failed in a creation, by thread id.
 #[map]

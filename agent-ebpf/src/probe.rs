@@ -15,6 +15,7 @@ mod netns_call;
 mod netns_setup;
 mod node_seen;
 mod oom_kill;
+mod open_creation;
 mod pernet_init;
 mod reclaim;
 mod slab_cache;

@@ -1,5 +1,5 @@
 //! What is known of a followed thread.
-use fragwatch_ebpf::Counter;
+use fragwatch_ebpf::{Counter, Step};
 
 use crate::{counters::count, kernel::now};
 
@@ -61,6 +61,22 @@ pub(crate) struct Thread {
     pub(crate) memory_errno: i64,
     /// Records of this creation for which the ring had no room.
     pub(crate) lost: u64,
+    /// The kind of a namespace that a user's limit refused, as the kernel numbers it, plus 1; else 0.
+    pub(crate) refused: u64,
+    /// Whether its records are sent, once there are any.
+    pub(crate) details: Details,
+}
+
+/// Whether what happens in a creation is recorded in detail.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Details {
+    /// Nothing was to be recorded yet.
+    Undecided,
+    /// It is.
+    Recorded,
+    /// Its user, or its cgroup, has had too many.
+    Omitted,
 }
 
 /// What a creation begins with, and so whose return ends it.
@@ -73,6 +89,17 @@ pub(crate) enum Opener {
     Namespaces,
     /// `cgroup_mkdir`
     Cgroup,
+}
+
+impl Opener {
+    /// The [`Step`] that it begins, by its number.
+    #[inline(always)]
+    pub(crate) fn step(self) -> u32 {
+        match self {
+            Self::Netns | Self::Namespaces => Step::Namespaces as u32,
+            Self::Cgroup => Step::Cgroup as u32,
+        }
+    }
 }
 
 /// A charge to a memory cgroup that was refused.
@@ -179,6 +206,8 @@ impl Thread {
         cgroup_name: 0,
         memory_errno: 0,
         lost: 0,
+        refused: 0,
+        details: Details::Undecided,
     };
 
     /// Whether the thread is inside compaction or reclaim: what it allocates there is the memory

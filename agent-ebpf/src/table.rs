@@ -20,17 +20,18 @@ use self::{
     global::{
         ACTIVE_MEMCG, CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER,
         CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY,
-        MEMCG_MEMSW, MEMORY_HIERARCHY, NETNS, NODE, OOM, OOM_ZONES, PERNET, PGDAT_NODE_ID, PIDS,
-        RECLAIM, SYSCALL, SYSCALL_RETURNED, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
+        MEMCG_MEMSW, MEMORY_HIERARCHY, NET_INUM, NETNS, NODE, NSPROXY_NET_NS, OOM, OOM_ZONES,
+        PERNET, PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, SYSCALL_RETURNED, TASK_COMM, TASK_PID,
+        TASK_TGID, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
     },
 };
 use crate::{
     numbered::numbered,
     wire::{
-        AllocationFailed, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded, ChargeFailed,
-        CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused, NetnsSetupEnded,
-        OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated, SlowPathEntered,
-        StepFailed, ZoneRead, records,
+        AllocationFailed, BriefEnd, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded,
+        ChargeFailed, CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused,
+        NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated,
+        SlowPathEntered, StepFailed, ZoneRead, records,
     },
 };
 
@@ -53,6 +54,7 @@ records! {
     CgroupRenamed = 16,
     CgroupRemoved = 17,
     StepFailed = 18,
+    BriefEnd = 19,
 }
 
 numbered! {
@@ -246,6 +248,12 @@ pub const SHOWS_NODES: &str = "frag_show";
 pub const NODE_SEEN_READS: &[&[Global]] = &[&[PGDAT_NODE_ID]];
 /// The program behind the returns of several functions, for [`Candidate::Shared`]. aya can't load it.
 pub const FAILED_STEPS: &str = "failed_step_kretprobe";
+/// The iterator over threads that finds creations which have not ended. It belongs to no hook: the agent runs it.
+pub const OPEN_CREATIONS: &str = "open_creations";
+/// The function of the kernel by which that is loaded.
+pub const ITERATES_TASKS: &str = "bpf_iter_task";
+/// What [`OPEN_CREATIONS`] reads, as [`HookInfo::reads`].
+pub const OPEN_CREATIONS_READS: &[&[Global]] = &[&[TASK_PID, TASK_TGID, TASK_COMM]];
 /// The program that names an address for the agent. It belongs to no hook.
 pub const SYMBOL_NAME: &str = "symbol_name";
 /// The program that counts allocations that took a block of another migratetype. It belongs to no hook: `serve`

@@ -22,6 +22,12 @@ pub(crate) fn tid() -> u32 {
     bpf_get_current_pid_tgid() as u32
 }
 
+/// The current process's id in the initial pid namespace.
+#[inline(always)]
+pub(crate) fn tgid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
 fn current_start() -> u64 {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };

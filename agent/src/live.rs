@@ -6,9 +6,12 @@ mod fallbacks;
 mod load;
 mod missed_runs;
 mod nodes;
+mod open_creations;
+mod repeats;
 mod rings;
 mod start;
 mod symbol_program;
+mod syscall;
 
 use std::{io, sync::Arc};
 
@@ -19,6 +22,8 @@ use fragwatch_core::model::{
     event::{Event, EventKind},
     hook::{Hook, HookStatus},
     loss::{CreationCounts, Loss, OutsideCounts},
+    open_creation::OpenCreation,
+    repeats::Repeats,
     sample::Fallbacks,
 };
 use fragwatch_ebpf::Counter;
@@ -34,6 +39,8 @@ use crate::{
         decode::{DecodeError, Decoder},
         fallbacks::FallbackCounter,
         missed_runs::MissedRuns,
+        open_creations::{OpenCreations, Schedule},
+        repeats::CountedSteps,
     },
 };
 
@@ -49,6 +56,11 @@ pub struct Live {
     others: Ring,
     cgroups: Ring,
     counters: PerCpuArray<MapData, u64>,
+    counted_steps: CountedSteps,
+    brief_ends: Ring,
+    /// `None` if the kernel did not take the program.
+    open_creations: Option<OpenCreations>,
+    schedule: Schedule,
     /// `None` if they are not counted.
     fallbacks: Option<FallbackCounter>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
@@ -85,6 +97,7 @@ impl Live {
         };
         tokio::select! {
             guard = self.creations.readable_mut() => guard.map(|mut g| g.clear_ready()),
+            guard = self.brief_ends.readable_mut() => guard.map(|mut g| g.clear_ready()),
             guard = self.others.readable_mut() => guard.map(|mut g| g.clear_ready()),
             guard = self.cgroups.readable_mut() => guard.map(|mut g| g.clear_ready()),
             logged = log => logged,
@@ -103,6 +116,8 @@ impl Live {
         loop {
             let record = match &self.ended {
                 None => next(&mut self.creations)
+                    // Where these are, all of that ring was full, and came before.
+                    .or_else(|| next(&mut self.brief_ends))
                     .or_else(|| next(&mut self.cgroups))
                     .or_else(|| next(&mut self.others)),
                 Some(ended) if is_end_by_signal(ended) => {
@@ -170,6 +185,39 @@ impl Live {
         })
     }
 
+    /// Steps of creations that were only counted since this was last asked; `last` if nothing more will be.
+    pub fn repeats(&mut self, now_ns: u64, last: bool) -> Result<Vec<Repeats>, MapError> {
+        let total = self.counter(Counter::OmittedCreations)?;
+        self.counted_steps.read(total, now_ns, last)
+    }
+
+    /// Creations that have not ended, if it is time to look for those: `long` is whether one is known to have been
+    /// without an end for long, `last` if this is the end.
+    pub fn open_creations(
+        &mut self,
+        now_ns: u64,
+        long: bool,
+        last: bool,
+    ) -> anyhow::Result<Option<Vec<OpenCreation>>> {
+        let Some(iterator) = &self.open_creations else { return Ok(None) };
+        let pairs = [
+            (Counter::BegunCreations, Counter::EndedCreations),
+            (Counter::BegunCgroups, Counter::EndedCgroups),
+        ];
+        let mut without_end = 0;
+        for (begun, ended) in pairs {
+            // In this order: what ends meanwhile is not taken for unfinished.
+            let begun = self.counter(begun)?;
+            without_end += begun.saturating_sub(self.counter(ended)?);
+        }
+        if !last && !self.schedule.is_due(without_end, long, now_ns) {
+            return Ok(None);
+        }
+        let found = iterator.read(&mut self.decoder.symbols)?;
+        self.schedule.note(found.len());
+        Ok(Some(found))
+    }
+
     /// Allocations that took a block of another migratetype so far; `None` if they are not counted.
     pub fn fallbacks(&self) -> Option<Fallbacks> {
         self.fallbacks.as_ref()?.read().ok()
@@ -201,7 +249,7 @@ impl Live {
 }
 
 fn is_end(event: &Event) -> bool {
-    matches!(event.kind, EventKind::NetnsSetupEnded { .. })
+    matches!(event.kind, EventKind::NetnsSetupEnded { .. } | EventKind::BriefEnd { .. })
 }
 
 fn is_end_by_signal(event: &Event) -> bool {

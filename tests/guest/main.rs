@@ -17,9 +17,11 @@ mod namespaces;
 mod node;
 mod overhead;
 mod package;
+mod refused;
 mod reproduce;
 mod root;
 mod runtime;
+mod sandbox;
 mod scenario;
 mod start_step;
 mod unprivileged;
@@ -57,6 +59,8 @@ fn main() {
         }
         (Some(package::CHILD), _) => Some(package::run_child()),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
+        (Some("refused"), Some(count)) => Some(refused::run_child(&count)),
+        (Some("sandbox"), Some(comm)) => Some(sandbox::run_child(&comm, &args.collect::<Vec<_>>())),
         (Some("operation"), Some(name)) => {
             Some(overhead::run_child(&name, &args.next().unwrap_or_default()))
         }

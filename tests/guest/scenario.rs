@@ -27,9 +27,13 @@ mod oom_victims;
 mod order6;
 mod page;
 mod pids_limit;
+mod reader_stopped;
 mod renamed;
 mod runtimes;
+mod sandbox;
 mod serve;
+mod stuck;
+mod userns_flood;
 
 use anyhow::{Result, bail};
 use harness::job::Cgroups;
@@ -74,7 +78,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 31] = [
+const SCENARIOS: [(&str, Scenario); 35] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -103,6 +107,10 @@ const SCENARIOS: [(&str, Scenario); 31] = [
     ("serve", serve::run),
     ("cgroup-storm", cgroup_storm::run),
     ("hostile", hostile::run),
+    ("userns-flood", userns_flood::run),
+    ("stuck", stuck::run),
+    ("reader-stopped", reader_stopped::run),
+    ("sandbox", sandbox::run),
     ("cgroup-renamed", renamed::run),
     ("cgroup-namespace", cgroup_namespace::run),
     ("runtimes", runtimes::run),

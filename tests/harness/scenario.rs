@@ -51,7 +51,7 @@ const NO_V1: Option<(u64, u64)> = Some((6, 12));
 pub const RUNTIMES: &str = "runtimes";
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 31] = [
+pub const SCENARIOS: [Scenario; 35] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
@@ -95,6 +95,10 @@ pub const SCENARIOS: [Scenario; 31] = [
     plain("serve"),
     plain("cgroup-storm"),
     plain("hostile"),
+    with("userns-flood", truth(&[("order6", "fragmentation")])),
+    plain("stuck"),
+    plain("reader-stopped"),
+    with("sandbox", truth(&[("net", "namespace-limit")])),
     Scenario { cgroups: Cgroups::V1, until: NO_V1, ..plain("cgroup-renamed") },
     plain("cgroup-namespace"),
     Scenario {

@@ -43,7 +43,7 @@ fn each_fault_has_its_cause(run: &Observed) {
     }
 }
 
-fn no_control_failed(run: &Observed) {
+pub(crate) fn no_control_failed(run: &Observed) {
     assert_eq!(boot(run).controls().given, [], "{:#?}", run.json);
 }
 

@@ -37,11 +37,15 @@ mod packaged;
 mod panics;
 mod pids_limit;
 mod plan;
+mod reader_stopped;
 mod recorded;
 mod reproduce;
 mod runtimes;
+mod sandbox;
 mod serve;
+mod stuck;
 mod tracepoints;
+mod userns_flood;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -94,6 +98,10 @@ fn plans() -> Vec<Plan> {
         fallback::plans(),
         check::plans(),
         hostile::plans(),
+        userns_flood::plans(),
+        stuck::plans(),
+        reader_stopped::plans(),
+        sandbox::plans(),
         cgroup_storm::plans(),
         cgroup_paths::plans(),
         netns_limit::plans(),

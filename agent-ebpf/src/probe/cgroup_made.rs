@@ -1,13 +1,14 @@
 //! The tracepoints `cgroup:cgroup_mkdir`, `cgroup:cgroup_rename` (v1 only) and `cgroup:cgroup_rmdir`
 //! (5.10–7.2; include/trace/events/cgroup.h, all of the class `cgroup`): a cgroup was created, renamed
-//! or removed, in any hierarchy.
+//! or removed. Those of other hierarchies than tasks are identified by go no further.
 use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
 use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, CgroupRenamed, Record};
 
 use crate::{
     emit::emit_cgroup,
     kernel::{
-        self, CGROUP_EVENT_ID, CGROUP_EVENT_ID_SIZE, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT, read_str,
+        self, CGROUP_EVENT_ID, CGROUP_EVENT_ID_SIZE, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT,
+        TASKS_HIERARCHY, read_str,
     },
 };
 
@@ -23,14 +24,22 @@ fn id(event: u64) -> Option<u64> {
     }
 }
 
+/// The hierarchy that a cgroup is in; `None` if that is another than tasks are identified by. On v1 there are some
+/// ten, and a container has a cgroup in each.
+#[inline(always)]
+fn own_hierarchy(event: u64) -> Option<u32> {
+    let hierarchy = kernel::read::<u32>(event, CGROUP_EVENT_ROOT.load())?;
+    (hierarchy == TASKS_HIERARCHY.load()).then_some(hierarchy)
+}
+
 /// Reports the path of a cgroup from now on.
 #[inline(always)]
 fn report<R: Record>(ctx: &TracePointContext) {
     let event = ctx.as_ptr() as u64;
+    let Some(hierarchy) = own_hierarchy(event) else { return };
     let Some(id) = id(event) else { return };
     // `__data_loc`: the lower half is where the text lies in the event, the upper one its length.
     let Some(place) = kernel::read::<u32>(event, CGROUP_EVENT_PATH.load()) else { return };
-    let Some(hierarchy) = kernel::read(event, CGROUP_EVENT_ROOT.load()) else { return };
     emit_cgroup::<R>(|record, head| {
         // SAFETY: `record` is the ring's memory, reserved for a `CgroupMade` or a struct that is
         // transparent around one, and every field is written below before anything reads it; the
@@ -65,8 +74,8 @@ fn cgroup_rename_tracepoint(ctx: TracePointContext) -> u32 {
 #[tracepoint]
 fn cgroup_rmdir_tracepoint(ctx: TracePointContext) -> u32 {
     let event = ctx.as_ptr() as u64;
+    let Some(hierarchy) = own_hierarchy(event) else { return 0 };
     let Some(id) = id(event) else { return 0 };
-    let Some(hierarchy) = kernel::read(event, CGROUP_EVENT_ROOT.load()) else { return 0 };
     emit_cgroup::<CgroupRemoved>(|record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written here.

@@ -11,11 +11,11 @@ use fragwatch_ebpf::{CgroupSetupEnded, Counter};
 
 use super::memcg_charge;
 use crate::{
-    cgroup,
+    account, cgroup,
     counters::count,
-    emit::emit_in_creation,
+    emit::{End, emit_end},
     kernel::{self, SYSCALL_RETURNED, argument, errno_of, is_kernels, number, read_str},
-    state::Opener,
+    state::{Details, Opener},
     thread,
 };
 
@@ -27,6 +27,7 @@ fn enter(parent: u64, name: u64) {
     if let Some(thread) = thread::begin_creation(Opener::Cgroup) {
         thread.cgroup_parent = parent;
         thread.cgroup_name = name;
+        count(Counter::BegunCgroups);
     }
 }
 
@@ -37,10 +38,17 @@ fn leave(errno: i32) {
         return;
     }
     let failed = errno < 0 && errno != EEXIST;
-    if failed {
+    let step = thread.opener.step();
+    let is_admitted = !failed || account::admit(step, errno);
+    if failed && is_admitted {
         memcg_charge::report_refusal(thread);
     }
     let mut lost = thread.lost as u32;
+    // Nothing was recorded of what happened in it.
+    let is_bare = thread.details == Details::Omitted;
+    if is_bare {
+        lost += 1;
+    }
     if thread.has_open_ends() {
         count(Counter::UnseenReturns);
         lost += 1;
@@ -51,10 +59,19 @@ fn leave(errno: i32) {
     let (omitted, omitted_stall_ns) = (thread.omitted, thread.omitted_stall_ns);
     let worth_reporting = failed || thread.recorded != 0;
     thread::end_creation();
-    if !worth_reporting {
+    count(Counter::EndedCgroups);
+    if !worth_reporting || !is_admitted {
         return;
     }
-    emit_in_creation::<CgroupSetupEnded>(creation, |record, head| {
+    if is_bare && !failed {
+        if omitted != 0 {
+            account::omit(step, 0);
+        }
+        return;
+    }
+    let end =
+        End { creation_ns: creation, errno: if failed { errno } else { 0 }, step, namespaces: 0 };
+    emit_end::<CgroupSetupEnded>(&end, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the names' rest is never read.
         let record = unsafe { &mut *record };

@@ -46,7 +46,8 @@ fn leave(result: u32) {
     }
     thread.compaction.since = 0;
     let stall_ns = now().saturating_sub(since);
-    if budget::is_spent(thread, thread.compaction.gfp, thread.compaction.order) {
+    let Stall { gfp, order, .. } = thread.compaction;
+    if budget::is_spent(thread, gfp, order) {
         thread.omitted_stall_ns += stall_ns;
         return;
     }
@@ -134,9 +135,11 @@ fn compaction_deferred_tracepoint(ctx: TracePointContext) -> u32 {
         && order != 0
         && thread.compaction.order == order
         && !thread.is_stalled()
-        && !budget::is_spent(thread, thread.compaction.gfp, order)
     {
-        report(thread, DEFERRED, 0);
+        let gfp = thread.compaction.gfp;
+        if !budget::is_spent(thread, gfp, order) {
+            report(thread, DEFERRED, 0);
+        }
     }
     0
 }

@@ -5,11 +5,11 @@ use aya_ebpf::{
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
-use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused};
+use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused, Step};
 
 use super::step;
 use crate::{
-    cgroup,
+    account, cgroup,
     emit::emit_outside,
     kernel::{
         self, CSS_PARENT, CSS_SET_PIDS, PIDS_COUNTER, PIDS_LIMIT, TASK_CGROUPS, argument, now,
@@ -48,6 +48,9 @@ fn leave(cset: u64, errno: i32) {
     }
     // If it can't be kept, the next refusal is reported too.
     let _ = REFUSED_FORKS.insert(of, time, 0);
+    if !account::admit(Step::Fork as u32, errno) {
+        return;
+    }
     let (full, processes, limit) = full_one(of);
     emit_outside::<ForkRefused>(|record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field

@@ -7,17 +7,19 @@ use aya_ebpf::{
     macros::{fexit, kprobe, kretprobe},
     programs::{FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{Head, NamespaceRefused};
+use fragwatch_ebpf::{Head, NamespaceRefused, Step};
 
 use super::step;
 use crate::{
+    account,
     emit::{emit, emit_outside},
     kernel::{UCOUNT_NAMESPACES, argument, number},
     maps::COUNTED_NAMESPACES,
+    state::Thread,
     thread,
 };
 
-/// What the kernel makes of it.
+/// What the kernel makes of a user namespace that is refused (kernel/user_namespace.c, `create_user_ns`).
 const ENOSPC: i32 = -28;
 
 /// Up to 5.12 other things are counted here too, behind the namespaces.
@@ -31,19 +33,32 @@ fn leave(kind: u32, ucounts: u64) {
     if ucounts != 0 || !is_namespace(kind) {
         return;
     }
-    let fill = |record: *mut NamespaceRefused, head: Head| {
-        let refused = NamespaceRefused { head, kind, reserved: 0 };
-        // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
-        unsafe { record.write(refused) };
-    };
     match thread::creating() {
-        Some(thread) => emit(thread, fill),
+        // Reported when it ends, unless that is only counted.
+        Some(thread) => thread.refused = u64::from(kind) + 1,
         None => {
             // A clone fails with it as a whole.
             step::note_reported(ENOSPC);
-            emit_outside(fill);
+            if account::admit(Step::UserNamespace as u32, ENOSPC) {
+                emit_outside(|record, head| write(record, head, kind));
+            }
         }
     }
+}
+
+/// A step of the thread's creation has failed: reports which namespace was refused, if one was.
+#[inline(always)]
+pub(super) fn report(thread: &mut Thread) {
+    if thread.refused != 0 {
+        let kind = (thread.refused - 1) as u32;
+        emit(thread, |record, head| write(record, head, kind));
+    }
+}
+
+#[inline(always)]
+fn write(record: *mut NamespaceRefused, head: Head, kind: u32) {
+    // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
+    unsafe { record.write(NamespaceRefused { head, kind, reserved: 0 }) };
 }
 
 #[fexit]

@@ -7,14 +7,14 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use fragwatch_ebpf::{Counter, NetnsSetupEnded};
 
-use super::{memcg_charge, step};
+use super::{memcg_charge, namespace_refused, step};
 use crate::{
-    cgroup,
+    account, cgroup,
     counters::count,
-    emit::emit_in_creation,
+    emit::{End, emit_end},
     kernel::{self, NET_INUM, WANT_UNTROUBLED, argument, errno_of, now, number},
     maps::FAILED_NETNS,
-    state::Opener,
+    state::{Details, Opener},
     thread,
 };
 
@@ -71,10 +71,20 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         lost += 1;
     }
     let errno = errno_of(returned);
-    if errno != 0 {
+    let opener = thread.opener.step();
+    let is_admitted = errno == 0 || account::admit(opener, errno);
+    if errno != 0 && is_admitted {
         memcg_charge::report_refusal(thread);
+        namespace_refused::report(thread);
+    }
+    if errno != 0 {
         // A clone fails with it as a whole.
         step::note_reported(errno);
+    }
+    // Nothing was recorded of what happened in it.
+    let is_bare = thread.details == Details::Omitted;
+    if is_bare {
+        lost += 1;
     }
     let (call_flags, namespaces) = (thread.call_flags, thread.namespaces);
     let (omitted, omitted_stall_ns) = (thread.omitted, thread.omitted_stall_ns);
@@ -82,12 +92,24 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
     thread::end_creation();
     count(Counter::EndedCreations);
     debug!(ctx, "netns setup ends, tid {}, errno {}", thread::tid(), errno);
+    if !is_admitted {
+        return;
+    }
+    if is_bare && errno == 0 {
+        if omitted == 0 {
+            count(Counter::UntroubledCreations);
+        } else {
+            account::omit(opener, 0);
+        }
+        return;
+    }
     if errno == 0 && lost == 0 && !recorded && WANT_UNTROUBLED.load() == 0 {
         count(Counter::UntroubledCreations);
         return;
     }
     let netns = if errno == 0 { kernel::read(netns(), NET_INUM.load()).unwrap_or(0) } else { 0 };
-    emit_in_creation::<NetnsSetupEnded>(creation, |record, head| {
+    let end = End { creation_ns: creation, errno, step: opener, namespaces };
+    emit_end::<NetnsSetupEnded>(&end, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it; the arrays' rest is never read.
         let record = unsafe { &mut *record };

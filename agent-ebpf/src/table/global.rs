@@ -84,6 +84,13 @@ macro_rules! for_each_global {
                 CGROUP_KN: Needed, Member("cgroup", &["kn"]);
                 KN_ID: Needed, Sized("kernfs_node", &["id"], 8);
             }
+            /// Who is responsible for a task, which stands in the head too.
+            USER {
+                TASK_CRED: Optional, Member("task_struct", &["cred"]);
+                CRED_USER_NS: Optional, Member("cred", &["user_ns"]);
+                USER_NS_PARENT: Optional, Member("user_namespace", &["parent"]);
+                USER_NS_OWNER: Optional, Member("user_namespace", &["owner"]);
+            }
             /// A thread's identity: thread ids are reused.
             THREAD {
                 TASK_START_TIME: Needed, Sized("task_struct", &["start_time"], 8);
@@ -206,6 +213,10 @@ macro_rules! for_each_global {
                 TASK_TGID: Needed, Sized("task_struct", &["tgid"], 4);
                 TASK_COMM: Needed, Member("task_struct", &["comm"]);
             }
+            /// A thread that is inside a creation.
+            OPEN {
+                TASK_PID: Optional, Member("task_struct", &["pid"]);
+            }
             /// The record of `oom:mark_victim`.
             MARK_VICTIM {
                 MARK_VICTIM_PID: Needed, Sized("trace_event_raw_mark_victim", &["pid"], 4);
@@ -249,6 +260,8 @@ macro_rules! for_each_global {
                 // 1 if tasks are identified by their cgroup in the memory controller's own hierarchy
                 // (v1), 0 for v2's.
                 TASKS_ON_V1: Needed, Setting(0);
+                // Id of the hierarchy of cgroups that tasks are identified by; 0 is v2's.
+                TASKS_HIERARCHY: Needed, Setting(0);
                 // 1 if every offset that reading zones takes is known.
                 ZONES_READABLE: Needed, Setting(0);
                 // The gfp bits of a caller that has a fallback: __GFP_NOWARN|__GFP_NORETRY. Unset, it

@@ -34,5 +34,12 @@ numbered! {
         UntroubledCreations,
         /// Failed steps of a start that were only counted: too many alike.
         OmittedSteps,
+        /// Steps of creations that met trouble and were only counted: their user, or their cgroup, had met too
+        /// much alike.
+        OmittedCreations,
+        /// Cgroups whose making began.
+        BegunCgroups,
+        /// Of these, those whose end was seen.
+        EndedCgroups,
     }
 }

@@ -3,6 +3,9 @@
 /// Bytes of a task's name, as `TASK_COMM_LEN` in the kernel.
 pub const COMM_LEN: usize = 16;
 
+/// [`Head::user`] of a task whose user could not be read; no user has this id.
+pub const UNKNOWN_USER: u32 = u32::MAX;
+
 /// What every record begins with.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "decode", derive(zerocopy::FromBytes))]
@@ -14,8 +17,9 @@ pub struct Head {
     pub tid: u32,
     /// Process id in the initial pid namespace.
     pub tgid: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Who is responsible for the task: the owner of its outermost user namespace below the initial one or, in the
+    /// initial one, its real user id. [`UNKNOWN_USER`] if that could not be read.
+    pub user: u32,
     /// `CLOCK_MONOTONIC` in nanoseconds.
     pub time_ns: u64,
     /// When the creation that this belongs to began; with `tid` its identity, since a thread can't

@@ -4,3 +4,4 @@ pub mod candidates;
 pub mod cgroup_path;
 pub mod cgroups;
 pub mod late;
+mod query_limit;

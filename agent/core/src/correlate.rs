@@ -5,13 +5,15 @@ mod failed_steps;
 mod kills;
 pub(crate) mod outside;
 pub mod starts;
+pub mod unfinished;
 
 use crate::model::{
     incident::{Incident, Source},
+    open_creation::Unfinished,
     step::CreationStep,
 };
 
-pub use correlator::Correlator;
+pub use correlator::{Correlator, RESTARTS};
 
 /// Creations and outside threads followed at a time.
 const MAX_OPEN: usize = 4096;
@@ -23,6 +25,8 @@ pub enum Correlated {
     CreationStep(Box<CreationStep>),
     /// Trouble outside any creation.
     Incident(Box<Incident>),
+    /// A creation whose end was not seen.
+    Unfinished(Box<Unfinished>),
 }
 
 impl From<Incident> for Correlated {
@@ -40,6 +44,7 @@ impl Correlated {
                 Source::Live { time_ns } => Some(time_ns),
                 Source::Log(_) => None,
             },
+            Self::Unfinished(unfinished) => Some(unfinished.at_ns),
         }
     }
 
@@ -47,7 +52,7 @@ impl Correlated {
     pub fn ended_ns(&self) -> Option<u64> {
         match self {
             Self::CreationStep(creation) => Some(creation.ended_ns),
-            Self::Incident(_) => None,
+            Self::Incident(_) | Self::Unfinished(_) => None,
         }
     }
 }

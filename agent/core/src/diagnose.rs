@@ -27,6 +27,7 @@ mod pids_limit;
 mod remedies;
 mod undetermined;
 mod vmalloc_exhaustion;
+pub mod waits;
 mod zones;
 
 use crate::model::verdict::Verdict;

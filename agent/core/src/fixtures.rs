@@ -13,6 +13,7 @@ use crate::{
         gfp::GfpNames,
         incident::Incident,
         node::{Memory, MemoryCgroups, NodeFacts, NodeZone},
+        repeats::CountedStep,
         step::CreationStep,
         zone::Zone,
     },
@@ -26,7 +27,13 @@ pub fn at(creation: Option<CreationKey>, ms: u64, event: EventKind) -> Event {
     Event {
         time_ns: 1_000_000_000 + ms * 1_000_000,
         creation,
-        task: Task { pid: 753, tid: 753, comm: "runc:[1:CHILD]".to_owned(), cgroup_id: 4711 },
+        task: Task {
+            pid: 753,
+            tid: 753,
+            comm: "runc:[1:CHILD]".to_owned(),
+            cgroup_id: 4711,
+            user: Some(0),
+        },
         kind: event,
     }
 }
@@ -163,6 +170,11 @@ pub fn every_event() -> Vec<EventKind> {
             errno: libc::ENOMEM,
         },
         ended(Some(libc::ENOMEM)),
+        EventKind::BriefEnd {
+            step: CountedStep::Namespaces,
+            errno: Some(libc::ENOMEM),
+            namespaces: 0x4000_0000,
+        },
         EventKind::CgroupSetupEnded(CgroupSetup {
             parent: CgroupPath::parse("/kubepods"),
             name: "pod1".to_owned(),

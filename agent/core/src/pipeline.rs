@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     attribution::late::Attributions,
     clock,
-    correlate::{Correlated, Correlator},
+    correlate::{Correlated, Correlator, RESTARTS},
     diagnose::{Evidence, diagnose},
     model::{
         entry::{Entry, Header},
@@ -15,6 +15,7 @@ use crate::{
         loss::Loss,
         node::{NodeFacts, Reading},
         recording::{Recording, Recordings},
+        repeats::Repeats,
         step::{CreationStep, Outcome},
     },
     report::{
@@ -112,7 +113,9 @@ impl Pipeline {
             }
             Entry::Tick { time_ns } => {
                 self.incidents_left = MAX_INCIDENTS;
-                return Ok(self.correlator.flush_outside(Some(time_ns)));
+                let mut correlated = self.correlator.flush_outside(Some(time_ns));
+                correlated.extend(self.correlator.superseded(time_ns));
+                return Ok(correlated);
             }
             Entry::Sample(sample) => {
                 let complete = self.recordings.sample(sample);
@@ -126,6 +129,10 @@ impl Pipeline {
                 self.loss = loss;
                 self.report.line(&view::loss(&loss))?;
             }
+            Entry::Open { time_ns, creations } => {
+                return Ok(self.correlator.open(time_ns, creations));
+            }
+            Entry::Repeats { repeats, .. } => self.report_repeats(&repeats)?,
             Entry::End { outside, creations } => {
                 self.watched.outside = outside.map(view::outside);
                 self.watched.incidents_omitted +=
@@ -135,7 +142,9 @@ impl Pipeline {
                 let ok = &mut self.watched.creations.ok;
                 *ok = ok.saturating_add(counted.untroubled);
                 self.watched.creations.unfinished = counted.unfinished;
-                return Ok(self.correlator.flush_outside(None));
+                let mut correlated = self.correlator.flush_outside(None);
+                correlated.extend(self.correlator.finish());
+                return Ok(correlated);
             }
         }
         Ok(Vec::new())
@@ -147,6 +156,10 @@ impl Pipeline {
             match one {
                 Correlated::CreationStep(creation) => self.report_creation(*creation)?,
                 Correlated::Incident(incident) => self.report_incident(*incident)?,
+                Correlated::Unfinished(one) => {
+                    let found = clock::time_of_day(one.at_ns, self.realtime_offset_ns);
+                    self.report.line(&view::unfinished(found, &one))?;
+                }
             }
         }
         Ok(())
@@ -169,30 +182,38 @@ impl Pipeline {
     /// Whether a report about one of these needs the node's facts.
     pub fn wants_node(&self, correlated: &[Correlated]) -> bool {
         correlated.iter().any(|one| match one {
-            Correlated::CreationStep(creation) => creation.outcome() != Outcome::Ok,
+            Correlated::CreationStep(creation) => {
+                creation.outcome() != Outcome::Ok && self.is_reported(creation)
+            }
             Correlated::Incident(incident) => self.concerns(incident) && self.incidents_left != 0,
+            Correlated::Unfinished(_) => false,
         })
     }
 
     /// Queries about the containers of these.
-    pub fn queries(&self, correlated: &[Correlated]) -> Vec<Query> {
-        let of = |one: &Correlated| match one {
-            Correlated::CreationStep(creation) if self.is_reported(creation) => {
-                self.names.queries(creation, self.realtime_offset_ns)
+    pub fn queries(&mut self, correlated: &[Correlated]) -> Vec<Query> {
+        let mut queries = Vec::new();
+        for one in correlated {
+            match one {
+                Correlated::CreationStep(creation) if self.is_reported(creation) => {
+                    queries.extend(self.names.queries(creation, self.realtime_offset_ns));
+                }
+                Correlated::Incident(incident) if self.concerns(incident) => {
+                    let victims =
+                        incident.oom_kills.iter().filter_map(|kill| kill.container.as_deref());
+                    queries.extend(victims.filter_map(|container| self.names.query(container)));
+                }
+                Correlated::CreationStep(_)
+                | Correlated::Incident(_)
+                | Correlated::Unfinished(_) => {}
             }
-            Correlated::Incident(incident) if self.concerns(incident) => {
-                let victims =
-                    incident.oom_kills.iter().filter_map(|kill| kill.container.as_deref());
-                victims.filter_map(|container| self.names.query(container)).collect()
-            }
-            Correlated::CreationStep(_) | Correlated::Incident(_) => Vec::new(),
-        };
-        correlated.iter().flat_map(of).collect()
+        }
+        queries
     }
 
     /// Whether a creation step is reported.
     fn is_reported(&self, creation: &CreationStep) -> bool {
-        self.all || creation.outcome() != Outcome::Ok
+        self.all || creation.outcome() != Outcome::Ok && creation.is_start
     }
 
     /// Whether an incident is reported. The programs send OOM kills and refused forks outside creations in
@@ -216,6 +237,11 @@ impl Pipeline {
         self.incidents_left != MAX_INCIDENTS || self.correlator.follows_outside()
     }
 
+    /// Whether a creation of which there were events has been without an end for long.
+    pub fn has_long(&self, now_ns: u64) -> bool {
+        self.correlator.has_long(now_ns)
+    }
+
     /// Notes that an entry is missing, which may have been about any unfinished creation.
     pub fn note_missing_entry(&mut self) {
         self.correlator.lose();
@@ -236,7 +262,9 @@ impl Pipeline {
                 .with_node(node)
         };
         let verdict = is_trouble.then(|| diagnose(&evidence()));
-        if creation.continues().is_none() {
+        if is_trouble && !creation.is_start {
+            self.watched.other_namespaces += 1;
+        } else if creation.continues().is_none() {
             self.watched.creations.count(outcome);
             if let Some(verdict) = &verdict {
                 self.summary.count_cause(verdict.cause);
@@ -250,6 +278,29 @@ impl Pipeline {
         if let Some(now_ns) = self.live {
             let late_us = now_ns().saturating_sub(creation.ended_ns) / 1000;
             self.watched.slowest_report_us = self.watched.slowest_report_us.max(Some(late_us));
+        }
+        Ok(())
+    }
+
+    /// Reports steps that were only counted. What no program sees, because the kernel makes the system call again, is
+    /// left out.
+    fn report_repeats(&mut self, repeats: &[Repeats]) -> io::Result<()> {
+        let is_seen = |one: &&Repeats| !one.errno.is_some_and(|errno| RESTARTS.contains(&errno));
+        for one in repeats.iter().filter(is_seen) {
+            let is_start = self.correlator.is_start(one);
+            let counts = &mut self.watched;
+            let count = match (is_start, one.errno) {
+                (false, _) => &mut counts.other_namespaces,
+                (true, Some(_)) => &mut counts.creations.failed,
+                (true, None) => &mut counts.creations.degraded,
+            };
+            *count = count.saturating_add(one.count);
+            if !is_start && !self.all {
+                continue;
+            }
+            let cgroup = self.correlator.cgroups().path(one.cgroup_id);
+            let time = clock::time_of_day(one.last_ns, self.realtime_offset_ns);
+            self.report.line(&view::repeats(time, one, cgroup.as_ref()))?;
         }
         Ok(())
     }

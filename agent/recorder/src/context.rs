@@ -110,7 +110,11 @@ impl Context {
     /// with, and a name that is found after the report.
     pub(crate) fn belongs_to_incident(&self, entry: &Entry) -> bool {
         match entry {
-            Entry::Clock { .. } | Entry::Loss(_) | Entry::End { .. } => true,
+            Entry::Clock { .. }
+            | Entry::Loss(_)
+            | Entry::Repeats { .. }
+            | Entry::Open { .. }
+            | Entry::End { .. } => true,
             Entry::Reply { late: true, .. } => self
                 .incident_ns
                 .is_some_and(|incident_ns| self.now_ns.saturating_sub(incident_ns) < LATE_NS),

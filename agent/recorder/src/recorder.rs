@@ -103,7 +103,7 @@ impl Recorder {
     pub fn completed(&mut self, correlated: &[Correlated], now_ns: u64) {
         for one in correlated {
             let Correlated::CreationStep(step) = one else { continue };
-            let Some(reason) = trigger(step) else { continue };
+            let Some(reason) = trigger(step).filter(|_| step.is_start) else { continue };
             for (sequence, json) in self.context.incident(step, now_ns) {
                 self.write(Lane::Incidents, sequence, Payload::Json(json));
             }

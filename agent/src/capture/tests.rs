@@ -13,6 +13,8 @@ use fragwatch_core::{
         hook::{Hook, HookStatus, State},
         identity::{Identity, NamedBy, Query, Reply},
         loss::{CreationCounts, Loss, OutsideCounts},
+        open_creation::OpenCreation,
+        repeats::{CountedStep, Repeats},
     },
     pipeline::Pipeline,
     report::{Format, Json, Text},
@@ -62,7 +64,8 @@ fn entries() -> Vec<Entry> {
         namespace: Some("default".to_owned()),
         name: None,
     };
-    let query = Query::Starting { comm: "containerd".to_owned(), at_ms: 1_763_631_756_123 };
+    let query =
+        Query::Starting { comm: "containerd".to_owned(), pid: Some(812), at_ms: 1_763_631_756_123 };
     let reply = Reply { query, identities: vec![known], last: false };
     entries.push(Entry::Reply { late: false, reply });
     let reply = Reply {
@@ -73,6 +76,30 @@ fn entries() -> Vec<Entry> {
     entries.push(Entry::Reply { late: true, reply });
     entries.push(Entry::Cgroup { id: 4711, path: CgroupPath::parse("/a/b") });
     entries.push(Entry::Tick { time_ns: 3_000_000_000 });
+    entries.push(Entry::Repeats {
+        time_ns: 3_000_000_001,
+        repeats: vec![Repeats {
+            step: CountedStep::UserNamespace,
+            errno: Some(libc::ENOSPC),
+            user: Some(1000),
+            count: 2914,
+            last_ns: 3_000_000_000,
+            cgroup_id: 4711,
+            pid: 753,
+            comm: "unshare".to_owned(),
+        }],
+    });
+    entries.push(Entry::Open {
+        time_ns: 12_000_000_000,
+        creations: vec![OpenCreation {
+            creation: KEY,
+            task: at(None, 0, fragwatch_core::fixtures::entered()).task,
+            step: CountedStep::Namespaces,
+            namespaces: 0x4000_0000,
+            stall_ns: 0,
+            stack: Some(vec![fragwatch_core::fixtures::frame("copy_net_ns", None)]),
+        }],
+    });
     let outside = OutsideCounts { slow_paths: 3, ..OutsideCounts::default() };
     let creations = CreationCounts { untroubled: 5, unfinished: 1 };
     entries.push(Entry::End { outside: Some(outside), creations: Some(creations) });

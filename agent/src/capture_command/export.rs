@@ -102,7 +102,10 @@ impl Times {
                 return None;
             }
             Entry::Event(event) => event.time_ns,
-            Entry::Tick { time_ns } | Entry::Trigger { time_ns, .. } => *time_ns,
+            Entry::Tick { time_ns }
+            | Entry::Trigger { time_ns, .. }
+            | Entry::Repeats { time_ns, .. }
+            | Entry::Open { time_ns, .. } => *time_ns,
             Entry::Node(facts) => facts.time_ns,
             Entry::Sample(sample) => sample.time_ns,
             Entry::Cgroup { .. } | Entry::Reply { .. } | Entry::Loss(_) | Entry::End { .. } => {

@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fragwatch_ebpf::table::{
     BLOCK_FALLBACK, Candidate, GLOBALS, Global, HOOKS, Hook, HookInfo, NODE_SEEN, NODE_SEEN_READS,
-    SYMBOL_NAME, Source, ZONE_WALK, ZONE_WALK_READS,
-    global::{HEAD, SETTINGS, THREAD},
+    OPEN_CREATIONS, OPEN_CREATIONS_READS, SYMBOL_NAME, Source, ZONE_WALK, ZONE_WALK_READS,
+    global::{HEAD, SETTINGS, THREAD, USER},
 };
 use object::{
     Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, SectionIndex, SymbolKind,
@@ -115,7 +115,7 @@ fn the_object_file_has_the_programs_of_the_table_and_no_other() {
     let listed: Names = HOOKS
         .iter()
         .flat_map(programs_of)
-        .chain([ZONE_WALK, NODE_SEEN, SYMBOL_NAME, BLOCK_FALLBACK])
+        .chain([ZONE_WALK, NODE_SEEN, OPEN_CREATIONS, SYMBOL_NAME, BLOCK_FALLBACK])
         .map(str::to_owned)
         .collect();
     let (_, entries) = routines();
@@ -148,6 +148,8 @@ fn the_object_file_has_the_maps_that_the_agent_looks_for() {
         map::CREATION_EVENTS,
         map::OTHER_EVENTS,
         map::CGROUP_EVENTS,
+        map::BRIEF_ENDS,
+        map::REPEATS,
         map::OUTSIDE,
         map::ZONE_WALK,
         map::COUNTERS,
@@ -163,7 +165,7 @@ fn the_object_file_has_the_maps_that_the_agent_looks_for() {
 #[test]
 fn programs_read_what_their_hook_lists() {
     let (routines, _) = routines();
-    let common = names(HEAD.iter().chain(THREAD).chain(SETTINGS));
+    let common = names(HEAD.iter().chain(USER).chain(THREAD).chain(SETTINGS));
     let globals = names(all_globals());
     let read = |programs: &mut dyn Iterator<Item = &'static str>| -> Names {
         let all = programs.flat_map(|program| uses(&routines, program));
@@ -175,6 +177,7 @@ fn programs_read_what_their_hook_lists() {
     }
     assert_eq!(read(&mut [ZONE_WALK].into_iter()), listed(ZONE_WALK_READS));
     assert_eq!(read(&mut [NODE_SEEN].into_iter()), listed(NODE_SEEN_READS));
+    assert_eq!(read(&mut [OPEN_CREATIONS].into_iter()), listed(OPEN_CREATIONS_READS));
 }
 
 #[test]

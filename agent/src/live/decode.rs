@@ -15,7 +15,7 @@ use fragwatch_core::model::{
     gfp::GfpNames,
     zone::Zone,
 };
-use fragwatch_ebpf::{AnyRecord, Head, MemcgReclaimEnded};
+use fragwatch_ebpf::{AnyRecord, Head, MemcgReclaimEnded, Step, UNKNOWN_USER};
 
 use crate::kernel::symbols::Symbols;
 
@@ -59,6 +59,7 @@ impl Decoder {
                 tid: head.tid,
                 comm: text(&head.comm),
                 cgroup_id: head.cgroup_id,
+                user: (head.user != UNKNOWN_USER).then_some(head.user),
             },
             kind,
         }))
@@ -124,6 +125,11 @@ impl Decoder {
                 (r.head, EventKind::NamespaceRefused(NamespaceKind::from_number(r.kind)))
             }
             AnyRecord::OomKilled(r) => (r.head, EventKind::OomKill(self.oom_kill(r))),
+            AnyRecord::BriefEnd(r) => {
+                let step = Step::from_number(r.step).into();
+                let (errno, namespaces) = (positive(r.errno), r.namespaces);
+                (r.head, EventKind::BriefEnd { step, errno, namespaces })
+            }
             AnyRecord::CgroupSetupEnded(r) => (r.head, cgroup_event::setup_ended(r)),
             AnyRecord::CgroupMade(r) => (r.head, cgroup_event::made(r, self.hierarchy)?),
             AnyRecord::CgroupRenamed(r) => (r.0.head, cgroup_event::renamed(r, self.hierarchy)?),
@@ -143,7 +149,7 @@ fn positive(errno: i32) -> Option<i32> {
 }
 
 /// Bytes up to the first NUL. What isn't UTF-8 becomes U+FFFD.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

@@ -12,8 +12,8 @@ use fragwatch_ebpf::{
     table::{
         ZONE_WALK,
         global::{
-            GFP_DIRECT_RECLAIM, GFP_FALLBACK, GFP_THISNODE, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED,
-            ZONES_READABLE,
+            GFP_DIRECT_RECLAIM, GFP_FALLBACK, GFP_THISNODE, TASKS_HIERARCHY, TASKS_ON_V1, WANT_ALL,
+            WANT_UNTROUBLED, ZONES_READABLE,
         },
     },
 };
@@ -46,6 +46,7 @@ pub(super) fn load(
     loader.override_global(WANT_ALL.name, &want_all, true);
     loader.override_global(WANT_UNTROUBLED.name, &untroubled, true);
     loader.override_global(TASKS_ON_V1.name, &tasks_on_v1, true);
+    loader.override_global(TASKS_HIERARCHY.name, &options.hierarchy, true);
     loader.override_global(aya_log::LEVEL, &log_level, false);
     loader.override_global(ZONES_READABLE.name, &zones_readable, true);
     let fallback = gfp.fallback_mask();

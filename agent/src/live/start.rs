@@ -5,7 +5,7 @@ use aya::{Btf, Ebpf, Endianness, maps::PerCpuArray};
 use fragwatch_core::model::{gfp::GfpNames, hook::HookStatus};
 use fragwatch_ebpf::{
     map,
-    table::{BLOCK_FALLBACK, ZONE_WALK},
+    table::{BLOCK_FALLBACK, ITERATES_TASKS, OPEN_CREATIONS, ZONE_WALK},
 };
 use nix::sys::resource::{UsageWho, getrusage};
 
@@ -27,6 +27,8 @@ use crate::{
         load::{innermost, load, logger, put_zone_walk, ring},
         missed_runs::MissedRuns,
         nodes,
+        open_creations::{OpenCreations, Schedule},
+        repeats::CountedSteps,
         symbol_program::SymbolProgram,
     },
 };
@@ -105,7 +107,8 @@ impl KernelTypes {
     fn read() -> Result<Self, StartError> {
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
-        let functions = hook::trampoline_functions();
+        let mut functions = hook::trampoline_functions();
+        functions.push(ITERATES_TASKS);
         Ok(Self {
             gfp: gfp_names(&types),
             offsets: offsets::resolve(&types),
@@ -192,6 +195,10 @@ impl Live {
             .take_map(map::COUNTERS)
             .and_then(|map| PerCpuArray::try_from(map).ok())
             .ok_or(StartError::NoMap(map::COUNTERS))?;
+        let counted_steps = CountedSteps::take(&mut ebpf).map_err(|error| {
+            log::debug!("{}: {error:#}", map::REPEATS);
+            StartError::NoMap(map::REPEATS)
+        })?;
         let zone_walk = put_zone_walk(&mut ebpf);
         if let Err(error) = &zone_walk {
             log::debug!("{ZONE_WALK}: {error:?}");
@@ -207,6 +214,16 @@ impl Live {
         let btf = Btf::parse(&numbered, Endianness::default()).map_err(StartError::UnusableBtf)?;
         drop(numbered);
         log_usage("aya has the functions' types");
+        let open_creations = OpenCreations::load(&mut ebpf, &btf);
+        if let Err(error) = &open_creations {
+            log::debug!("{OPEN_CREATIONS}: {error:?}");
+            let reason = innermost(error.as_ref());
+            let line = reason.lines().next().unwrap_or_default();
+            not_seen.push(format!(
+                "creations that don't end, and what they wait for: the kernel refused the program that looks for \
+                 them: {line}"
+            ));
+        }
         let mut running =
             hook::RunningKernel { ebpf: &mut ebpf, btf: &btf, maps, links: Links::default() };
         let hooks = hook::with_tracefs(|| hook::attach_all(&mut running, &target));
@@ -224,6 +241,7 @@ impl Live {
         }
         // They have kept what the programs sent meanwhile.
         let creations = ring(&mut ebpf, map::CREATION_EVENTS)?;
+        let brief_ends = ring(&mut ebpf, map::BRIEF_ENDS)?;
         let others = ring(&mut ebpf, map::OTHER_EVENTS)?;
         let cgroups = ring(&mut ebpf, map::CGROUP_EVENTS)?;
         let logger = logger(&mut ebpf)?;
@@ -240,6 +258,10 @@ impl Live {
             others,
             cgroups,
             counters,
+            counted_steps,
+            brief_ends,
+            open_creations: open_creations.ok(),
+            schedule: Schedule::default(),
             fallbacks: fallbacks.ok().flatten(),
             logger,
             decoder,

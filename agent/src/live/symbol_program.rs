@@ -12,7 +12,10 @@ use aya::{
 };
 use fragwatch_ebpf::{SYMBOL_LEN, map, table::SYMBOL_NAME};
 
-use crate::kernel::symbols::{Naming, Symbol, printed};
+use crate::{
+    kernel::symbols::{Naming, Symbol, printed},
+    live::syscall::bpf,
+};
 
 /// The command of bpf(2) that runs a program once (`BPF_PROG_TEST_RUN` in include/uapi/linux/bpf.h).
 const TEST_RUN: libc::c_long = 10;
@@ -89,18 +92,8 @@ fn run(program: &OwnedFd, argument: u64) -> io::Result<()> {
         context_in: (&raw const argument).addr() as u64,
         ..TestRun::default()
     };
-    // SAFETY: the attributes outlive the call, their size is theirs, and what they point to is a word
-    // that the kernel only reads.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            TEST_RUN,
-            (&raw mut attributes).cast::<libc::c_void>(),
-            size_of::<TestRun>(),
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    // SAFETY: the attributes are this command's, and what they point to is a word that outlives the call and that
+    // the kernel only reads.
+    unsafe { bpf(TEST_RUN, &mut attributes)? };
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Candidates for the pod or container that a runtime was starting when it failed to create a network
 //! namespace, from what it logged or stored at that time.
-use std::path::Path;
+use std::{fs, path::Path};
 
 use fragwatch_core::{
     attribution::candidates::MAX_CANDIDATES,
@@ -16,15 +16,11 @@ use crate::lookup::{
     runtime_state,
 };
 
-/// Text logs of runtimes, written by themselves or by syslog.
-const LOGS: [&str; 6] = [
-    "var/log/containerd.log",
-    "var/log/containerd/containerd.log",
-    "var/log/crio/crio.log",
-    "var/log/syslog",
-    "var/log/messages",
-    "var/log/daemon.log",
-];
+/// Text logs that runtimes write themselves.
+const OWN_LOGS: [&str; 3] =
+    ["var/log/containerd.log", "var/log/containerd/containerd.log", "var/log/crio/crio.log"];
+/// Text logs that syslog writes, for any process: a line counts only if it is the runtime's own.
+const SHARED_LOGS: [&str; 3] = ["var/log/syslog", "var/log/messages", "var/log/daemon.log"];
 /// Bytes that are read from the end of a log.
 const TAIL: u64 = 64 << 10;
 /// A start that was logged so long before the failure may be the one that failed, in milliseconds.
@@ -32,9 +28,9 @@ const BEFORE_MS: i64 = 10_000;
 /// A runtime may log a start so long after the failure, in milliseconds.
 const AFTER_MS: i64 = 1_000;
 
-/// Candidates for the creation that the runtime's thread `comm` was in at `at_ms`, milliseconds since
-/// 1970. The newest first.
-pub(super) fn candidates(root: &Path, comm: &str, at_ms: i64) -> Found {
+/// Candidates for the creation that the thread `comm` of the runtime's process `pid` was in at `at_ms`, milliseconds
+/// since 1970. The newest first.
+pub(super) fn candidates(root: &Path, comm: &str, pid: Option<u32>, at_ms: i64) -> Found {
     let (from, to) = (at_ms - BEFORE_MS, at_ms + AFTER_MS);
     if comm == "podman" {
         return runtime_state::podman_created_within(root, from, to);
@@ -45,15 +41,38 @@ pub(super) fn candidates(root: &Path, comm: &str, at_ms: i64) -> Found {
         "crio" | "pinns" => "cri-o",
         _ => return found,
     };
-    for log in LOGS {
-        let end = found.ok(files::tail(&root.join(log), TAIL)).flatten().unwrap_or_default();
-        let lines = String::from_utf8_lossy(&end);
-        lines.lines().for_each(|line| apply_line(line, from, to, &mut found.identities));
+    let is_own = |line: &&str| {
+        tagged_pid(line).is_some_and(|tagged| {
+            // pinns works for CRI-O, which logs.
+            Some(tagged) == pid || comm == "pinns" && is_roots(root, tagged, "crio")
+        })
+    };
+    for (logs, shared) in [(OWN_LOGS, false), (SHARED_LOGS, true)] {
+        for log in logs {
+            let end = found.ok(files::tail(&root.join(log), TAIL)).flatten().unwrap_or_default();
+            let lines = String::from_utf8_lossy(&end);
+            let counting = lines.lines().filter(|line| !shared || is_own(line));
+            counting.for_each(|line| apply_line(line, from, to, &mut found.identities));
+        }
     }
     found.identities.retain(|pod| pod.runtime.as_deref() == Some(runtime));
     found.identities.reverse();
     found.identities.truncate(MAX_CANDIDATES);
     found
+}
+
+/// The process id in the tag of a line of syslog's: `… containerd[812]: …`. What a program logs comes behind that.
+fn tagged_pid(line: &str) -> Option<u32> {
+    let tag = line.split(' ').find(|word| word.ends_with(':'))?;
+    let (_, pid) = tag.strip_suffix("]:")?.split_once('[')?;
+    pid.parse().ok()
+}
+
+/// Whether a process has this name and is root's.
+fn is_roots(root: &Path, pid: u32, name: &str) -> bool {
+    let status = fs::read_to_string(root.join(format!("proc/{pid}/status"))).unwrap_or_default();
+    let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
+    field("Name:\t") == Some(name) && field("Uid:\t") == Some("0\t0\t0\t0")
 }
 
 /// Updates the candidates by a line of the log: adds a pod whose start is logged within the given
@@ -167,6 +186,17 @@ time="2026-11-20 09:42:35.2Z" level=info msg="Running pod sandbox: shop/web-1/PO
 time="2026-11-20 09:42:35.9Z" level=info msg="Ran pod sandbox 0123 with infra container: shop/web-1/POD" id=2
 "#;
         assert_eq!(found(lines), [("shop/web-0".to_owned(), None)]);
+    }
+
+    #[test]
+    fn the_tag_says_which_process_logged() {
+        let line = |tag: &str| format!("Nov 20 09:42:35 node {tag} time=\"…\" msg=\"a[7]: b\"");
+        assert_eq!(tagged_pid(&line("containerd[812]:")), Some(812));
+        for tag in ["containerd:", "containerd[]:", "containerd[x]:", "[812]", ""] {
+            assert_eq!(tagged_pid(&line(tag)), None, "{tag}");
+        }
+        let dated = "2026-11-20T09:42:35.1+00:00 node crio[9]: time=\"…\"";
+        assert_eq!(tagged_pid(dated), Some(9));
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn containers_that_podman_just_created_are_candidates() {
         at(-1)
     );
     machine.write("var/lib/containers/storage/overlay-containers/containers.json", &list);
-    let query = Query::Starting { comm: "podman".to_owned(), at_ms: now_ms() };
+    let query = Query::Starting { comm: "podman".to_owned(), pid: Some(7), at_ms: now_ms() };
     let known = machine.query(&query);
     let names: Vec<&str> = known.iter().filter_map(|known| known.name.as_deref()).collect();
     assert_eq!(names, ["db", "web"]);
@@ -150,7 +150,7 @@ fn containers_that_podman_just_created_are_candidates() {
 fn the_runtimes_log_is_read_a_second_time() {
     let machine = Machine::new("log");
     let lookup = machine.lookup();
-    let query = Query::Starting { comm: "containerd".to_owned(), at_ms: now_ms() };
+    let query = Query::Starting { comm: "containerd".to_owned(), pid: Some(812), at_ms: now_ms() };
     lookup.query(query.clone());
     let first = lookup.wait_for_reply(Instant::now() + DEADLINE).expect("a reply arrives in time");
     assert_eq!((first.identities, first.last), (Vec::new(), false));
@@ -162,6 +162,25 @@ fn the_runtimes_log_is_read_a_second_time() {
     let last = lookup.wait_for_reply(Instant::now() + DEADLINE).expect("a reply arrives in time");
     assert!(last.last);
     check(&last.identities, NamedBy::RuntimeLog, Some("containerd"), Some("web-0"), None);
+}
+
+#[test]
+fn a_line_of_another_process_in_syslog_is_no_candidate() {
+    let machine = Machine::new("syslog");
+    let time = jiff::Timestamp::from_millisecond(now_ms()).expect("a time");
+    let line = |pid: u32, name: &str| {
+        format!(
+            r#"Nov 20 09:42:35 node containerd[{pid}]: time="{time}" level=info msg="RunPodSandbox for &PodSandboxMetadata{{Name:{name},Uid:{UID},Namespace:shop,Attempt:0,}}""#
+        )
+    };
+    machine.write("var/log/syslog", &format!("{}\n{}\n", line(812, "web-0"), line(4711, "forged")));
+    let query =
+        |pid| Query::Starting { comm: "containerd".to_owned(), pid: Some(pid), at_ms: now_ms() };
+    let names = |found: Vec<Identity>| -> Vec<String> {
+        found.into_iter().filter_map(|one| one.pod).collect()
+    };
+    assert_eq!(names(machine.query(&query(812))), ["web-0"]);
+    assert_eq!(names(machine.query(&query(9))), Vec::<String>::new());
 }
 
 /// Only the thread's file system user id changes, so that other tests keep root's rights.

@@ -108,8 +108,8 @@ impl Consumer for ServeConsumer {
         self.shared.metrics.count(correlated);
         let mut limits = self.shared.limits();
         let admitted = correlated.iter().filter(|one| match one {
-            Correlated::CreationStep(step) => limits.admit(step),
-            Correlated::Incident(_) => false,
+            Correlated::CreationStep(step) => step.is_start && limits.admit(step),
+            Correlated::Incident(_) | Correlated::Unfinished(_) => false,
         });
         let admitted: Vec<&Correlated> = admitted.collect();
         if let Some(recorder) = &mut self.recorder {

@@ -180,6 +180,7 @@ impl Watch {
         }
         // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
         let loss = self.live.final_loss().context(COUNTERS)?;
+        self.push_open(true)?;
         let end = self.end()?;
         self.live.detach();
         while self.take_events(BATCH)? {
@@ -190,6 +191,7 @@ impl Watch {
             self.add(Entry::Reply { late: true, reply })?;
         }
         self.update_loss(loss);
+        self.push_repeats(true)?;
         self.push(end);
         self.finish_backlog()?;
         self.consumer.tick(&self.live);
@@ -202,11 +204,35 @@ impl Watch {
         self.live.forget_symbols();
         let loss = self.live.loss().context(COUNTERS)?;
         self.update_loss(loss);
+        self.push_repeats(false)?;
+        self.push_open(false)?;
         if self.pipeline.needs_tick() {
             self.push(Entry::Tick { time_ns: clock::monotonic_ns() });
         }
         self.consumer.tick(&self.live);
         self.write_orders(Some(clock::monotonic_ns()));
+        Ok(())
+    }
+
+    /// Adds steps of creations that the kernel side only counted; `last` at the end.
+    fn push_repeats(&mut self, last: bool) -> anyhow::Result<()> {
+        let time_ns = clock::monotonic_ns();
+        let repeats = self.live.repeats(time_ns, last).context(COUNTERS)?;
+        if !repeats.is_empty() {
+            self.push(Entry::Repeats { time_ns, repeats });
+        }
+        Ok(())
+    }
+
+    /// Adds creations that have not ended, if some may have been under way for long; `last` at the end.
+    fn push_open(&mut self, last: bool) -> anyhow::Result<()> {
+        let time_ns = clock::monotonic_ns();
+        let long = self.pipeline.has_long(time_ns);
+        match self.live.open_creations(time_ns, long, last) {
+            Ok(Some(creations)) => self.push(Entry::Open { time_ns, creations }),
+            Ok(None) => {}
+            Err(error) => log::warn!("creations that don't end could not be looked for: {error:#}"),
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use crate::{
     attribution::{cgroup_path, cgroups::Cgroups},
     model::{
         container::{Candidate, CandidateReason, Container, is_id},
-        event::CgroupPath,
+        event::{CgroupPath, Task},
         identity::Query,
         step::CreationStep,
     },
@@ -30,6 +30,11 @@ const RUNTIMES: &[&str] = &[
     "crio",
     "lxc-start",
     "systemd-nspawn",
+    "rootlesskit",
+    "runsc",
+    "sysbox-runc",
+    "lxd",
+    "incusd",
 ];
 /// Programs that create a pod's network namespace before its first container.
 const MAKE_FOR_PODS: &[&str] = &["containerd", "pinns", "crio", "dockerd", "cri-dockerd"];
@@ -93,11 +98,18 @@ pub(crate) fn is_network_plugin(comm: &str) -> bool {
 /// by a runtime, which may run in a container itself and start others.
 pub(crate) fn certain(creation: &CreationStep) -> Option<Container> {
     // When a cgroup is created, its path identifies the container, even if a runtime creates it.
-    let starts_others = is_runtime(&creation.task.comm) || is_network_plugin(&creation.task.comm);
-    if starts_others && creation.cgroup_setup().is_none() {
-        return None;
+    if creation.cgroup_setup().is_none() {
+        return of_task(&creation.task, creation.cgroup.as_ref());
     }
     cgroup_path::find(creation.cgroup.as_ref()?)
+}
+
+/// The container that a task in this cgroup belongs to, unless it is a runtime's or a network plug-in's.
+pub(crate) fn of_task(task: &Task, cgroup: Option<&CgroupPath>) -> Option<Container> {
+    if is_runtime(&task.comm) || is_network_plugin(&task.comm) {
+        return None;
+    }
+    cgroup_path::find(cgroup?)
 }
 
 /// Containers that a creation by a runtime may be for, the most likely first.
@@ -114,15 +126,30 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     if let Some(path) = cgroups.container_made_by(creation.task.pid, since) {
         return candidate(&path, CandidateReason::MadeItsCgroup).into_iter().collect();
     }
-    if !MAKE_FOR_PODS.contains(&comm) && !is_plugin {
+    if !(MAKE_FOR_PODS.contains(&comm) || is_plugin) || !may_be_the_nodes(&creation.task) {
         return Vec::new();
     }
-    let pods = cgroups.pods_without_container().into_iter().take(MAX_CANDIDATES).enumerate();
+    // One in a container starts others below that only.
+    let inside = creation.cgroup.as_ref().and_then(cgroup_path::outermost_container);
+    let is_below =
+        |path: &CgroupPath| inside.as_ref().is_none_or(|inside| path.names.starts_with(inside));
+    let pods = cgroups
+        .pods_without_container()
+        .into_iter()
+        .filter(|(path, _)| is_below(path))
+        .take(MAX_CANDIDATES)
+        .enumerate();
     pods.filter_map(|(at, (path, made))| {
         let newest = at == 0 && made.is_some();
         candidate(&path, if newest { CandidateReason::NewestPod } else { CandidateReason::FreePod })
     })
     .collect()
+}
+
+/// Whether a task may be the node's own runtime, whose records are looked up: a user's has records elsewhere, if it
+/// is one at all.
+fn may_be_the_nodes(task: &Task) -> bool {
+    task.user.is_none_or(|user| user == 0)
 }
 
 /// The query about a creation whose cgroup does not identify the container. `realtime_offset_ns` is
@@ -131,14 +158,16 @@ pub(crate) fn query(creation: &CreationStep, realtime_offset_ns: i64) -> Option<
     let millis =
         |at_ns: u64| at_ns.cast_signed().saturating_add(realtime_offset_ns).div_euclid(1_000_000);
     let comm = &creation.task.comm;
-    if creation.container.is_some() || !is_runtime(comm) {
+    if creation.container.is_some() || !is_runtime(comm) || !may_be_the_nodes(&creation.task) {
         return None;
     }
     match creation.namespaces().and_then(|made| made.netns) {
         Some(inode) => Some(Query::Netns { inode, made_ms: millis(creation.ended_ns) }),
-        None if KEEP_RECORDS.contains(&comm.as_str()) => {
-            Some(Query::Starting { comm: comm.clone(), at_ms: millis(creation.ended_ns) })
-        }
+        None if KEEP_RECORDS.contains(&comm.as_str()) => Some(Query::Starting {
+            comm: comm.clone(),
+            pid: Some(creation.task.pid),
+            at_ms: millis(creation.ended_ns),
+        }),
         None => None,
     }
 }
@@ -198,6 +227,9 @@ mod tests {
         );
         let none = candidates(&by("containerd", "/system.slice"), &Cgroups::default());
         assert_eq!(none, []);
+        // One in a container starts none outside of it.
+        let inside = by("containerd", &format!("/docker/{}/init.scope", "ab".repeat(32)));
+        assert_eq!(candidates(&inside, &with_pods()), []);
         // podman does not start the kubelet's pods.
         assert_eq!(candidates(&by("podman", "/user.slice"), &with_pods()), []);
     }
@@ -221,7 +253,16 @@ mod tests {
         let mut creation = by("containerd", "/system.slice/containerd.service");
         creation.ended_ns = 21 * SECOND;
         let comm = "containerd".to_owned();
-        assert_eq!(query(&creation, 5_000_000), Some(Query::Starting { comm, at_ms: 21_005 }));
+        let pid = Some(creation.task.pid);
+        assert_eq!(query(&creation, 5_000_000), Some(Query::Starting { comm, pid, at_ms: 21_005 }));
+        creation.task.user = Some(1000);
+        assert_eq!(
+            query(&creation, 5_000_000),
+            None,
+            "a user's process has given itself that name"
+        );
+        assert_eq!(candidates(&creation, &with_pods()), []);
+        creation.task.user = Some(0);
         creation.kind =
             StepKind::Namespaces(Namespaces { netns: Some(7), ..Namespaces::default() });
         assert_eq!(query(&creation, 0), Some(Query::Netns { inode: 7, made_ms: 21_000 }));

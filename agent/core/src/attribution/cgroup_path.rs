@@ -101,6 +101,15 @@ pub fn find(path: &CgroupPath) -> Option<Container> {
     (found.id.is_some() || found.pod_uid.is_some()).then_some(found)
 }
 
+/// The directory of the outermost container that a path is in, as names from the root.
+pub fn outermost_container(path: &CgroupPath) -> Option<&[String]> {
+    let is_container = |at: &usize| {
+        let parent = at.checked_sub(1).map(|above| path.names[above].as_str());
+        PATTERNS.iter().any(|pattern| pattern.id_in(&path.names[*at], parent).is_some())
+    };
+    (0..path.names.len()).find(is_container).map(|at| &path.names[..=at])
+}
+
 impl Pattern {
     /// The container's id, if a directory `name` in `parent` matches.
     fn id_in(&self, name: &str, parent: Option<&str>) -> Option<String> {

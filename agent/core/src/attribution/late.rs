@@ -7,7 +7,10 @@ use std::{
 use lru::LruCache;
 
 use crate::{
-    attribution::candidates::{self, MAX_CANDIDATES},
+    attribution::{
+        candidates::{self, MAX_CANDIDATES},
+        query_limit::QueryLimit,
+    },
     model::{
         container::{Candidate, CandidateReason, Container},
         event::Task,
@@ -42,11 +45,16 @@ pub struct LateAttribution {
 pub(crate) struct Attributions {
     replies: LruCache<Query, Reply>,
     waiting: VecDeque<Waiting>,
+    limit: QueryLimit,
 }
 
 impl Default for Attributions {
     fn default() -> Self {
-        Self { replies: LruCache::new(MAX_REPLIES), waiting: VecDeque::new() }
+        Self {
+            replies: LruCache::new(MAX_REPLIES),
+            waiting: VecDeque::new(),
+            limit: QueryLimit::default(),
+        }
     }
 }
 
@@ -58,14 +66,20 @@ struct Waiting {
 }
 
 impl Attributions {
-    /// Queries about a creation that have no result yet. `realtime_offset_ns` is `CLOCK_REALTIME` minus
+    /// Queries about a creation that have no result yet and may be sent now. `realtime_offset_ns` is `CLOCK_REALTIME` minus
     /// `CLOCK_MONOTONIC`.
-    pub(crate) fn queries(&self, creation: &CreationStep, realtime_offset_ns: i64) -> Vec<Query> {
+    pub(crate) fn queries(
+        &mut self,
+        creation: &CreationStep,
+        realtime_offset_ns: i64,
+    ) -> Vec<Query> {
         let creation_query = candidates::query(creation, realtime_offset_ns);
         let mut queries = queries(&creation.attribution(), creation_query.as_ref());
         // Failed lookups are retried.
         let has_result = |reply: &Reply| !reply.identities.is_empty();
         queries.retain(|query| !self.replies.peek(query).is_some_and(has_result));
+        let (user, at_ns) = (creation.task.user, creation.ended_ns);
+        queries.retain(|query| self.limit.admit(query, user, at_ns));
         queries
     }
 

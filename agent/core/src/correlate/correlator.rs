@@ -14,11 +14,14 @@ use crate::{
         kills::Kills,
         outside::{Kill, Outside},
         starts::Starts,
+        unfinished::{self, LONG_NS},
     },
     model::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         call_site,
-        event::{CreationKey, Event, EventKind, OomKill},
+        event::{CgroupSetup, CreationKey, Event, EventKind, OomKill, Task},
+        open_creation::OpenCreation,
+        repeats::{CountedStep, Repeats},
         slab::SlabCache,
         step::{CreationStep, MAX_DETAILS, Namespaces, Outcome, PernetInit, StepKind},
     },
@@ -29,7 +32,7 @@ const MAX_VICTIMS: usize = 64;
 
 /// Errors that no program ever sees: a signal came first, and the kernel makes the system call
 /// again, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
-const RESTARTS: RangeInclusive<i32> = 512..=516;
+pub const RESTARTS: RangeInclusive<i32> = 512..=516;
 
 struct Open {
     creation: CreationStep,
@@ -46,6 +49,7 @@ pub struct Correlator {
     /// Failed steps that were no container's start.
     pub(super) other_steps: u64,
     victims: VecDeque<OomKill>,
+    unfinished: unfinished::Watch,
     pub(super) last_kill: Option<Kill>,
     pub(super) kills: Kills,
     pub(super) ended: u64,
@@ -80,14 +84,90 @@ impl Correlator {
         }
     }
 
-    /// Whether an incident outside creations is under way, which time alone may end.
+    /// Whether an incident outside creations is under way, which time alone may end, or a creation has lost its end.
     pub fn follows_outside(&self) -> bool {
-        !self.outside.is_empty() || !self.waiting.is_empty() || !self.kills.is_empty()
+        !self.outside.is_empty()
+            || !self.waiting.is_empty()
+            || !self.kills.is_empty()
+            || self.unfinished.has_superseded()
+    }
+
+    /// Whether a creation of which there were events has been without an end for long.
+    pub fn has_long(&self, now_ns: u64) -> bool {
+        let is_long = |key: &CreationKey| now_ns.saturating_sub(key.began_ns) >= LONG_NS;
+        self.open.keys().any(is_long)
+    }
+
+    /// Takes what the kernel was following at a time. Returns creations that are still under way, or whose end was
+    /// lost.
+    pub fn open(&mut self, time_ns: u64, creations: Vec<OpenCreation>) -> Vec<Correlated> {
+        let failures = |key: &CreationKey| {
+            let step = self.open.get(key).map(|open| &open.creation);
+            step.map_or(0, |step| step.allocations.len() as u64 + step.allocations_omitted)
+        };
+        // What the kernel did not follow then either has had time for its end to be read.
+        let gone: Vec<CreationKey> =
+            self.open.keys().filter(|key| self.unfinished.has_ended(key)).copied().collect();
+        let due = self.unfinished.open(time_ns, creations, &self.starts.cgroups, failures);
+        let gone = gone.into_iter().filter(|key| self.unfinished.has_ended(key)).collect();
+        let mut all = self.lose_ends(gone, time_ns);
+        all.extend(due.into_iter().map(|one| Correlated::Unfinished(Box::new(one))));
+        all
+    }
+
+    /// At a tick: creations whose end was lost, as their thread began another.
+    pub fn superseded(&mut self, now_ns: u64) -> Vec<Correlated> {
+        let lost = self.unfinished.superseded(now_ns);
+        lost.into_iter().map(|one| Correlated::Unfinished(Box::new(one))).collect()
+    }
+
+    /// At the end of the trace: creations whose end was lost.
+    pub fn finish(&mut self) -> Vec<Correlated> {
+        let gone: Vec<CreationKey> =
+            self.open.keys().filter(|key| self.unfinished.has_ended(key)).copied().collect();
+        let now_ns = gone.iter().map(|key| key.began_ns).max().unwrap_or(0);
+        let mut all = self.superseded(now_ns);
+        all.extend(self.lose_ends(gone, now_ns));
+        all
+    }
+
+    /// Reports creations that have ended without a record of that.
+    fn lose_ends(&mut self, gone: Vec<CreationKey>, at_ns: u64) -> Vec<Correlated> {
+        self.dropped += gone.len() as u64;
+        let lost = gone.into_iter().filter_map(|key| {
+            let Open { mut creation, mut tracker } = self.open.remove(&key)?;
+            creation.cgroup = self.starts.cgroups.path(creation.task.cgroup_id);
+            creation.container = candidates::certain(&creation);
+            if let Some(allocation) = tracker.finish() {
+                creation.keep(allocation);
+            }
+            Some(unfinished::end_lost(key, &creation, at_ns))
+        });
+        let lost = unfinished::limited(lost.collect());
+        lost.into_iter().map(|one| Correlated::Unfinished(Box::new(one))).collect()
     }
 
     /// The node's cgroups.
     pub fn cgroups(&mut self) -> &mut Cgroups {
         &mut self.starts.cgroups
+    }
+
+    /// Whether steps that were only counted are taken for parts of containers' starts, by the last of them.
+    pub fn is_start(&self, repeats: &Repeats) -> bool {
+        let task = Task {
+            pid: repeats.pid,
+            tid: repeats.pid,
+            comm: repeats.comm.clone(),
+            cgroup_id: repeats.cgroup_id,
+            user: repeats.user,
+        };
+        match repeats.step {
+            CountedStep::Namespaces | CountedStep::UserNamespace => {
+                self.starts.is_start(repeats.last_ns, &task)
+            }
+            CountedStep::Fork => self.starts.of(repeats.last_ns, &task).is_some(),
+            CountedStep::Cgroup | CountedStep::Other => true,
+        }
     }
 
     /// Something was lost that may have been about any creation under way.
@@ -108,6 +188,9 @@ impl Correlator {
     }
 
     fn inside(&mut self, key: CreationKey, event: Event) -> Option<Correlated> {
+        if let EventKind::BriefEnd { step, errno, namespaces } = event.kind {
+            return self.brief_end(key, event, step, errno, namespaces);
+        }
         if !self.open.contains_key(&key) {
             self.make_room(key);
             self.open.insert(key, Open::new(key, &event, self.failures_unobservable));
@@ -178,7 +261,9 @@ impl Correlator {
                     made.refused.push(kind);
                 }
             }
-            EventKind::SlowPathEntered { .. }
+            // Taken care of above.
+            EventKind::BriefEnd { .. }
+            | EventKind::SlowPathEntered { .. }
             | EventKind::AllocationFailed { .. }
             | EventKind::CompactionEnded { .. }
             | EventKind::ReclaimEnded { .. }
@@ -201,6 +286,34 @@ impl Correlator {
             }
         }
         None
+    }
+
+    /// A creation ended, and that is all that is known of its end.
+    fn brief_end(
+        &mut self,
+        key: CreationKey,
+        event: Event,
+        step: CountedStep,
+        errno: Option<i32>,
+        namespaces: u64,
+    ) -> Option<Correlated> {
+        let superseded = self.unfinished.take(key);
+        if superseded.is_some() {
+            self.dropped = self.dropped.saturating_sub(1);
+        }
+        let known = self.open.remove(&key).map(|open| open.creation).or(superseded);
+        let blind = self.failures_unobservable;
+        let mut creation = known.unwrap_or_else(|| Open::new(key, &event, blind).creation);
+        creation.events_lost = true;
+        creation.cgroup = self.starts.cgroups.path(event.task.cgroup_id);
+        if step == CountedStep::Cgroup {
+            creation.kind = StepKind::Cgroup(CgroupSetup { errno, ..CgroupSetup::unknown() });
+        } else if let StepKind::Namespaces(made) = &mut creation.kind {
+            made.flags = namespaces;
+        }
+        creation.task = event.task;
+        self.open.insert(key, Open { creation, tracker: Tracker::new(blind) });
+        self.end(key, event.time_ns, errno)
     }
 
     /// Ends a creation that returned; `errno` is positive.
@@ -256,6 +369,9 @@ impl Correlator {
         self.ended += 1;
         creation.id = self.ended;
         creation.container = candidates::certain(&creation);
+        if creation.namespaces().is_some() {
+            creation.is_start = self.starts.is_start(creation.ended_ns, &creation.task);
+        }
         if creation.container.is_none() && (self.all || creation.outcome() != Outcome::Ok) {
             creation.candidates = candidates::candidates(&creation, &self.starts.cgroups);
         }
@@ -267,7 +383,16 @@ impl Correlator {
     /// and the table is bounded.
     fn make_room(&mut self, key: CreationKey) {
         let before = self.open.len();
-        self.open.retain(|other, _| other.tid != key.tid);
+        let superseded: Vec<CreationKey> =
+            self.open.keys().filter(|other| other.tid == key.tid).copied().collect();
+        for other in superseded {
+            if let Some(open) = self.open.remove(&other) {
+                let cgroup = self.starts.cgroups.path(open.creation.task.cgroup_id);
+                let creation = CreationStep { cgroup, ..open.creation };
+                let container = candidates::certain(&creation);
+                self.unfinished.supersede(other, CreationStep { container, ..creation });
+            }
+        }
         if self.open.len() >= MAX_OPEN
             && let Some(&oldest) = self.open.keys().min_by_key(|k| (k.began_ns, k.tid))
         {

@@ -113,6 +113,7 @@ impl Correlator {
             tid: pid,
             comm: kill.comm.clone().unwrap_or_default(),
             cgroup_id: kill.cgroup_id.unwrap_or(0),
+            user: None,
         };
         let killed = self.starts.of(time_ns, &victim).is_some();
         if !killed && self.starts.of(time_ns, &task).is_none() {

@@ -123,6 +123,23 @@ impl Starts {
         Some(start)
     }
 
+    /// Whether namespaces that a process makes are taken for a part of a container's start. Programs inside containers
+    /// make them for sandboxes of their own, services of systemd for `PrivateNetwork=`, and users for whatever they
+    /// like.
+    pub fn is_start(&self, at_ns: u64, task: &Task) -> bool {
+        if task.comm.starts_with(RUNC_INIT) || is_runtime(&task.comm) {
+            return true;
+        }
+        let Some(path) = self.cgroups.path(task.cgroup_id) else { return true };
+        if is_containers(&path) {
+            let made = self.cgroups.made(&path);
+            return made.is_some_and(|made| at_ns.saturating_sub(made.at_ns) <= START_NS);
+        }
+        let is_systemd_child = task.comm.starts_with('(') && path.names.last().is_some_and(is_unit);
+        let is_root = task.user.is_none_or(|user| user == 0);
+        is_root && !is_systemd_child
+    }
+
     /// The start that a process belongs to which met trouble outside every step; `None` if nothing
     /// says that it is a container's about to start.
     pub fn of(&self, at_ns: u64, task: &Task) -> Option<Creation> {
@@ -131,11 +148,14 @@ impl Starts {
             .parts(at_ns, task.pid, path.as_ref())
             .unwrap_or_else(|| Creation { parts: Vec::new() });
         let young = start.parts.iter().any(|part| part.piece == StepPart::Cgroup);
+        let in_young_container = young && path.as_ref().is_some_and(is_containers);
+        // Any process may give itself any name.
         let (tie, why) = if task.comm.starts_with(RUNC_INIT) {
-            (Certainty::Certain, "runc's name for it until the container's own program runs")
+            let tie = if in_young_container { Certainty::Certain } else { Certainty::Guess };
+            (tie, "runc's name for it until the container's own program runs")
         } else if is_runtime(&task.comm) {
             (Certainty::Guess, "its name is that of a program that starts containers")
-        } else if young && path.as_ref().is_some_and(is_containers) {
+        } else if in_young_container {
             (Certainty::Guess, "its cgroup is a container's and was made just before")
         } else {
             return None;
@@ -148,6 +168,12 @@ impl Starts {
 /// Whether a path is below a user's own slice, where users name their processes and cgroups themselves.
 fn is_users(path: &CgroupPath) -> bool {
     path.names.first().is_some_and(|name| name == "user.slice")
+}
+
+/// Whether a cgroup is that of a service of systemd, whose child has its program's name in brackets until that runs
+/// (src/core/exec-invoke.c, `rename_process_from_path`).
+fn is_unit(name: &String) -> bool {
+    name.ends_with(".service")
 }
 
 /// Whether a path is that of a container, or of a pod.
@@ -165,7 +191,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn task(comm: &str, cgroup_id: u64) -> Task {
-        Task { pid: 9, tid: 9, comm: comm.to_owned(), cgroup_id }
+        Task { pid: 9, tid: 9, comm: comm.to_owned(), cgroup_id, user: None }
     }
 
     fn with_cgroup(path: &str) -> Starts {
@@ -180,11 +206,37 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_runcs_is_certain_and_others_are_guesses() {
+    fn a_name_of_runcs_in_a_young_container_is_certain_and_others_are_guesses() {
         let starts = with_cgroup(POD);
         assert_eq!(tie(&starts, 2 * SECOND, "runc:[2:INIT]"), Some(Certainty::Certain));
+        let elsewhere = Starts::default();
+        assert_eq!(tie(&elsewhere, 2 * SECOND, "runc:[2:INIT]"), Some(Certainty::Guess));
+        assert_eq!(tie(&starts, 20 * SECOND, "runc:[2:INIT]"), Some(Certainty::Guess));
         assert_eq!(tie(&starts, 2 * SECOND, "crun"), Some(Certainty::Guess));
         assert_eq!(tie(&starts, 2 * SECOND, "java"), Some(Certainty::Guess));
+    }
+
+    #[test]
+    fn namespaces_of_programs_that_run_for_long_are_no_start() {
+        let by = |starts: &Starts, at_ns: u64, comm: &str, user: Option<u32>| {
+            starts.is_start(at_ns, &Task { user, ..task(comm, 7) })
+        };
+        let container = with_cgroup(POD);
+        assert!(by(&container, 2 * SECOND, "chrome", Some(1000)), "its cgroup was just made");
+        assert!(!by(&container, 20 * SECOND, "chrome", Some(1000)));
+        assert!(!by(&container, 20 * SECOND, "Web Content", Some(0)));
+        // A node that is itself a container.
+        assert!(by(&container, 20 * SECOND, "containerd", Some(0)));
+        assert!(by(&container, 20 * SECOND, "runc:[1:CHILD]", Some(0)));
+        let mut older = Starts::default();
+        older.cgroups.insert(7, &CgroupPath::parse(POD), None);
+        assert!(!by(&older, 2 * SECOND, "bwrap", Some(0)), "it was there before");
+        let service = with_cgroup("/system.slice/httpd.service");
+        assert!(!by(&service, 2 * SECOND, "(httpd)", Some(0)), "PrivateNetwork=");
+        assert!(by(&service, 2 * SECOND, "start-my-vm", Some(0)), "a runtime that is not known");
+        assert!(!by(&service, 2 * SECOND, "bwrap", Some(1000)));
+        assert!(by(&service, 2 * SECOND, "podman", Some(1000)));
+        assert!(by(&Starts::default(), 2 * SECOND, "bwrap", Some(1000)), "its cgroup is not known");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
 const POD: &str = "/kubepods/burstable/pod6f1c2d3e-4a5b-4c6d-8e9f-0a1b2c3d4e5f";
 
 fn by(comm: &str, event: EventKind) -> Event {
-    let task = Task { pid: 753, tid: 753, comm: comm.to_owned(), cgroup_id: 7 };
+    let task = Task { pid: 753, tid: 753, comm: comm.to_owned(), cgroup_id: 7, user: None };
     Event { task, ..fixtures::at(None, 5, event) }
 }
 
@@ -159,7 +159,7 @@ fn oom_kill_is_a_step_if_victim_or_caller_is_starting() {
         .iter()
         .map(|correlated| match correlated {
             Correlated::CreationStep(creation) => creation.continues(),
-            Correlated::Incident(_) => panic!("an incident: {correlated:?}"),
+            other => panic!("no step: {other:?}"),
         })
         .collect();
     assert_eq!(parts, [None, Some(1)]);

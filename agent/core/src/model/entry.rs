@@ -12,6 +12,8 @@ use crate::model::{
     identity::Reply,
     loss::{CreationCounts, Loss, OutsideCounts},
     node::NodeFacts,
+    open_creation::OpenCreation,
+    repeats::Repeats,
     sample::Sample,
     trigger::Trigger,
 };
@@ -83,6 +85,20 @@ pub enum Entry {
     },
     /// Events had been lost: how many in all so far.
     Loss(Loss),
+    /// Steps of creations that were only counted since this was last said.
+    Repeats {
+        /// When that was read, `CLOCK_MONOTONIC` in nanoseconds.
+        time_ns: u64,
+        /// Those alike together, the most frequent first.
+        repeats: Vec<Repeats>,
+    },
+    /// Creations that had not ended when the kernel was asked for all of them.
+    Open {
+        /// When, `CLOCK_MONOTONIC` in nanoseconds.
+        time_ns: u64,
+        /// They.
+        creations: Vec<OpenCreation>,
+    },
     /// The node's memory was sampled.
     Sample(Sample),
     /// The flight recorder wrote down the samples before this, and writes those of the minute after it.

@@ -20,7 +20,7 @@ pub use self::{
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use crate::model::{frame::Frame, gfp::Gfp};
+use crate::model::{frame::Frame, gfp::Gfp, repeats::CountedStep};
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,10 @@ pub struct Task {
     /// Id of its cgroup in the tasks' hierarchy: the memory controller's where that has one of its own
     /// (v1), else v2's.
     pub cgroup_id: u64,
+    /// Who is responsible for it: the owner of its outermost user namespace below the initial one or, in the
+    /// initial one, its real user id. `None` if that was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
 }
 
 /// Which creation something belongs to: a thread can't begin two at the same nanosecond.
@@ -163,6 +167,15 @@ pub enum EventKind {
     NamespaceRefused(NamespaceKind),
     /// Making a cgroup failed, or met trouble.
     CgroupSetupEnded(CgroupSetup),
+    /// A step of a creation ended, and its full record was lost.
+    BriefEnd {
+        /// Which step.
+        step: CountedStep,
+        /// The error as a positive errno.
+        errno: Option<i32>,
+        /// As in [`EventKind::NetnsSetupEnded`].
+        namespaces: u64,
+    },
     /// A limit on processes refused a fork.
     ForkRefused(ForkRefused),
     /// A step that only failures are seen of has failed.

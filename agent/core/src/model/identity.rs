@@ -80,6 +80,9 @@ pub enum Query {
     Starting {
         /// comm of the thread that made it.
         comm: String,
+        /// Its process id: a log that others may write too counts only where it names this one.
+        #[serde(default)]
+        pid: Option<u32>,
         /// Milliseconds since 1970.
         at_ms: i64,
     },

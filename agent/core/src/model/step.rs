@@ -163,6 +163,9 @@ pub struct CreationStep {
     pub start: Option<Creation>,
     /// Events were lost while it was under way: something may be missing.
     pub events_lost: bool,
+    /// It is taken for a part of a container's start. Others, such as a browser's sandbox, are reported only if all
+    /// is.
+    pub is_start: bool,
 }
 
 impl CreationStep {
@@ -188,6 +191,7 @@ impl CreationStep {
             killed: false,
             start: None,
             events_lost: false,
+            is_start: true,
         }
     }
 

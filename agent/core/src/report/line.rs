@@ -16,10 +16,12 @@ pub mod node;
 pub mod notice;
 pub mod ready;
 pub mod recording;
+pub mod repeats;
 pub mod reproduce;
 pub mod slab;
 pub mod summary;
 pub mod time;
+pub mod unfinished;
 pub mod verdict;
 
 use schemars::JsonSchema;
@@ -39,6 +41,10 @@ pub enum Line {
     Incident(Box<incident::Incident>),
     /// `replay` of a store: samples around a failure.
     Recording(Box<recording::Recording>),
+    /// `trace` and `replay`: a creation whose end was not seen.
+    Unfinished(Box<unfinished::Unfinished>),
+    /// `trace` and `replay`: steps of creations that were only counted.
+    Repeats(repeats::Repeats),
     /// `trace` and `replay`: events were lost.
     Loss(loss::Loss),
     /// The totals, at the end.

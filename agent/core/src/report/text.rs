@@ -12,8 +12,10 @@ mod node;
 mod one_line;
 mod ready;
 mod recording;
+mod repeats;
 mod reproduce;
 mod summary;
+mod unfinished;
 mod verdict;
 
 use std::io::{self, Write};
@@ -86,6 +88,8 @@ impl<W: Write> Format for Text<W> {
                 }
             }
             Line::Recording(recording) => recording::block(recording, &self.zone),
+            Line::Unfinished(one) => unfinished::block(one, &self.clock(one.time)),
+            Line::Repeats(repeats) => repeats::block(repeats, &self.clock(repeats.time)),
             Line::Loss(loss) => loss::block(loss),
             Line::Summary(summary) => summary::block(summary),
             Line::Check(check) => check::block(check),

@@ -8,7 +8,9 @@ mod memcg;
 mod node;
 mod notice;
 mod recording;
+mod repeats;
 mod slab;
+mod unfinished;
 mod verdict;
 
 use jiff::Timestamp;
@@ -30,6 +32,8 @@ use crate::{
 pub use creation::step_name;
 pub use hook::hook;
 pub use incident::log_incident;
+pub use repeats::repeats;
+pub use unfinished::unfinished;
 
 /// What every line of one kernel's report is made with.
 #[derive(Clone, Debug)]

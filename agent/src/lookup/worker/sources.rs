@@ -55,8 +55,8 @@ impl Sources {
             Query::Pod { uid } => self.pod(uid),
             // Runtimes record it only after the container was created.
             Query::Netns { .. } => Vec::new(),
-            Query::Starting { comm, at_ms } => {
-                let found = runtime_log::candidates(&self.root, comm, *at_ms);
+            Query::Starting { comm, pid, at_ms } => {
+                let found = runtime_log::candidates(&self.root, comm, *pid, *at_ms);
                 self.take(LOG, found)
             }
         }

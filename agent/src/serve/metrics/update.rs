@@ -50,7 +50,7 @@ impl Metrics {
     pub(in crate::serve) fn count(&self, correlated: &[Correlated]) {
         for one in correlated {
             let Correlated::CreationStep(step) = one else { continue };
-            if step.continues().is_none() {
+            if step.is_start && step.continues().is_none() {
                 let name = labels::step(view::step_name(&step.kind));
                 let labels = labels([("step", name), ("outcome", step.outcome().into())]);
                 self.creations.get_or_create(&labels).inc();

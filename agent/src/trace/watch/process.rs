@@ -151,7 +151,7 @@ impl Watch {
         Ok(())
     }
 
-    fn queries(&self, waiting: &Waiting) -> HashSet<Query> {
+    fn queries(&mut self, waiting: &Waiting) -> HashSet<Query> {
         self.pipeline.queries(&waiting.correlated).into_iter().collect()
     }
 

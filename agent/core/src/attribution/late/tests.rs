@@ -40,7 +40,7 @@ fn outside(netns: Option<u32>) -> CreationStep {
     creation
 }
 
-fn first_query(names: &Attributions, creation: &CreationStep) -> Query {
+fn first_query(names: &mut Attributions, creation: &CreationStep) -> Query {
     let mut queries = names.queries(creation, 0);
     assert!(!queries.is_empty(), "there is no query");
     queries.remove(0)
@@ -49,7 +49,7 @@ fn first_query(names: &Attributions, creation: &CreationStep) -> Query {
 #[test]
 fn a_reply_before_the_report_names_the_container() {
     let (mut names, mut creation) = (Attributions::default(), inside());
-    let query = first_query(&names, &creation);
+    let query = first_query(&mut names, &creation);
     let changed = names.reply(reply(&query, &[known(NamedBy::PodLogs, "web-0")], true));
     assert_eq!(changed, [], "the creation is not reported yet");
     names.name(&mut creation, 0);
@@ -61,7 +61,7 @@ fn a_reply_before_the_report_names_the_container() {
 #[test]
 fn a_later_reply_completes_the_attribution_once() {
     let (mut names, mut creation) = (Attributions::default(), inside());
-    let query = first_query(&names, &creation);
+    let query = first_query(&mut names, &creation);
     names.name(&mut creation, 0);
     assert_eq!(creation.container.as_ref().and_then(|c| c.pod.clone()), None);
     assert_eq!(names.reply(reply(&query, &[], false)), [], "nothing new");
@@ -77,7 +77,7 @@ fn a_later_reply_completes_the_attribution_once() {
 #[test]
 fn an_empty_reply_removes_no_names() {
     let (mut names, creation) = (Attributions::default(), inside());
-    let query = first_query(&names, &creation);
+    let query = first_query(&mut names, &creation);
     names.reply(reply(&query, &[known(NamedBy::Cri, "web-0")], false));
     names.reply(reply(&query, &[], true));
     let state = Identity {
@@ -102,7 +102,7 @@ fn a_reused_inode_does_not_name_the_first_namespaces_owner() {
     let (mut first, mut second) = (outside(Some(7)), outside(Some(7)));
     (first.id, second.id) = (1, 2);
     (second.began_ns, second.ended_ns) = (second.ended_ns, second.ended_ns + 1_000_000_000);
-    let query = first_query(&names, &first);
+    let query = first_query(&mut names, &first);
     names.name(&mut first, 0);
     names.name(&mut second, 0);
     let record = Identity { id: Some("ab".repeat(32)), ..known(NamedBy::RuntimeState, "web-0") };
@@ -113,7 +113,7 @@ fn a_reused_inode_does_not_name_the_first_namespaces_owner() {
 #[test]
 fn a_reply_about_another_pod_is_ignored() {
     let (mut names, mut creation) = (Attributions::default(), inside());
-    let query = first_query(&names, &creation);
+    let query = first_query(&mut names, &creation);
     let wrong = Identity { pod_uid: Some(UID.replace('6', "0")), ..known(NamedBy::Cri, "other") };
     names.reply(reply(&query, &[wrong], true));
     let before = creation.container.clone();
@@ -124,7 +124,7 @@ fn a_reply_about_another_pod_is_ignored() {
 #[test]
 fn a_runtimes_record_of_the_namespace_is_certain() {
     let (mut names, mut creation) = (Attributions::default(), outside(Some(7)));
-    let query = first_query(&names, &creation);
+    let query = first_query(&mut names, &creation);
     assert!(matches!(query, Query::Netns { inode: 7, .. }), "{query:?}");
     names.name(&mut creation, 0);
     assert_eq!((creation.container.is_none(), creation.candidates.len()), (true, 1));
@@ -139,7 +139,7 @@ fn a_runtimes_record_of_the_namespace_is_certain() {
 #[test]
 fn records_without_a_namespace_give_candidates() {
     let (mut names, mut creation) = (Attributions::default(), outside(None));
-    let query = first_query(&names, &creation);
+    let query = first_query(&mut names, &creation);
     assert!(matches!(query, Query::Starting { .. }), "{query:?}");
     let first = Identity { pod_uid: Some(UID.to_owned()), ..known(NamedBy::RuntimeLog, "web-0") };
     let second = known(NamedBy::RuntimeLog, "web-1");

@@ -18,7 +18,7 @@ fn kill(ms: u64, order: i32, victim: u32, cgroup_id: u64) -> Event {
         cgroup_id: Some(cgroup_id),
         ..OomKill::default()
     };
-    let task = Task { pid: 1, tid: 1, comm: "init".to_owned(), cgroup_id: 1 };
+    let task = Task { pid: 1, tid: 1, comm: "init".to_owned(), cgroup_id: 1, user: Some(0) };
     Event { task, ..at(None, ms, EventKind::OomKill(kill)) }
 }
 
@@ -37,7 +37,7 @@ fn incidents(events: Vec<Event>) -> Vec<Incident> {
     correlated.extend(correlator.flush_outside(None));
     let incident = |one| match one {
         Correlated::Incident(incident) => *incident,
-        Correlated::CreationStep(step) => panic!("no start was under way: {step:?}"),
+        other => panic!("no start was under way: {other:?}"),
     };
     correlated.into_iter().map(incident).collect()
 }

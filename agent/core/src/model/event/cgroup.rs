@@ -24,6 +24,18 @@ pub struct CgroupSetup {
 }
 
 impl CgroupSetup {
+    /// One of which nothing is known.
+    pub fn unknown() -> Self {
+        Self {
+            parent: CgroupPath { names: Vec::new(), truncated: true },
+            name: String::new(),
+            errno: None,
+            memory_errno: None,
+            lost: true,
+            omitted: Omitted::default(),
+        }
+    }
+
     /// The path that it has, or would have had.
     pub fn path(&self) -> CgroupPath {
         let mut path = self.parent.clone();

@@ -26,6 +26,9 @@ pub struct Summary {
 pub struct Watched {
     /// Creations by how they ended.
     pub creations: Creations,
+    /// Namespaces that failed or met trouble, and are taken for no container's: those of sandboxes, services and
+    /// users. They are reported with `--all` only.
+    pub other_namespaces: u64,
     /// Incidents that were not reported, because too many came at once.
     pub incidents_omitted: u64,
     /// What was counted outside creations; null where a capture does not have it.

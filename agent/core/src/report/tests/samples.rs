@@ -11,6 +11,7 @@ use crate::{
     model::{
         allocation::Outcome as AllocationOutcome,
         container::{Candidate, CandidateReason, Container},
+        event::{CgroupPath, Task},
         hook::{Hook, HookStatus, State},
         identity::{Identity, NamedBy},
         incident::Source,
@@ -18,7 +19,9 @@ use crate::{
         loss::{Loss, OutsideCounts},
         node::Reading,
         notice::HungIn,
+        open_creation::{State as Unended, Unfinished},
         recording::Recording,
+        repeats::{CountedStep, Repeats},
         sample::{Fallbacks, MemoryPressure, Sample, SampleZone, VmCounters},
         step::{CreationStep, Outcome},
         trigger::Trigger,
@@ -81,6 +84,9 @@ pub(super) fn all() -> Vec<(&'static str, Line)> {
         ("incident", incident()),
         ("incident-of-a-log", Line::Incident(Box::new(of_log()))),
         ("recording", recording()),
+        ("unfinished", unfinished("runc:[1:CHILD]", "fw_pernet_init")),
+        ("end-lost", end_lost()),
+        ("repeats", repeats("unshare", "user.slice")),
         ("loss", view::loss(&Loss { creation_events: 3, missed_runs: 2, ..Loss::default() })),
         ("summary-of-a-trace", summary_of_a_trace()),
         ("summary-of-logs", summary_of_logs()),
@@ -147,6 +153,8 @@ pub(super) fn hostile() -> Vec<(&'static str, Line)> {
         ("container", late(&step)),
         ("incident of a log", Line::Incident(Box::new(log))),
         ("recording", recorded),
+        ("unfinished", unfinished(HOSTILE, HOSTILE)),
+        ("repeats", repeats(HOSTILE, HOSTILE)),
         ("check", Line::Check(Box::new(node_state::check(HOSTILE)))),
         ("doctor", Line::Doctor(Box::new(node_state::doctor(HOSTILE)))),
         ("reproduce", Line::Reproduce(Box::new(reproduced::reproduce(HOSTILE)))),
@@ -329,6 +337,66 @@ fn of_log() -> Incident {
     }
 }
 
+/// A creation that does not end, with a sleep in this function.
+fn unfinished(comm: &str, function: &str) -> Line {
+    let step = fixtures::failed_creation();
+    let stack =
+        [("msleep", None), (function, Some(comm)), ("ops_init", None), ("copy_net_ns", None)];
+    view::unfinished(
+        time(),
+        &Unfinished {
+            creation: fixtures::KEY,
+            task: Task { comm: comm.to_owned(), ..step.task },
+            step: CountedStep::Namespaces,
+            namespaces: 0x4000_0000,
+            cgroup: Some(CgroupPath { names: vec![comm.to_owned()], truncated: false }),
+            container: None,
+            at_ns: fixtures::KEY.began_ns + 70_000_000_000,
+            failures: 3,
+            state: Unended::UnderWay {
+                stall_ns: 2_000_000,
+                stack: Some(stack.map(|(name, module)| fixtures::frame(name, module)).to_vec()),
+            },
+            more: 4,
+        },
+    )
+}
+
+fn end_lost() -> Line {
+    let step = fixtures::failed_creation();
+    view::unfinished(
+        time(),
+        &Unfinished {
+            creation: fixtures::KEY,
+            task: step.task,
+            step: CountedStep::Other,
+            namespaces: 0,
+            cgroup: step.cgroup,
+            container: step.container,
+            at_ns: fixtures::KEY.began_ns + 15_000_000_000,
+            failures: 0,
+            state: Unended::EndLost,
+            more: 0,
+        },
+    )
+}
+
+/// Steps that were only counted.
+fn repeats(comm: &str, directory: &str) -> Line {
+    let repeats = Repeats {
+        step: CountedStep::Namespaces,
+        errno: Some(libc::ENOSPC),
+        user: Some(1000),
+        count: 2914,
+        last_ns: 1,
+        cgroup_id: 4711,
+        pid: 753,
+        comm: comm.to_owned(),
+    };
+    let cgroup = CgroupPath { names: vec![directory.to_owned()], truncated: false };
+    view::repeats(time(), &repeats, Some(&cgroup))
+}
+
 fn recording() -> Line {
     let sample = |second: u64| Sample {
         time_ns: second * 1_000_000_000,
@@ -371,6 +439,7 @@ fn summary_of_a_trace() -> Line {
         causes: [(Cause::NotMemory, 1), (Cause::Fragmentation, 2)].into(),
         watched: Some(Watched {
             creations: Creations { ok: 2, stalled: 0, degraded: 1, failed: 3, unfinished: 1 },
+            other_namespaces: 7,
             incidents_omitted: 4,
             outside: Some(view::outside(outside)),
             failed_steps: 0,

@@ -1,7 +1,7 @@
 //! One line for a log, where [`super::Text`] has a block.
 use std::fmt::Write as _;
 
-use super::{container, creation, kib, loss, ready, verdict};
+use super::{container, creation, kib, loss, ready, repeats, unfinished, verdict};
 use crate::{
     model::step::Outcome,
     report::line::{Line, creation::Creation, verdict::Remedy},
@@ -18,6 +18,8 @@ pub fn one_line(line: &Line) -> Option<String> {
             let who = container::who(late.container.as_ref(), &late.candidates)?;
             format!("creation {} was for {who}", late.creation)
         }
+        Line::Unfinished(one) => unfinished::headline(one),
+        Line::Repeats(repeats) => repeats::headline(repeats),
         Line::Loss(loss) => loss::headline(loss),
         Line::Incident(_)
         | Line::Recording(_)

@@ -53,6 +53,11 @@ fn watched_rows(block: &mut Block, watched: &Watched) {
     if unfinished != 0 {
         block.row(&unfinished.to_string(), "began, and were not seen to end");
     }
+    if watched.other_namespaces != 0 {
+        let text =
+            "namespaces of sandboxes, services or users failed or met trouble: no container's";
+        block.row(&watched.other_namespaces.to_string(), text);
+    }
     if watched.incidents_omitted != 0 {
         let text = "incidents outside creations are left out: too many at once";
         block.row(&watched.incidents_omitted.to_string(), text);

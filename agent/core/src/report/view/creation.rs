@@ -103,7 +103,7 @@ pub fn step_name(kind: &StepKind) -> Step {
 }
 
 /// Names of the namespaces among `CLONE_NEW*` flags.
-fn namespaces(flags: u64) -> Vec<&'static str> {
+pub(super) fn namespaces(flags: u64) -> Vec<&'static str> {
     NAMESPACES.iter().filter(|&&(flag, _)| flags & flag != 0).map(|&(_, name)| name).collect()
 }
 

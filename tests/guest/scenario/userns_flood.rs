@@ -1,0 +1,35 @@
+//! A user's namespaces are refused ten thousand times, while a container of another fails for lack of an order-6
+//! block. The control starts before.
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+
+use super::Node;
+use crate::attempt::{Attempt, Side};
+use crate::creator::Step;
+use crate::refused::Refused;
+use crate::{fragmenter, namespaces, node};
+
+/// How often the user is refused.
+const REFUSALS: u32 = 10_000;
+
+pub(super) fn run(node: &mut Node) -> Result<()> {
+    node::load_pernet_module(node.channel)?;
+    let mut control = Attempt::prepare(node, Side::Control, "order6")?;
+    let mut faulty = Attempt::prepare(node, Side::Faulty, "order6")?;
+    control.enter()?;
+    let outcome = control.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
+    outcome.context("on a node that is well a network namespace must be made")?;
+    faulty.enter()?;
+    fragmenter::fragment(node.channel)?;
+    namespaces::fill(0)?;
+    let refused = Refused::start(REFUSALS)?;
+    let outcome = faulty.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
+    if outcome != Err(Errno::ENOMEM) {
+        bail!("without a block of order 6 the errno must be ENOMEM, and it is {outcome:?}");
+    }
+    refused.finish()?;
+    node.channel.node(format!("{REFUSALS} network namespaces of a user were refused"));
+    Ok(())
+}
