@@ -135,12 +135,9 @@ impl Correlator {
     fn lose_ends(&mut self, gone: Vec<CreationKey>, at_ns: u64) -> Vec<Correlated> {
         self.dropped += gone.len() as u64;
         let lost = gone.into_iter().filter_map(|key| {
-            let Open { mut creation, mut tracker } = self.open.remove(&key)?;
+            let mut creation = self.open.remove(&key)?.into_creation();
             creation.cgroup = self.starts.cgroups.path(creation.task.cgroup_id);
             creation.container = candidates::certain(&creation);
-            if let Some(allocation) = tracker.finish() {
-                creation.keep(allocation);
-            }
             Some(unfinished::end_lost(key, &creation, at_ns))
         });
         let lost = unfinished::limited(lost.collect());
@@ -301,7 +298,7 @@ impl Correlator {
         if superseded.is_some() {
             self.dropped = self.dropped.saturating_sub(1);
         }
-        let known = self.open.remove(&key).map(|open| open.creation).or(superseded);
+        let known = self.open.remove(&key).map(Open::into_creation).or(superseded);
         let blind = self.failures_unobservable;
         let mut creation = known.unwrap_or_else(|| Open::new(key, &event, blind).creation);
         creation.events_lost = true;
@@ -318,12 +315,9 @@ impl Correlator {
 
     /// Ends a creation that returned; `errno` is positive.
     fn end(&mut self, key: CreationKey, time_ns: u64, errno: Option<i32>) -> Option<Correlated> {
-        let Open { mut creation, mut tracker } = self.open.remove(&key)?;
+        let mut creation = self.open.remove(&key)?.into_creation();
         if errno.is_some_and(|errno| RESTARTS.contains(&errno)) {
             return None;
-        }
-        if let Some(allocation) = tracker.finish() {
-            creation.keep(allocation);
         }
         (creation.ended_ns, creation.errno) = (time_ns, errno);
         if errno.is_none() {
@@ -387,8 +381,9 @@ impl Correlator {
             self.open.keys().filter(|other| other.tid == key.tid).copied().collect();
         for other in superseded {
             if let Some(open) = self.open.remove(&other) {
-                let cgroup = self.starts.cgroups.path(open.creation.task.cgroup_id);
-                let creation = CreationStep { cgroup, ..open.creation };
+                let creation = open.into_creation();
+                let cgroup = self.starts.cgroups.path(creation.task.cgroup_id);
+                let creation = CreationStep { cgroup, ..creation };
                 let container = candidates::certain(&creation);
                 self.unfinished.supersede(other, CreationStep { container, ..creation });
             }
@@ -409,5 +404,14 @@ impl Open {
         let mut creation = CreationStep::new(kind, event.task.clone(), event.time_ns);
         creation.began_ns = key.began_ns;
         Self { creation, tracker: Tracker::new(failures_unobservable) }
+    }
+
+    /// The creation with all that is known of its allocations.
+    fn into_creation(self) -> CreationStep {
+        let Self { mut creation, mut tracker } = self;
+        if let Some(allocation) = tracker.finish() {
+            creation.keep(allocation);
+        }
+        creation
     }
 }

@@ -112,7 +112,10 @@ pub(super) fn end_lost(key: CreationKey, step: &CreationStep, at_ns: u64) -> Unf
             StepKind::Cgroup(_) => CountedStep::Cgroup,
             StepKind::Fork(_) => CountedStep::Fork,
             // Which step it is stands in its end's record.
-            StepKind::Namespaces(_) | StepKind::OomKill { .. } => CountedStep::Other,
+            StepKind::Namespaces(_)
+            | StepKind::Failed(_)
+            | StepKind::Allocation
+            | StepKind::OomKill { .. } => CountedStep::Other,
         },
         namespaces: step.namespaces().map_or(0, |made| made.flags),
         cgroup: step.cgroup.clone(),

@@ -22,7 +22,7 @@ fn node(path: &str, made_at: u64) -> Correlator {
 }
 
 fn event(comm: &str, time_ns: u64, kind: EventKind) -> Event {
-    let task = Task { pid: 9, tid: 9, comm: comm.to_owned(), cgroup_id: 7 };
+    let task = Task { pid: 9, tid: 9, comm: comm.to_owned(), cgroup_id: 7, user: None };
     Event { time_ns, creation: None, task, kind }
 }
 
@@ -127,7 +127,7 @@ fn only_a_containers_start_counts() {
             Correlated::CreationStep(step) => {
                 step.start.as_ref().and_then(|start| start.parts.last()).expect("a part").tie
             }
-            Correlated::Incident(_) => panic!("{one:?}"),
+            Correlated::Incident(_) | Correlated::Unfinished(_) => panic!("{one:?}"),
         });
         assert_eq!(found, tie, "{path} {comm}");
     }

@@ -10,7 +10,7 @@ fn failed(step: StartStep, errno: i32) -> FailedStep {
 }
 
 fn step(failed: FailedStep) -> CreationStep {
-    let task = Task { pid: 9, tid: 9, comm: "runc:[2:INIT]".to_owned(), cgroup_id: 7 };
+    let task = Task { pid: 9, tid: 9, comm: "runc:[2:INIT]".to_owned(), cgroup_id: 7, user: None };
     let errno = failed.errno;
     let mut step = CreationStep::new(StepKind::Failed(failed), task, 1_000);
     step.errno = Some(errno);
