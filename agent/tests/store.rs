@@ -83,7 +83,7 @@ fn fail(recorder: &mut Recorder, header: &Header, entries: Vec<Entry>) {
     let mut correlator = fragwatch_core::correlate::Correlator::new(false, true, 4096);
     let is_trouble = |one: &Correlated| match one {
         Correlated::CreationStep(step) => step.outcome() == Outcome::Failed,
-        Correlated::Incident(_) => false,
+        Correlated::Incident(_) | Correlated::Unfinished(_) => false,
     };
     let mut completed = Vec::new();
     let mut sampled = false;
