@@ -36,7 +36,8 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         make(NAMESPACES)?;
         let outcome = control.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
         outcome.context("what has a fallback must be made")?;
-        (parameter("tries", 1)?, parameter("must", 1)?);
+        parameter("tries", 1)?;
+        parameter("must", 1)?;
         let outcome = faulty.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
         if outcome != Err(Errno::ENOMEM) {
             bail!("what has no fallback must fail with ENOMEM, and this is {outcome:?}");

@@ -135,7 +135,10 @@ impl Starts {
             let made = self.cgroups.made(&path);
             return made.is_some_and(|made| at_ns.saturating_sub(made.at_ns) <= START_NS);
         }
-        let is_systemd_child = task.comm.starts_with('(') && path.names.last().is_some_and(is_unit);
+        // systemd's child has its program's name in brackets until that runs (src/core/exec-invoke.c,
+        // `rename_process_from_path`).
+        let is_systemd_child = task.comm.starts_with('(')
+            && path.names.last().is_some_and(|name| name.ends_with(".service"));
         let is_root = task.user.is_none_or(|user| user == 0);
         is_root && !is_systemd_child
     }
@@ -168,12 +171,6 @@ impl Starts {
 /// Whether a path is below a user's own slice, where users name their processes and cgroups themselves.
 fn is_users(path: &CgroupPath) -> bool {
     path.names.first().is_some_and(|name| name == "user.slice")
-}
-
-/// Whether a cgroup is that of a service of systemd, whose child has its program's name in brackets until that runs
-/// (src/core/exec-invoke.c, `rename_process_from_path`).
-fn is_unit(name: &String) -> bool {
-    name.ends_with(".service")
 }
 
 /// Whether a path is that of a container, or of a pod.
