@@ -39,6 +39,7 @@ pub(super) fn link(node: &mut Node) -> Result<()> {
     plugin.take(&Step::Enter(&files))?.context("the plug-in can't enter its cgroup")?;
     plugin.take(&Step::Start(StartStep::Name("bridge")))?.context("it can't take a name")?;
     fail(node, "link", Some("ip"), StartStep::Link, StartStep::Link)?;
+    hoard()?;
     let outcome = plugin.take(&Step::Start(StartStep::Link))?;
     let errno = outcome.err().map(|errno| format!("{errno:?}"));
     attempt::report(node.channel, Side::Faulty, "plugin", RUNTIME, errno.as_deref());
@@ -46,6 +47,12 @@ pub(super) fn link(node: &mut Node) -> Result<()> {
         bail!("the plug-in's link must fail with ENOMEM, and it is {outcome:?}");
     }
     Ok(())
+}
+
+/// Has the test module take all blocks of order 6 that are left, or were freed since.
+fn hoard() -> Result<()> {
+    let parameter = "/sys/module/fragwatch_steps/parameters/hoard";
+    fs::write(parameter, "1").with_context(|| format!("can't write to {parameter}"))
 }
 
 /// Takes the control's step while there are blocks, and the other when there are none.
@@ -69,10 +76,9 @@ fn fail(
     well.enter()?;
     well.take(node, &Step::Start(control))?.context("with blocks it must succeed")?;
     fragmenter::fragment(node.channel)?;
-    let hoard = "/sys/module/fragwatch_steps/parameters/hoard";
-    fs::write(hoard, "1").with_context(|| format!("can't write to {hoard}"))?;
     // Now, so that its cgroup is young when it fails.
     faulty.enter()?;
+    hoard()?;
     let outcome = faulty.take(node, &Step::Start(step))?;
     if outcome != Err(Errno::ENOMEM) {
         bail!("without a block the errno must be ENOMEM, and it is {outcome:?}");
