@@ -63,7 +63,9 @@ pub(super) fn candidates(root: &Path, comm: &str, pid: Option<u32>, at_ms: i64) 
 
 /// The process id in the tag of a line of syslog's: `… containerd[812]: …`. What a program logs comes behind that.
 fn tagged_pid(line: &str) -> Option<u32> {
-    let tag = line.split(' ').find(|word| word.ends_with(':'))?;
+    // Fields are the message's, and may hold what a pod chose.
+    let mut head = line.split(' ').take_while(|word| !word.contains(['=', '"']));
+    let tag = head.find(|word| word.ends_with(':'))?;
     let (_, pid) = tag.strip_suffix("]:")?.split_once('[')?;
     pid.parse().ok()
 }

@@ -38,6 +38,11 @@ AREA_NR_FREE                  80     80     80     96
 AREA_LISTS                     0      0      0      0
 ZONE_FREE_PAGES             1280   1344   1344   1536
 ZONE_FREE_CMA               1368   1424   1424   1616
+TASK_CRED                   2720   2960   2960   3328
+CRED_USER_NS                 136    136    144    144
+USER_NS_PARENT               224    216    192    192
+USER_NS_OWNER                236    228    204    204
+TASK_PID                    2232   2416   2432   2808
 PGDAT_NODE_ID             171264 171584 171584 173184
 MEMCG_CGROUP                   0      0      0      0
 MEMCG_MEMORY                 208    256    256    256
