@@ -48,8 +48,8 @@ fn attach_shared(attacher: &mut dyn Attacher, target: &Target) -> Shared {
             functions.push(SharedReturn { function: name, address, cookie: *step as u64 });
         }
     }
-    let attached = attacher.attach_shared(FAILED_STEPS, &functions);
-    Some(attached.map(|()| functions.into_iter().map(|shared| shared.function).collect()))
+    let result = attacher.attach_shared(FAILED_STEPS, &functions);
+    Some(result.map(|()| functions.into_iter().map(|shared| shared.function).collect()))
 }
 
 /// The functions that a trampoline may be attached to.
