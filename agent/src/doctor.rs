@@ -208,7 +208,9 @@ fn try_hooks(preference: Preference) -> Trial {
     if let Err(error) = privileges::check() {
         return Trial { hooks: None, not_seen: Vec::new(), obstacle: Some(error.to_string()) };
     }
-    match Live::start(Options { all: false, untroubled: false, preference, hierarchy: 0 }) {
+    let options =
+        Options { all: false, untroubled: false, preference, names_first: true, hierarchy: 0 };
+    match Live::start(options) {
         Ok(live) => Trial {
             hooks: Some(live.hooks.clone()),
             not_seen: live.not_seen.clone(),

@@ -8,8 +8,12 @@ mod nodes;
 mod rings;
 mod start;
 mod symbol_program;
+mod unchecked_names;
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use aya::maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf};
 use aya_log::EbpfLogger;
@@ -59,7 +63,8 @@ pub struct Live {
 
 /// What the kernel keeps the programs for.
 struct Attached {
-    _links: Links,
+    /// Shared with the thread that finds ambiguous functions.
+    links: Arc<Mutex<Links>>,
     _zone_walk: Option<ProgramArray<MapData>>,
 }
 
@@ -182,7 +187,9 @@ impl Live {
 
     /// Detaches every hook; what lies in the rings can still be taken.
     pub fn detach(&mut self) {
-        self.attached = None;
+        if let Some(Attached { links, .. }) = self.attached.take() {
+            links.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
     }
 
     fn counter(&self, counter: Counter) -> Result<u64, MapError> {

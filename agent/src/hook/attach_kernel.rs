@@ -3,7 +3,7 @@ use std::{any::Any, error::Error, io, path::Path};
 
 use aya::{
     Btf, Ebpf,
-    programs::{FEntry, FExit, KProbe, Program, ProgramError, TracePoint},
+    programs::{FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint, TracePoint},
 };
 use fragwatch_core::model::hook::Refusal;
 
@@ -32,8 +32,14 @@ impl Links {
         self.0.push((program, Box::new(link)));
     }
 
-    fn remove(&mut self, program: &str) {
+    /// Detaches a program.
+    pub fn remove(&mut self, program: &str) {
         self.0.retain(|(name, _)| *name != program);
+    }
+
+    /// Detaches all.
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -90,6 +96,15 @@ impl Attacher for RunningKernel<'_> {
                 self.links.add(name, link);
             }
             AttachPoint::Kprobe(_) | AttachPoint::Kretprobe(_) => self.kprobe(name, point)?,
+            AttachPoint::RawTracepoint(event) => {
+                let program: &mut RawTracePoint = self.program(name)?;
+                let attached = program
+                    .load()
+                    .and_then(|()| program.attach(event))
+                    .and_then(|link| program.take_link(link));
+                let link = attached.map_err(|error| refused(&point, &error))?;
+                self.links.add(name, link);
+            }
             AttachPoint::Tracepoint { category, event } => {
                 tracefs::check(&point.target())?;
                 let program: &mut TracePoint = self.program(name)?;
@@ -109,6 +124,7 @@ impl Attacher for RunningKernel<'_> {
         let unloaded = match self.ebpf.program_mut(name) {
             Some(Program::FExit(program)) => program.unload(),
             Some(Program::KProbe(program)) => program.unload(),
+            Some(Program::RawTracePoint(program)) => program.unload(),
             Some(Program::TracePoint(program)) => program.unload(),
             _ => return,
         };

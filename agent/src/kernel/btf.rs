@@ -58,9 +58,19 @@ pub struct Btf<'a> {
     strings: &'a [u8],
     /// Where type `id` begins in `types`, at `id - 1`.
     starts: Vec<u32>,
-    structs: Vec<u32>,
-    enums: Vec<u32>,
-    functions: Vec<u32>,
+    structs: Named,
+    enums: Named,
+    functions: Named,
+}
+
+/// Types of one sort by their names: hash of the name, and id. There are ten thousand structures and fifty
+/// thousand functions, so that looking through them for each name would take most of a start.
+type Named = Vec<(u32, u32)>;
+
+/// FNV-1a of a name, which a NUL ends in BTF.
+fn hash(name: &[u8]) -> u32 {
+    let bytes = name.iter().take_while(|&&byte| byte != 0);
+    bytes.fold(0x811c9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x01000193))
 }
 
 /// One type's fixed words.
@@ -122,6 +132,9 @@ impl<'a> Btf<'a> {
             functions: Vec::new(),
         };
         btf.walk()?;
+        for named in [&mut btf.structs, &mut btf.enums, &mut btf.functions] {
+            named.sort_unstable();
+        }
         Ok(btf)
     }
 
@@ -133,15 +146,15 @@ impl<'a> Btf<'a> {
             let ty = self.read(id)?;
             let tail = match ty.kind {
                 KIND_STRUCT | KIND_UNION => {
-                    self.structs.push(id);
+                    self.structs.push((self.hash(ty.name), id));
                     ty.len as usize * 12
                 }
                 KIND_ENUM => {
-                    self.enums.push(id);
+                    self.enums.push((self.hash(ty.name), id));
                     ty.len as usize * 8
                 }
                 KIND_FUNC => {
-                    self.functions.push(id);
+                    self.functions.push((self.hash(ty.name), id));
                     0
                 }
                 KIND_INT | KIND_VAR | KIND_DECL_TAG => 4,
@@ -194,8 +207,16 @@ impl<'a> Btf<'a> {
         std::str::from_utf8(&rest[..end]).ok()
     }
 
-    fn find(&self, among: &[u32], name: &str) -> Option<Type> {
-        among.iter().filter_map(|&id| self.read(id).ok()).find(|ty| self.is_named(ty.name, name))
+    fn hash(&self, offset: u32) -> u32 {
+        hash(self.strings.get(offset as usize..).unwrap_or_default())
+    }
+
+    /// The first of this name.
+    fn find(&self, among: &Named, name: &str) -> Option<Type> {
+        let hash = hash(name.as_bytes());
+        let first = among.partition_point(|&(other, _)| other < hash);
+        let alike = among[first..].iter().take_while(|&&(other, _)| other == hash);
+        alike.filter_map(|&(_, id)| self.read(id).ok()).find(|ty| self.is_named(ty.name, name))
     }
 
     /// Follows typedefs, qualifiers and type tags.
@@ -287,7 +308,8 @@ impl<'a> Btf<'a> {
         let begins = |ty: &Type| {
             self.enumerators(*ty).next().is_some_and(|(offset, _)| self.is_named(offset, first))
         };
-        let found = self.enums.iter().filter_map(|&id| self.read(id).ok()).find(begins);
+        let enums = self.enums.iter().filter_map(|&(_, id)| self.read(id).ok());
+        let found = enums.filter(begins).min_by_key(|ty| ty.id);
         found.map_or_else(Vec::new, |ty| {
             self.enumerators(ty)
                 .filter_map(|(offset, value)| Some((self.name(offset)?, value)))

@@ -1,5 +1,5 @@
-//! What is read now and then beside the event loop, because it takes long: missed runs, and on kernels that
-//! print no names the functions of modules that are loaded later.
+//! What is read beside the event loop, because it takes long: once the names of the kernel's functions, and now
+//! and then missed runs, and on kernels that print no names the functions of modules that are loaded later.
 use std::{
     io,
     sync::{
@@ -13,7 +13,7 @@ use std::{
 use crate::{
     host::privileges,
     kernel::symbols::modules::{self, SharedModules},
-    live::missed_runs::MissedRuns,
+    live::{missed_runs::MissedRuns, unchecked_names::Unchecked},
 };
 
 /// How often the list of modules is read, where it is.
@@ -36,6 +36,7 @@ impl Background {
     pub(super) fn start(
         programs: Arc<MissedRuns>,
         modules: Option<SharedModules>,
+        unchecked: Option<Unchecked>,
     ) -> io::Result<Arc<Self>> {
         let background = Arc::new(Self::default());
         let weak = Arc::downgrade(&background);
@@ -46,6 +47,9 @@ impl Background {
             };
             if let Err(error) = prepared {
                 log::warn!("the background thread could not give up capabilities: {error}");
+            }
+            if let Some(unchecked) = unchecked {
+                unchecked.check();
             }
             let period = if modules.is_some() { MODULES_PERIOD } else { MISSED_RUNS_PERIOD };
             let mut since_count = MISSED_RUNS_PERIOD;

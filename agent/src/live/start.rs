@@ -1,5 +1,8 @@
 //! The start of a trace: what the kernel says about itself, the programs loaded, the hooks attached.
-use std::{fs, io, sync::Arc};
+use std::{
+    fs, io,
+    sync::{Arc, Mutex},
+};
 
 use aya::{Btf, Ebpf, Endianness, maps::PerCpuArray};
 use fragwatch_core::model::{gfp::GfpNames, hook::HookStatus};
@@ -24,6 +27,7 @@ use crate::{
         missed_runs::MissedRuns,
         nodes,
         symbol_program::SymbolProgram,
+        unchecked_names::Unchecked,
     },
 };
 
@@ -79,6 +83,10 @@ pub struct Options {
     pub untroubled: bool,
     /// How to attach.
     pub preference: Preference,
+    /// Read the names of the kernel's functions before attaching, which takes as long as all else together,
+    /// where they are needed for nothing but to see that no two functions have one name. Else that is seen
+    /// afterwards.
+    pub names_first: bool,
     /// The hierarchy of cgroups that tasks are identified by; see [`Hierarchy::id`].
     ///
     /// [`Hierarchy::id`]: crate::host::hierarchy::Hierarchy::id
@@ -111,7 +119,7 @@ impl KernelTypes {
 
 /// How functions are named.
 struct Names {
-    /// For attaching.
+    /// For attaching; empty if they are read later.
     functions: FunctionNames,
     /// For addresses in records.
     symbols: Symbols,
@@ -123,8 +131,16 @@ struct Names {
 
 impl Names {
     /// By the kernel itself if it can, else by a table of its symbols.
-    fn of(ebpf: &mut Ebpf) -> Self {
+    fn of(ebpf: &mut Ebpf, names_first: bool) -> Self {
         let program = SymbolProgram::load(ebpf);
+        let program = match program {
+            Ok(program) if !names_first => {
+                let symbols = Symbols::new(Box::new(program));
+                let functions = FunctionNames::default();
+                return Self { functions, symbols, modules: None, missing: None };
+            }
+            other => other,
+        };
         if let Err(error) = &program {
             log::debug!("the kernel does not print names: {error:#}");
         }
@@ -169,7 +185,8 @@ impl Live {
         }
         let mut ebpf = load(options, &offsets, &gfp, nodes::count_zones())?;
         log_usage("the maps are made");
-        let Names { functions, symbols, modules, missing } = Names::of(&mut ebpf);
+        let Names { functions, symbols, modules, missing } =
+            Names::of(&mut ebpf, options.names_first);
         not_seen.extend(missing.map(|error| format!("names of functions: {error}")));
         log_usage("the names of functions are read");
         let target = Target {
@@ -200,7 +217,7 @@ impl Live {
         let mut running =
             hook::RunningKernel { ebpf: &mut ebpf, btf: &btf, links: Links::default() };
         let hooks = hook::with_tracefs(|| hook::attach_all(&mut running, &target));
-        let links = running.links;
+        let links = Arc::new(Mutex::new(running.links));
         drop(btf);
         log_usage("the hooks are attached");
         if hooks.iter().all(|hook| hook.via.is_none()) {
@@ -214,12 +231,13 @@ impl Live {
         let hierarchy = options.hierarchy;
         let decoder = Decoder { gfp, symbols, hierarchy, ..Decoder::default() };
         let programs = Arc::new(MissedRuns::of(&ebpf));
-        let background =
-            Background::start(Arc::clone(&programs), modules).map_err(StartError::Thread)?;
+        let unchecked = functions.is_empty().then(|| Unchecked::of(&hooks, &links));
+        let background = Background::start(Arc::clone(&programs), modules, unchecked)
+            .map_err(StartError::Thread)?;
         Ok(Self {
             hooks,
             not_seen,
-            attached: Some(Attached { _links: links, _zone_walk: zone_walk.ok() }),
+            attached: Some(Attached { links, _zone_walk: zone_walk.ok() }),
             creations,
             others,
             cgroups,
@@ -237,7 +255,7 @@ impl Live {
 /// Logs how much CPU time and memory the start has taken so far.
 fn log_usage(stage: &str) {
     let peak_kib = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
-    log::debug!("{stage}: {} ms of CPU, {peak_kib} KiB at most", clock::cpu_ns() / 1_000_000);
+    log::info!("{stage}: {} ms of CPU, {peak_kib} KiB at most", clock::cpu_ns() / 1_000_000);
 }
 
 /// From BTF, which knows best; else by the kernel's release.

@@ -96,6 +96,7 @@ impl Watch {
             all: setup.all,
             untroubled: setup.untroubled,
             preference: setup.attach,
+            names_first: false,
             hierarchy: hierarchy.id,
         })?;
         let header = header(&live, kernel, page_size, setup.all);
