@@ -141,7 +141,13 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
             |_| Vec::new(),
             |types| {
                 let unusable_records = &offsets::resolve(types).unusable_records;
-                hook::dry_run(&Target { symbols: &symbols, types, unusable_records, preference })
+                let prototypes = &types.prototypes(&hook::trampoline_functions());
+                hook::dry_run(&Target {
+                    symbols: &symbols,
+                    prototypes,
+                    unusable_records,
+                    preference,
+                })
             },
         )
     });

@@ -21,6 +21,7 @@ mod healthy;
 mod hostile;
 mod killed;
 mod machine_failures;
+mod many_nodes;
 mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
@@ -94,6 +95,7 @@ fn plans() -> Vec<Plan> {
         pids_limit::plans(),
         memcg_kmem_v1::plans(),
         flood::plans(),
+        many_nodes::plans(),
         bare::plans(),
         burst::plans(),
     ]

@@ -8,15 +8,15 @@ use crate::{
         attacher::{AttachPoint, Attacher},
     },
     host::clock,
-    kernel::{btf, function_names::FunctionNames},
+    kernel::{btf::Prototypes, function_names::FunctionNames},
 };
 
 /// What attaching needs to know of the kernel.
 pub struct Target<'a> {
     /// Names of its functions; empty if they can't be read, or are read later.
     pub symbols: &'a FunctionNames,
-    /// Its BTF, indexed.
-    pub types: &'a btf::Btf<'a>,
+    /// The functions that trampolines may be attached to, as its BTF has them.
+    pub prototypes: &'a Prototypes,
     /// Tracepoints' records that the programs can't read on this kernel.
     pub unusable_records: &'a [&'static str],
     /// What the user asked for.
@@ -227,7 +227,7 @@ fn point_of(tracepoint: &Tracepoint) -> AttachPoint<'static> {
 fn check_prototype(target: &Target, function: &Function) -> Result<(), Refusal> {
     let none = || Refusal::NoFunction(function.name.to_owned());
     let (found, expected) =
-        (target.types.parameters(function.name).ok_or_else(none)?, function.parameters);
+        (target.prototypes.get(function.name).ok_or_else(none)?.parameters, function.parameters);
     if found != expected {
         let function = function.name.to_owned();
         return Err(Refusal::OtherPrototype { function, found, expected });

@@ -1,8 +1,10 @@
 //! Loading the programs, their maps and their log.
-use anyhow::Context as _;
+use std::os::fd::AsFd as _;
+
+use anyhow::{Context as _, bail};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Map, MapData, ProgramArray, RingBuf},
+    maps::{Map, RingBuf},
     programs::KProbe,
 };
 use aya_log::EbpfLogger;
@@ -20,8 +22,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
-    kernel::offsets::Offsets,
-    live::{Options, Ring, StartError, async_fd, rings},
+    hook::KprobesBy,
+    kernel::{
+        bpf::{self, Purpose},
+        offsets::Offsets,
+    },
+    live::{Instructions, Options, Ring, StartError, async_fd, rings},
 };
 
 /// The kernel programs, compiled into this binary.
@@ -101,13 +107,26 @@ pub(super) fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartErr
 
 /// Puts the program that reads a zone where the one that sees a failure calls it. The kernel empties the
 /// map that is returned when that is dropped.
-pub(super) fn put_zone_walk(ebpf: &mut Ebpf) -> anyhow::Result<ProgramArray<MapData>> {
+pub(super) fn put_zone_walk(
+    ebpf: &mut Ebpf,
+    instructions: &Instructions,
+    kprobes: KprobesBy,
+) -> anyhow::Result<Map> {
     let map = ebpf.take_map(map::ZONE_WALK).context("there is no such map")?;
-    let mut map = ProgramArray::try_from(map)?;
-    let program: &mut KProbe =
-        ebpf.program_mut(ZONE_WALK).context("there is no such program")?.try_into()?;
-    program.load()?;
-    map.set(0, program.fd()?, 0)?;
+    let Map::ProgramArray(data) = &map else { bail!("it is no array of programs") };
+    // Both must be loaded in the same way.
+    match kprobes {
+        KprobesBy::PerfEvents => {
+            let program: &mut KProbe =
+                ebpf.program_mut(ZONE_WALK).context("there is no such program")?.try_into()?;
+            program.load()?;
+            bpf::put_program(data.fd().as_fd(), 0, program.fd()?.as_fd())?;
+        }
+        KprobesBy::Links => {
+            let program = instructions.load(ZONE_WALK, Purpose::KprobeMulti)?;
+            bpf::put_program(data.fd().as_fd(), 0, program.as_fd())?;
+        }
+    }
     Ok(map)
 }
 

@@ -4,24 +4,24 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use aya::{Btf, Ebpf, Endianness, maps::PerCpuArray};
+use aya::{Ebpf, maps::PerCpuArray};
 use fragwatch_core::model::{gfp::GfpNames, hook::HookStatus};
 use fragwatch_ebpf::{map, table::ZONE_WALK};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::{
-    hook::{self, Links, Preference, Target},
+    hook::{self, Links, Preference, RunningKernel, Target},
     host::clock,
     kernel::{
-        btf::{self, BtfError},
+        btf::{self, BtfError, Prototypes},
         function_names::{FunctionNames, own_text},
         kallsyms::SymbolError,
         offsets::{self, Offsets},
         symbols::{Symbols, modules::SharedModules, table::Table},
     },
     live::{
-        Attached, Live,
-        background::Background,
+        Attached, Instructions, Live, background,
+        counters::Counters,
         decode::Decoder,
         load::{innermost, load, logger, put_zone_walk, ring},
         missed_runs::MissedRuns,
@@ -46,9 +46,6 @@ pub enum StartError {
     /// What describes it can't be understood.
     #[error("could not make sense of {BTF_PATH}: {0}")]
     BadBtf(BtfError),
-    /// aya can't make sense of it.
-    #[error("could not make sense of {BTF_PATH}: {0}")]
-    UnusableBtf(aya::BtfError),
     /// The kernel did not take the maps.
     #[error(
         "the kernel did not take the programs' maps: {0}; before Linux 5.11 they count against \
@@ -97,22 +94,18 @@ pub struct Options {
 struct KernelTypes {
     gfp: GfpNames,
     offsets: Offsets,
-    /// BTF of the functions that a trampoline may be attached to, with the kernel's ids.
-    functions: Vec<u8>,
-    /// The same with other ids, which is much shorter.
-    prototypes: Vec<u8>,
+    /// The functions that a trampoline may be attached to.
+    prototypes: Prototypes,
 }
 
 impl KernelTypes {
     fn read() -> Result<Self, StartError> {
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
-        let functions = hook::trampoline_functions();
         Ok(Self {
             gfp: gfp_names(&types),
             offsets: offsets::resolve(&types),
-            functions: types.functions_alone(&functions, true),
-            prototypes: types.functions_alone(&functions, false),
+            prototypes: types.prototypes(&hook::trampoline_functions()),
         })
     }
 }
@@ -169,7 +162,7 @@ impl Live {
     /// Loads the programs and attaches every hook that this kernel takes.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut not_seen = Vec::new();
-        let KernelTypes { gfp, offsets, functions: numbered, prototypes } = KernelTypes::read()?;
+        let KernelTypes { gfp, offsets, prototypes } = KernelTypes::read()?;
         if !gfp.known() {
             not_seen.push(
                 "names of gfp flags: this kernel's BTF does not have them, and its release is not \
@@ -178,20 +171,22 @@ impl Live {
             );
         }
         log_usage("the kernel's types are read");
-        let types = btf::Btf::index(&prototypes).map_err(StartError::BadBtf)?;
         not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
         if !offsets.zones_readable {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
         let mut ebpf = load(options, &offsets, &gfp, nodes::count_zones())?;
         log_usage("the maps are made");
+        let instructions =
+            Instructions::of(&ebpf).map_err(|error| StartError::Load(format!("{error:#}")))?;
+        log_usage("the instructions are read");
         let Names { functions, symbols, modules, missing } =
             Names::of(&mut ebpf, options.names_first);
         not_seen.extend(missing.map(|error| format!("names of functions: {error}")));
         log_usage("the names of functions are read");
         let target = Target {
             symbols: &functions,
-            types: &types,
+            prototypes: &prototypes,
             unusable_records: &offsets.unusable_records,
             preference: options.preference,
         };
@@ -199,7 +194,10 @@ impl Live {
             .take_map(map::COUNTERS)
             .and_then(|map| PerCpuArray::try_from(map).ok())
             .ok_or(StartError::NoMap(map::COUNTERS))?;
-        let zone_walk = put_zone_walk(&mut ebpf);
+        let (nodes, kprobes) = nodes::find(&mut ebpf, &instructions);
+        not_seen
+            .extend(nodes.err().map(|error| format!("the zones at a failed allocation: {error}")));
+        let zone_walk = put_zone_walk(&mut ebpf, &instructions, kprobes);
         if let Err(error) = &zone_walk {
             log::debug!("{ZONE_WALK}: {error:?}");
             let reason = innermost(error.as_ref());
@@ -207,18 +205,18 @@ impl Live {
                 "the zones at a failure: the kernel refused the program that reads them: {reason}"
             ));
         }
-        if let Err(error) = nodes::find(&mut ebpf) {
-            not_seen.push(format!("the zones at a failed allocation: {error:#}"));
-        }
-        // Now, because it takes more memory than all else and is needed for this alone.
-        let btf = Btf::parse(&numbered, Endianness::default()).map_err(StartError::UnusableBtf)?;
-        drop(numbered);
-        log_usage("aya has the functions' types");
-        let mut running =
-            hook::RunningKernel { ebpf: &mut ebpf, btf: &btf, links: Links::default() };
+        let mut running = RunningKernel {
+            ebpf: &mut ebpf,
+            instructions: &instructions,
+            prototypes: &prototypes,
+            kprobes,
+            links: Links::default(),
+            loaded: Vec::new(),
+        };
         let hooks = hook::with_tracefs(|| hook::attach_all(&mut running, &target));
-        let links = Arc::new(Mutex::new(running.links));
-        drop(btf);
+        let RunningKernel { links, loaded, .. } = running;
+        let links = Arc::new(Mutex::new(links));
+        drop(instructions);
         log_usage("the hooks are attached");
         if hooks.iter().all(|hook| hook.via.is_none()) {
             return Err(StartError::NoHook(hooks));
@@ -230,10 +228,9 @@ impl Live {
         let logger = logger(&mut ebpf)?;
         let hierarchy = options.hierarchy;
         let decoder = Decoder { gfp, symbols, hierarchy, ..Decoder::default() };
-        let programs = Arc::new(MissedRuns::of(&ebpf));
+        let counters = Arc::new(Counters::new(counters, MissedRuns::of(&ebpf, loaded)));
         let unchecked = functions.is_empty().then(|| Unchecked::of(&hooks, &links));
-        let background = Background::start(Arc::clone(&programs), modules, unchecked)
-            .map_err(StartError::Thread)?;
+        background::start(&counters, modules, unchecked).map_err(StartError::Thread)?;
         Ok(Self {
             hooks,
             not_seen,
@@ -244,8 +241,6 @@ impl Live {
             counters,
             logger,
             decoder,
-            programs,
-            background,
             ended: None,
             after_end: None,
         })

@@ -112,7 +112,7 @@ impl Watch {
         oom_protection::prepare();
         // Also before, because the lookup thread keeps the capability to read others' files.
         let names = Names::start();
-        if let Err(error) = privileges::drop_unneeded(|| live.loss().is_ok()) {
+        if let Err(error) = privileges::drop_unneeded(|| live.count().is_ok()) {
             log::warn!("could not give up capabilities that are not needed any more: {error}");
         }
         let node = match ReadingThread::start() {
@@ -137,10 +137,12 @@ impl Watch {
             waiting: None,
         };
         // The hooks are attached, so cgroups that are created from now on are seen as events.
-        for (id, path) in hierarchy.walk() {
+        hierarchy.walk(|id, path| {
             watch.push(Entry::Cgroup { id, path });
-        }
-        watch.advance()?;
+            // One by one: all together would take more memory than all else, for good.
+            watch.advance()
+        })?;
+        own_memory::release_free();
         Ok(watch)
     }
 
@@ -176,8 +178,8 @@ impl Watch {
             self.advance()?;
         }
         // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
-        let loss = self.live.final_loss().context(COUNTERS)?;
         let end = self.end()?;
+        let loss = self.live.loss();
         self.live.detach();
         while self.take_events(BATCH)? {
             self.advance()?;
@@ -197,8 +199,7 @@ impl Watch {
 
     fn tick(&mut self) -> anyhow::Result<()> {
         self.live.forget_symbols();
-        let loss = self.live.loss().context(COUNTERS)?;
-        self.update_loss(loss);
+        self.update_loss(self.live.loss());
         if self.pipeline.needs_tick() {
             self.push(Entry::Tick { time_ns: clock::monotonic_ns() });
         }
@@ -224,8 +225,8 @@ impl Watch {
 
     /// What the kernel side counted until now.
     fn end(&self) -> anyhow::Result<Entry> {
-        let outside = self.live.outside().context(COUNTERS)?;
-        let creations = self.live.creations().context(COUNTERS)?;
+        self.live.count().context(COUNTERS)?;
+        let (outside, creations) = (self.live.outside(), self.live.creations());
         Ok(Entry::End { outside: Some(outside), creations: Some(creations) })
     }
 }

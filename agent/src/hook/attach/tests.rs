@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     hook::fake_kernel::{Answer, FakeKernel, NO_KPROBES, Rule, STOCK, attach_on},
     kernel::{
+        btf::Btf,
         fixtures::{self, SERIES},
         function_names::own_text,
     },
@@ -135,7 +136,7 @@ fn of_two_functions_with_one_name_neither_is_used() {
     for (name, hook) in [
         ("warn_alloc", Hook::AllocationFailed),
         ("copy_net_ns", Hook::NetnsSetup),
-        ("ops_init", Hook::PernetInit),
+        ("pids_can_fork", Hook::ForkRefused),
         ("try_to_compact_pages", Hook::Compaction),
     ] {
         let twice = format!("{}ffffffffb7000000 t {name}\n", SERIES[2].kallsyms);
@@ -185,21 +186,22 @@ fn a_function_of_a_module_is_no_candidate() {
 
 #[test]
 fn a_suffix_of_the_compiler_is_found() {
-    let suffixed = SERIES[2].kallsyms.replace(" ops_init\n", " ops_init.isra.0\n");
+    let suffixed = SERIES[2].kallsyms.replace(" inc_ucount\n", " inc_ucount.isra.0\n");
+    assert_ne!(suffixed, SERIES[2].kallsyms);
     let hooks = with(&suffixed, STOCK);
-    let hook = status(&hooks, Hook::PernetInit);
-    assert_eq!(shown(hook), "kprobe+kretprobe:ops_init.isra.0");
+    let hook = status(&hooks, Hook::NamespaceRefused);
+    assert_eq!(shown(hook), "kprobe+kretprobe:inc_ucount.isra.0");
 }
 
 #[test]
 fn a_function_with_other_arguments_gets_no_trampoline() {
     // 7.2's kallsyms on the types of 5.10, where kmem_cache_create took other arguments.
-    let types = btf::Btf::index(SERIES[0].btf).expect("a kernel's own");
+    let types = Btf::index(SERIES[0].btf).expect("a kernel's own");
     let symbols =
         FunctionNames::read(SERIES[3].kallsyms.as_bytes(), own_text).expect("reads from memory");
     let target = Target {
         symbols: &symbols,
-        types: &types,
+        prototypes: &types.prototypes(&trampoline_functions()),
         unusable_records: &[],
         preference: Preference::Auto,
     };
@@ -241,7 +243,7 @@ fn half_a_candidate_is_detached() {
     let halves: Vec<_> = attacher
         .attached
         .iter()
-        .filter(|name| name.starts_with("netns_setup") || name.starts_with("slab_cache"))
+        .filter(|name| name.starts_with("netns_setup") || name.starts_with("cgroup_setup"))
         .collect();
     assert!(halves.is_empty(), "{halves:?}");
 }
