@@ -17,7 +17,7 @@ use fragwatch_core::{
 use crate::{
     cli::DoctorArgs,
     hook::{self, Preference, Target},
-    host::privileges,
+    host::{oom_protection, privileges},
     kernel::{
         self,
         btf::Btf,
@@ -214,6 +214,7 @@ fn try_hooks(preference: Preference) -> Trial {
     if let Err(error) = privileges::check() {
         return Trial { hooks: None, not_seen: Vec::new(), obstacle: Some(error.to_string()) };
     }
+    let _victim = oom_protection::be_first_victim();
     let options =
         Options { all: false, untroubled: false, preference, names_first: true, hierarchy: 0 };
     match Live::start(options) {

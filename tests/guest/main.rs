@@ -47,7 +47,10 @@ fn main() {
     let child = match (args.next().as_deref(), args.next()) {
         (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
         (Some("fragment"), _) => Some(fragmenter::run_child()),
-        (Some("hog"), Some(mib)) => Some(hog::run_child(&mib, &args.next().unwrap_or_default())),
+        (Some("hog"), Some(mib)) => {
+            let score = args.next().unwrap_or_default();
+            Some(hog::run_child(&mib, &score, &args.collect::<Vec<_>>()))
+        }
         (Some(package::CHILD), _) => Some(package::run_child()),
         (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
         (Some("operation"), Some(name)) => {
