@@ -66,10 +66,19 @@ pub struct Btf<'a> {
 /// thousand functions, so that looking through them for each name would take most of a start.
 type Named = Vec<(u32, u32)>;
 
-/// FNV-1a of a name, which a NUL ends in BTF.
+/// A hash of a name that a NUL ends in BTF: of its first bytes only, because a start waits for sixty thousand.
 fn hash(name: &[u8]) -> u32 {
-    let bytes = name.iter().take_while(|&&byte| byte != 0);
-    bytes.fold(0x811c9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x01000193))
+    const LOW: u128 = u128::from_le_bytes([0x01; 16]);
+    const HIGH: u128 = LOW << 7;
+    let mut first = [0; 16];
+    let length = name.len().min(first.len());
+    first[..length].copy_from_slice(&name[..length]);
+    let word = u128::from_le_bytes(first);
+    // The lowest bit of the first byte that is zero; what is behind it belongs to other names.
+    let nul = word.wrapping_sub(LOW) & !word & HIGH;
+    let kept = if nul == 0 { word } else { word & ((1 << nul.trailing_zeros()) - 1) };
+    let folded = (kept as u64) ^ ((kept >> 64) as u64).rotate_left(23);
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
 /// One type's fixed words.
@@ -140,7 +149,8 @@ impl<'a> Btf<'a> {
         let mut btf = Self {
             types,
             strings,
-            starts: Vec::new(),
+            // A type has some 25 bytes, of those with all that follows.
+            starts: Vec::with_capacity(types.len() / 25),
             structs: Vec::new(),
             enums: Vec::new(),
             functions: Vec::new(),
@@ -157,24 +167,26 @@ impl<'a> Btf<'a> {
         while at < self.types.len() {
             let id = self.starts.len() as u32 + 1;
             self.starts.push(at as u32);
-            let ty = self.read(id)?;
-            let tail = match ty.kind {
+            let name = word(self.types, at)?;
+            let info = word(self.types, at + 4)?;
+            let len = (info & 0xffff) as usize;
+            let tail = match info >> 24 & 0x1f {
                 KIND_STRUCT | KIND_UNION => {
-                    self.structs.push((self.hash(ty.name), id));
-                    ty.len as usize * 12
+                    self.structs.push((self.hash(name), id));
+                    len * 12
                 }
                 KIND_ENUM => {
-                    self.enums.push((self.hash(ty.name), id));
-                    ty.len as usize * 8
+                    self.enums.push((self.hash(name), id));
+                    len * 8
                 }
                 KIND_FUNC => {
-                    self.functions.push((self.hash(ty.name), id));
+                    self.functions.push((self.hash(name), id));
                     0
                 }
                 KIND_INT | KIND_VAR | KIND_DECL_TAG => 4,
                 KIND_ARRAY => 12,
-                KIND_DATASEC | KIND_ENUM64 => ty.len as usize * 12,
-                KIND_FUNC_PROTO => ty.len as usize * 8,
+                KIND_DATASEC | KIND_ENUM64 => len * 12,
+                KIND_FUNC_PROTO => len * 8,
                 // pointer, fwd, typedef, qualifiers, float, type tag: nothing follows
                 2 | 7..=11 | 16 | 18 => 0,
                 kind => return Err(BtfError::UnknownKind { id, kind }),

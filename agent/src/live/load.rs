@@ -23,6 +23,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     hook::KprobesBy,
+    host::own_memory,
     kernel::{
         bpf::{self, Purpose},
         offsets::Offsets,
@@ -99,10 +100,21 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-pub(super) fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
-    let map: Map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
-    let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
-    async_fd::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+/// The rings of creations, of what happens outside of them, and of cgroups.
+pub(super) fn rings(mut ebpf: Ebpf) -> Result<[Ring; 3], StartError> {
+    let mut take = |name: &'static str| {
+        let map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
+        Ok::<_, StartError>((name, map))
+    };
+    let taken = [take(map::CREATION_EVENTS)?, take(map::OTHER_EVENTS)?, take(map::CGROUP_EVENTS)?];
+    // Its copies of the programs go before the rings are mapped.
+    drop(ebpf);
+    own_memory::forget(PROGRAMS);
+    let [creations, others, cgroups] = taken.map(|(name, map): (_, Map)| {
+        let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
+        async_fd::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+    });
+    Ok([creations?, others?, cgroups?])
 }
 
 /// Puts the program that reads a zone where the one that sees a failure calls it. The kernel empties the

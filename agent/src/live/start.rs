@@ -23,7 +23,7 @@ use crate::{
         Attached, Instructions, Live, background,
         counters::Counters,
         decode::Decoder,
-        load::{innermost, load, logger, put_zone_walk, ring},
+        load::{innermost, load, logger, put_zone_walk, rings},
         missed_runs::MissedRuns,
         nodes,
         symbol_program::SymbolProgram,
@@ -221,14 +221,13 @@ impl Live {
         if hooks.iter().all(|hook| hook.via.is_none()) {
             return Err(StartError::NoHook(hooks));
         }
-        // They have kept what the programs sent meanwhile.
-        let creations = ring(&mut ebpf, map::CREATION_EVENTS)?;
-        let others = ring(&mut ebpf, map::OTHER_EVENTS)?;
-        let cgroups = ring(&mut ebpf, map::CGROUP_EVENTS)?;
         let logger = logger(&mut ebpf)?;
+        let missed_runs = MissedRuns::of(&ebpf, loaded);
+        let [creations, others, cgroups] = rings(ebpf)?;
+        log_usage("the rings are mapped");
         let hierarchy = options.hierarchy;
         let decoder = Decoder { gfp, symbols, hierarchy, ..Decoder::default() };
-        let counters = Arc::new(Counters::new(counters, MissedRuns::of(&ebpf, loaded)));
+        let counters = Arc::new(Counters::new(counters, missed_runs));
         let unchecked = functions.is_empty().then(|| Unchecked::of(&hooks, &links));
         background::start(&counters, modules, unchecked).map_err(StartError::Thread)?;
         Ok(Self {
