@@ -215,8 +215,14 @@ fn try_hooks(preference: Preference) -> Trial {
         return Trial { hooks: None, not_seen: Vec::new(), obstacle: Some(error.to_string()) };
     }
     let _victim = oom_protection::be_first_victim();
-    let options =
-        Options { all: false, untroubled: false, preference, names_first: true, hierarchy: 0 };
+    let options = Options {
+        all: false,
+        untroubled: false,
+        fallbacks: false,
+        preference,
+        names_first: true,
+        hierarchy: 0,
+    };
     match Live::start(options) {
         Ok(live) => Trial {
             hooks: Some(live.hooks.clone()),

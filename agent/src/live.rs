@@ -3,6 +3,7 @@ pub mod async_fd;
 mod background;
 mod counters;
 pub mod decode;
+mod fallbacks;
 mod instructions;
 mod load;
 mod missed_runs;
@@ -24,6 +25,7 @@ use fragwatch_core::model::{
     event::{Event, EventKind},
     hook::{Hook, HookStatus},
     loss::{CreationCounts, Loss, OutsideCounts},
+    sample::Fallbacks,
 };
 use fragwatch_ebpf::Counter;
 use tokio::io::unix::AsyncFd;
@@ -38,6 +40,7 @@ use crate::{
     live::{
         counters::Counters,
         decode::{DecodeError, Decoder},
+        fallbacks::FallbackCounter,
     },
 };
 
@@ -53,6 +56,8 @@ pub struct Live {
     others: Ring,
     cgroups: Ring,
     counters: Arc<Counters>,
+    /// `None` if they are not counted.
+    fallbacks: Option<FallbackCounter>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
     /// A creation's end, while the other rings are read for what was before it.
@@ -164,6 +169,11 @@ impl Live {
         let unfinished =
             last(Counter::BegunCreations).saturating_sub(last(Counter::EndedCreations));
         CreationCounts { untroubled: last(Counter::UntroubledCreations), unfinished }
+    }
+
+    /// Allocations that took a block of another migratetype so far; `None` if they are not counted.
+    pub fn fallbacks(&self) -> Option<Fallbacks> {
+        self.fallbacks.as_ref()?.read().ok()
     }
 
     /// Forgets names of addresses, which other modules may have by now.

@@ -6,7 +6,10 @@ use std::{
 
 use aya::{Ebpf, maps::PerCpuArray};
 use fragwatch_core::model::{gfp::GfpNames, hook::HookStatus};
-use fragwatch_ebpf::{map, table::ZONE_WALK};
+use fragwatch_ebpf::{
+    map,
+    table::{BLOCK_FALLBACK, ZONE_WALK},
+};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::{
@@ -23,6 +26,7 @@ use crate::{
         Attached, Instructions, Live, background,
         counters::Counters,
         decode::Decoder,
+        fallbacks::FallbackCounter,
         load::{innermost, load, logger, put_zone_walk, rings},
         missed_runs::MissedRuns,
         nodes,
@@ -78,6 +82,8 @@ pub struct Options {
     pub all: bool,
     /// Events of creations without trouble too, which else are only counted.
     pub untroubled: bool,
+    /// Count allocations that took a block of another migratetype.
+    pub fallbacks: bool,
     /// How to attach.
     pub preference: Preference,
     /// Read the names of the kernel's functions before attaching, which takes as long as all else together,
@@ -221,6 +227,12 @@ impl Live {
         if hooks.iter().all(|hook| hook.via.is_none()) {
             return Err(StartError::NoHook(hooks));
         }
+        let fallbacks = options.fallbacks.then(|| FallbackCounter::start(&mut ebpf)).transpose();
+        if let Err(error) = &fallbacks {
+            log::debug!("{BLOCK_FALLBACK}: {error:?}");
+            let reason = innermost(error.as_ref());
+            not_seen.push(format!("blocks taken of another migratetype: {reason}"));
+        }
         let logger = logger(&mut ebpf)?;
         let missed_runs = MissedRuns::of(&ebpf, loaded);
         let [creations, others, cgroups] = rings(ebpf)?;
@@ -238,6 +250,7 @@ impl Live {
             others,
             cgroups,
             counters,
+            fallbacks: fallbacks.ok().flatten(),
             logger,
             decoder,
             ended: None,

@@ -111,6 +111,7 @@ fn kvm_boots(kernel: &Kernel, directory: &Path) -> Result<bool> {
         memory_mib: 256,
         nodes: 1,
         processors: 2,
+        port: None,
         append: String::new(),
         accel: Accel::Kvm,
         directory,
