@@ -26,7 +26,7 @@ use crate::{
         kallsyms::SymbolError,
         offsets,
     },
-    live::{BTF_PATH, Live, Options, StartError},
+    live::{BTF_PATH, Live, NamesRead, Options, StartError},
     output,
 };
 
@@ -220,7 +220,7 @@ fn try_hooks(preference: Preference) -> Trial {
         untroubled: false,
         fallbacks: false,
         preference,
-        names_first: true,
+        names: NamesRead::First,
         hierarchy: 0,
     };
     match Live::start(options) {

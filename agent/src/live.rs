@@ -33,7 +33,7 @@ use tokio::io::unix::AsyncFd;
 pub use instructions::Instructions;
 #[cfg(test)]
 pub(crate) use load::PROGRAMS;
-pub use start::{BTF_PATH, Options, StartError};
+pub use start::{BTF_PATH, NamesRead, Options, StartError};
 
 use crate::{
     hook::Links,

@@ -75,6 +75,16 @@ pub enum StartError {
     NoHook(Vec<HookStatus>),
 }
 
+/// When the names of the kernel's functions are read where they are needed for nothing but to see that no two
+/// functions have one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamesRead {
+    /// Before hooks are attached, which delays them by half a second of CPU.
+    First,
+    /// By another thread afterwards.
+    Later,
+}
+
 /// How to watch.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -86,10 +96,8 @@ pub struct Options {
     pub fallbacks: bool,
     /// How to attach.
     pub preference: Preference,
-    /// Read the names of the kernel's functions before attaching, which takes as long as all else together,
-    /// where they are needed for nothing but to see that no two functions have one name. Else that is seen
-    /// afterwards.
-    pub names_first: bool,
+    /// When to read the names of the kernel's functions.
+    pub names: NamesRead,
     /// The hierarchy of cgroups that tasks are identified by; see [`Hierarchy::id`].
     ///
     /// [`Hierarchy::id`]: crate::host::hierarchy::Hierarchy::id
@@ -130,10 +138,10 @@ struct Names {
 
 impl Names {
     /// By the kernel itself if it can, else by a table of its symbols.
-    fn of(ebpf: &mut Ebpf, names_first: bool) -> Self {
+    fn of(ebpf: &mut Ebpf, when: NamesRead) -> Self {
         let program = SymbolProgram::load(ebpf);
         let program = match program {
-            Ok(program) if !names_first => {
+            Ok(program) if when == NamesRead::Later => {
                 let symbols = Symbols::new(Box::new(program));
                 let functions = FunctionNames::default();
                 return Self { functions, symbols, modules: None, missing: None };
@@ -186,8 +194,7 @@ impl Live {
         let instructions =
             Instructions::of(&ebpf).map_err(|error| StartError::Load(format!("{error:#}")))?;
         log_usage("the instructions are read");
-        let Names { functions, symbols, modules, missing } =
-            Names::of(&mut ebpf, options.names_first);
+        let Names { functions, symbols, modules, missing } = Names::of(&mut ebpf, options.names);
         not_seen.extend(missing.map(|error| format!("names of functions: {error}")));
         log_usage("the names of functions are read");
         let target = Target {

@@ -26,7 +26,7 @@ use crate::{
         own_memory, privileges,
     },
     kernel,
-    live::{Live, Options},
+    live::{Live, NamesRead, Options},
     trace::{
         consumer::Consumer,
         header::header,
@@ -100,7 +100,7 @@ impl Watch {
             untroubled: setup.untroubled,
             fallbacks: setup.fallbacks,
             preference: setup.attach,
-            names_first: false,
+            names: NamesRead::Later,
             hierarchy: hierarchy.id,
         })?;
         let header = header(&live, kernel, page_size, setup.all);
@@ -170,7 +170,7 @@ impl Watch {
                 _ = self.terminate.recv() => break,
                 () = sleep_until_some(end) => break,
                 () = self.stdout.closed() => return self.finish_capture(),
-                _ = tick.tick() => self.tick()?,
+                _ = tick.tick() => self.tick(),
                 () = std::future::ready(()), if more => {}
                 () = self.names.replied() => {}
                 () = facts_arrived(self.node.as_ref()) => {}
@@ -201,7 +201,7 @@ impl Watch {
         Ok(())
     }
 
-    fn tick(&mut self) -> anyhow::Result<()> {
+    fn tick(&mut self) {
         self.live.forget_symbols();
         self.update_loss(self.live.loss());
         if self.pipeline.needs_tick() {
@@ -209,7 +209,6 @@ impl Watch {
         }
         self.consumer.tick(&self.live);
         self.write_orders(Some(clock::monotonic_ns()));
-        Ok(())
     }
 
     /// Writes the needed orders if that is due; in any case at the end (`None`).
