@@ -39,11 +39,10 @@ pub enum What {
 
 /// Structures that are kept besides those that the programs read by the table of hooks: what these
 /// hold by value comes with them. `*` at the end stands for any rest.
-const MORE_STRUCTURES: [&str; 9] = [
+const MORE_STRUCTURES: [&str; 8] = [
     "cgroup_root",
     "clone_args",
     "free_area",
-    "trace_event_raw_cgroup*",
     "trace_event_raw_mm_compaction_*",
     "trace_event_raw_mm_vmscan_direct_reclaim_*",
     "trace_event_raw_oom_score_adj_update",
@@ -62,7 +61,6 @@ fn structures() -> Vec<&'static str> {
     let read = GLOBALS.iter().copied().flatten().filter_map(|global| match global.source {
         Source::Member(structure, _)
         | Source::Sized(structure, ..)
-        | Source::Width(structure, _)
         | Source::Size(structure)
         | Source::Element(structure, ..)
         | Source::Number(structure, ..) => Some(structure),
@@ -80,7 +78,6 @@ fn enumerations() -> Vec<&'static str> {
         Source::ZoneCounter(_) => Some("zone_stat_item"),
         Source::Member(..)
         | Source::Sized(..)
-        | Source::Width(..)
         | Source::Size(_)
         | Source::Number(..)
         | Source::Setting(_) => None,
@@ -142,7 +139,7 @@ fn write_kallsyms(name: &str, from: &Path) -> Result<()> {
 fn is_of_use(line: &str) -> bool {
     let Some(symbol) = line.split_ascii_whitespace().nth(2) else { return false };
     let stem = symbol.split('.').next().unwrap_or_default();
-    functions().contains(&stem) || ["_text", "_etext", "register_fprobe_ips"].contains(&symbol)
+    functions().contains(&stem) || ["_text", "_etext"].contains(&symbol)
 }
 
 fn directory(kind: &str) -> PathBuf {

@@ -1,45 +1,60 @@
 //! The tracepoints `cgroup:cgroup_mkdir`, `cgroup:cgroup_rename` (v1 only) and `cgroup:cgroup_rmdir`
-//! (5.10–7.2; include/trace/events/cgroup.h, all of the class `cgroup`): a cgroup was created, renamed
-//! or removed. Those of other hierarchies than tasks are identified by go no further.
-use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
+//! (5.10–7.2; include/trace/events/cgroup.h, all of the class `cgroup`, called with
+//! `struct cgroup *cgrp, const char *path`): a cgroup was created, renamed or removed. Those of
+//! other hierarchies than tasks are identified by go no further: on v1 there are some ten, and a container has a
+//! cgroup in each.
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, CgroupRenamed, Record};
 
 use crate::{
     emit::emit_cgroup,
-    kernel::{
-        self, CGROUP_EVENT_ID, CGROUP_EVENT_ID_SIZE, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT,
-        TASKS_HIERARCHY, read_str,
-    },
+    kernel::{self, CGROUP_KN, CGROUP_ROOT, KN_ID, ROOT_HIERARCHY, TASKS_HIERARCHY, read_str},
 };
 
-/// The cgroup's id, with the size that it has in this kernel's record. Where that has 4 bytes they are the lower
-/// half, which is all of it until 2^32 cgroups have been made.
+/// `PATH_MAX` in parts of a record's size: the kernel's own buffer for the path.
+const PARTS: u32 = 9;
+
+/// A cgroup's id, and the id of its hierarchy; `None` if that is another than tasks are identified by.
 #[inline(always)]
-fn id(event: u64) -> Option<u64> {
-    let offset = CGROUP_EVENT_ID.load();
-    match CGROUP_EVENT_ID_SIZE.load() {
-        4 => kernel::read::<u32>(event, offset).map(u64::from),
-        8 => kernel::read(event, offset),
-        _ => None,
+fn ids(cgroup: u64) -> Option<(u64, u32)> {
+    let node = kernel::read::<u64>(cgroup, CGROUP_KN.load())?;
+    let root = kernel::read::<u64>(cgroup, CGROUP_ROOT.load())?;
+    let hierarchy = kernel::read(root, ROOT_HIERARCHY.load())?;
+    if hierarchy != TASKS_HIERARCHY.load() {
+        return None;
     }
+    Some((kernel::read(node, KN_ID.load())?, hierarchy))
 }
 
-/// The hierarchy that a cgroup is in; `None` if that is another than tasks are identified by. On v1 there are some
-/// ten, and a container has a cgroup in each.
+/// Copies a path. Of a long one the end: that is where the container stands. Returns its length, the NUL
+/// counted; `u32::MAX`, with nothing copied, if it can't be read.
 #[inline(always)]
-fn own_hierarchy(event: u64) -> Option<u32> {
-    let hierarchy = kernel::read::<u32>(event, CGROUP_EVENT_ROOT.load())?;
-    (hierarchy == TASKS_HIERARCHY.load()).then_some(hierarchy)
+fn copy(into: &mut [u8; CGROUP_PATH_LEN], path: u64) -> u32 {
+    let (full, mut before) = (CGROUP_PATH_LEN as i64, 0);
+    for _ in 0..PARTS {
+        let read = read_str(into, path.wrapping_add(before));
+        if read < 0 {
+            break;
+        }
+        if read < full {
+            let length = before + read.cast_unsigned();
+            if before == 0 || read_str(into, path.wrapping_add(length - full as u64)) > 0 {
+                return length as u32;
+            }
+            break;
+        }
+        // The NUL that ends this part is not the path's.
+        before += full as u64 - 1;
+    }
+    into[0] = 0;
+    u32::MAX
 }
 
 /// Reports the path of a cgroup from now on.
 #[inline(always)]
-fn report<R: Record>(ctx: &TracePointContext) {
-    let event = ctx.as_ptr() as u64;
-    let Some(hierarchy) = own_hierarchy(event) else { return };
-    let Some(id) = id(event) else { return };
-    // `__data_loc`: the lower half is where the text lies in the event, the upper one its length.
-    let Some(place) = kernel::read::<u32>(event, CGROUP_EVENT_PATH.load()) else { return };
+fn report<R: Record>(ctx: &RawTracePointContext) {
+    let Some((id, hierarchy)) = ids(ctx.arg(0)) else { return };
+    let path: u64 = ctx.arg(1);
     emit_cgroup::<R>(|record, head| {
         // SAFETY: `record` is the ring's memory, reserved for a `CgroupMade` or a struct that is
         // transparent around one, and every field is written below before anything reads it; the
@@ -48,34 +63,25 @@ fn report<R: Record>(ctx: &TracePointContext) {
         record.head = head;
         record.id = id;
         record.hierarchy = hierarchy;
-        record.len = place >> 16;
-        // Of a long path the end: that is where the container stands.
-        let cut = u64::from(record.len.saturating_sub(CGROUP_PATH_LEN as u32));
-        if read_str(&mut record.path, event + u64::from(place & 0xffff) + cut) < 0 {
-            // As one of which nothing was kept.
-            record.path[0] = 0;
-            record.len = u32::MAX;
-        }
+        record.len = copy(&mut record.path, path);
     });
 }
 
-#[tracepoint]
-fn cgroup_mkdir_tracepoint(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+fn cgroup_mkdir_raw_tracepoint(ctx: RawTracePointContext) -> i32 {
     report::<CgroupMade>(&ctx);
     0
 }
 
-#[tracepoint]
-fn cgroup_rename_tracepoint(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+fn cgroup_rename_raw_tracepoint(ctx: RawTracePointContext) -> i32 {
     report::<CgroupRenamed>(&ctx);
     0
 }
 
-#[tracepoint]
-fn cgroup_rmdir_tracepoint(ctx: TracePointContext) -> u32 {
-    let event = ctx.as_ptr() as u64;
-    let Some(hierarchy) = own_hierarchy(event) else { return 0 };
-    let Some(id) = id(event) else { return 0 };
+#[raw_tracepoint]
+fn cgroup_rmdir_raw_tracepoint(ctx: RawTracePointContext) -> i32 {
+    let Some((id, hierarchy)) = ids(ctx.arg(0)) else { return 0 };
     emit_cgroup::<CgroupRemoved>(|record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written here.

@@ -43,7 +43,6 @@ fn open_creations(ctx: *const *const c_void) -> i32 {
         stall_ns: under_way(&thread.compaction)
             .max(under_way(&thread.reclaim))
             .max(under_way(&thread.memcg_reclaim)),
-        fallbacks: thread.fallbacks,
         tid,
         tgid: kernel::read(address, TASK_TGID.load()).unwrap_or(0),
         step: thread.opener.step(),

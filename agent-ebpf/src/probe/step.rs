@@ -2,11 +2,7 @@
 //! errors are worth a record is in [`StartStep::is_lack`]; whether it was a container's start decides the
 //! agent.
 use aya_ebpf::{
-    EbpfContext as _,
-    helpers::{
-        bpf_get_current_uid_gid,
-        generated::{bpf_get_attach_cookie, bpf_get_current_task},
-    },
+    helpers::{bpf_get_current_uid_gid, generated::bpf_get_current_task},
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
@@ -128,23 +124,6 @@ fn fork_fexit(ctx: FExitContext) -> u32 {
 #[kretprobe]
 fn fork_kretprobe(ctx: RetProbeContext) -> u32 {
     leave(StartStep::Fork, errno_of(ctx.ret()));
-    0
-}
-
-/// Behind all of these functions.
-#[kretprobe]
-fn failed_step_kretprobe(ctx: RetProbeContext) -> u32 {
-    let result = ctx.ret::<u64>();
-    // Of a pointer the lower half alone may look like an error.
-    let lower = result as i32;
-    if lower >= 0 || lower < -4095 {
-        return 0;
-    }
-    // SAFETY: the helper takes the context, and is there where this program can be attached.
-    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) } as u32;
-    let Some(step) = StartStep::from_number(cookie) else { return 0 };
-    let errno = if step == StartStep::Fork { errno_of(result) } else { lower };
-    leave(step, errno);
     0
 }
 

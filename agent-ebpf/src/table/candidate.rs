@@ -5,7 +5,6 @@ use core::{
 };
 
 use super::function::Function;
-use crate::StartStep;
 
 /// What a hook can be attached to, and the programs for it.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +17,13 @@ pub enum Candidate {
         entry: &'static str,
         /// The fexit program.
         exit: &'static str,
+    },
+    /// An fentry alone.
+    EntryTrampoline {
+        /// Where.
+        function: Function,
+        /// The fentry program.
+        program: &'static str,
     },
     /// An fexit alone, which sees the arguments too.
     Exit {
@@ -32,14 +38,6 @@ pub enum Candidate {
         function: Function,
         /// The kretprobe program.
         program: &'static str,
-    },
-    /// The program [`FAILED_STEPS`](super::FAILED_STEPS) behind the returns of all functions that have this
-    /// candidate, attached at once.
-    Shared {
-        /// Where.
-        function: Function,
-        /// What the program takes its return for.
-        step: StartStep,
     },
     /// A kprobe on entry alone.
     Entry {
@@ -57,6 +55,12 @@ pub enum Candidate {
         entry: &'static str,
         /// The kretprobe program.
         exit: &'static str,
+    },
+    /// Tracepoints, all of them or none, whose programs get the kernel's own arguments: neither tracefs nor
+    /// perf events are needed for them.
+    RawTracepoints {
+        /// In the order in which they are attached.
+        points: &'static [Tracepoint],
     },
     /// Tracepoints, all of them or none: what is left on a kernel without kprobes.
     Tracepoints {
@@ -102,11 +106,12 @@ impl Candidate {
     pub const fn method(&self) -> Method {
         match self {
             Self::Trampoline { .. } => Method::FentryFexit,
+            Self::EntryTrampoline { .. } => Method::Fentry,
             Self::Exit { .. } => Method::Fexit,
             Self::Return { .. } => Method::Kretprobe,
-            Self::Shared { .. } => Method::KretprobeMulti,
             Self::Entry { .. } => Method::Kprobe,
             Self::EntryAndReturn { .. } => Method::KprobeKretprobe,
+            Self::RawTracepoints { .. } => Method::RawTracepoint,
             Self::Tracepoints { .. } => Method::Tracepoint,
         }
     }
@@ -116,12 +121,12 @@ impl Candidate {
     pub const fn function(&self) -> Option<&Function> {
         match self {
             Self::Trampoline { function, .. }
+            | Self::EntryTrampoline { function, .. }
             | Self::Exit { function, .. }
             | Self::Return { function, .. }
-            | Self::Shared { function, .. }
             | Self::Entry { function, .. }
             | Self::EntryAndReturn { function, .. } => Some(function),
-            Self::Tracepoints { .. } => None,
+            Self::RawTracepoints { .. } | Self::Tracepoints { .. } => None,
         }
     }
 
@@ -131,11 +136,12 @@ impl Candidate {
         match self {
             Self::Tracepoints { lost, .. } => *lost,
             Self::Trampoline { .. }
+            | Self::EntryTrampoline { .. }
             | Self::Exit { .. }
             | Self::Return { .. }
-            | Self::Shared { .. }
             | Self::Entry { .. }
-            | Self::EntryAndReturn { .. } => None,
+            | Self::EntryAndReturn { .. }
+            | Self::RawTracepoints { .. } => None,
         }
     }
 
@@ -145,11 +151,13 @@ impl Candidate {
             Self::Trampoline { entry, exit, .. } | Self::EntryAndReturn { entry, exit, .. } => {
                 (Some(entry), Some(exit), &[])
             }
-            Self::Exit { program, .. }
+            Self::EntryTrampoline { program, .. }
+            | Self::Exit { program, .. }
             | Self::Return { program, .. }
             | Self::Entry { program, .. } => (Some(program), None, &[]),
-            Self::Shared { .. } => (Some(super::FAILED_STEPS), None, &[]),
-            Self::Tracepoints { points, .. } => (None, None, points),
+            Self::RawTracepoints { points } | Self::Tracepoints { points, .. } => {
+                (None, None, points)
+            }
         };
         first.into_iter().chain(second).chain(points.iter().map(|point| point.program))
     }
@@ -160,6 +168,8 @@ impl Candidate {
 pub enum Method {
     /// BPF trampolines on a function's entry and exit.
     FentryFexit,
+    /// A BPF trampoline on a function's entry.
+    Fentry,
     /// A BPF trampoline on a function's exit.
     Fexit,
     /// A kprobe on a function's entry, and a kretprobe.
@@ -168,20 +178,21 @@ pub enum Method {
     Kprobe,
     /// A kretprobe.
     Kretprobe,
-    /// A program that the returns of several functions share.
-    KretprobeMulti,
+    /// Tracepoints with the kernel's own arguments.
+    RawTracepoint,
     /// Tracepoints.
     Tracepoint,
 }
 
 impl Method {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::FentryFexit,
+        Self::Fentry,
         Self::Fexit,
         Self::KprobeKretprobe,
         Self::Kprobe,
         Self::Kretprobe,
-        Self::KretprobeMulti,
+        Self::RawTracepoint,
         Self::Tracepoint,
     ];
 
@@ -190,11 +201,12 @@ impl Method {
     pub const fn name(self) -> &'static str {
         match self {
             Self::FentryFexit => "fentry+fexit",
+            Self::Fentry => "fentry",
             Self::Fexit => "fexit",
             Self::KprobeKretprobe => "kprobe+kretprobe",
             Self::Kprobe => "kprobe",
             Self::Kretprobe => "kretprobe",
-            Self::KretprobeMulti => "kretprobe.multi",
+            Self::RawTracepoint => "raw_tracepoint",
             Self::Tracepoint => "tracepoint",
         }
     }
@@ -202,7 +214,7 @@ impl Method {
     /// Whether it uses BPF trampolines.
     #[must_use]
     pub const fn is_trampoline(self) -> bool {
-        matches!(self, Self::FentryFexit | Self::Fexit)
+        matches!(self, Self::FentryFexit | Self::Fentry | Self::Fexit)
     }
 
     /// Whether it uses kprobes or kretprobes.

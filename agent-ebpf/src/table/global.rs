@@ -2,7 +2,7 @@
 //!
 //! Their list is a macro, so that the programs declare one static for each entry and cannot have
 //! another.
-use Source::{Element, Enumerator, Member, Number, Setting, Size, Sized, Width, ZoneCounter};
+use Source::{Element, Enumerator, Member, Number, Setting, Size, Sized, ZoneCounter};
 
 use super::structure;
 
@@ -26,8 +26,8 @@ impl Global {
     pub const fn initial(&self) -> u32 {
         match self.source {
             Setting(initial) => initial,
-            Member(..) | Sized(..) | Width(..) | Size(_) | Element(..) | Enumerator(..)
-            | ZoneCounter(_) | Number(..) => ABSENT,
+            Member(..) | Sized(..) | Size(_) | Element(..) | Enumerator(..) | ZoneCounter(_)
+            | Number(..) => ABSENT,
         }
     }
 }
@@ -40,8 +40,6 @@ pub enum Source {
     /// As [`Source::Member`], for a number that the programs read with this many bytes. One of another size is
     /// as good as absent.
     Sized(&'static str, &'static [&'static str], u32),
-    /// Bytes of a member that is a number, 4 or 8: structure, member.
-    Width(&'static str, &'static str),
     /// Size of a structure.
     Size(&'static str),
     /// Offset of an element of an array of pointers: structure and member of the array, then
@@ -221,14 +219,9 @@ macro_rules! for_each_global {
             MARK_VICTIM {
                 MARK_VICTIM_PID: Needed, Sized("trace_event_raw_mark_victim", &["pid"], 4);
             }
-            /// The record of the tracepoints of the class `cgroup`.
+            /// A cgroup's hierarchy.
             CGROUP_EVENT {
-                CGROUP_EVENT_ID: Needed, Member("trace_event_raw_cgroup", &["id"]);
-                // An int up to 5.13 on some distributions, else a long.
-                CGROUP_EVENT_ID_SIZE: Needed, Width("trace_event_raw_cgroup", "id");
-                CGROUP_EVENT_ROOT: Needed, Sized("trace_event_raw_cgroup", &["root"], 4);
-                CGROUP_EVENT_PATH:
-                    Needed, Sized("trace_event_raw_cgroup", &["__data_loc_path"], 4);
+                ROOT_HIERARCHY: Needed, Sized("cgroup_root", &["hierarchy_id"], 4);
             }
             /// The records of a system call.
             SYSCALL {

@@ -1,11 +1,10 @@
 //! The rows of steps of which only failures are recorded: on functions' exits, which return at once if
 //! there is no error.
 use super::{
-    Candidate::{Exit, Return, Shared},
+    Candidate::{Exit, Return},
     Function, Global, Hook, HookInfo,
     global::{CGROUP_PATH, COUNTER, CSS_PARENT, MEMCG_CGROUP, MEMCG_COUNTERS, USER_PROCESSES},
 };
-use crate::StartStep;
 
 /// `ERR_PTR` on failure.
 const COPY_PROCESS: Function = Function::new(
@@ -90,7 +89,6 @@ pub(super) const FORK: HookInfo = HookInfo {
     name: "fork",
     function: COPY_PROCESS,
     candidates: &[
-        Shared { function: COPY_PROCESS, step: StartStep::Fork },
         Exit { function: COPY_PROCESS, program: "fork_fexit" },
         Return { function: COPY_PROCESS, program: "fork_kretprobe" },
     ],
@@ -105,7 +103,6 @@ pub(super) const EXEC: HookInfo = HookInfo {
     name: "exec",
     function: DO_EXECVEAT_COMMON,
     candidates: &[
-        Shared { function: DO_EXECVEAT_COMMON, step: StartStep::Exec },
         Return { function: DO_EXECVEAT_COMMON, program: "exec_kretprobe" },
         Exit { function: BPRM_EXECVE, program: "exec_fexit" },
         Exit { function: BPRM_EXECVE_FILE, program: "exec_file_fexit" },
@@ -123,7 +120,6 @@ pub(super) const MOUNT: HookInfo = HookInfo {
     name: "mount",
     function: PATH_MOUNT,
     candidates: &[
-        Shared { function: PATH_MOUNT, step: StartStep::Mount },
         Exit { function: PATH_MOUNT, program: "mount_fexit" },
         Return { function: PATH_MOUNT, program: "mount_kretprobe" },
         Exit { function: DO_MOUNT, program: "mount_fexit" },
@@ -140,7 +136,6 @@ pub(super) const LINK: HookInfo = HookInfo {
     name: "link",
     function: RTNL_NEWLINK,
     candidates: &[
-        Shared { function: RTNL_NEWLINK, step: StartStep::Link },
         Exit { function: RTNL_NEWLINK, program: "link_fexit" },
         Return { function: RTNL_NEWLINK, program: "link_kretprobe" },
     ],
@@ -155,7 +150,6 @@ pub(super) const CGROUP_ENTRY: HookInfo = HookInfo {
     name: "cgroup_entry",
     function: CGROUP_ATTACH_TASK,
     candidates: &[
-        Shared { function: CGROUP_ATTACH_TASK, step: StartStep::CgroupEntry },
         Exit { function: CGROUP_ATTACH_TASK, program: "cgroup_entry_fexit" },
         Return { function: CGROUP_ATTACH_TASK, program: "cgroup_entry_kretprobe" },
     ],
@@ -170,7 +164,6 @@ pub(super) const KEYRING: HookInfo = HookInfo {
     name: "keyring",
     function: JOIN_SESSION_KEYRING,
     candidates: &[
-        Shared { function: JOIN_SESSION_KEYRING, step: StartStep::Keyring },
         Exit { function: JOIN_SESSION_KEYRING, program: "keyring_fexit" },
         Return { function: JOIN_SESSION_KEYRING, program: "keyring_kretprobe" },
     ],
@@ -185,7 +178,6 @@ pub(super) const SECCOMP: HookInfo = HookInfo {
     name: "seccomp",
     function: DO_SECCOMP,
     candidates: &[
-        Shared { function: DO_SECCOMP, step: StartStep::Seccomp },
         Exit { function: DO_SECCOMP, program: "seccomp_fexit" },
         Return { function: DO_SECCOMP, program: "seccomp_kretprobe" },
     ],
@@ -200,10 +192,7 @@ pub(super) const BPF_PROGRAM: HookInfo = HookInfo {
     name: "bpf_program",
     function: BPF_PROG_LOAD,
     // From 5.15 on a parameter is a structure, and where an exit finds its result depends on it.
-    candidates: &[
-        Shared { function: BPF_PROG_LOAD, step: StartStep::BpfProgram },
-        Return { function: BPF_PROG_LOAD, program: "bpf_program_kretprobe" },
-    ],
+    candidates: &[Return { function: BPF_PROG_LOAD, program: "bpf_program_kretprobe" }],
     guards: &[],
     reads: READS,
     lost: "BPF programs that can't be loaded, such as a cgroup's device filter",

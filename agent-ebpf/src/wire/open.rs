@@ -20,8 +20,6 @@ pub struct OpenCreation {
     pub namespaces: u64,
     /// How long direct compaction and reclaim have been under way, in nanoseconds; 0 if they are not.
     pub stall_ns: u64,
-    /// Failed allocations of it so far, with a fallback, that were recorded.
-    pub fallbacks: u64,
     /// Thread id.
     pub tid: u32,
     /// Process id.

@@ -12,6 +12,8 @@ pub enum AttachPoint<'a> {
     Kprobe(&'a str),
     /// A function's return, by a kretprobe.
     Kretprobe(&'a str),
+    /// A tracepoint, with the kernel's own arguments.
+    RawTracepoint(&'static str),
     /// A tracepoint.
     Tracepoint {
         /// Such as `oom`.
@@ -29,6 +31,7 @@ impl AttachPoint<'_> {
             Self::Fexit(_) => AttachKind::Fexit,
             Self::Kprobe(_) => AttachKind::Kprobe,
             Self::Kretprobe(_) => AttachKind::Kretprobe,
+            Self::RawTracepoint(_) => AttachKind::RawTracepoint,
             Self::Tracepoint { .. } => AttachKind::Tracepoint,
         }
     }
@@ -39,7 +42,8 @@ impl AttachPoint<'_> {
             Self::Fentry(function)
             | Self::Fexit(function)
             | Self::Kprobe(function)
-            | Self::Kretprobe(function) => (*function).to_owned(),
+            | Self::Kretprobe(function)
+            | Self::RawTracepoint(function) => (*function).to_owned(),
             Self::Tracepoint { category, event } => format!("{category}:{event}"),
         }
     }
@@ -50,27 +54,10 @@ impl AttachPoint<'_> {
     }
 }
 
-/// A function whose returns share a program with others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SharedReturn {
-    /// Its name in this kernel.
-    pub function: String,
-    /// Its address; `None` if addresses are hidden.
-    pub address: Option<u64>,
-    /// What the program is passed for it.
-    pub cookie: u64,
-}
-
 /// Attaches programs one by one.
 pub trait Attacher {
     /// Attaches a program. A refusal leaves nothing attached.
     fn attach(&mut self, program: &'static str, point: AttachPoint) -> Result<(), Refusal>;
-    /// Attaches a program to the returns of several functions at once, all of them or none.
-    fn attach_shared(
-        &mut self,
-        program: &'static str,
-        functions: &[SharedReturn],
-    ) -> Result<(), Refusal>;
     /// Detaches a program that has no use without its partner.
     fn unload(&mut self, program: &'static str);
 }

@@ -6,8 +6,8 @@ use fragwatch_core::model::hook::{AttachKind, HookStatus, Refusal};
 use crate::{
     hook::{
         Preference, Target,
-        attach::attach_all,
-        attacher::{AttachPoint, Attacher, SharedReturn},
+        attach::{attach_all, trampoline_functions},
+        attacher::{AttachPoint, Attacher},
     },
     kernel::{btf::Btf, fixtures::Fixture, function_names::FunctionNames, offsets},
 };
@@ -72,23 +72,6 @@ impl Attacher for FakeKernel {
         }
     }
 
-    fn attach_shared(
-        &mut self,
-        program: &'static str,
-        functions: &[SharedReturn],
-    ) -> Result<(), Refusal> {
-        let kind = AttachKind::KretprobeMulti;
-        let refused = self.rules.iter().find(|(refused, ..)| *refused == kind);
-        if let Some((.., Answer::Errno(errno))) = refused {
-            let names: Vec<&str> = functions.iter().map(|f| f.function.as_str()).collect();
-            let reason = io::Error::from_raw_os_error(*errno).to_string();
-            let target = names.join(", ");
-            return Err(Refusal::Refused { kind, target, errno: Some(*errno), reason });
-        }
-        self.attached.push(program);
-        Ok(())
-    }
-
     fn unload(&mut self, program: &'static str) {
         self.attached.retain(|attached| *attached != program);
     }
@@ -105,6 +88,7 @@ pub(crate) fn attach_on(
     let symbols = FunctionNames::read(kallsyms.as_bytes(), |_| ControlFlow::Continue(()))
         .expect("reads from memory");
     let unusable_records = &offsets::resolve(&types).unusable_records;
-    let target = Target { symbols: &symbols, types: &types, unusable_records, preference };
+    let prototypes = &types.prototypes(&trampoline_functions());
+    let target = Target { symbols: &symbols, prototypes, unusable_records, preference };
     attach_all(attacher, &target)
 }

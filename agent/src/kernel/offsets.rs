@@ -74,7 +74,6 @@ fn structure(source: Source) -> Option<&'static str> {
     match source {
         Source::Member(structure, _)
         | Source::Sized(structure, ..)
-        | Source::Width(structure, _)
         | Source::Number(structure, ..) => Some(structure),
         Source::Size(_)
         | Source::Element(..)
@@ -92,10 +91,6 @@ fn value(btf: &Btf, source: Source) -> Option<u32> {
         Source::Sized(structure, paths, bytes) => {
             let member = paths.iter().find_map(|path| btf.member(structure, path))?;
             (btf.size_of_number(member)? == bytes).then_some(member.offset)
-        }
-        Source::Width(structure, name) => {
-            let bytes = btf.size_of_number(btf.member(structure, name)?)?;
-            matches!(bytes, 4 | 8).then_some(bytes)
         }
         Source::Size(structure) => btf.size_of(structure),
         Source::Number(structure, name, bytes) => {

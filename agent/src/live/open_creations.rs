@@ -2,29 +2,28 @@
 //! asked only if some creation has been without an end for long.
 use std::{
     fs::File,
-    io::{self, Read as _},
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    io::{self, ErrorKind, Read as _},
+    os::fd::{AsFd as _, OwnedFd},
     time::Duration,
 };
 
-use anyhow::Context as _;
-use aya::{Btf, Ebpf, programs::Iter};
 use fragwatch_core::model::{
     event::{CreationKey, Task},
     open_creation::OpenCreation,
 };
-use fragwatch_ebpf::{OpenCreation as Record, Step, table::OPEN_CREATIONS};
-
-use crate::{
-    kernel::symbols::Symbols,
-    live::{decode::text, syscall::bpf_fd},
+use fragwatch_ebpf::{
+    OpenCreation as Record, Step,
+    table::{ITERATES_TASKS, OPEN_CREATIONS},
 };
 
-/// Commands of bpf(2), by include/uapi/linux/bpf.h.
-const LINK_CREATE: libc::c_long = 28;
-const ITER_CREATE: libc::c_long = 33;
-/// `BPF_TRACE_ITER` of `enum bpf_attach_type`.
-const TRACE_ITER: u32 = 28;
+use crate::{
+    kernel::{
+        bpf::{self, Purpose},
+        btf::Prototypes,
+        symbols::Symbols,
+    },
+    live::{Instructions, decode::text},
+};
 
 /// How often the kernel is asked while there is reason to.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -40,11 +39,10 @@ pub(super) struct OpenCreations {
 
 impl OpenCreations {
     /// Loads it.
-    pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> anyhow::Result<Self> {
-        let program: &mut Iter =
-            ebpf.program_mut(OPEN_CREATIONS).context("there is no such program")?.try_into()?;
-        program.load("task", btf)?;
-        let program = program.fd()?.as_fd().try_clone_to_owned()?;
+    pub(super) fn load(instructions: &Instructions, functions: &Prototypes) -> io::Result<Self> {
+        let function =
+            functions.get(ITERATES_TASKS).ok_or_else(|| io::Error::from(ErrorKind::NotFound))?;
+        let program = instructions.load(OPEN_CREATIONS, Purpose::Iterator(function.id))?;
         Ok(Self { program })
     }
 
@@ -58,34 +56,8 @@ impl OpenCreations {
 
     /// A file that the iterator writes while it is read.
     fn start(&self) -> io::Result<File> {
-        let mut link = LinkCreate {
-            program: self.program.as_raw_fd().cast_unsigned(),
-            target: 0,
-            attach_type: TRACE_ITER,
-            flags: 0,
-        };
-        // SAFETY: the attributes are this command's, without pointers, and it returns a descriptor.
-        let link = unsafe { bpf_fd(LINK_CREATE, &mut link)? };
-        let mut iter = IterCreate { link: link.as_raw_fd().cast_unsigned(), flags: 0 };
-        // SAFETY: as above.
-        Ok(File::from(unsafe { bpf_fd(ITER_CREATE, &mut iter)? }))
+        bpf::iterate(self.program.as_fd()).map(File::from)
     }
-}
-
-/// The part of `union bpf_attr` that the command reads.
-#[repr(C)]
-struct LinkCreate {
-    program: u32,
-    target: u32,
-    attach_type: u32,
-    flags: u32,
-}
-
-/// The part of `union bpf_attr` that the command reads.
-#[repr(C)]
-struct IterCreate {
-    link: u32,
-    flags: u32,
 }
 
 fn open_creation(record: &Record, symbols: &mut Symbols) -> OpenCreation {

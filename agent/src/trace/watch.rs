@@ -26,7 +26,7 @@ use crate::{
         own_memory, privileges,
     },
     kernel,
-    live::{Live, Options},
+    live::{Live, NamesRead, Options},
     trace::{
         consumer::Consumer,
         header::header,
@@ -100,6 +100,7 @@ impl Watch {
             untroubled: setup.untroubled,
             fallbacks: setup.fallbacks,
             preference: setup.attach,
+            names: NamesRead::Later,
             hierarchy: hierarchy.id,
         })?;
         let header = header(&live, kernel, page_size, setup.all);
@@ -115,7 +116,7 @@ impl Watch {
         victim.protect();
         // Also before, because the lookup thread keeps the capability to read others' files.
         let names = Names::start();
-        if let Err(error) = privileges::drop_unneeded(|| live.loss().is_ok()) {
+        if let Err(error) = privileges::drop_unneeded(|| live.count().is_ok()) {
             log::warn!("could not give up capabilities that are not needed any more: {error}");
         }
         let node = match ReadingThread::start() {
@@ -140,10 +141,12 @@ impl Watch {
             waiting: None,
         };
         // The hooks are attached, so cgroups that are created from now on are seen as events.
-        for (id, path) in hierarchy.walk() {
+        hierarchy.walk(|id, path| {
             watch.push(Entry::Cgroup { id, path });
-        }
-        watch.advance()?;
+            // One by one: all together would take more memory than all else, for good.
+            watch.advance()
+        })?;
+        own_memory::release_free();
         Ok(watch)
     }
 
@@ -167,7 +170,7 @@ impl Watch {
                 _ = self.terminate.recv() => break,
                 () = sleep_until_some(end) => break,
                 () = self.stdout.closed() => return self.finish_capture(),
-                _ = tick.tick() => self.tick()?,
+                _ = tick.tick() => self.tick(),
                 () = std::future::ready(()), if more => {}
                 () = self.names.replied() => {}
                 () = facts_arrived(self.node.as_ref()) => {}
@@ -179,9 +182,9 @@ impl Watch {
             self.advance()?;
         }
         // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
-        let loss = self.live.final_loss().context(COUNTERS)?;
-        self.push_open(true)?;
         let end = self.end()?;
+        self.push_open(true);
+        let loss = self.live.loss();
         self.live.detach();
         while self.take_events(BATCH)? {
             self.advance()?;
@@ -191,7 +194,7 @@ impl Watch {
             self.add(Entry::Reply { late: true, reply })?;
         }
         self.update_loss(loss);
-        self.push_repeats(true)?;
+        self.push_repeats(true);
         self.push(end);
         self.finish_backlog()?;
         self.consumer.tick(&self.live);
@@ -200,32 +203,30 @@ impl Watch {
         Ok(())
     }
 
-    fn tick(&mut self) -> anyhow::Result<()> {
+    fn tick(&mut self) {
         self.live.forget_symbols();
-        let loss = self.live.loss().context(COUNTERS)?;
-        self.update_loss(loss);
-        self.push_repeats(false)?;
-        self.push_open(false)?;
+        self.update_loss(self.live.loss());
+        self.push_repeats(false);
+        self.push_open(false);
         if self.pipeline.needs_tick() {
             self.push(Entry::Tick { time_ns: clock::monotonic_ns() });
         }
         self.consumer.tick(&self.live);
         self.write_orders(Some(clock::monotonic_ns()));
-        Ok(())
     }
 
     /// Adds steps of creations that the kernel side only counted; `last` at the end.
-    fn push_repeats(&mut self, last: bool) -> anyhow::Result<()> {
+    fn push_repeats(&mut self, last: bool) {
         let time_ns = clock::monotonic_ns();
-        let repeats = self.live.repeats(time_ns, last).context(COUNTERS)?;
-        if !repeats.is_empty() {
-            self.push(Entry::Repeats { time_ns, repeats });
+        match self.live.repeats(time_ns, last) {
+            Ok(repeats) if repeats.is_empty() => {}
+            Ok(repeats) => self.push(Entry::Repeats { time_ns, repeats }),
+            Err(error) => log::warn!("steps that were only counted could not be read: {error:#}"),
         }
-        Ok(())
     }
 
     /// Adds creations that have not ended, if some may have been under way for long; `last` at the end.
-    fn push_open(&mut self, last: bool) -> anyhow::Result<()> {
+    fn push_open(&mut self, last: bool) {
         let time_ns = clock::monotonic_ns();
         let long = self.pipeline.has_long(time_ns);
         match self.live.open_creations(time_ns, long, last) {
@@ -233,7 +234,6 @@ impl Watch {
             Ok(None) => {}
             Err(error) => log::warn!("creations that don't end could not be looked for: {error:#}"),
         }
-        Ok(())
     }
 
     /// Writes the needed orders if that is due; in any case at the end (`None`).
@@ -253,8 +253,8 @@ impl Watch {
 
     /// What the kernel side counted until now.
     fn end(&self) -> anyhow::Result<Entry> {
-        let outside = self.live.outside().context(COUNTERS)?;
-        let creations = self.live.creations().context(COUNTERS)?;
+        self.live.count().context(COUNTERS)?;
+        let (outside, creations) = (self.live.outside(), self.live.creations());
         Ok(Entry::End { outside: Some(outside), creations: Some(creations) })
     }
 }

@@ -7,7 +7,7 @@ use fragwatch_core::model::hook::AttachKind;
 use super::*;
 use crate::{
     hook::fake_kernel::{Answer, FakeKernel, Rule},
-    kernel::btf::tests::Writer,
+    kernel::btf::{Btf, tests::Writer},
 };
 
 /// A function as kallsyms names it, and its parameters in BTF; 0 if BTF does not have it, as where the compiler
@@ -59,8 +59,8 @@ const SERIES: &[(&str, &[Function])] = &[
     ),
     ("5.13", LATER),
     ("5.15", LATER),
-    ("5.19", WITH_FPROBE),
-    ("6.2", WITH_FPROBE),
+    ("5.19", LATER),
+    ("6.2", LATER),
     (
         "6.5",
         &[
@@ -68,7 +68,6 @@ const SERIES: &[(&str, &[Function])] = &[
             ("do_execveat_common.isra.0", 0),
             ("bprm_execve", 4),
             ("bpf_prog_load", 3),
-            ("register_fprobe_ips", 3),
         ],
     ),
     (
@@ -78,7 +77,6 @@ const SERIES: &[(&str, &[Function])] = &[
             ("do_execveat_common.isra.0", 0),
             ("bprm_execve", 1),
             ("bpf_prog_load", 3),
-            ("register_fprobe_ips", 3),
         ],
     ),
 ];
@@ -89,15 +87,6 @@ const LATER: &[Function] = &[
     ("bprm_execve", 4),
     ("exec_binprm", 1),
     ("bpf_prog_load", 2),
-];
-
-const WITH_FPROBE: &[Function] = &[
-    ("path_mount", 5),
-    ("do_execveat_common.isra.0", 0),
-    ("bprm_execve", 4),
-    ("exec_binprm", 1),
-    ("bpf_prog_load", 2),
-    ("register_fprobe_ips", 3),
 ];
 
 /// Notrace functions can't be probed, and a structure as a parameter refuses a trampoline before 6.1.
@@ -128,12 +117,13 @@ fn btf(functions: &[Function]) -> Vec<u8> {
 
 fn attached(series: &str, functions: &[Function]) -> Vec<HookStatus> {
     let (text, bytes) = (kallsyms(functions), btf(functions));
-    let types = btf::Btf::index(&bytes).expect("it was just written");
+    let types = Btf::index(&bytes).expect("it was just written");
+    let prototypes = types.prototypes(&trampoline_functions());
     let symbols = FunctionNames::read(text.as_bytes(), |_| ControlFlow::Continue(()))
         .expect("reads from memory");
     let target = Target {
         symbols: &symbols,
-        types: &types,
+        prototypes: &prototypes,
         unusable_records: &[],
         preference: Preference::Auto,
     };

@@ -15,8 +15,8 @@ pub enum AttachKind {
     Kprobe,
     /// A kretprobe.
     Kretprobe,
-    /// One program behind the returns of several functions.
-    KretprobeMulti,
+    /// A tracepoint with the kernel's own arguments.
+    RawTracepoint,
     /// A tracepoint.
     Tracepoint,
 }
@@ -28,7 +28,7 @@ impl Display for AttachKind {
             Self::Fexit => "fexit",
             Self::Kprobe => "a kprobe",
             Self::Kretprobe => "a kretprobe",
-            Self::KretprobeMulti => "a program for several functions",
+            Self::RawTracepoint => "a raw tracepoint",
             Self::Tracepoint => "a tracepoint",
         })
     }
