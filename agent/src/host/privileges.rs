@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use caps::{CapSet, Capability, errors::CapsError};
 use nix::sys::prctl::set_dumpable;
 
+use crate::host::own_memory;
+
 /// The error for missing required capabilities.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -147,27 +149,29 @@ pub fn drop_unneeded(works: impl Fn() -> bool) -> Result<(), CapsError> {
 
 /// Gives up all capabilities of this thread except the one that reads others' files.
 pub fn drop_all_but_reading() -> Result<(), CapsError> {
-    drop_all_but(Capability::CAP_DAC_READ_SEARCH)
+    drop_all_but(Some(Capability::CAP_DAC_READ_SEARCH))
 }
 
 /// Gives up all capabilities of this thread except the one that shows symbols' addresses.
 pub fn drop_all_but_symbols() -> Result<(), CapsError> {
-    drop_all_but(Capability::CAP_SYSLOG)
+    drop_all_but(Some(Capability::CAP_SYSLOG))
 }
 
-fn drop_all_but(wanted: Capability) -> Result<(), CapsError> {
+/// Gives up all capabilities of this thread, unless it could allocate no memory without `CAP_IPC_LOCK`: all
+/// of this process is locked, and mapping more than `RLIMIT_MEMLOCK` fails (mm/mmap.c
+/// `mlock_future_ok`).
+pub fn drop_all() -> Result<(), CapsError> {
+    drop_all_but(None)
+}
+
+fn drop_all_but(wanted: Option<Capability>) -> Result<(), CapsError> {
     empty_bounding_set();
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let kept = permitted.contains(&wanted).then_some(wanted).into_iter().collect();
+    let to_allocate = (!own_memory::is_lock_unlimited()).then_some(Capability::CAP_IPC_LOCK);
+    let wanted = wanted.into_iter().chain(to_allocate);
+    let kept = wanted.filter(|capability| permitted.contains(capability)).collect();
     caps::set(None, CapSet::Effective, &kept)?;
     keep_only(&kept)
-}
-
-/// Gives up all capabilities of this thread.
-pub fn drop_all() -> Result<(), CapsError> {
-    empty_bounding_set();
-    caps::clear(None, CapSet::Effective)?;
-    keep_only(&HashSet::new())
 }
 
 /// Limits this thread, and programs that it might start, to `kept`.
