@@ -3,6 +3,8 @@
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
+use crate::kernel;
+
 /// Allocations of at least this many bytes are mappings of their own, which go back to the kernel when
 /// they are freed. With glibc's default the limit grows with each that is freed, up to 32 MiB.
 #[cfg(target_env = "gnu")]
@@ -31,6 +33,25 @@ pub fn keep_small() {
 /// Whether locked memory is unlimited. With a limit, an allocation beyond it fails without `CAP_IPC_LOCK`.
 pub fn is_lock_unlimited() -> bool {
     getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY)
+}
+
+/// Gives back the pages of a part of the program's file that is not needed again; reading it would bring them
+/// back.
+pub fn forget(part: &'static [u8]) {
+    let Ok(page_size) = kernel::page_size() else { return };
+    let page_size = page_size as usize;
+    // Whole pages only: others hold something else too.
+    let start = part.as_ptr().addr().next_multiple_of(page_size);
+    let end = part.as_ptr().addr() + part.len();
+    let Some(length) = (end - end % page_size).checked_sub(start) else { return };
+    // SAFETY: the pages are of a private mapping of the program's file and were never written, so that they
+    // have the same content when they are read again.
+    let result = unsafe {
+        libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_DONTNEED)
+    };
+    if result != 0 {
+        log::debug!("could not forget a part of the program: {}", std::io::Error::last_os_error());
+    }
 }
 
 /// Returns freed memory to the kernel.

@@ -60,17 +60,19 @@ pub const USES: [Use; 8] = [
     Use {
         capability: Capability::CAP_DAC_READ_SEARCH,
         required: false,
-        purpose: "reads the ids of tracepoints in tracefs, which only root may enter, and names \
-                  of containers in the runtimes' directories",
-        lost: "every hook that is a tracepoint, and most containers' names, unless fragwatch runs \
-               as user root",
+        purpose: "reads names of containers in the runtimes' directories, and the ids of \
+                  tracepoints in tracefs, which stand in where there are no kprobes",
+        lost: "most containers' names, and on kernels without kprobes every hook, unless \
+               fragwatch runs as user root",
     },
     // Debian's perf_event_open
     Use {
         capability: Capability::CAP_SYS_ADMIN,
         required: false,
-        purpose: "attaches kprobes and tracepoints where kernel.perf_event_paranoid is above 2",
-        lost: "every kprobe and tracepoint where kernel.perf_event_paranoid is above 2",
+        purpose: "attaches kprobes before Linux 5.18, and tracepoints, where \
+                  kernel.perf_event_paranoid is above 2",
+        lost: "where kernel.perf_event_paranoid is above 2, every kprobe before Linux 5.18 and \
+               every tracepoint that stands in for one",
     },
     // fs/proc/base.c, __set_oom_adj; before 5.11 kernel/bpf/syscall.c charges RLIMIT_MEMLOCK
     Use {
@@ -135,10 +137,24 @@ pub fn own_proc_files() {
 /// Gives up, irreversibly, the capabilities that this thread does not need after attaching. `works`
 /// returns whether maps can still be read.
 pub fn drop_unneeded(works: impl Fn() -> bool) -> Result<(), CapsError> {
+    keep_with_maps(&KEPT, works)
+}
+
+/// Gives up all capabilities of this thread except those that reading maps takes, as by [`drop_unneeded`], and
+/// with `symbols` the one that shows symbols' addresses.
+pub fn drop_all_but_maps(symbols: bool, works: impl Fn() -> bool) -> Result<(), CapsError> {
+    let wanted: &[Capability] = if symbols { &[Capability::CAP_SYSLOG] } else { &[] };
+    keep_with_maps(wanted, works)
+}
+
+fn keep_with_maps(wanted: &[Capability], works: impl Fn() -> bool) -> Result<(), CapsError> {
     empty_bounding_set();
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let mut kept: HashSet<Capability> =
-        KEPT.into_iter().filter(|cap| permitted.contains(cap)).collect();
+    // All of this process is locked, and mapping more than `RLIMIT_MEMLOCK` fails without this one
+    // (mm/mmap.c `mlock_future_ok`).
+    let to_allocate = (!own_memory::is_lock_unlimited()).then_some(Capability::CAP_IPC_LOCK);
+    let wanted = wanted.iter().copied().chain(to_allocate);
+    let mut kept: HashSet<Capability> = wanted.filter(|cap| permitted.contains(cap)).collect();
     caps::set(None, CapSet::Effective, &kept)?;
     if !works() {
         kept.extend(FOR_MAPS.into_iter().find(|cap| permitted.contains(cap)));
@@ -149,29 +165,12 @@ pub fn drop_unneeded(works: impl Fn() -> bool) -> Result<(), CapsError> {
 
 /// Gives up all capabilities of this thread except the one that reads others' files.
 pub fn drop_all_but_reading() -> Result<(), CapsError> {
-    drop_all_but(Some(Capability::CAP_DAC_READ_SEARCH))
+    keep_with_maps(&[Capability::CAP_DAC_READ_SEARCH], || true)
 }
 
-/// Gives up all capabilities of this thread except the one that shows symbols' addresses.
-pub fn drop_all_but_symbols() -> Result<(), CapsError> {
-    drop_all_but(Some(Capability::CAP_SYSLOG))
-}
-
-/// Gives up all capabilities of this thread, unless it could allocate no memory without `CAP_IPC_LOCK`: all
-/// of this process is locked, and mapping more than `RLIMIT_MEMLOCK` fails (mm/mmap.c
-/// `mlock_future_ok`).
+/// Gives up all capabilities of this thread.
 pub fn drop_all() -> Result<(), CapsError> {
-    drop_all_but(None)
-}
-
-fn drop_all_but(wanted: Option<Capability>) -> Result<(), CapsError> {
-    empty_bounding_set();
-    let permitted = caps::read(None, CapSet::Permitted)?;
-    let to_allocate = (!own_memory::is_lock_unlimited()).then_some(Capability::CAP_IPC_LOCK);
-    let wanted = wanted.into_iter().chain(to_allocate);
-    let kept = wanted.filter(|capability| permitted.contains(capability)).collect();
-    caps::set(None, CapSet::Effective, &kept)?;
-    keep_only(&kept)
+    keep_with_maps(&[], || true)
 }
 
 /// Limits this thread, and programs that it might start, to `kept`.
