@@ -21,9 +21,6 @@ const SERVE_LIMIT_KIB: u64 = 512;
 const MAX_SERIES: u64 = 600;
 const MAX_SCRAPE_NS: u64 = 2_000_000;
 
-/// What `serve` may take of a CPU while nothing happens.
-const MAX_IDLE_PERCENT: f64 = 0.1;
-
 /// `serve` with a store so small that its oldest segments are deleted meanwhile.
 const SERVE: [&str; 7] =
     ["serve", "--store", "/store", "--store-max-size", "4MiB", "--store-min-free", "0"];
@@ -69,22 +66,13 @@ pub(super) fn run(args: &Args) -> Result<()> {
         let fact: Fact = serde_json::from_str(line).context("the guest sent a malformed fact")?;
         if let Fact::Soak { seconds, containers, memory, serve } = fact {
             soak.minutes.push(Minute { seconds, containers, memory, serve });
-        } else if let Fact::Idle { ns_per_s } = fact {
-            soak.idle_ns_per_s = ns_per_s;
         }
     }
     println!("{}", soak.table());
     let limit_kib = if args.serve { SERVE_LIMIT_KIB } else { LIMIT_KIB };
     let grown = soak.grown_kib().context("the guest sent no memory")?;
-    if args.serve {
-        let percent = soak.idle_ns_per_s / 1e7;
-        println!("idle, it took {percent:.3} % of a CPU; limit {MAX_IDLE_PERCENT} %");
-    }
     println!("after the first minute memory grew by {grown} KiB; limit {limit_kib} KiB");
     let mut problems = soak.problems();
-    if soak.idle_ns_per_s / 1e7 > MAX_IDLE_PERCENT {
-        problems.push("idle, it took too much of a CPU".to_owned());
-    }
     if grown > limit_kib {
         problems.push(format!("fragwatch's memory is not flat: it grew by {grown} KiB"));
     }
@@ -106,8 +94,6 @@ struct Minute {
 #[derive(Default)]
 struct Soak {
     minutes: Vec<Minute>,
-    /// CPU time in a second in which nothing happens; 0 if it was not measured.
-    idle_ns_per_s: f64,
 }
 
 impl Soak {
@@ -158,15 +144,11 @@ impl Soak {
     fn problems(&self) -> Vec<String> {
         let states = || self.minutes.iter().filter_map(|minute| minute.serve);
         let most = |of: fn(ServeState) -> u64| states().map(of).max().unwrap_or(0);
-        // Whatever else is done meanwhile counts too.
-        let mut scrapes: Vec<u64> = states().map(|state| state.scrape_ns).collect();
-        scrapes.sort_unstable();
-        let median_scrape_ns = scrapes.get(scrapes.len() / 2).copied().unwrap_or(0);
         let limits = [
             (most(|state| state.lost), 0, "events or entries were lost"),
             (most(|state| state.store_bytes), STORE_BYTES, "bytes are in the store"),
             (most(|state| state.series), MAX_SERIES, "series are in a scrape"),
-            (median_scrape_ns, MAX_SCRAPE_NS, "ns of CPU are taken by a scrape"),
+            (most(|state| state.scrape_ns), MAX_SCRAPE_NS, "ns of CPU are taken by a scrape"),
         ];
         let above = limits.into_iter().filter(|(value, limit, _)| value > limit);
         above.map(|(value, limit, what)| format!("{value} {what}, limit {limit}")).collect()
