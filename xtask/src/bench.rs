@@ -2,6 +2,7 @@
 
 mod delay;
 mod explain;
+mod healthy;
 mod hostile;
 mod journal;
 mod latency;
@@ -23,6 +24,9 @@ enum What {
     /// How long fragwatch takes to explain a journal of 1 GiB, beside ripgrep and grep with the same
     /// phrases; fails if it takes longer than ripgrep
     Explain(explain::Args),
+    /// Whether fragwatch takes 1 GiB of healthy logs, which have all the words of failures in them, for
+    /// failures; fails if it finds one
+    Healthy,
     /// How long after the end of a creation its report comes, in scenario order6
     Latency(latency::Args),
     /// What fragwatch costs a node: operations with and without it and beside bpftrace, its CPU time and
@@ -36,6 +40,7 @@ enum What {
 pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Explain(args) => explain::run(args),
+        What::Healthy => healthy::run(),
         What::Latency(args) => latency::run(args),
         What::Overhead(args) => overhead::run(args),
         What::Soak(args) => soak::run(args),

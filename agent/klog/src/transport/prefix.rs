@@ -160,7 +160,12 @@ impl Prefix {
             Origin::Kernel | Origin::Program { pid: Some(_), .. } => host.is_some() || expected,
             _ => expected && host.is_some(),
         };
-        if !(certain || origin == Origin::Kernel || crate::transport::payload::is_program(rest)) {
+        // A file's path is none.
+        let may_be = || !matches!(&origin, Origin::Program { name, .. } if name.contains('/'));
+        let certain = certain
+            || origin == Origin::Kernel
+            || may_be() && crate::transport::payload::is_program(rest);
+        if !certain {
             return false;
         }
         self.host = host.map(str::to_owned).or(self.host.take());
