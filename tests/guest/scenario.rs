@@ -9,6 +9,7 @@ mod endings;
 mod exhausted;
 mod fallback;
 mod flood;
+mod full_pod;
 mod healthy;
 mod hostile;
 mod killed;
@@ -18,7 +19,9 @@ mod memcg_limit;
 mod netns_limit;
 mod oom_order1;
 mod oom_real;
+mod oom_victims;
 mod order6;
+mod page;
 mod pids_limit;
 mod renamed;
 mod runtimes;
@@ -26,6 +29,7 @@ mod serve;
 
 use anyhow::{Result, bail};
 use harness::job::Cgroups;
+use harness::scenario::PAGE;
 
 use crate::channel::Channel;
 use crate::creator;
@@ -66,7 +70,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 23] = [
+const SCENARIOS: [(&str, Scenario); 25] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -75,9 +79,11 @@ const SCENARIOS: [(&str, Scenario); 23] = [
     ("flood", flood::run),
     ("doctor", doctor::run),
     ("oom-order1", oom_order1::run),
+    ("oom-victims", oom_victims::run),
     ("oom-real", oom_real::run),
     ("exhausted", exhausted::run),
     ("memcg-limit", memcg_limit::run),
+    ("full-pod", full_pod::run),
     ("memcg-kmem-v1", memcg_kmem_v1::run),
     ("memcg-ids", memcg_ids::run),
     ("netns-limit", netns_limit::run),
@@ -95,8 +101,8 @@ const SCENARIOS: [(&str, Scenario); 23] = [
 /// Makes what has to be there before fragwatch is started. True if that is to run in a cgroup
 /// namespace.
 pub(crate) fn prepare(name: &str, cgroups: Cgroups) -> Result<bool> {
-    if name == "serve" {
-        serve::prepare()?;
+    if name == "serve" || name == PAGE.name {
+        crate::http::prepare()?;
     }
     let in_namespace = name == "cgroup-namespace";
     if in_namespace {
@@ -109,6 +115,7 @@ pub(crate) fn prepare(name: &str, cgroups: Cgroups) -> Result<bool> {
 pub(crate) fn run(name: &str, node: &mut Node) -> Result<()> {
     match SCENARIOS.iter().find(|(known, _)| *known == name) {
         Some((_, scenario)) => scenario(node),
+        None if name == PAGE.name => page::run(node),
         None => bail!("this guest has no scenario {name}"),
     }
 }

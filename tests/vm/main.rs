@@ -11,12 +11,14 @@ mod causes;
 mod cgroup_paths;
 mod cgroup_storm;
 mod check;
+mod daemonset;
 mod doctor;
 mod endings;
 mod exhausted;
 mod explained;
 mod fallback;
 mod flood;
+mod full_pod;
 mod healthy;
 mod hostile;
 mod killed;
@@ -28,6 +30,7 @@ mod netns_limit;
 mod observed;
 mod oom_order1;
 mod oom_real;
+mod oom_victims;
 mod order6;
 mod packaged;
 mod panics;
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
 fn plans() -> Vec<Plan> {
     [
         packaged::plans(),
+        daemonset::plans(),
         runtimes::plans(),
         memcg_ids::plans(),
         endings::plans(),
@@ -81,6 +85,7 @@ fn plans() -> Vec<Plan> {
         tracepoints::plans(),
         healthy::plans(),
         oom_order1::plans(),
+        oom_victims::plans(),
         exhausted::plans(),
         killed::plans(),
         oom_real::plans(),
@@ -92,6 +97,7 @@ fn plans() -> Vec<Plan> {
         cgroup_paths::plans(),
         netns_limit::plans(),
         pids_limit::plans(),
+        full_pod::plans(),
         memcg_kmem_v1::plans(),
         flood::plans(),
         bare::plans(),

@@ -2,6 +2,7 @@
 
 mod delay;
 mod explain;
+mod forecast;
 mod healthy;
 mod hostile;
 mod journal;
@@ -24,6 +25,8 @@ enum What {
     /// How long fragwatch takes to explain a journal of 1 GiB, beside ripgrep and grep with the same
     /// phrases; fails if it takes longer than ripgrep
     Explain(explain::Args),
+    /// How early `serve` forecasts that a node runs into a limit, and how often it is wrong
+    Forecast(forecast::Args),
     /// Whether fragwatch takes 1 GiB of healthy logs, which have all the words of failures in them, for
     /// failures; fails if it finds one
     Healthy,
@@ -40,6 +43,7 @@ enum What {
 pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Explain(args) => explain::run(args),
+        What::Forecast(args) => forecast::run(args),
         What::Healthy => healthy::run(),
         What::Latency(args) => latency::run(args),
         What::Overhead(args) => overhead::run(args),

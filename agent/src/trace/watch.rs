@@ -51,6 +51,8 @@ pub(crate) struct Setup {
     pub(crate) all: bool,
     /// Receive events of creations without trouble too, which else are only counted.
     pub(crate) untroubled: bool,
+    /// Count allocations that took a block of another migratetype.
+    pub(crate) fallbacks: bool,
     /// How to attach.
     pub(crate) attach: Preference,
     /// Where the report goes.
@@ -92,9 +94,11 @@ impl Watch {
         let kernel = kernel::release()?;
         let page_size = kernel::page_size()?;
         let hierarchy = Hierarchy::read(Path::new("/"));
+        let victim = oom_protection::be_first_victim();
         let live = Live::start(Options {
             all: setup.all,
             untroubled: setup.untroubled,
+            fallbacks: setup.fallbacks,
             preference: setup.attach,
             hierarchy: hierarchy.id,
         })?;
@@ -108,7 +112,7 @@ impl Watch {
                 None
             }
         };
-        oom_protection::prepare();
+        victim.protect();
         // Also before, because the lookup thread keeps the capability to read others' files.
         let names = Names::start();
         if let Err(error) = privileges::drop_unneeded(|| live.loss().is_ok()) {

@@ -33,8 +33,21 @@ pub(super) struct Limit {
     pub(super) drain: Option<&'static str>,
 }
 
-const MEMORY: Limit =
+/// v2's limit.
+pub(super) const MEMORY: Limit =
     Limit { most: "memory.max", usage: "memory.current", drain: Some("memory.high") };
+
+impl Limit {
+    /// Sets the limit of an attempt's pod to so many bytes above what that uses.
+    pub(super) fn set(&self, attempt: &Attempt, room: u64) -> Result<()> {
+        if let Some(file) = self.drain {
+            attempt.limit("memory", file, "0")?;
+            attempt.limit("memory", file, "max")?;
+        }
+        let bytes = attempt.usage("memory", self.usage)? + room;
+        attempt.limit("memory", self.most, &bytes.to_string())
+    }
+}
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     // ENODEV is what a subsystem makes of it (lib/kobject_uevent.c `uevent_net_init`).
@@ -87,12 +100,7 @@ fn fail(
             faulty.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
             faulty.quietly(&Step::OpenFile)?.context("can't open a file")?;
         }
-        if let Some(file) = limit.drain {
-            faulty.limit("memory", file, "0")?;
-            faulty.limit("memory", file, "max")?;
-        }
-        let bytes = faulty.usage("memory", limit.usage)? + room * 1024;
-        faulty.limit("memory", limit.most, &bytes.to_string())?;
+        limit.set(&faulty, room * 1024)?;
         let Err(errno) = faulty.quietly(&step)? else { continue };
         faulty.report(node, Err(errno));
         failures += 1;

@@ -1,22 +1,17 @@
 //! From whatever holds a log to plain bytes: unpacked, and in UTF-8.
-use std::{
-    io::{self, Read},
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::io::{self, Read};
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use crate::read::{
-    budget::Budget,
+    source::Source,
     unpack::{self, Compression},
+    watch::Watch,
 };
 
 /// How many times over an input may be compressed.
 const MAX_DEPTH: u32 = 2;
-
-/// What bytes come from.
-pub(crate) type Source = Box<dyn Read + Send>;
 
 /// What an input's first bytes show it to be.
 #[derive(Clone, Copy)]
@@ -47,6 +42,7 @@ const FORMS: &[(&[u8], Form)] = &[
     (b"LPKSHHRH", Form::Journal),
 ];
 
+<<<<<<< HEAD
 /// What is noticed while an input is read.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
@@ -69,6 +65,8 @@ pub(crate) fn is_compressed(head: &[u8]) -> bool {
     })
 }
 
+=======
+>>>>>>> main
 /// Looks at the first bytes and unpacks; `depth` layers have been taken off.
 pub(crate) fn open(mut source: Source, watch: &Watch, depth: u32) -> Result<Source, ReadError> {
     let mut head = Vec::new();
