@@ -118,8 +118,11 @@ impl Assembler {
 
     /// Ends everything under way: the log has ended, or has been quiet for long enough.
     pub fn flush(&mut self) -> Vec<Incident> {
-        let lanes: Vec<Lane> = self.stacks.keys().cloned().collect();
-        for lane in lanes {
+        // In their order: the first that waits for one gets it.
+        let mut lanes: Vec<(u64, Lane)> =
+            self.stacks.iter().map(|(lane, stack)| (stack.begin.first, lane.clone())).collect();
+        lanes.sort_unstable();
+        for (_, lane) in lanes {
             self.end_stack(&lane);
         }
         self.close(|_| true, |_| true)

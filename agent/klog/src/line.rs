@@ -27,7 +27,7 @@ pub struct LogLine {
 }
 
 /// printk's caller id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Caller {
     /// `[T123]`: the thread.
     Thread(u32),

@@ -117,6 +117,7 @@ fn fetch(directory: &Path) -> Result<()> {
         "unpack the kernel's sources",
         Command::new("tar").arg("-xf").arg(&archive).current_dir(directory),
     )?;
+    fs::remove_file(&archive).with_context(|| format!("can't remove {}", archive.display()))?;
     fs::write(&done, "").with_context(|| format!("can't write {}", done.display()))
 }
 

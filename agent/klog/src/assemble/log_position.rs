@@ -10,14 +10,14 @@ use crate::line::{Caller, LogLine};
 const NEIGHBOURS: u64 = 3;
 
 /// Whose lines follow each other: of one source or host, and of one caller where ids are printed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Lane {
     pub(super) machine: Machine,
     pub(super) caller: Option<Caller>,
 }
 
 /// The machine that a line is of, as far as the log says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Machine {
     source: u32,
     host: Option<String>,

@@ -42,22 +42,6 @@ const FORMS: &[(&[u8], Form)] = &[
     (b"LPKSHHRH", Form::Journal),
 ];
 
-<<<<<<< HEAD
-/// What is noticed while an input is read.
-#[derive(Clone, Debug)]
-pub(crate) struct Watch {
-    /// Whether compressed data ended too early, or was damaged.
-    pub(crate) lost: Arc<AtomicBool>,
-    /// How far it may expand.
-    pub(crate) budget: Arc<Budget>,
-}
-
-impl Watch {
-    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
-        Self { lost: Arc::default(), budget: Arc::clone(budget) }
-    }
-}
-
 /// Whether an input that begins so is compressed, or may turn out to be.
 pub(crate) fn is_compressed(head: &[u8]) -> bool {
     FORMS.iter().any(|(magic, form)| {
@@ -65,8 +49,6 @@ pub(crate) fn is_compressed(head: &[u8]) -> bool {
     })
 }
 
-=======
->>>>>>> main
 /// Looks at the first bytes and unpacks; `depth` layers have been taken off.
 pub(crate) fn open(mut source: Source, watch: &Watch, depth: u32) -> Result<Source, ReadError> {
     let mut head = Vec::new();

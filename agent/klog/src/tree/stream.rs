@@ -2,10 +2,7 @@
 use std::io::{self, Read};
 
 use super::{SAMPLE, Tree, archive};
-use crate::read::{
-    budget::Budget,
-    input::{self, Watch},
-};
+use crate::read::{budget::Budget, input, watch::Watch};
 
 /// A stream, as its first bytes show it.
 pub enum Stream {

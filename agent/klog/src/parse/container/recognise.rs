@@ -127,7 +127,7 @@ pub(super) fn reads_as_error(lower: &str, innermost: Option<&Innermost>) -> bool
 fn call_failed(lower: &str, call: &str, program: Option<&str>) -> bool {
     let Some(at) = lower.find(call) else { return false };
     // A shell's own forks, in a terminal.
-    let of_shell = lower.contains("sh: fork: ") || lower.starts_with("fork: ");
+    let of_shell = lower.contains("sh: fork: ") || lower.contains("fork: retry");
     if program.is_none() && call.contains("fork: ") && of_shell {
         return false;
     }

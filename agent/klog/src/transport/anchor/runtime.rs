@@ -177,7 +177,7 @@ fn row(line: &str) -> Option<usize> {
     let word_before = |end: usize| {
         let before = line[..end].trim_end_matches(blank);
         let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-        let begin = before.rfind(|c| !name(c)).map_or(0, |at| at + 1);
+        let begin = before.trim_end_matches(name).len();
         (before.len() < end && begin < before.len()).then(|| (begin, &before[begin..]))
     };
     let (begin, _) = word_before(at).filter(|(_, word)| is_age(word))?;
