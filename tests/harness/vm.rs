@@ -167,6 +167,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
         disk: scenario.disk.map(|disk| disk.made(series)).transpose()?,
         memory_mib: scenario.memory_mib,
         nodes: scenario.nodes,
+        processors: scenario.processors,
         append: request.append.clone(),
         port: request.port,
         accel: if request.counted {
