@@ -73,7 +73,6 @@ pub const TRIGGERS: &[&str] = &[
     "thread_create failed",
     "ailed to create new OS thread",
     "response from daemon",
-    "inimum memory limit allowed",
     // crun, LXC and LXD.
     "rror: crun:",
     "OOM: the memory limit could be too low",

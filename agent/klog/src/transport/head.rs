@@ -52,10 +52,6 @@ fn unquoted<'a>(head: &str, message: &'a str) -> Cow<'a, str> {
     if !nested && (quotes().count() - escaped).is_multiple_of(2) {
         return in_single_quotes(head, message);
     }
-    // In CSV two quotes stand for one, and a backslash for itself.
-    if !nested && head.ends_with(",\"") && message.contains("\"\"") {
-        return Cow::Owned(in_csv(message));
-    }
     let end = closing_quote(message, nested).unwrap_or(message.len());
     let inner = &message[..end];
     if !inner.contains(['\\', '"']) {
@@ -66,19 +62,6 @@ fn unquoted<'a>(head: &str, message: &'a str) -> Cow<'a, str> {
     let text = json().unwrap_or_else(|| inner.replace("\"\"", "\""));
     let text = if nested { escape::nested(&text).into_owned() } else { text };
     Cow::Owned(text.trim_end_matches(['\n', '\r']).to_owned())
-}
-
-/// A field of CSV, up to the quote that ends it.
-fn in_csv(message: &str) -> String {
-    let mut field = String::new();
-    let mut rest = message;
-    while let Some((before, behind)) = rest.split_once('"') {
-        field.push_str(before);
-        let Some(after) = behind.strip_prefix('"') else { return field };
-        field.push('"');
-        rest = after;
-    }
-    field + rest
 }
 
 /// Where the quote stands that ends a string. In CSV two stand for one.

@@ -54,8 +54,7 @@ pub(super) fn place(text: &str, number: u64, layouts: &Layouts) -> Place {
         Some(Anchor::At(_)) if is_whole_message(rest) => Place::Plain,
         Some(Anchor::At(at)) if is_own_message(rest, at) => {
             let outer = holder(text, known, at, of_kernel);
-            let own = || before_marks(text, outermost(text, quote.len(), known + at));
-            Place::Behind(outer.unwrap_or_else(own))
+            Place::Behind(outer.unwrap_or_else(|| outermost(text, quote.len(), known + at)))
         }
         Some(Anchor::OneOf(places)) if is_own_message(rest, places[0]) => {
             if let Some(outer) = holder(text, known, places[0], of_kernel) {
@@ -84,10 +83,9 @@ fn holder(text: &str, known: usize, at: usize, of_kernel: bool) -> Option<usize>
     let head = &rest[..at];
     let quotes = head.match_indices('"').map(|(at, _)| at);
     let opened: Vec<usize> = quotes.filter(|&at| !head[..at].ends_with('\\')).collect();
-    let of_field = |open: usize| head[..open].ends_with(['=', ':', ',']);
     if opened.len() % 2 == 1
         && let Some(&open) = opened.last()
-        && (of_field(open) || head[open + 1..].contains("\\\""))
+        && head[open + 1..].contains("\\\"")
     {
         return Some(known + open + 1);
     }
@@ -106,10 +104,7 @@ fn place_of_name(
     known: usize,
     places: &[usize],
 ) -> Place {
-    let in_line = |at: usize| match at {
-        0 => 0,
-        _ => before_marks(text, outermost(text, quote, known + at)),
-    };
+    let in_line = |at: usize| if at == 0 { 0 } else { outermost(text, quote, known + at) };
     // Indented, as a pasted report is.
     if let [only] = places
         && text[..known + only].trim().is_empty()
@@ -152,14 +147,6 @@ pub(super) fn outermost(text: &str, quote: usize, message: usize) -> usize {
         !rest.starts_with(char::is_whitespace) && prefix.any && leads
     };
     boundaries(head).filter(|at| *at > quote).find(leads_there).unwrap_or(message)
-}
-
-/// That place, or the one before marks of quoting that stand there: they are the message's.
-fn before_marks(text: &str, at: usize) -> usize {
-    let tag = text[..at].trim_end_matches([' ', '>']);
-    let marks = &text[tag.len()..at];
-    let quoted = marks.starts_with(' ') && marks.contains('>') && !marks.contains(">>");
-    if quoted && !tag.is_empty() { tag.len() + 1 } else { at }
 }
 
 /// Whether a program's name is a shipper's source: behind it fields follow, of which one is a message
