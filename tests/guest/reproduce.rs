@@ -33,7 +33,7 @@ pub(crate) fn run(channel: &Channel, args: &[String]) -> Result<()> {
     let group = args.first().context("there is no group of cases")?;
     container::prepare()?;
     // The first container makes runc prepare the cgroups' root.
-    container::configure_program("/web", &["/bin/busybox", "true"])?;
+    container::configure("/web", &["/bin/busybox", "true"])?;
     let mut warm_up = Command::new("/sbin/runc");
     warm_up.args(&cases::RUNC[1..]);
     let status = finish(&mut warm_up, "the first container")?;
@@ -50,7 +50,7 @@ pub(crate) fn run(channel: &Channel, args: &[String]) -> Result<()> {
             node::load_pernet_module(channel)?;
         }
         let cgroup = if case.below_limit { "/fragwatch-reproduce/web" } else { "/web" };
-        container::configure_program(cgroup, &["/bin/busybox", "true"])?;
+        container::configure(cgroup, &["/bin/busybox", "true"])?;
         run_case(channel, case)?;
     }
     channel.send("exit", "0");

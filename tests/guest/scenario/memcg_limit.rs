@@ -10,7 +10,7 @@ use nix::sched::CloneFlags;
 use super::Node;
 use crate::attempt::{Attempt, Side};
 use crate::creator::Step;
-use crate::fragmenter;
+use crate::state;
 
 /// A limit that is enough, in KiB.
 const ENOUGH: u64 = 8192;
@@ -41,7 +41,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     reach(node, "memory", &MEMORY, &[Errno::ENOMEM, Errno::ENODEV])?;
     // Prepared while there is memory.
     let fragmented = [Side::Control, Side::Faulty].map(|side| Attempt::prepare(node, side, "both"));
-    fragmenter::fragment(node.channel)?;
+    node.states.push(state::fragment(node.channel, 6, 0)?);
     let [control, faulty] = fragmented;
     fail(node, [control?, faulty?], &MEMORY, &[])
 }
