@@ -134,8 +134,7 @@ fn run_job(channel: &Channel, log: &KernelLog, job: &Job) -> Result<()> {
     let Job { cgroups, containers, .. } = *job;
     let watching = &mut watcher;
     let states = Vec::new();
-    let mut node =
-        scenario::Node { channel, log, watcher: watching, cgroups, containers, states };
+    let mut node = scenario::Node { channel, log, watcher: watching, cgroups, containers, states };
     let result = scenario::run(&job.scenario, &mut node);
     // They end when fragwatch has.
     let _states = node.states;

@@ -124,16 +124,23 @@ pub(crate) fn limit(spec: &CgroupLimit, changes: &mut Changes) -> Result<Reached
         }
         (Limit::Pids(_), _) => ("pids.max", "pids.current", "processes"),
     };
-    let path = format!("{directory}/{used}");
-    let text = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
-    let used: u64 = text.trim().parse().with_context(|| format!("{path} holds no number"))?;
-    let most = used + value;
-    write(&format!("{directory}/{file}"), &most.to_string())?;
+    let (used, most) = set_limit(&directory, file, used, value)?;
     let sentence = format!(
         "cgroup {} and those below it together may have {most} {unit} ({file}); {used} are in use",
         spec.cgroup
     );
     Ok(Reached { sentences: vec![sentence], ..Reached::default() })
+}
+
+/// Limits what a cgroup may have to what it has and so much more: `set_limit(directory, "pids.max",
+/// "pids.current", 1)`. Returns what it has, and the limit.
+pub fn set_limit(directory: &str, file: &str, usage: &str, more: u64) -> Result<(u64, u64)> {
+    let path = format!("{directory}/{usage}");
+    let text = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
+    let used: u64 = text.trim().parse().with_context(|| format!("{path} holds no number"))?;
+    let most = used + more;
+    write(&format!("{directory}/{file}"), &most.to_string())?;
+    Ok((used, most))
 }
 
 pub(crate) fn write(path: &str, text: &str) -> Result<()> {

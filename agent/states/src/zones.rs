@@ -166,9 +166,10 @@ fn add_blocks(zones: &mut [NodeZone], buddyinfo: &str) {
         let Some((node, rest)) = heading(line) else { continue };
         let mut words = rest.split_ascii_whitespace();
         let name = words.next().unwrap_or_default();
+        let blocks: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
         let zone = zones.iter_mut().find(|zone| zone.node == node && zone.name == name);
-        if let Some(zone) = zone {
-            zone.blocks = words.map_while(|word| word.parse().ok()).collect();
+        if let Some(zone) = zone.filter(|_| !blocks.is_empty()) {
+            zone.blocks = blocks;
         }
     }
 }

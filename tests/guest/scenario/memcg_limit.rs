@@ -12,7 +12,7 @@ use crate::attempt::{Attempt, Side};
 use crate::creator::Step;
 use crate::state;
 
-/// A limit that is enough, in KiB.
+/// How far above what the pod uses its limit is if that is to be enough, in KiB.
 const ENOUGH: u64 = 8192;
 /// How far above what the pod uses its limit is, in KiB. Each lets a namespace get another part of
 /// what it needs.
@@ -66,13 +66,13 @@ fn fail(
     wanted: &[Errno],
 ) -> Result<()> {
     let step = Step::Unshare(CloneFlags::CLONE_NEWNET);
-    control.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
+    control.limit("memory", limit.most, limit.usage, ENOUGH * 1024)?;
     control.enter()?;
     for _ in 0..FAILURES {
         control.take(node, &step)?.context("with room a network namespace must be made")?;
     }
     // On v1 a limit on kernel memory counts only what comes after it was first set.
-    faulty.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
+    faulty.limit("memory", limit.most, limit.usage, ENOUGH * 1024)?;
     faulty.enter()?;
     let (mut failures, mut seen) = (0, BTreeSet::new());
     for (round, room) in rounds() {
@@ -84,15 +84,14 @@ fn fail(
         }
         if round > 0 {
             // Something small that is kept, so that pages end within other objects than before.
-            faulty.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
+            faulty.limit("memory", limit.most, limit.usage, ENOUGH * 1024)?;
             faulty.quietly(&Step::OpenFile)?.context("can't open a file")?;
         }
         if let Some(file) = limit.drain {
-            faulty.limit("memory", file, "0")?;
-            faulty.limit("memory", file, "max")?;
+            faulty.set("memory", file, "0")?;
+            faulty.set("memory", file, "max")?;
         }
-        let bytes = faulty.usage("memory", limit.usage)? + room * 1024;
-        faulty.limit("memory", limit.most, &bytes.to_string())?;
+        faulty.limit("memory", limit.most, limit.usage, room * 1024)?;
         let Err(errno) = faulty.quietly(&step)? else { continue };
         faulty.report(node, Err(errno));
         failures += 1;

@@ -18,7 +18,12 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
 }
 
 /// Leaves one namespace, which the control takes.
-fn reach(node: &mut Node, part: &'static str, kind: NamespaceKind, flags: CloneFlags) -> Result<()> {
+fn reach(
+    node: &mut Node,
+    part: &'static str,
+    kind: NamespaceKind,
+    flags: CloneFlags,
+) -> Result<()> {
     let mut faulty = Attempt::prepare(node, Side::Faulty, part)?;
     let mut control = Attempt::prepare(node, Side::Control, part)?;
     let limit = Spec::Namespaces(Namespaces { kind, left: 1 });
