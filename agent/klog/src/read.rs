@@ -4,6 +4,8 @@ pub(crate) mod blocks;
 pub(crate) mod budget;
 pub mod input;
 pub(crate) mod search;
+pub(crate) mod source;
 pub mod trigger;
 mod unpack;
+pub(crate) mod watch;
 pub(crate) mod window;

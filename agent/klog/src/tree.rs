@@ -23,8 +23,10 @@ use fragwatch_core::model::left_out::LeftOut;
 use crate::read::{
     blocks::newlines,
     budget::Budget,
-    input::{self, ReadError, Source, Watch},
+    input::{self, ReadError},
     search::Search,
+    source::Source,
+    watch::Watch,
 };
 
 pub use facts::{Facts, buddyinfo};

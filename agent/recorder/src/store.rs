@@ -14,6 +14,7 @@ mod lane;
 mod lane_writer;
 mod line;
 mod name;
+mod queue;
 pub mod read;
 mod record;
 mod recover;

@@ -2,6 +2,7 @@
 //! they don't prove the state at the failure, and no cause is derived from them.
 mod cache;
 mod cgroups;
+mod facts_source;
 mod meminfo;
 mod slab;
 mod thread;
@@ -13,10 +14,7 @@ use fragwatch_states::zones;
 
 use crate::host::clock;
 
-pub use crate::host::node::{
-    cache::{Cache, ReadFacts},
-    thread::ReadingThread,
-};
+pub use crate::host::node::{cache::Cache, facts_source::ReadFacts, thread::ReadingThread};
 
 /// Reads the facts of the system whose root directory is `root`. Needs no privileges. A file that can't
 /// be read leaves its facts out.

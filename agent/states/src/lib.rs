@@ -13,6 +13,7 @@ mod memcg_ids;
 pub mod memory;
 mod namespaces;
 pub mod reached;
+mod removal;
 pub mod spec;
 mod undo;
 pub mod zones;

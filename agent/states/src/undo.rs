@@ -4,7 +4,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup;
+use crate::removal;
 
 /// How a change is undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ impl Undo {
             Self::Write { path, text } => {
                 fs::write(path, text).with_context(|| format!("could not write {text:?} to {path}"))
             }
-            Self::RemoveCgroup { directory } => cgroup::remove(directory),
+            Self::RemoveCgroup { directory } => removal::remove(directory),
         }
     }
 }

@@ -17,8 +17,10 @@ use crate::{
     raw_line::MAX_LINE,
     read::{
         budget::Budget,
-        input::{self, ReadError, Source, Watch},
+        input::{self, ReadError},
         search::Search,
+        source::Source,
+        watch::Watch,
     },
 };
 

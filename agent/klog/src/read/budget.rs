@@ -7,7 +7,7 @@ use std::{
     },
 };
 
-use crate::read::input::Source;
+use crate::read::source::Source;
 
 /// Bytes that may come out of any number of bytes.
 const GRACE: u64 = 1 << 30;

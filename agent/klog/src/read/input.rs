@@ -1,22 +1,17 @@
 //! From whatever holds a log to plain bytes: unpacked, and in UTF-8.
-use std::{
-    io::{self, Read},
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::io::{self, Read};
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use crate::read::{
-    budget::Budget,
+    source::Source,
     unpack::{self, Compression},
+    watch::Watch,
 };
 
 /// How many times over an input may be compressed.
 const MAX_DEPTH: u32 = 2;
-
-/// What bytes come from.
-pub(crate) type Source = Box<dyn Read + Send>;
 
 /// What an input's first bytes show it to be.
 #[derive(Clone, Copy)]
@@ -46,21 +41,6 @@ const FORMS: &[(&[u8], Form)] = &[
     (b"PK\x03\x04", Form::Unreadable("a zip archive", "unpack it first")),
     (b"LPKSHHRH", Form::Journal),
 ];
-
-/// What is noticed while an input is read.
-#[derive(Clone, Debug)]
-pub(crate) struct Watch {
-    /// Whether compressed data ended too early, or was damaged.
-    pub(crate) lost: Arc<AtomicBool>,
-    /// How far it may expand.
-    pub(crate) budget: Arc<Budget>,
-}
-
-impl Watch {
-    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
-        Self { lost: Arc::default(), budget: Arc::clone(budget) }
-    }
-}
 
 /// Looks at the first bytes and unpacks; `depth` layers have been taken off.
 pub(crate) fn open(mut source: Source, watch: &Watch, depth: u32) -> Result<Source, ReadError> {

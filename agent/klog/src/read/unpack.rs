@@ -15,7 +15,7 @@ use ruzstd::decoding::{
     errors::{FrameDecoderError, ReadFrameHeaderError},
 };
 
-use crate::read::input::{Source, Watch};
+use crate::read::{source::Source, watch::Watch};
 
 /// KiB that xz may take: `xz -9` needs 65 MiB to unpack.
 const XZ_MEMORY_KIB: u32 = 256 * 1024;

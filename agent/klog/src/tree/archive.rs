@@ -16,7 +16,7 @@ use fragwatch_core::model::left_out::LeftOut;
 use tar::EntryType;
 
 use super::Item;
-use crate::read::input::{Source, Watch};
+use crate::read::{source::Source, watch::Watch};
 
 /// Bytes of headers before a file: long names, extended attributes.
 const MAX_HEADERS: u64 = 1 << 20;

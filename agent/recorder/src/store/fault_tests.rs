@@ -12,7 +12,7 @@ use fragwatch_core::{
 use super::{
     Lane, Options, Payload, Record,
     fake_disk::{End, FakeDisk, Random},
-    handle::Shared,
+    queue::Shared,
     read::{Item, Merge},
     segments::Segments,
     to_json,

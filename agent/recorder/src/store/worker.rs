@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::{
-    Errors, Lane, Severity, file_system::FileSystem, handle::Shared, lane_writer::SyncError,
+    Errors, Lane, Severity, file_system::FileSystem, lane_writer::SyncError, queue::Shared,
     record::Record, segments::Segments,
 };
 

@@ -1,19 +1,11 @@
 //! Limits how often the node's facts are read: at most once a second.
 use fragwatch_core::model::node::{MAX_AGE_NS, NodeFacts};
 
-use crate::host::node::thread::ReadingThread;
+use crate::host::node::{facts_source::ReadFacts, thread::ReadingThread};
 
 /// Facts that were requested this long ago, in nanoseconds, and did not arrive are not waited for: what
 /// reads them is stuck.
 const STUCK_NS: u64 = 30_000_000;
-
-/// A source of facts.
-pub trait ReadFacts {
-    /// Requests facts.
-    fn request(&mut self);
-    /// The newest facts that have arrived since the last call.
-    fn take(&mut self) -> Option<NodeFacts>;
-}
 
 /// Reads facts when they are needed, but not too often.
 pub struct Cache<R> {

@@ -13,7 +13,7 @@ use std::{
 use fragwatch_core::model::node::NodeFacts;
 use tokio::sync::Notify;
 
-use crate::host::{node::cache::ReadFacts, privileges};
+use crate::host::{node::facts_source::ReadFacts, privileges};
 
 /// Stack size of the thread in bytes. Used stack pages count as locked memory.
 const STACK: usize = 256 << 10;

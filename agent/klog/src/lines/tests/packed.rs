@@ -1,6 +1,6 @@
 //! Logs that are compressed, or not in UTF-8.
 use super::*;
-use crate::read::{budget::Budget, input};
+use crate::read::{budget::Budget, input, watch::Watch};
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -52,7 +52,7 @@ fn utf_16_and_byte_order_marks() {
         .flat_map(u16::to_le_bytes)
         .chain([7])
         .collect();
-    let watch = input::Watch::new(&Budget::unlimited());
+    let watch = Watch::new(&Budget::unlimited());
     let opened = input::open(Box::new(Cursor::new(lone)), &watch, 0);
     let mut bytes = Vec::with_capacity(64);
     opened.expect("it is no other form").read_to_end(&mut bytes).expect("memory can be read");

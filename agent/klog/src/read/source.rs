@@ -1,0 +1,5 @@
+//! What bytes come from.
+use std::io::Read;
+
+/// Plain or compressed bytes.
+pub(crate) type Source = Box<dyn Read + Send>;
