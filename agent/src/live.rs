@@ -59,7 +59,7 @@ pub struct Live {
 
 /// What the kernel keeps the programs for.
 struct Attached {
-    _links: Links,
+    links: Links,
     _zone_walk: Option<ProgramArray<MapData>>,
 }
 
@@ -180,9 +180,12 @@ impl Live {
         self.hooks.iter().any(|h| h.hook == Hook::AllocationFailed && h.via.is_some())
     }
 
-    /// Detaches every hook; what lies in the rings can still be taken.
-    pub fn detach(&mut self) {
-        self.attached = None;
+    /// Detaches every hook; what lies in the rings can still be taken. `detached` is called after each
+    /// program: on a busy machine one takes the kernel some time.
+    pub fn detach(&mut self, detached: impl Fn()) {
+        if let Some(attached) = self.attached.take() {
+            attached.links.detach(detached);
+        }
     }
 
     fn counter(&self, counter: Counter) -> Result<u64, MapError> {

@@ -60,6 +60,7 @@ pub fn run(args: &ReproduceArgs) -> anyhow::Result<u8> {
     if run.dry_run {
         return dry_run(&plan, &risks);
     }
+    keeper::check(&plan.specs)?;
     if !geteuid().is_root() {
         bail!("reproducing a state needs root");
     }
@@ -70,7 +71,6 @@ pub fn run(args: &ReproduceArgs) -> anyhow::Result<u8> {
             risks.join("; ")
         );
     }
-    keeper::check(&plan.specs)?;
     let kernel = kernel::release()?;
     let stop = stop_on_signals().context("could not wait for signals")?;
     let oom_score_adj = protect();

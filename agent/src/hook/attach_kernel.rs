@@ -35,6 +35,14 @@ impl Links {
     fn remove(&mut self, program: &str) {
         self.0.retain(|(name, _)| *name != program);
     }
+
+    /// Detaches them one by one, and calls `detached` after each.
+    pub fn detach(self, detached: impl Fn()) {
+        for (_, link) in self.0 {
+            drop(link);
+            detached();
+        }
+    }
 }
 
 impl RunningKernel<'_> {

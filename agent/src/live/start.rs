@@ -219,7 +219,7 @@ impl Live {
         Ok(Self {
             hooks,
             not_seen,
-            attached: Some(Attached { _links: links, _zone_walk: zone_walk.ok() }),
+            attached: Some(Attached { links, _zone_walk: zone_walk.ok() }),
             creations,
             others,
             cgroups,

@@ -177,7 +177,7 @@ impl Watch {
         // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
         let loss = self.live.final_loss().context(COUNTERS)?;
         let end = self.end()?;
-        self.live.detach();
+        self.live.detach(exit_watchdog::step);
         while self.take_events(BATCH)? {
             self.advance()?;
         }

@@ -85,13 +85,15 @@ impl State {
     /// kernel keeps to itself: as many of them as `pages` pages are, in the same proportions.
     pub fn scaled(&self, pages: u64) -> Vec<u64> {
         let blocks = zones::blocks(&self.zones);
-        let all = free_pages(&blocks);
+        // A file may hold any numbers.
+        let each =
+            blocks.iter().enumerate().map(|(order, count)| u128::from(*count) << order.min(40));
+        let all: u128 = each.sum();
         let scale = |count: &u64| {
-            if all <= pages {
-                *count
+            if all > u128::from(pages) {
+                (u128::from(*count) * u128::from(pages) / all) as u64
             } else {
-                u128::from(*count).saturating_mul(u128::from(pages)).div_euclid(u128::from(all))
-                    as u64
+                *count
             }
         };
         let mut scaled: Vec<u64> = blocks.iter().map(scale).collect();
@@ -123,6 +125,14 @@ mod tests {
         // A quarter of its pages.
         let quarter = state.scaled(free_pages(&[3888, 1725, 1421, 400]) / 4);
         assert_eq!(quarter, [971, 431, 355, 99]);
+    }
+
+    #[test]
+    fn any_numbers_are_scaled() {
+        let text = format!("Node 0, zone Normal {0} {0} {0}\n", u64::MAX);
+        let state =
+            State::parse(&format!("{text}{text}")).expect("it is a copy of /proc/buddyinfo");
+        assert_eq!(state.scaled(7000), [1000, 1000, 1000]);
     }
 
     #[test]

@@ -46,13 +46,14 @@ pub fn room(zones: &[Zone], order: u32) -> u64 {
 /// Free blocks per order of all these zones together, without those of the zone for old devices, from
 /// order 0.
 pub fn blocks(zones: &[NodeZone]) -> Vec<u64> {
-    let mut sums = Vec::new();
+    let mut sums: Vec<u64> = Vec::new();
     for zone in zones.iter().filter(|zone| zone.name != "DMA") {
         for (order, count) in zone.blocks.iter().enumerate() {
             if order == sums.len() {
                 sums.push(0);
             }
-            sums[order] += count;
+            // The file may be anything.
+            sums[order] = sums[order].saturating_add(*count);
         }
     }
     sums

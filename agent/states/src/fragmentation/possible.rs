@@ -20,9 +20,8 @@ pub(crate) fn check(spec: &Fragmentation, zones: &[NodeZone]) -> Result<()> {
     }
     if spec.kind == Kind::Slab && spec.order <= LARGEST_BETWEEN_MESSAGES {
         bail!(
-            "objects of the kernel leave blocks of order {} between them: take an order above that, or \
-             another kind",
-            LARGEST_BETWEEN_MESSAGES
+            "objects of the kernel leave blocks of order {LARGEST_BETWEEN_MESSAGES} between them: take an \
+             order above that, or another kind"
         );
     }
     let keep = spec.keep_kib * 1024 / PAGE;
