@@ -4,7 +4,7 @@ use fragwatch_ebpf::CgroupPath;
 
 use crate::kernel::{
     self, CGROUP_KN, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_MEMORY, KN_ID, KN_NAME,
-    KN_PARENT, MEMCG_CGROUP, TASK_CGROUPS, TASKS_ON_V1,
+    KN_PARENT, MEMCG_CGROUP, TASK_ACTIVE_MEMCG, TASK_CGROUPS, TASKS_ON_V1,
 };
 
 /// The current task's cgroups: the v2 one, and the memory controller's where that has a hierarchy of
@@ -48,6 +48,15 @@ pub(crate) fn current_memcg() -> u64 {
     kernel::read::<u64>(task, TASK_CGROUPS.load())
         .and_then(|set| kernel::read::<u64>(set, CSS_SET_MEMORY.load()))
         .unwrap_or(0)
+}
+
+/// The memory cgroup that the current task charges instead of its own for a while
+/// (`set_active_memcg`). NULL if there is none, as in kernels that have no such field.
+#[inline(always)]
+pub(crate) fn active_memcg() -> u64 {
+    // SAFETY: the helper takes nothing and returns the current task's address.
+    let task = unsafe { bpf_get_current_task() };
+    kernel::read(task, TASK_ACTIVE_MEMCG.load()).unwrap_or(0)
 }
 
 /// Writes the path of a memory cgroup.

@@ -43,6 +43,8 @@ pub(crate) struct Thread {
     pub(crate) walk: Walk,
     /// The last charge to a memory cgroup, if it was refused.
     pub(crate) refusal: Refusal,
+    /// The charge under way, while only a kretprobe will see its return.
+    pub(crate) charge: Charge,
     /// What opened its creation.
     pub(crate) opener: Opener,
     /// 1 if a record of its creation was sent, so that its end has to be recorded too.
@@ -79,6 +81,8 @@ pub(crate) enum Opener {
 pub(crate) struct Refusal {
     /// How often in a row; 0 if the last charge was taken.
     pub(crate) count: u64,
+    /// `struct mem_cgroup` that was to be charged.
+    pub(crate) memcg: u64,
     /// `struct page_counter` that had no room.
     pub(crate) counter: u64,
     /// Its `usage` in pages, right after.
@@ -87,14 +91,29 @@ pub(crate) struct Refusal {
     pub(crate) max: u64,
     /// Pages that were to be charged.
     pub(crate) pages: u64,
-    /// Where the kernel will write the counter, while only a kretprobe will see the return; else 0.
-    pub(crate) fail: u64,
 }
 
 impl Refusal {
     /// The last charge was taken.
     pub(crate) const NONE: Self =
-        Self { count: 0, counter: 0, usage: 0, max: 0, pages: 0, fail: 0 };
+        Self { count: 0, memcg: 0, counter: 0, usage: 0, max: 0, pages: 0 };
+}
+
+/// A charge to a memory cgroup that was not answered yet.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Charge {
+    /// `struct mem_cgroup`; NULL if none is under way.
+    pub(crate) memcg: u64,
+    /// How many pages.
+    pub(crate) pages: u64,
+    /// Where the kernel will write the counter that has no room.
+    pub(crate) fail: u64,
+}
+
+impl Charge {
+    /// None is under way.
+    const NONE: Self = Self { memcg: 0, pages: 0, fail: 0 };
 }
 
 /// No single compaction or reclaim takes this long.
@@ -151,6 +170,7 @@ impl Thread {
         omitted_stall_ns: 0,
         walk: Walk::NONE,
         refusal: Refusal::NONE,
+        charge: Charge::NONE,
         opener: Opener::Netns,
         recorded: 0,
         namespaces: 0,

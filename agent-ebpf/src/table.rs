@@ -17,10 +17,10 @@ pub use info::{HookInfo, UnknownHook};
 use self::{
     candidate::Candidate::{Entry, EntryAndReturn, Exit, Return, Tracepoints, Trampoline},
     global::{
-        CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER, CSS_PARENT,
-        MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY, MEMCG_MEMSW,
-        MEMORY_HIERARCHY, NET_INUM, NETNS, NODE, NSPROXY_NET_NS, OOM, OOM_ZONES, PERNET,
-        PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
+        ACTIVE_MEMCG, CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER,
+        CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY,
+        MEMCG_MEMSW, MEMORY_HIERARCHY, NET_INUM, NETNS, NODE, NSPROXY_NET_NS, OOM, OOM_ZONES,
+        PERNET, PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
     },
 };
 use crate::{
@@ -507,7 +507,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
             },
         ],
         guards: &[],
-        reads: &[MEMCG_COUNTERS, MEMORY_HIERARCHY, COUNTER, RECLAIM],
+        reads: &[MEMCG_COUNTERS, ACTIVE_MEMCG, MEMORY_HIERARCHY, COUNTER, RECLAIM],
         lost: "charges to a memory cgroup, which fail without any allocation failing",
         supports_others: true,
     },

@@ -17,7 +17,7 @@ use fragwatch_core::{
 use crate::{
     cli::DoctorArgs,
     hook::{self, Preference, Target},
-    host::privileges,
+    host::{oom_protection, privileges},
     kernel::{
         self,
         btf::Btf,
@@ -208,6 +208,7 @@ fn try_hooks(preference: Preference) -> Trial {
     if let Err(error) = privileges::check() {
         return Trial { hooks: None, not_seen: Vec::new(), obstacle: Some(error.to_string()) };
     }
+    let _victim = oom_protection::be_first_victim();
     match Live::start(Options { all: false, untroubled: false, preference, hierarchy: 0 }) {
         Ok(live) => Trial {
             hooks: Some(live.hooks.clone()),

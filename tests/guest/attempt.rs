@@ -50,12 +50,13 @@ impl Attempt {
         for directory in self.directories() {
             fs::create_dir(&directory).with_context(|| format!("can't make {directory}"))?;
         }
-        let files: Vec<String> = self
-            .directories()
-            .iter()
-            .map(|directory| format!("{directory}/cgroup.procs"))
-            .collect();
+        let files = self.procs();
         self.creator.take(&Step::Enter(&files))?.context("the creator can't enter its cgroup")
+    }
+
+    /// The `cgroup.procs` of the container's cgroups.
+    pub(crate) fn procs(&self) -> Vec<String> {
+        self.directories().iter().map(|directory| format!("{directory}/cgroup.procs")).collect()
     }
 
     /// Gives the container's cgroup another name, which only v1 lets.

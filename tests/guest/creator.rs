@@ -39,6 +39,8 @@ pub(crate) enum Step<'a> {
     Unshare(CloneFlags),
     /// Open a file, which stays open.
     OpenFile,
+    /// Write a file of so many MiB.
+    Write(&'a str, u64),
     /// Make a process, which ends at once.
     Fork,
     /// Make a process, which stays.
@@ -135,6 +137,7 @@ impl Step<'_> {
             Self::MakeCgroup(directory) => format!("mkdir {directory}"),
             Self::Unshare(flags) => format!("unshare {}", flags.bits()),
             Self::OpenFile => "open".to_owned(),
+            Self::Write(file, mib) => format!("write {mib} {file}"),
             Self::Fork => "fork".to_owned(),
             Self::ForkAndStay => "fork-and-stay".to_owned(),
             Self::Brief(directory, Trial::Unshare) => format!("brief-unshare {directory}"),
@@ -179,6 +182,11 @@ fn take(line: &str) -> Result<Outcome> {
             unshare(CloneFlags::from_bits_retain(flags))
         }
         "open" => errno(File::open("/dev/null").map(std::mem::forget)),
+        "write" => {
+            let (mib, file) = what.split_once(' ').context("the step names no file")?;
+            let mib: u64 = mib.parse().context("the size is no number")?;
+            errno(write(file, mib))
+        }
         "fork" => make_process(false),
         "fork-and-stay" => make_process(true),
         "brief-unshare" => brief(what, Trial::Unshare),
@@ -189,6 +197,12 @@ fn take(line: &str) -> Result<Outcome> {
 
 fn errno(result: std::io::Result<()>) -> Outcome {
     result.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+}
+
+fn write(path: &str, mib: u64) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    let part = [b'x'; 4096];
+    (0..mib * 256).try_for_each(|_| file.write_all(&part))
 }
 
 fn make_process(stays: bool) -> Outcome {

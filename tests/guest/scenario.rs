@@ -9,6 +9,7 @@ mod endings;
 mod exhausted;
 mod fallback;
 mod flood;
+mod full_pod;
 mod healthy;
 mod hostile;
 mod killed;
@@ -18,6 +19,7 @@ mod memcg_limit;
 mod netns_limit;
 mod oom_order1;
 mod oom_real;
+mod oom_victims;
 mod order6;
 mod pids_limit;
 mod renamed;
@@ -69,7 +71,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 23] = [
+const SCENARIOS: [(&str, Scenario); 25] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -78,9 +80,11 @@ const SCENARIOS: [(&str, Scenario); 23] = [
     ("flood", flood::run),
     ("doctor", doctor::run),
     ("oom-order1", oom_order1::run),
+    ("oom-victims", oom_victims::run),
     ("oom-real", oom_real::run),
     ("exhausted", exhausted::run),
     ("memcg-limit", memcg_limit::run),
+    ("full-pod", full_pod::run),
     ("memcg-kmem-v1", memcg_kmem_v1::run),
     ("memcg-ids", memcg_ids::run),
     ("netns-limit", netns_limit::run),

@@ -27,14 +27,23 @@ pub(crate) fn fragment(channel: &Channel, order: u32, left: u64) -> Result<Keepe
 
 /// A process that holds so much memory and that the OOM killer takes before others.
 pub(crate) fn bystander(mib: u64) -> Spec {
-    Spec::Hog(Hog { size: HogSize::Kib(mib * 1024), oom_score_adj: 500 })
+    in_cgroups(mib, Vec::new())
+}
+
+/// The same in the cgroups with these `cgroup.procs`.
+pub(crate) fn in_cgroups(mib: u64, procs: Vec<String>) -> Spec {
+    Spec::Hog(Hog { size: HogSize::Kib(mib * 1024), oom_score_adj: 500, procs })
 }
 
 /// Starts four bystanders and a process that holds all memory but so much. `score` is its
 /// oom_score_adj.
 pub(crate) fn exhaust(channel: &Channel, left_mib: u64, score: i32) -> Result<Keeper> {
     let mut specs = vec![bystander(4); 4];
-    specs.push(Spec::Hog(Hog { size: HogSize::AllBut(left_mib * 1024), oom_score_adj: score }));
+    specs.push(Spec::Hog(Hog {
+        size: HogSize::AllBut(left_mib * 1024),
+        oom_score_adj: score,
+        procs: Vec::new(),
+    }));
     reach(channel, &specs)
 }
 

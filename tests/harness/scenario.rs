@@ -53,7 +53,7 @@ const NO_V1: Option<(u64, u64)> = Some((6, 12));
 pub const RUNTIMES: &str = "runtimes";
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 23] = [
+pub const SCENARIOS: [Scenario; 25] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
@@ -67,9 +67,12 @@ pub const SCENARIOS: [Scenario; 23] = [
         append: "pti=on",
         ..with("oom-order1", truth(&[("fork", "oom-fragmentation")]))
     },
+    // As for oom-order1.
+    Scenario { append: "pti=on", ..plain("oom-victims") },
     with("oom-real", truth(&[("single", "exhaustion")])),
     with("exhausted", truth(&[("gives-up", "exhaustion"), ("atomic", "atomic-pressure")])),
     with("memcg-limit", truth(&[("memory", "memcg-limit"), ("both", "memcg-limit")])),
+    with("full-pod", truth(&[("mkdir", "memcg-limit")])),
     Scenario {
         cgroups: Cgroups::V1,
         // Later kernels ignore that limit (since 5.16, mm/memcontrol.c).

@@ -17,6 +17,7 @@ mod exhausted;
 mod explained;
 mod fallback;
 mod flood;
+mod full_pod;
 mod healthy;
 mod hostile;
 mod killed;
@@ -28,6 +29,7 @@ mod netns_limit;
 mod observed;
 mod oom_order1;
 mod oom_real;
+mod oom_victims;
 mod order6;
 mod packaged;
 mod panics;
@@ -81,6 +83,7 @@ fn plans() -> Vec<Plan> {
         tracepoints::plans(),
         healthy::plans(),
         oom_order1::plans(),
+        oom_victims::plans(),
         exhausted::plans(),
         killed::plans(),
         oom_real::plans(),
@@ -92,6 +95,7 @@ fn plans() -> Vec<Plan> {
         cgroup_paths::plans(),
         netns_limit::plans(),
         pids_limit::plans(),
+        full_pod::plans(),
         memcg_kmem_v1::plans(),
         flood::plans(),
         bare::plans(),

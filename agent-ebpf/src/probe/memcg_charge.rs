@@ -1,5 +1,8 @@
 //! Charges to a memory cgroup, at `page_counter_try_charge`.
 //!
+//! A charge is the current task's cgroup's, or that of the cgroup in `task_struct.active_memcg`: what a new
+//! cgroup takes is charged to its parent, whoever makes it (`mem_cgroup_css_alloc`, from 5.9 on).
+//!
 //! A memory cgroup's charges end up here, but only some: a CPU takes 64 pages in advance. What every
 //! charge goes through (`obj_cgroup_charge`) would cost the node 11 % of a pipe's making; here the
 //! same loop pays nothing that can be measured. A refusal is not yet a failure, for the kernel makes
@@ -18,34 +21,42 @@ use crate::{
         self, COUNTER_MAX, COUNTER_USAGE, CSS_PARENT, MEMCG_KMEM, MEMCG_MEMORY, MEMCG_MEMSW,
         argument, number,
     },
-    state::{Refusal, Thread},
+    state::{Charge, Thread},
     thread,
 };
 
+/// The charge of a counter of `memcg` came back.
 #[inline(always)]
-fn leave(thread: &mut Thread, pages: u64, fail: u64, taken: bool) {
+fn leave(thread: &mut Thread, memcg: u64, pages: u64, fail: u64, taken: bool) {
     if taken {
-        thread.refusal.count = 0;
+        // What another cgroup has room for says nothing about this one.
+        if thread.refusal.memcg == memcg {
+            thread.refusal.count = 0;
+        }
         return;
     }
     let counter = kernel::read::<u64>(fail, 0).unwrap_or(0);
-    thread.refusal.count += 1;
+    thread.refusal.count = if thread.refusal.memcg == memcg { thread.refusal.count + 1 } else { 1 };
+    thread.refusal.memcg = memcg;
     thread.refusal.counter = counter;
     thread.refusal.pages = pages;
     thread.refusal.usage = kernel::read(counter, COUNTER_USAGE.load()).unwrap_or(0);
     thread.refusal.max = kernel::read(counter, COUNTER_MAX.load()).unwrap_or(0);
 }
 
-/// Whether a counter is one that the current task's kernel memory is charged to. On v2 the place of
-/// v1's `memsw` holds `swap`, to which reclaim charges what it swaps out.
+/// The memory cgroup that the current task's kernel memory is charged to, if `counter` is one of its; else
+/// NULL. On v2 the place of v1's `memsw` holds `swap`, to which reclaim charges what it swaps out.
 #[inline(always)]
-fn is_own(counter: u64) -> bool {
-    let memcg = cgroup::current_memcg();
+fn charged(counter: u64) -> u64 {
+    let memcg = match cgroup::active_memcg() {
+        0 => cgroup::current_memcg(),
+        active => active,
+    };
     let is = |offset: u32| offset != ABSENT && memcg + u64::from(offset) == counter;
-    memcg != 0
-        && (is(MEMCG_MEMORY.load())
-            || is(MEMCG_KMEM.load())
-            || is(MEMCG_MEMSW.load()) && cgroup::memory_is_on_v1())
+    let of_it = is(MEMCG_MEMORY.load())
+        || is(MEMCG_KMEM.load())
+        || is(MEMCG_MEMSW.load()) && cgroup::memory_is_on_v1();
+    if of_it { memcg } else { 0 }
 }
 
 /// A step of the thread's creation has failed: reports its last charge, if that was refused.
@@ -65,17 +76,16 @@ pub(super) fn report_refusal(thread: &mut Thread) {
         record.usage = refusal.usage;
         record.max = refusal.max;
         record.refusals = refusal.count as u32;
-        let (limit, memcg) = owner(refusal.counter);
+        let (limit, memcg) = owner(refusal.memcg, refusal.counter);
         record.limit = limit as u32;
         cgroup::record_memcg(memcg, &mut record.cgroup);
     });
 }
 
-/// The owner of a counter, among the current task's memory cgroup and those above it.
+/// The owner of a counter, among the memory cgroup that was charged and those above it.
 #[inline(always)]
-fn owner(counter: u64) -> (Limit, u64) {
+fn owner(mut memcg: u64, counter: u64) -> (Limit, u64) {
     let is = |memcg: u64, offset: u32| offset != ABSENT && memcg + u64::from(offset) == counter;
-    let mut memcg = cgroup::current_memcg();
     for _ in 0..CGROUP_LEVELS {
         if memcg == 0 {
             break;
@@ -96,12 +106,13 @@ fn owner(counter: u64) -> (Limit, u64) {
 
 #[fexit]
 fn memcg_charge_fexit(ctx: FExitContext) -> u32 {
-    if let Some(thread) = thread::creating()
-        && is_own(argument(&ctx, 0))
-    {
-        // The return value stands behind the three arguments; of a bool only the low byte counts.
-        let taken = number(&ctx, 3) as u8 != 0;
-        leave(thread, number(&ctx, 1), argument(&ctx, 2), taken);
+    if let Some(thread) = thread::creating() {
+        let memcg = charged(argument(&ctx, 0));
+        if memcg != 0 {
+            // The return value stands behind the three arguments; of a bool only the low byte counts.
+            let taken = number(&ctx, 3) as u8 != 0;
+            leave(thread, memcg, number(&ctx, 1), argument(&ctx, 2), taken);
+        }
     }
     0
 }
@@ -111,11 +122,8 @@ fn memcg_charge_kprobe(ctx: ProbeContext) -> u32 {
     if let Some(thread) = thread::creating()
         && let (Some(counter), Some(pages), Some(fail)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2))
     {
-        let own = is_own(counter);
-        thread.refusal.fail = if own { fail } else { 0 };
-        if own {
-            thread.refusal.pages = pages;
-        }
+        let memcg = charged(counter);
+        thread.charge = Charge { memcg, pages, fail };
     }
     0
 }
@@ -123,11 +131,11 @@ fn memcg_charge_kprobe(ctx: ProbeContext) -> u32 {
 #[kretprobe]
 fn memcg_charge_kretprobe(ctx: RetProbeContext) -> u32 {
     if let Some(thread) = thread::creating()
-        && thread.refusal.fail != 0
+        && thread.charge.memcg != 0
     {
-        let Refusal { pages, fail, .. } = thread.refusal;
-        thread.refusal.fail = 0;
-        leave(thread, pages, fail, ctx.ret::<u64>() as u8 != 0);
+        let Charge { memcg, pages, fail } = thread.charge;
+        thread.charge.memcg = 0;
+        leave(thread, memcg, pages, fail, ctx.ret::<u64>() as u8 != 0);
     }
     0
 }

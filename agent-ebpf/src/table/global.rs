@@ -110,6 +110,10 @@ macro_rules! for_each_global {
                 MEMCG_KMEM: Optional, Member("mem_cgroup", &["kmem"]);
                 MEMCG_MEMSW: Optional, Member("mem_cgroup", &["memsw"]);
             }
+            /// The cgroup that is charged instead of the task's own, from 5.9 on.
+            ACTIVE_MEMCG {
+                TASK_ACTIVE_MEMCG: Optional, Member("task_struct", &["active_memcg"]);
+            }
             /// The cgroup whose limit it is.
             LIMIT_OWNER {
                 MEMCG_CGROUP: Needed, Member("mem_cgroup", &["css.cgroup"]);

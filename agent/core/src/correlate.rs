@@ -1,6 +1,7 @@
 //! Container creations, and trouble outside of them, put together from evidence.
 pub mod allocation_tracker;
 mod correlator;
+mod kills;
 pub(crate) mod outside;
 pub mod starts;
 
@@ -21,6 +22,12 @@ pub enum Correlated {
     CreationStep(Box<CreationStep>),
     /// Trouble outside any creation.
     Incident(Box<Incident>),
+}
+
+impl From<Incident> for Correlated {
+    fn from(incident: Incident) -> Self {
+        Self::Incident(Box::new(incident))
+    }
 }
 
 impl Correlated {

@@ -145,9 +145,7 @@ impl Pipeline {
         for one in correlated {
             match one {
                 Correlated::CreationStep(creation) => self.report_creation(*creation)?,
-                // The eBPF programs emit OOM kills and refused forks outside creations in any case.
-                Correlated::Incident(incident) if self.all => self.report_incident(&incident)?,
-                Correlated::Incident(_) => {}
+                Correlated::Incident(incident) => self.report_incident(*incident)?,
             }
         }
         Ok(())
@@ -169,7 +167,7 @@ impl Pipeline {
     pub fn wants_node(&self, correlated: &[Correlated]) -> bool {
         correlated.iter().any(|one| match one {
             Correlated::CreationStep(creation) => creation.outcome() != Outcome::Ok,
-            Correlated::Incident(_) => self.all && self.incidents_left != 0,
+            Correlated::Incident(incident) => self.concerns(incident) && self.incidents_left != 0,
         })
     }
 
@@ -179,6 +177,11 @@ impl Pipeline {
             Correlated::CreationStep(creation) if self.is_reported(creation) => {
                 self.names.queries(creation, self.realtime_offset_ns)
             }
+            Correlated::Incident(incident) if self.concerns(incident) => {
+                let victims =
+                    incident.oom_kills.iter().filter_map(|kill| kill.container.as_deref());
+                victims.filter_map(|container| self.names.query(container)).collect()
+            }
             Correlated::CreationStep(_) | Correlated::Incident(_) => Vec::new(),
         };
         correlated.iter().flat_map(of).collect()
@@ -187,6 +190,12 @@ impl Pipeline {
     /// Whether a creation step is reported.
     fn is_reported(&self, creation: &CreationStep) -> bool {
         self.all || creation.outcome() != Outcome::Ok
+    }
+
+    /// Whether an incident is reported. The programs send OOM kills and refused forks outside creations in
+    /// any case.
+    fn concerns(&self, incident: &Incident) -> bool {
+        self.all || incident.is_news()
     }
 
     /// Lost events, as last reported.
@@ -248,7 +257,10 @@ impl Pipeline {
         line.map_or(Ok(()), |line| self.report.line(&line))
     }
 
-    fn report_incident(&mut self, incident: &Incident) -> io::Result<()> {
+    fn report_incident(&mut self, mut incident: Incident) -> io::Result<()> {
+        if !self.concerns(&incident) {
+            return Ok(());
+        }
         if self.incidents_left == 0 {
             self.watched.incidents_omitted += 1;
             return Ok(());
@@ -256,6 +268,12 @@ impl Pipeline {
         self.incidents_left -= 1;
         self.summary.incidents += 1;
         let Source::Live { time_ns } = incident.source else { return Ok(()) };
+        for kill in &mut incident.oom_kills {
+            if let Some(container) = &mut kill.container {
+                self.names.learn(container);
+            }
+        }
+        let incident = &incident;
         let node = self.node.as_ref().and_then(|facts| Reading::of(facts, time_ns));
         let evidence = Evidence::incident(incident, &self.unobservable)
             .on_kernel(self.kernel.as_ref())

@@ -64,6 +64,7 @@ impl<'a> Plan<'a> {
                 specs.push(Spec::Hog(Hog {
                     size: HogSize::AllBut(keep(args.keep, 0)?),
                     oom_score_adj: -1000,
+                    procs: Vec::new(),
                 }));
                 plan("exhaustion", specs, &args.run)
             }
@@ -117,7 +118,8 @@ fn blocks(order: u32, keep_kib: u64, kind: Kind) -> Fragmentation {
 }
 
 fn victims() -> Vec<Spec> {
-    vec![Spec::Hog(Hog { size: HogSize::Kib(VICTIM_KIB), oom_score_adj: 500 }); VICTIMS]
+    let size = HogSize::Kib(VICTIM_KIB);
+    vec![Spec::Hog(Hog { size, oom_score_adj: 500, procs: Vec::new() }); VICTIMS]
 }
 
 fn fragmentation(args: &cli::Fragmentation) -> anyhow::Result<Spec> {

@@ -92,6 +92,7 @@ impl Watch {
         let kernel = kernel::release()?;
         let page_size = kernel::page_size()?;
         let hierarchy = Hierarchy::read(Path::new("/"));
+        let victim = oom_protection::be_first_victim();
         let live = Live::start(Options {
             all: setup.all,
             untroubled: setup.untroubled,
@@ -108,7 +109,7 @@ impl Watch {
                 None
             }
         };
-        oom_protection::prepare();
+        victim.protect();
         // Also before, because the lookup thread keeps the capability to read others' files.
         let names = Names::start();
         if let Err(error) = privileges::drop_unneeded(|| live.loss().is_ok()) {

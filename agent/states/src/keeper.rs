@@ -236,7 +236,7 @@ fn reach(spec: &Spec, changes: &mut Changes) -> Result<(Held, Reached)> {
             Ok((Held::Fragmented(Box::new(state)), reached))
         }
         Spec::Hog(spec) => {
-            let (hog, reached) = hog::Held::start(*spec)?;
+            let (hog, reached) = hog::Held::start(spec)?;
             Ok((Held::Hog(hog), reached))
         }
         Spec::CgroupLimit(spec) => cgroup::limit(spec, changes).map(nothing),

@@ -33,8 +33,20 @@ pub(super) struct Limit {
     pub(super) drain: Option<&'static str>,
 }
 
-const MEMORY: Limit =
+/// v2's limit.
+pub(super) const MEMORY: Limit =
     Limit { most: "memory.max", usage: "memory.current", drain: Some("memory.high") };
+
+impl Limit {
+    /// Sets the limit of an attempt's pod to so many bytes above what that uses.
+    pub(super) fn set(&self, attempt: &Attempt, room: u64) -> Result<()> {
+        if let Some(file) = self.drain {
+            attempt.set("memory", file, "0")?;
+            attempt.set("memory", file, "max")?;
+        }
+        attempt.limit("memory", self.most, self.usage, room)
+    }
+}
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     // ENODEV is what a subsystem makes of it (lib/kobject_uevent.c `uevent_net_init`).
@@ -87,11 +99,7 @@ fn fail(
             faulty.limit("memory", limit.most, limit.usage, ENOUGH * 1024)?;
             faulty.quietly(&Step::OpenFile)?.context("can't open a file")?;
         }
-        if let Some(file) = limit.drain {
-            faulty.set("memory", file, "0")?;
-            faulty.set("memory", file, "max")?;
-        }
-        faulty.limit("memory", limit.most, limit.usage, room * 1024)?;
+        limit.set(&faulty, room * 1024)?;
         let Err(errno) = faulty.quietly(&step)? else { continue };
         faulty.report(node, Err(errno));
         failures += 1;

@@ -104,6 +104,22 @@ impl Attributions {
         changed
     }
 
+    /// The query for a container's missing names, if it has no result yet.
+    pub(crate) fn query(&self, container: &Container) -> Option<Query> {
+        let has_result = |query: &Query| {
+            self.replies.peek(query).is_some_and(|reply| !reply.identities.is_empty())
+        };
+        container.query().filter(|query| !has_result(query))
+    }
+
+    /// Adds the known names to a container.
+    pub(crate) fn learn(&self, container: &mut Container) {
+        let reply = container.query().and_then(|query| self.replies.peek(&query));
+        for known in reply.iter().flat_map(|reply| &reply.identities) {
+            container.learn(known);
+        }
+    }
+
     /// Adds the known names to a creation that is about to be reported, and remembers it for later replies.
     pub(crate) fn name(&mut self, creation: &mut CreationStep, realtime_offset_ns: i64) {
         let creation_query = candidates::query(creation, realtime_offset_ns);
@@ -159,11 +175,7 @@ impl Attributions {
         for container in
             containers.chain(attribution.candidates.iter_mut().map(|c| &mut c.container))
         {
-            if let Some(query) = container.query() {
-                for known in known(&query) {
-                    container.learn(known);
-                }
-            }
+            self.learn(container);
         }
     }
 }

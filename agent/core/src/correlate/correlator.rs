@@ -6,10 +6,11 @@ use std::{
 
 use super::MAX_OPEN;
 use crate::{
-    attribution::{candidates, cgroups::Cgroups},
+    attribution::{candidates, cgroup_path, cgroups::Cgroups},
     correlate::{
         Correlated,
         allocation_tracker::Tracker,
+        kills::Kills,
         outside::{Kill, Outside},
         starts::Starts,
     },
@@ -42,6 +43,7 @@ pub struct Correlator {
     pub(super) starts: Starts,
     victims: VecDeque<OomKill>,
     pub(super) last_kill: Option<Kill>,
+    pub(super) kills: Kills,
     pub(super) ended: u64,
     dropped: u64,
     pub(super) failures_unobservable: bool,
@@ -59,8 +61,10 @@ impl Correlator {
     }
 
     /// Takes one piece of evidence; returns the correlated that it ends.
-    pub fn push(&mut self, event: Event) -> Vec<Correlated> {
-        if let EventKind::OomKill(kill) = &event.kind {
+    pub fn push(&mut self, mut event: Event) -> Vec<Correlated> {
+        if let EventKind::OomKill(kill) = &mut event.kind {
+            kill.cgroup = kill.cgroup_id.and_then(|id| self.starts.cgroups.path(id));
+            kill.container = kill.cgroup.as_ref().and_then(cgroup_path::find).map(Box::new);
             if self.victims.len() == MAX_VICTIMS {
                 self.victims.pop_front();
             }
@@ -74,7 +78,7 @@ impl Correlator {
 
     /// Whether an incident outside creations is under way, which time alone may end.
     pub fn follows_outside(&self) -> bool {
-        !self.outside.is_empty()
+        !self.outside.is_empty() || !self.kills.is_empty()
     }
 
     /// The node's cgroups.

@@ -2,7 +2,9 @@
 //! start of a container all the same: kills, refused forks and user namespaces.
 use crate::{
     attribution::{cgroup_path, cgroups::Made},
-    correlate::{Correlated, Correlator, MAX_OPEN, allocation_tracker::Tracker},
+    correlate::{
+        Correlated, Correlator, MAX_OPEN, allocation_tracker::Tracker, kills::KILLS_APART_NS,
+    },
     model::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         event::{CgroupPath, Event, EventKind, ForkRefused, NamespaceKind, OomKill, Task},
@@ -11,9 +13,6 @@ use crate::{
     },
 };
 
-/// A process may have many killed, one after the other, before it gets its memory: what is further
-/// apart has another reason.
-const KILLS_APART_NS: u64 = 1_000_000_000;
 /// An allocation outside a creation is over when its thread has been quiet for this long.
 pub(crate) const OUTSIDE_QUIET_NS: u64 = 500_000_000;
 
@@ -46,7 +45,10 @@ impl Correlator {
             tids.iter().filter_map(|tid| self.outside.remove(tid)).collect();
         ended.sort_by_key(|o| (o.time_ns, o.task.as_ref().map(|task| task.tid)));
         let trouble = ended.iter_mut().filter_map(Outside::finish);
-        trouble.map(|trouble| self.outside_incident(trouble)).collect()
+        let mut ended: Vec<Correlated> =
+            trouble.map(|trouble| self.outside_incident(trouble)).collect();
+        ended.extend(self.kills.flush(now_ns).into_iter().map(Correlated::from));
+        ended
     }
 
     /// Takes what is in no creation's step.
@@ -86,7 +88,7 @@ impl Correlator {
         if self.starts.of(time_ns, &task).is_none() {
             let mut incident = self.incident(time_ns, task);
             incident.fork_refused = Some(refused);
-            return Correlated::Incident(Box::new(incident));
+            return incident.into();
         }
         // The kernel reads this path from the root, also for a fragwatch in a cgroup namespace.
         if let Some(limited) = refused.cgroup.as_ref().filter(|path| !path.starts_with("/…/")) {
@@ -114,7 +116,7 @@ impl Correlator {
             let mut incident = self.incident(time_ns, task);
             incident.allocations.extend(asked);
             incident.oom_kills.push(kill);
-            ended.push(Correlated::Incident(Box::new(incident)));
+            ended.extend(self.kills.push(incident).into_iter().map(Correlated::from));
             return ended;
         }
         let starting = if killed { victim } else { task };
@@ -184,7 +186,7 @@ impl Correlator {
     fn outside_incident(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {
         let mut incident = self.incident(time_ns, task);
         incident.allocations.push(allocation);
-        Correlated::Incident(Box::new(incident))
+        incident.into()
     }
 }
 

@@ -25,7 +25,9 @@ fn by(comm: &str, event: EventKind) -> Event {
 
 fn correlate(event: impl IntoIterator<Item = Event>) -> Vec<Correlated> {
     let mut correlator = Correlator::default();
-    event.into_iter().flat_map(|one| correlator.push(one)).collect()
+    let mut correlated: Vec<_> = event.into_iter().flat_map(|one| correlator.push(one)).collect();
+    correlated.extend(correlator.flush_outside(None));
+    correlated
 }
 
 #[track_caller]

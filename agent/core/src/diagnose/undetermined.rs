@@ -39,14 +39,13 @@ pub(super) fn diagnose(evidence: &Evidence) -> Verdict {
                     evidence.memcg_reclaims
                 ));
             }
-            if number == libc::ENOMEM {
+            // Live, the hook of charges sees them, or is among what can't be seen.
+            if number == libc::ENOMEM && !evidence.live {
                 not_seen.push(
                     "charges to a memory cgroup, which fail without any allocation failing"
                         .to_owned(),
                 );
-                if !evidence.live {
-                    not_seen.push(what_decides(evidence));
-                }
+                not_seen.push(what_decides(evidence));
             }
         }
         (None, Some(allocation)) => {

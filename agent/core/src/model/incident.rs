@@ -119,6 +119,14 @@ pub struct LogPart {
 }
 
 impl Incident {
+    /// Whether it concerns containers wherever it happened: the OOM killer was called for a block of
+    /// pages, which can kill while memory is free, or killed a container's process.
+    pub fn is_news(&self) -> bool {
+        let is_news =
+            |kill: &OomKill| kill.order.is_some_and(|order| order > 0) || kill.container.is_some();
+        self.oom_kills.iter().any(is_news)
+    }
+
     /// Where in a log it was found; `None` if it was seen live.
     pub fn log(&self) -> Option<&LogSource> {
         match &self.source {

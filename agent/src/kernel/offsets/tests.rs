@@ -41,6 +41,7 @@ MEMCG_CGROUP                   0      0      0      0
 MEMCG_MEMORY                 208    256    256    256
 MEMCG_KMEM                   432    640      -      -
 MEMCG_MEMSW                  320    448    512    448
+TASK_ACTIVE_MEMCG           4848   5112   5088   5568
 CSS_PARENT                   192    192    192    184
 COUNTER_USAGE                  0      0      0      0
 COUNTER_MAX                   32    152    224    160

@@ -59,9 +59,8 @@ impl Decoder {
             },
             cgroup_id: (r.victim_cgroup != 0).then_some(r.victim_cgroup),
             failure: known.then_some(failure),
-            // Not seen by the hook.
-            page_fault: false,
-            bounded: false,
+            // Not seen by the hook: `page_fault`, `bounded`. The cgroup is correlated.
+            ..OomKill::default()
         }
     }
 

@@ -2,8 +2,8 @@
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::Failure;
-use crate::model::gfp::Gfp;
+use super::{CgroupPath, Failure};
+use crate::model::{container::Container, gfp::Gfp};
 
 /// A call of the OOM killer, and the process that it killed. A call with several victims is as many
 /// of these.
@@ -33,6 +33,12 @@ pub struct OomKill {
     pub cgroup_id: Option<u64>,
     /// What was read when the OOM killer was called.
     pub failure: Option<Failure>,
+    /// Path of the victim's cgroup, as far as it is known. Correlation adds it.
+    #[serde(skip)]
+    pub cgroup: Option<CgroupPath>,
+    /// The victim's container, as that path and lookups say. Correlation adds it.
+    #[serde(skip)]
+    pub container: Option<Box<Container>>,
 }
 
 /// Whose memory ran out when the OOM killer was called.

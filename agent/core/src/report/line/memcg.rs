@@ -2,7 +2,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::allocation::Gfp;
+use super::{allocation::Gfp, container::Container};
 
 /// A charge to a memory cgroup that failed.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -60,6 +60,10 @@ pub struct OomKill {
     pub pid: Option<u32>,
     /// The victim's name; null if there was no victim, or it is not known.
     pub comm: Option<String>,
+    /// Path of the victim's cgroup.
+    pub cgroup: Option<String>,
+    /// The victim's container.
+    pub container: Option<Container>,
     /// Order of the allocation that called the OOM killer; -1 is a request by hand (sysrq).
     pub order: Option<i32>,
     /// gfp mask of that allocation.

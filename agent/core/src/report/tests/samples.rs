@@ -283,6 +283,8 @@ fn of_log() -> Incident {
         oom_kills: Some(vec![memcg::OomKill {
             pid: Some(7),
             comm: Some("java".to_owned()),
+            cgroup: None,
+            container: None,
             order: Some(1),
             gfp: None,
             scope: Some("memcg"),

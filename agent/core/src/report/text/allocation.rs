@@ -1,7 +1,7 @@
 //! Allocations in trouble, the memory that they found, and slab caches.
 use std::collections::BTreeMap;
 
-use super::{kib, micros};
+use super::{container, kib, micros};
 use crate::{
     model::{allocation::Outcome, verdict::Cause},
     report::line::{
@@ -153,7 +153,11 @@ fn oom_kill(kill: &OomKill) -> String {
         (None, _) => String::new(),
     };
     match &kill.comm {
-        Some(comm) => format!("OOM killer killed {}{pid}{order}{whose}", printable(comm)),
+        Some(comm) => {
+            let of = kill.container.as_ref();
+            let of = of.map(|of| format!(" of {}", container::label(of))).unwrap_or_default();
+            format!("OOM killer killed {}{pid}{of}{order}{whose}", printable(comm))
+        }
         None => format!("OOM killer called{order}{whose}"),
     }
 }

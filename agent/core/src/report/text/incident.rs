@@ -1,12 +1,14 @@
 //! Incidents, live and of logs.
 use std::collections::VecDeque;
 
-use super::{Block, DIM, YELLOW, allocation, container, creation::mark, kib, node, paint, verdict};
+use super::{
+    Block, DIM, RED, YELLOW, allocation, container, creation::mark, kib, node, paint, verdict,
+};
 use crate::{
     model::{allocation::Outcome, log_time::Wall},
     report::line::{
         incident::{Incident, LogPlace},
-        memcg::Memcg,
+        memcg::{Memcg, OomKill},
         time::Time,
     },
     units::printable,
@@ -14,6 +16,8 @@ use crate::{
 
 /// Meanings of a mask that are shown.
 const MAX_READINGS: usize = 4;
+/// Victims of the OOM killer in a headline.
+const MAX_VICTIMS: usize = 3;
 /// Kinds of incidents that are remembered.
 const MAX_KINDS: usize = 64;
 
@@ -41,8 +45,13 @@ impl Repeats {
 /// One that was seen live.
 pub(super) fn live(i: &Incident, time: &str) -> Block {
     let (comm, pid) = (i.comm.as_deref().unwrap_or("a process"), i.pid.unwrap_or_default());
-    let who = format!("outside any creation, by {} (pid {pid})", printable(comm));
-    let mut block = Block::new(format!("{time} {} {who}", paint(DIM, "node    ")));
+    let by = format!("by {} (pid {pid})", printable(comm));
+    let mut block = Block::new(match killed(i.oom_kills.as_deref().unwrap_or_default()) {
+        Some(killed) => {
+            format!("{time} {} {killed}, for memory asked {by}", paint(RED, "KILLED  "))
+        }
+        None => format!("{time} {} outside any creation, {by}", paint(DIM, "node    ")),
+    });
     let used = verdict::why(&mut block, &i.verdict, &i.allocations);
     let decisive = verdict::decisive(&i.allocations);
     if let Some(by) = decisive.and_then(allocation::callers) {
@@ -54,6 +63,33 @@ pub(super) fn live(i: &Incident, time: &str) -> Block {
         node::row(&mut block, memory, !i.allocations.is_empty() && !seen);
     }
     block
+}
+
+/// The victims of the OOM killer: containers first, each once.
+fn killed(kills: &[OomKill]) -> Option<String> {
+    let victims: Vec<&OomKill> = kills.iter().filter(|kill| kill.pid.is_some()).collect();
+    let mut names: Vec<String> = Vec::new();
+    let of_containers = victims.iter().filter_map(|kill| kill.container.as_ref());
+    let others = victims.iter().filter(|kill| kill.container.is_none());
+    let others = others.map(|kill| printable(kill.comm.as_deref().unwrap_or("a process")));
+    for name in of_containers.map(container::label).chain(others) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let more = names.len().saturating_sub(MAX_VICTIMS);
+    names.truncate(MAX_VICTIMS);
+    let names = names.join(", ");
+    let processes = match victims.len() {
+        0 => return None,
+        1 => String::new(),
+        processes => format!(" ({processes} processes)"),
+    };
+    Some(if more == 0 {
+        format!("{names}{processes}")
+    } else {
+        format!("{names} and {more} more{processes}")
+    })
 }
 
 /// One of a log, in a line if one of its kind was reported before.

@@ -1,9 +1,9 @@
 //! Limits of cgroups, and the OOM killer.
-use super::allocation::gfp;
+use super::{allocation::gfp, container::container};
 use crate::{
     model::{
         errno,
-        event::{self, LimitKind, OomScope},
+        event::{self, CgroupPath, LimitKind, OomScope},
         memcg,
     },
     report::line::memcg::{ChargeFailed, ForkRefused, Memcg, OomKill},
@@ -33,6 +33,8 @@ pub(super) fn oom_kill(kill: &event::OomKill) -> OomKill {
     OomKill {
         pid: kill.pid,
         comm: kill.comm.clone(),
+        cgroup: kill.cgroup.as_ref().map(CgroupPath::display),
+        container: kill.container.as_deref().map(container),
         order: kill.order,
         gfp: kill.gfp.as_ref().map(gfp),
         scope: match &kill.scope {
