@@ -18,6 +18,7 @@ use harness::job::FRAGWATCH;
 use crate::channel::Channel;
 use crate::{container, node};
 use cases::{Case, How};
+use recipes::Recipe;
 use snapshot::Snapshot;
 
 const STDOUT: &str = "/tmp/reproduce.out";
@@ -52,16 +53,17 @@ pub(crate) fn run(channel: &Channel, args: &[String]) -> Result<()> {
     fs::write("/tmp/capture.jsonl", cases::CAPTURE).context("can't write the capture")?;
     fs::write("/tmp/no-state.json", "{\"format\":\"else\"}").context("can't write a file")?;
     match group.as_str() {
-        "recipes" => run_recipes(channel)?,
+        "recipes" => run_recipes(channel, &recipes::all()?)?,
+        "typed" => run_recipes(channel, &[Recipe::typed(&args[1..].join("\n"))])?,
         group => run_cases(channel, &cases::of(group)?)?,
     }
     channel.send("exit", "0");
     Ok(())
 }
 
-fn run_recipes(channel: &Channel) -> Result<()> {
+fn run_recipes(channel: &Channel, recipes: &[Recipe]) -> Result<()> {
     recipes::prepare()?;
-    for recipe in recipes::all()? {
+    for recipe in recipes {
         let name = recipe.name.as_str();
         leaving_nothing(channel, name, || {
             let status = finish(&mut recipe.command()?, name)?;

@@ -30,6 +30,11 @@ pub(crate) fn plans() -> Vec<Plan> {
             .named("reproduce-memory")
             .on(Kernels::EverySlow)
             .facts(facts![memory_cases_have_their_exit_codes, nothing_is_left]),
+        Plan::new("reproduce", &["no-memcg"])
+            .named("reproduce-no-memcg")
+            .append("cgroup_disable=memory")
+            .on(Kernels::SlowDefaultOnly)
+            .facts(facts![causes_without_a_controller_are_refused, nothing_is_left]),
         Plan::new("reproduce-swap", &["swap"])
             .on(Kernels::SlowDefaultOnly)
             .facts(facts![swap_cases_have_their_exit_codes, nothing_is_left]),
@@ -181,6 +186,12 @@ fn v1_cases_have_their_exit_codes(run: &Observed) {
             ("order-6", "0"),
         ],
     );
+}
+
+fn causes_without_a_controller_are_refused(run: &Observed) {
+    assert_codes(run, &[("memcg", "2"), ("ids", "2")]);
+    let sentence = "this kernel has no memory controller for cgroups";
+    assert_sentences(run, &[("memcg", sentence), ("ids", sentence)]);
 }
 
 fn swap_cases_have_their_exit_codes(run: &Observed) {

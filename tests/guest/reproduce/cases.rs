@@ -46,6 +46,7 @@ pub(super) fn of(group: &str) -> Result<Vec<Case>> {
         "fast" => fast(),
         "all" => [fast(), more()].into_iter().flatten().collect(),
         "v1" => v1(),
+        "no-memcg" => no_memcg(),
         "memcg-ids" => memcg_ids(),
         "memory" => memory(),
         "swap" => swap(),
@@ -184,6 +185,11 @@ fn v1() -> Vec<Case> {
     ]
 }
 
+/// What a kernel without the memory controller can't have.
+fn no_memcg() -> Vec<Case> {
+    vec![case("memcg", nothing!["memcg-limit"]), case("ids", nothing!["memcg-ids"])]
+}
+
 fn memcg_ids() -> Vec<Case> {
     vec![
         case("ids-control", runc!["memcg-ids", "--left", "50", "--expect", "ok"]),
@@ -197,10 +203,6 @@ fn memory() -> Vec<Case> {
     const INSIST: &str = "/sys/module/fragwatch_pernet/parameters/insist";
     vec![
         case(
-            "slab-control",
-            runc!["fragmentation", "--order", "6", "--kind", "slab", "--expect", "ok"],
-        ),
-        case(
             "page-cache-control",
             runc!["fragmentation", "--order", "6", "--kind", "page-cache", "--expect", "ok"],
         ),
@@ -208,6 +210,10 @@ fn memory() -> Vec<Case> {
         // The same free memory, but compaction can put two pages together.
         case("oom-control", runc!["slow-compaction", "--order", "1", "--expect", "ok"]),
         case("oom", runc!["oom-fragmentation", "--expect", "fail:oom-fragmentation"]),
+        case(
+            "slab-control",
+            runc!["fragmentation", "--order", "6", "--kind", "slab", "--expect", "ok"],
+        ),
         with_module(case("exhaustion-control", runc!["exhaustion", "--expect", "ok"])),
         with_module(Case {
             settings: &[(TAKE, "256"), (INSIST, "1")],
@@ -215,23 +221,24 @@ fn memory() -> Vec<Case> {
         }),
         with_module(Case {
             settings: &[(TAKE, "0")],
-            ..case(
-                "slab",
-                runc![
-                    "fragmentation",
-                    "--order",
-                    "6",
-                    "--kind",
-                    "slab",
-                    "--expect",
-                    "fail:fragmentation"
-                ],
-            )
+            ..case("stall", runc!["slow-compaction", "--expect", "stall"])
         }),
-        with_module(case("stall", runc!["slow-compaction", "--expect", "stall"])),
         with_module(case(
             "page-cache",
             runc!["fragmentation", "--order", "6", "--kind", "page-cache", "--expect", "stall"],
+        )),
+        // Last: the kernel frees no slab of its objects for a while.
+        with_module(case(
+            "slab",
+            runc![
+                "fragmentation",
+                "--order",
+                "6",
+                "--kind",
+                "slab",
+                "--expect",
+                "fail:fragmentation"
+            ],
         )),
     ]
 }

@@ -37,7 +37,7 @@ const OPERATOR_TEST: &str =
 pub(super) struct Recipe {
     /// Its heading, in small letters with hyphens.
     pub(super) name: String,
-    text: &'static str,
+    text: String,
 }
 
 /// All recipes of the page.
@@ -51,7 +51,7 @@ fn recipe(section: &'static str) -> Result<Recipe> {
     let block = rest.split_once("```\n").and_then(|(_, rest)| rest.split_once("```"));
     let Some((text, _)) = block else { bail!("{heading} has no code block") };
     let name = heading.to_lowercase().replace(['’', '\''], "").replace(' ', "-");
-    Ok(Recipe { name, text })
+    Ok(Recipe { name, text: text.to_owned() })
 }
 
 /// Makes what the recipes begin with. The bundle is there.
@@ -96,9 +96,14 @@ pub(super) fn prepare() -> Result<()> {
 }
 
 impl Recipe {
+    /// What was typed on the host.
+    pub(super) fn typed(text: &str) -> Self {
+        Self { name: "typed".to_owned(), text: text.to_owned() }
+    }
+
     /// The shell that types it.
     pub(super) fn command(&self) -> Result<std::process::Command> {
-        fs::write(SCRIPT, self.text).with_context(|| format!("can't write {SCRIPT}"))?;
+        fs::write(SCRIPT, &self.text).with_context(|| format!("can't write {SCRIPT}"))?;
         let mut command = std::process::Command::new("/bin/busybox");
         command
             .args(["sh", SCRIPT])
