@@ -24,8 +24,7 @@ impl Hierarchy {
     /// # Errors
     /// If this kernel does not have it, or it is not mounted.
     pub fn of(controller: &str) -> Result<Self> {
-        let path = "/proc/self/mounts";
-        let mounts = fs::read_to_string(path).with_context(|| format!("could not read {path}"))?;
+        let mounts = read_mounts()?;
         let v2_controllers = |mount: &str| {
             fs::read_to_string(format!("{mount}/cgroup.controllers")).unwrap_or_default()
         };
@@ -66,12 +65,34 @@ impl Hierarchy {
             }
         }
         changes.note(Undo::RemoveCgroup { directory: directory.clone() })?;
+        // A runtime makes it in the other hierarchies of v1 too, and removes only the container's own below.
+        for mount in mounts(&read_mounts()?) {
+            let other = format!("{mount}{cgroup}");
+            if other != directory && !Path::new(&other).exists() {
+                changes.note(Undo::RemoveCgroup { directory: other })?;
+            }
+        }
         fs::create_dir(&directory).with_context(|| format!("could not make {directory}"))?;
         if self.v2 {
             write(&format!("{directory}/cgroup.subtree_control"), &format!("+{controller}"))?;
         }
         Ok(directory)
     }
+}
+
+fn read_mounts() -> Result<String> {
+    let path = "/proc/self/mounts";
+    fs::read_to_string(path).with_context(|| format!("could not read {path}"))
+}
+
+/// Where hierarchies of either version are mounted.
+fn mounts(text: &str) -> Vec<&str> {
+    fn of_cgroups(line: &str) -> Option<&str> {
+        let mut fields = line.split(' ').skip(1);
+        let (mount, kind) = (fields.next()?, fields.next()?);
+        matches!(kind, "cgroup" | "cgroup2").then_some(mount)
+    }
+    text.lines().filter_map(of_cgroups).collect()
 }
 
 fn find(
@@ -149,5 +170,6 @@ mod tests {
         let found = find(hybrid, "memory", |_| String::new());
         assert_eq!(found, Some(Hierarchy { mount: "/sys/fs/cgroup/memory".to_owned(), v2: false }));
         assert_eq!(find(hybrid, "pids", |_| String::new()), None);
+        assert_eq!(mounts(hybrid), ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified"]);
     }
 }

@@ -24,6 +24,9 @@ const LARGEST_EATEN: u32 = 10;
 /// Pages of blocks that are taken by one call.
 const EATEN_AT_ONCE: u64 = 4096;
 
+/// Pages above a zone's watermark that are left while blocks are taken.
+const OTHERS: u64 = 512;
+
 /// Memory that is held so.
 pub(crate) struct Fragmented {
     spec: Fragmentation,
@@ -153,9 +156,10 @@ impl Fragmented {
     }
 }
 
-/// Free pages of a zone above its `min` watermark and its reserve.
+/// Free pages of a zone above its `min` watermark and its reserve, without some for other processes: at the
+/// watermark the next page that one needs calls the OOM killer.
 fn above_mark(zone: &Zone) -> u64 {
-    zone.free.saturating_sub(zone.min_watermark + zone.lowmem_reserve)
+    zone.free.saturating_sub(zone.min_watermark + zone.lowmem_reserve + OTHERS)
 }
 
 /// What a zone offers, as `check` calls it.

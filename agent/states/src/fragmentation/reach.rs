@@ -30,6 +30,8 @@ const LONG_ENOUGH: Duration = Duration::from_secs(20);
 /// Memory that the kernel keeps free, and how little that is while memory is taken.
 const MIN_FREE: &str = "vm/min_free_kbytes";
 const MIN_FREE_KIB: &str = "4096";
+/// Blocks for which compaction is called until one comes about.
+const ATTEMPTS: u32 = 150;
 /// How close to the wanted blocks is close enough, in percent of their pages.
 const CLOSE: u64 = 2;
 
@@ -75,12 +77,19 @@ impl Fragmented {
             state.region = Some((region, carver));
             state.ballast.take_all_but(0)?;
         }
+        let mut revived = spec.kind != Kind::PageCache;
         loop {
             if state.approach(keep, began)? {
-                // Only now is so much free that the watermarks can rise again.
-                let Some(old) = min_free.take() else { break };
-                std::fs::write(format!("/proc/sys/{MIN_FREE}"), &old)
-                    .with_context(|| format!("could not write {old} to {MIN_FREE}"))?;
+                if let Some(old) = min_free.take() {
+                    // Only now is so much free that the watermarks can rise again.
+                    std::fs::write(format!("/proc/sys/{MIN_FREE}"), &old)
+                        .with_context(|| format!("could not write {old} to {MIN_FREE}"))?;
+                } else if revived {
+                    break;
+                } else {
+                    revive_compaction(spec.order)?;
+                    revived = true;
+                }
             }
             if began.elapsed() > DEADLINE {
                 bail!("{}", state.obstacle(keep)?);
@@ -144,9 +153,6 @@ impl Fragmented {
         if close && zones::room(&all, self.spec.order) == 0 && !self.compact()? {
             return Ok(true);
         }
-        if zones::room(&all, self.spec.order) != 0 {
-            self.eat(&all)?;
-        }
         let mut freed = Vec::new();
         let mut surplus = Vec::new();
         for (order, count) in now.iter().copied().enumerate().take(self.spec.order as usize).rev() {
@@ -160,6 +166,10 @@ impl Fragmented {
         }
         if let Some((region, _)) = &self.region {
             region.free(freed)?;
+        }
+        // Only now: before, there may be hardly any free memory but these blocks.
+        if zones::room(&all, self.spec.order) != 0 {
+            self.eat(&all)?;
         }
         // Half of what is above the watermarks: the rest is for others.
         let mut budget =
@@ -187,6 +197,28 @@ impl Fragmented {
             units::bytes(keep * PAGE),
         ))
     }
+}
+
+/// Has the kernel compact for one block of an order, which is given back: what failed while memory was taken
+/// has it put off further attempts, up to 64 of them, and its scanners stand where they met
+/// (mm/compaction.c `defer_compaction`).
+fn revive_compaction(order: u32) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        let before = compactions()?;
+        Eater::default().eat(order, 1)?;
+        if compactions()? != before {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Direct compactions that succeeded so far; 0 on a kernel that does not count them.
+fn compactions() -> Result<u64> {
+    let path = "/proc/vmstat";
+    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {path}"))?;
+    let count = text.lines().find_map(|line| line.strip_prefix("compact_success ")?.parse().ok());
+    Ok(count.unwrap_or(0))
 }
 
 /// How far free blocks are from those wanted, in percent of the pages that are wanted.
