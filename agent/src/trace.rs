@@ -33,6 +33,7 @@ pub async fn run(args: &TraceArgs) -> Result<(), TraceError> {
     let setup = Setup {
         all: args.all,
         untroubled: args.all || args.record.is_some(),
+        fallbacks: false,
         attach: args.attach,
         report: output::to_stdout(args.format),
         stdout: StdoutMonitor::new(),

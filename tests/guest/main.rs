@@ -5,6 +5,7 @@ mod attempt;
 mod channel;
 mod container;
 mod creator;
+mod daemonset;
 mod debian;
 mod http;
 mod inside;
@@ -27,7 +28,7 @@ use anyhow::{Context, Result};
 use fragwatch_states::memory::meminfo_kib;
 use harness::disk::Disk;
 use harness::job::{self, Job};
-use harness::scenario::REPRODUCE;
+use harness::scenario::{DAEMONSET, REPRODUCE};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use channel::Channel;
@@ -106,12 +107,18 @@ fn run_job(channel: &Channel, log: &KernelLog, job: &Job) -> Result<()> {
     let memory = meminfo_kib("MemTotal")? / 1024;
     channel.node(format!("a node with {memory} MiB runs Linux {}", release.trim()));
     node::quiet_console()?;
+    if job.network {
+        node::connect()?;
+    }
     if job.capabilities.is_some() {
         // Debian's 3 would ask for CAP_SYS_ADMIN.
         node::set("kernel/perf_event_paranoid", "2")?;
     }
     if let Some(measure) = overhead::of(job) {
         return measure(channel, job);
+    }
+    if job.scenario == DAEMONSET.name {
+        return daemonset::run(channel);
     }
     if REPRODUCE.iter().any(|scenario| scenario.name == job.scenario) {
         return reproduce::run(channel, &job.args);

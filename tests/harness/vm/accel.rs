@@ -111,6 +111,7 @@ fn kvm_boots(kernel: &Kernel, directory: &Path) -> Result<bool> {
         swap_mib: 0,
         memory_mib: 256,
         nodes: 1,
+        port: None,
         append: String::new(),
         accel: Accel::Kvm,
         directory,
