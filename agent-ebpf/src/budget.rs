@@ -6,12 +6,14 @@ use crate::{
     kernel::{GFP_FALLBACK, now},
     maps::REPEATED_FAILURES,
     state::Thread,
+    thread::tid,
 };
 
-/// Failures outside creations with one mask and order, in the current period.
+/// Failures with one mask and order, of a creation or outside creations.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Repeated {
+    /// When the creation began, or the period in which they were outside of one.
     period: u64,
     count: u64,
 }
@@ -24,23 +26,30 @@ fn period() -> u64 {
     now() >> PERIOD_BITS
 }
 
+/// What failures are counted by: the creation's thread, mask and order, and in which period. A thread id has 22
+/// bits at most (`PID_MAX_LIMIT` in include/linux/threads.h), an order four.
 #[inline(always)]
-fn key(gfp: u32, order: u32) -> u64 {
-    u64::from(gfp) << 32 | u64::from(order)
+fn key(thread: &Thread, gfp: u32, order: u32) -> (u64, u64) {
+    let (tid, period) =
+        if thread.creation_ns == 0 { (0, period()) } else { (tid(), thread.creation_ns) };
+    (u64::from(gfp) << 32 | u64::from(tid << 4 | order & 0xf), period)
 }
 
-/// Whether what happens to an allocation of the thread is only counted: in a creation if its caller has a
-/// fallback and enough of these have failed, outside if enough of its mask and order have in this period.
+/// Whether what happens to an allocation of the thread is only counted, because enough of its mask and order
+/// have failed: in a creation if its caller has a fallback, outside in this period.
 #[inline(always)]
 pub(crate) fn is_spent(thread: &Thread, gfp: u32, order: u32) -> bool {
-    if thread.creation_ns != 0 {
-        return has_fallback(gfp) && thread.fallbacks >= u64::from(MAX_FALLBACKS);
+    let in_creation = thread.creation_ns != 0;
+    if in_creation && !has_fallback(gfp) {
+        return false;
     }
-    let Some(repeated) = REPEATED_FAILURES.get_ptr(key(gfp, order)) else { return false };
+    let (key, period) = key(thread, gfp, order);
+    let Some(repeated) = REPEATED_FAILURES.get_ptr(key) else { return false };
     // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, a record is sent too many
     // or too few.
     let repeated = unsafe { *repeated };
-    repeated.period == period() && repeated.count >= u64::from(MAX_REPEATED)
+    let most = if in_creation { MAX_FALLBACKS } else { MAX_REPEATED };
+    repeated.period == period && repeated.count >= u64::from(most)
 }
 
 /// Counts a failure of the thread. True if it is to be recorded, as by [`is_spent`].
@@ -54,11 +63,10 @@ pub(crate) fn record_failure(thread: &mut Thread, gfp: u32, order: u32) -> bool 
         }
         return false;
     }
-    if thread.creation_ns != 0 {
-        thread.fallbacks += u64::from(has_fallback(gfp));
+    if thread.creation_ns != 0 && !has_fallback(gfp) {
         return true;
     }
-    let (key, period) = (key(gfp, order), period());
+    let (key, period) = key(thread, gfp, order);
     if let Some(repeated) = REPEATED_FAILURES.get_ptr_mut(key) {
         // SAFETY: as above.
         let repeated = unsafe { &mut *repeated };

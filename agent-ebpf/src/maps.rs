@@ -39,10 +39,6 @@ pub(crate) static OUTSIDE: LruHashMap<u32, Thread> = LruHashMap::with_max_entrie
 #[map]
 pub(crate) static NODES: Array<u64> = Array::with_max_entries(MAX_NODES, 0);
 
-/// When an allocation of a creation last failed, `CLOCK_MONOTONIC` in nanoseconds.
-#[map]
-pub(crate) static LAST_FAILURE: Array<u64> = Array::with_max_entries(1, 0);
-
 /// The program that reads one zone, put there by the agent.
 #[map]
 pub(crate) static ZONE_WALK: ProgramArray = ProgramArray::with_max_entries(1, 0);
@@ -55,7 +51,8 @@ pub(crate) static UNREAD_CALLS: LruHashMap<u32, u64> = LruHashMap::with_max_entr
 #[map]
 pub(crate) static COUNTED_NAMESPACES: LruHashMap<u32, u32> = LruHashMap::with_max_entries(256, 0);
 
-/// Failures outside creations by mask and order, with `--all`.
+/// Failures by mask and order: those of a creation whose caller has a fallback, by its thread, and with `--all`
+/// those outside creations.
 #[map]
 pub(crate) static REPEATED_FAILURES: LruHashMap<u64, Repeated> =
     LruHashMap::with_max_entries(256, 0);

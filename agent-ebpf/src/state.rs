@@ -31,10 +31,6 @@ pub(crate) struct Thread {
     /// `struct pernet_operations` whose init is running, while only a kretprobe will see its return;
     /// else 0.
     pub(crate) pernet_ops: u64,
-    /// When the init before it returned, if that was after an allocation had failed.
-    pub(crate) pernet_since: u64,
-    /// Recorded failures of its creation whose mask says that the caller has a fallback.
-    pub(crate) fallbacks: u64,
     /// Failures of its creation that were not recorded.
     pub(crate) omitted: u64,
     /// Time in direct compaction and reclaim that was not recorded, in nanoseconds.
@@ -164,8 +160,6 @@ impl Thread {
         cache_name: 0,
         cache_size: 0,
         pernet_ops: 0,
-        pernet_since: 0,
-        fallbacks: 0,
         omitted: 0,
         omitted_stall_ns: 0,
         walk: Walk::NONE,

@@ -15,7 +15,10 @@ pub use global::{ABSENT, GLOBALS, Global, Need, Source};
 pub use info::{HookInfo, UnknownHook};
 
 use self::{
-    candidate::Candidate::{Entry, EntryAndReturn, Exit, Return, Tracepoints, Trampoline},
+    candidate::Candidate::{
+        Entry, EntryAndReturn, EntryTrampoline, Exit, RawTracepoints, Return, Tracepoints,
+        Trampoline,
+    },
     global::{
         ACTIVE_MEMCG, CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER,
         CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY,
@@ -172,6 +175,21 @@ const KMEM_CACHE_CREATE: Function = Function::new(
 const OPS_INIT: Function = Function::new(
     "int ops_init(const struct pernet_operations *ops, struct net *net)",
     "5.10-7.2; net/core/net_namespace.c",
+);
+
+/// Undoes what was initialised before `ops` failed, last first; with NULL all of it, for a network namespace
+/// that is destroyed.
+const OPS_UNDO_LIST: Function = Function::new(
+    "void ops_undo_list(const struct list_head *ops_list, const struct pernet_operations *ops, \
+                struct list_head *net_exit_list, bool expedite_rcu)",
+    "7.2; net/core/net_namespace.c",
+);
+
+/// The same in a stable series.
+const OPS_UNDO_LIST_STABLE: Function = Function::new(
+    "void ops_undo_list(const struct list_head *ops_list, const struct pernet_operations *ops, \
+                struct list_head *net_exit_list, bool expedite_rcu, bool hold_rtnl)",
+    "6.12.117; net/core/net_namespace.c",
 );
 
 /// False if a limit has no room, which `*fail` then is.
@@ -440,11 +458,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
         // kmem_cache_create itself comes last: where kmem_cache_create_usercopy is a function, it
         // is what every creation goes through.
         candidates: &[
-            Trampoline {
-                function: KMEM_CACHE_CREATE_ARGS,
-                entry: "slab_cache_fentry",
-                exit: "slab_cache_fexit",
-            },
+            Exit { function: KMEM_CACHE_CREATE_ARGS, program: "slab_cache_fexit" },
             EntryAndReturn {
                 function: KMEM_CACHE_CREATE_ARGS,
                 entry: "slab_cache_kprobe",
@@ -470,8 +484,12 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
         hook: Hook::PernetInit,
         name: "pernet_init",
         function: OPS_INIT,
+        // It runs for each of some 85 subsystems; what undoes them runs only after a failure.
         candidates: &[
+            EntryTrampoline { function: OPS_UNDO_LIST, program: "pernet_undo_fentry" },
+            EntryTrampoline { function: OPS_UNDO_LIST_STABLE, program: "pernet_undo_fentry" },
             Exit { function: OPS_INIT, program: "pernet_init_fexit" },
+            Entry { function: OPS_UNDO_LIST, program: "pernet_undo_kprobe" },
             EntryAndReturn {
                 function: OPS_INIT,
                 entry: "pernet_init_kprobe",
@@ -540,17 +558,15 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
         hook: Hook::CgroupMade,
         name: "cgroup_made",
         function: CGROUP_MKDIR,
-        candidates: &[Tracepoints {
+        candidates: &[RawTracepoints {
             points: &[
-                Tracepoint::new("cgroup_mkdir_tracepoint", "cgroup", "cgroup_mkdir"),
-                Tracepoint::new("cgroup_rename_tracepoint", "cgroup", "cgroup_rename"),
-                Tracepoint::new("cgroup_rmdir_tracepoint", "cgroup", "cgroup_rmdir"),
+                Tracepoint::new("cgroup_mkdir_raw_tracepoint", "cgroup", "cgroup_mkdir"),
+                Tracepoint::new("cgroup_rename_raw_tracepoint", "cgroup", "cgroup_rename"),
+                Tracepoint::new("cgroup_rmdir_raw_tracepoint", "cgroup", "cgroup_rmdir"),
             ],
-            records: &[],
-            lost: None,
         }],
         guards: &[],
-        reads: &[CGROUP_EVENT],
+        reads: &[MEMORY_HIERARCHY, CGROUP_EVENT],
         lost: "paths of cgroups that no creation began in",
         supports_others: false,
     },

@@ -26,7 +26,7 @@ use crate::{
         kallsyms::SymbolError,
         offsets,
     },
-    live::{BTF_PATH, Live, Options, StartError},
+    live::{BTF_PATH, Live, NamesRead, Options, StartError},
     output,
 };
 
@@ -141,7 +141,13 @@ fn examine(preference: Preference) -> anyhow::Result<Checkup> {
             |_| Vec::new(),
             |types| {
                 let unusable_records = &offsets::resolve(types).unusable_records;
-                hook::dry_run(&Target { symbols: &symbols, types, unusable_records, preference })
+                let prototypes = &types.prototypes(&hook::trampoline_functions());
+                hook::dry_run(&Target {
+                    symbols: &symbols,
+                    prototypes,
+                    unusable_records,
+                    preference,
+                })
             },
         )
     });
@@ -209,13 +215,15 @@ fn try_hooks(preference: Preference) -> Trial {
         return Trial { hooks: None, not_seen: Vec::new(), obstacle: Some(error.to_string()) };
     }
     let _victim = oom_protection::be_first_victim();
-    match Live::start(Options {
+    let options = Options {
         all: false,
         untroubled: false,
         fallbacks: false,
         preference,
+        names: NamesRead::First,
         hierarchy: 0,
-    }) {
+    };
+    match Live::start(options) {
         Ok(live) => Trial {
             hooks: Some(live.hooks.clone()),
             not_seen: live.not_seen.clone(),

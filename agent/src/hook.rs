@@ -12,7 +12,7 @@ mod table_tests;
 mod tracefs;
 
 pub use attach::{Target, attach_all, trampoline_functions};
-pub use attach_kernel::{Links, RunningKernel};
+pub use attach_kernel::{KprobesBy, Links, RunningKernel, attach_by_link};
 pub use attacher::{AttachPoint, Attacher};
 pub use dry_run::dry_run;
 pub use fragwatch_cli::Preference;

@@ -1,4 +1,5 @@
 //! The running kernel: its release, symbols, type information and settings.
+pub mod bpf;
 pub mod btf;
 pub mod environment;
 #[cfg(test)]

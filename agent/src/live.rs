@@ -1,18 +1,24 @@
 //! The events of the running kernel: taken from the programs' rings.
 pub mod async_fd;
 mod background;
+mod counters;
 pub mod decode;
 mod fallbacks;
+mod instructions;
 mod load;
 mod missed_runs;
 mod nodes;
 mod rings;
 mod start;
 mod symbol_program;
+mod unchecked_names;
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use aya::maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf};
+use aya::maps::{Map, MapData, MapError, RingBuf};
 use aya_log::EbpfLogger;
 use bytes::Bytes;
 use fragwatch_core::model::{
@@ -24,17 +30,17 @@ use fragwatch_core::model::{
 use fragwatch_ebpf::Counter;
 use tokio::io::unix::AsyncFd;
 
+pub use instructions::Instructions;
 #[cfg(test)]
 pub(crate) use load::PROGRAMS;
-pub use start::{BTF_PATH, Options, StartError};
+pub use start::{BTF_PATH, NamesRead, Options, StartError};
 
 use crate::{
     hook::Links,
     live::{
-        background::Background,
+        counters::Counters,
         decode::{DecodeError, Decoder},
         fallbacks::FallbackCounter,
-        missed_runs::MissedRuns,
     },
 };
 
@@ -49,13 +55,11 @@ pub struct Live {
     creations: Ring,
     others: Ring,
     cgroups: Ring,
-    counters: PerCpuArray<MapData, u64>,
+    counters: Arc<Counters>,
     /// `None` if they are not counted.
     fallbacks: Option<FallbackCounter>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
-    programs: Arc<MissedRuns>,
-    background: Arc<Background>,
     /// A creation's end, while the other rings are read for what was before it.
     ended: Option<Event>,
     /// What was read then that came after it.
@@ -64,8 +68,9 @@ pub struct Live {
 
 /// What the kernel keeps the programs for.
 struct Attached {
-    links: Links,
-    _zone_walk: Option<ProgramArray<MapData>>,
+    /// Shared with the thread that finds ambiguous functions.
+    links: Arc<Mutex<Links>>,
+    _zone_walk: Option<Map>,
 }
 
 type Ring = AsyncFd<RingBuf<MapData>>;
@@ -127,47 +132,43 @@ impl Live {
         }
     }
 
-    /// What the kernel side has lost so far.
-    pub fn loss(&self) -> Result<Loss, MapError> {
-        Ok(Loss {
-            creation_events: self.counter(Counter::LostCreationEvents)?,
-            other_events: self.counter(Counter::LostOtherEvents)?,
-            cgroup_events: self.counter(Counter::LostCgroupEvents)?,
-            untracked_creations: self.counter(Counter::UntrackedCreations)?,
-            unseen_returns: self.counter(Counter::UnseenReturns)?,
-            missed_runs: self.background.missed_runs(),
-        })
+    /// Reads now what else a thread reads once a second: what the kernel side has lost and counted so far.
+    pub fn count(&self) -> Result<(), MapError> {
+        self.counters.read_missed_runs();
+        self.counters.read()
     }
 
-    /// What the kernel side has counted outside creations so far.
-    pub fn outside(&self) -> Result<OutsideCounts, MapError> {
-        Ok(OutsideCounts {
-            slow_paths: self.counter(Counter::OutsideSlowPaths)?,
-            failures: if self.sees_failures() {
-                Some(self.counter(Counter::OutsideFailures)?)
-            } else {
-                None
-            },
-            compactions: self.counter(Counter::OutsideCompactions)?,
-            reclaims: self.counter(Counter::OutsideReclaims)?,
-            omitted_failures: self.counter(Counter::OmittedFailures)?,
-        })
+    /// What the kernel side had lost when that was last read.
+    pub fn loss(&self) -> Loss {
+        let last = |counter| self.counters.last(counter);
+        Loss {
+            creation_events: last(Counter::LostCreationEvents),
+            other_events: last(Counter::LostOtherEvents),
+            cgroup_events: last(Counter::LostCgroupEvents),
+            untracked_creations: last(Counter::UntrackedCreations),
+            unseen_returns: last(Counter::UnseenReturns),
+            missed_runs: self.counters.missed_runs(),
+        }
     }
 
-    /// As [`Live::loss`], with missed runs until now instead of those that were read last.
-    pub fn final_loss(&self) -> Result<Loss, MapError> {
-        Ok(Loss { missed_runs: self.programs.count(), ..self.loss()? })
+    /// What the kernel side had counted outside creations when that was last read.
+    pub fn outside(&self) -> OutsideCounts {
+        let last = |counter| self.counters.last(counter);
+        OutsideCounts {
+            slow_paths: last(Counter::OutsideSlowPaths),
+            failures: self.sees_failures().then(|| last(Counter::OutsideFailures)),
+            compactions: last(Counter::OutsideCompactions),
+            reclaims: last(Counter::OutsideReclaims),
+            omitted_failures: last(Counter::OmittedFailures),
+        }
     }
 
-    /// Creations that the kernel side has counted so far.
-    pub fn creations(&self) -> Result<CreationCounts, MapError> {
-        // In this order: what ends meanwhile is not taken for unfinished.
-        let begun = self.counter(Counter::BegunCreations)?;
-        let ended = self.counter(Counter::EndedCreations)?;
-        Ok(CreationCounts {
-            untroubled: self.counter(Counter::UntroubledCreations)?,
-            unfinished: begun.saturating_sub(ended),
-        })
+    /// Creations that the kernel side had counted when that was last read.
+    pub fn creations(&self) -> CreationCounts {
+        let last = |counter| self.counters.last(counter);
+        let unfinished =
+            last(Counter::BegunCreations).saturating_sub(last(Counter::EndedCreations));
+        CreationCounts { untroubled: last(Counter::UntroubledCreations), unfinished }
     }
 
     /// Allocations that took a block of another migratetype so far; `None` if they are not counted.
@@ -193,13 +194,9 @@ impl Live {
     /// Detaches every hook; what lies in the rings can still be taken. `detached` is called after each
     /// program: on a busy machine one takes the kernel some time.
     pub fn detach(&mut self, detached: impl Fn()) {
-        if let Some(attached) = self.attached.take() {
-            attached.links.detach(detached);
+        if let Some(Attached { links, .. }) = self.attached.take() {
+            links.lock().unwrap_or_else(PoisonError::into_inner).clear(detached);
         }
-    }
-
-    fn counter(&self, counter: Counter) -> Result<u64, MapError> {
-        Ok(self.counters.get(&(counter as u32), 0)?.iter().sum())
     }
 }
 

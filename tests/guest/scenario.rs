@@ -13,6 +13,7 @@ mod full_pod;
 mod healthy;
 mod hostile;
 mod killed;
+mod many_nodes;
 mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
@@ -73,13 +74,14 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 25] = [
+const SCENARIOS: [(&str, Scenario); 26] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
     ("endings", endings::run),
     ("burst", burst::run),
     ("flood", flood::run),
+    ("many-nodes", many_nodes::run),
     ("doctor", doctor::run),
     ("oom-order1", oom_order1::run),
     ("oom-victims", oom_victims::run),

@@ -19,6 +19,8 @@ pub struct Scenario {
     pub swap_mib: u32,
     /// On how many NUMA nodes that is.
     pub nodes: u32,
+    /// Its processors, unless its instructions are counted: then it has one.
+    pub processors: u32,
     /// What is on its root; nothing but the programs under test if not set.
     pub disk: Option<Disk>,
     /// What it needs on the kernel's command line.
@@ -53,13 +55,14 @@ const NO_V1: Option<(u64, u64)> = Some((6, 12));
 pub const RUNTIMES: &str = "runtimes";
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 25] = [
+pub const SCENARIOS: [Scenario; 26] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
     plain("endings"),
     plain("burst"),
     plain("flood"),
+    Scenario { processors: 16, ..slow("many-nodes", 2048, 8) },
     plain("doctor"),
     Scenario {
         // Page tables then begin with two pages in one piece. Kernels from 6.14 on ask the processor
@@ -178,6 +181,7 @@ const fn plain(name: &'static str) -> Scenario {
         memory_mib: MEMORY_MIB,
         swap_mib: 0,
         nodes: 1,
+        processors: 2,
         disk: None,
         append: "",
         cgroups: Cgroups::V2,

@@ -168,6 +168,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
         swap_mib: scenario.swap_mib,
         memory_mib: scenario.memory_mib,
         nodes: scenario.nodes,
+        processors: scenario.processors,
         append: request.append.clone(),
         port: request.port,
         accel: if request.counted {

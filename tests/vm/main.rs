@@ -23,6 +23,7 @@ mod healthy;
 mod hostile;
 mod killed;
 mod machine_failures;
+mod many_nodes;
 mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
@@ -100,6 +101,7 @@ fn plans() -> Vec<Plan> {
         full_pod::plans(),
         memcg_kmem_v1::plans(),
         flood::plans(),
+        many_nodes::plans(),
         bare::plans(),
         burst::plans(),
     ]

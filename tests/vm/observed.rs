@@ -116,7 +116,7 @@ pub(crate) fn assert_kprobes_only(run: &Observed) {
     for hook in run.hooks() {
         let name = hook["name"].as_str().expect("a hook has a name");
         let expected = if TRACEPOINTS_ONLY.contains(&name) {
-            via(hook, "tracepoint:")
+            via(hook, "raw_tracepoint:")
         } else {
             via(hook, "kprobe") || via(hook, "kretprobe")
         };

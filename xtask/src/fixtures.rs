@@ -39,11 +39,10 @@ pub enum What {
 
 /// Structures that are kept besides those that the programs read by the table of hooks: what these
 /// hold by value comes with them. `*` at the end stands for any rest.
-const MORE_STRUCTURES: [&str; 9] = [
+const MORE_STRUCTURES: [&str; 8] = [
     "cgroup_root",
     "clone_args",
     "free_area",
-    "trace_event_raw_cgroup*",
     "trace_event_raw_mm_compaction_*",
     "trace_event_raw_mm_vmscan_direct_reclaim_*",
     "trace_event_raw_oom_score_adj_update",

@@ -8,7 +8,6 @@ use crate::{
     budget,
     emit::emit_at,
     kernel::{self, now, stack},
-    maps::LAST_FAILURE,
     state::Thread,
     thread,
     zones::walk,
@@ -35,12 +34,6 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     thread.gfp = 0;
     thread.recorded = 1;
     thread.walk.failure_ns = now();
-    if thread.creation_ns != 0
-        && let Some(last) = LAST_FAILURE.get_ptr_mut(0)
-    {
-        // SAFETY: memory of the map. Of two failures at the same time either may be the last.
-        unsafe { *last = thread.walk.failure_ns };
-    }
     if !budget::record_failure(thread, gfp, order) {
         return 0;
     }

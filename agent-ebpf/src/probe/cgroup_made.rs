@@ -1,22 +1,54 @@
 //! The tracepoints `cgroup:cgroup_mkdir`, `cgroup:cgroup_rename` (v1 only) and `cgroup:cgroup_rmdir`
-//! (5.10–7.2; include/trace/events/cgroup.h, all of the class `cgroup`): a cgroup was created, renamed
-//! or removed, in any hierarchy.
-use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
+//! (5.10–7.2; include/trace/events/cgroup.h, all of the class `cgroup`, called with
+//! `struct cgroup *cgrp, const char *path`): a cgroup was created, renamed or removed, in any hierarchy.
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, CgroupRenamed, Record};
 
 use crate::{
     emit::emit_cgroup,
-    kernel::{self, CGROUP_EVENT_ID, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT, read_str},
+    kernel::{self, CGROUP_KN, CGROUP_ROOT, KN_ID, ROOT_HIERARCHY, read_str},
 };
+
+/// `PATH_MAX` in parts of a record's size: the kernel's own buffer for the path.
+const PARTS: u32 = 9;
+
+/// A cgroup's id, and the id of its hierarchy.
+#[inline(always)]
+fn ids(cgroup: u64) -> Option<(u64, u32)> {
+    let node = kernel::read::<u64>(cgroup, CGROUP_KN.load())?;
+    let root = kernel::read::<u64>(cgroup, CGROUP_ROOT.load())?;
+    Some((kernel::read(node, KN_ID.load())?, kernel::read(root, ROOT_HIERARCHY.load())?))
+}
+
+/// Copies a path. Of a long one the end: that is where the container stands. Returns its length, the NUL
+/// counted; `u32::MAX`, with nothing copied, if it can't be read.
+#[inline(always)]
+fn copy(into: &mut [u8; CGROUP_PATH_LEN], path: u64) -> u32 {
+    let (full, mut before) = (CGROUP_PATH_LEN as i64, 0);
+    for _ in 0..PARTS {
+        let read = read_str(into, path.wrapping_add(before));
+        if read < 0 {
+            break;
+        }
+        if read < full {
+            let length = before + read.cast_unsigned();
+            if before == 0 || read_str(into, path.wrapping_add(length - full as u64)) > 0 {
+                return length as u32;
+            }
+            break;
+        }
+        // The NUL that ends this part is not the path's.
+        before += full as u64 - 1;
+    }
+    into[0] = 0;
+    u32::MAX
+}
 
 /// Reports the path of a cgroup from now on.
 #[inline(always)]
-fn report<R: Record>(ctx: &TracePointContext) {
-    let event = ctx.as_ptr() as u64;
-    let Some(id) = kernel::read::<u64>(event, CGROUP_EVENT_ID.load()) else { return };
-    // `__data_loc`: the lower half is where the text lies in the event, the upper one its length.
-    let Some(place) = kernel::read::<u32>(event, CGROUP_EVENT_PATH.load()) else { return };
-    let Some(hierarchy) = kernel::read(event, CGROUP_EVENT_ROOT.load()) else { return };
+fn report<R: Record>(ctx: &RawTracePointContext) {
+    let Some((id, hierarchy)) = ids(ctx.arg(0)) else { return };
+    let path: u64 = ctx.arg(1);
     emit_cgroup::<R>(|record, head| {
         // SAFETY: `record` is the ring's memory, reserved for a `CgroupMade` or a struct that is
         // transparent around one, and every field is written below before anything reads it; the
@@ -25,34 +57,25 @@ fn report<R: Record>(ctx: &TracePointContext) {
         record.head = head;
         record.id = id;
         record.hierarchy = hierarchy;
-        record.len = place >> 16;
-        // Of a long path the end: that is where the container stands.
-        let cut = u64::from(record.len.saturating_sub(CGROUP_PATH_LEN as u32));
-        if read_str(&mut record.path, event + u64::from(place & 0xffff) + cut) < 0 {
-            // As one of which nothing was kept.
-            record.path[0] = 0;
-            record.len = u32::MAX;
-        }
+        record.len = copy(&mut record.path, path);
     });
 }
 
-#[tracepoint]
-fn cgroup_mkdir_tracepoint(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+fn cgroup_mkdir_raw_tracepoint(ctx: RawTracePointContext) -> i32 {
     report::<CgroupMade>(&ctx);
     0
 }
 
-#[tracepoint]
-fn cgroup_rename_tracepoint(ctx: TracePointContext) -> u32 {
+#[raw_tracepoint]
+fn cgroup_rename_raw_tracepoint(ctx: RawTracePointContext) -> i32 {
     report::<CgroupRenamed>(&ctx);
     0
 }
 
-#[tracepoint]
-fn cgroup_rmdir_tracepoint(ctx: TracePointContext) -> u32 {
-    let event = ctx.as_ptr() as u64;
-    let Some(id) = kernel::read::<u64>(event, CGROUP_EVENT_ID.load()) else { return 0 };
-    let Some(hierarchy) = kernel::read(event, CGROUP_EVENT_ROOT.load()) else { return 0 };
+#[raw_tracepoint]
+fn cgroup_rmdir_raw_tracepoint(ctx: RawTracePointContext) -> i32 {
+    let Some((id, hierarchy)) = ids(ctx.arg(0)) else { return 0 };
     emit_cgroup::<CgroupRemoved>(|record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written here.

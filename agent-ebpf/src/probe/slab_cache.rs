@@ -1,14 +1,15 @@
 //! A slab cache is created. All candidates return NULL on failure, and all take the name and the
 //! object's size first.
 use aya_ebpf::{
-    macros::{fentry, fexit, kprobe, kretprobe},
-    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+    macros::{fexit, kprobe, kretprobe},
+    programs::{FExitContext, ProbeContext, RetProbeContext},
 };
 use fragwatch_ebpf::SlabCacheCreated;
 
 use crate::{
     emit::emit,
     kernel::{argument, number, read_str},
+    state::Thread,
     thread,
 };
 
@@ -27,28 +28,29 @@ fn leave(cache: u64) {
         return;
     }
     thread.cache_name = 0;
+    report(thread, name, size as u32, cache);
+}
+
+#[inline(always)]
+fn report(thread: &mut Thread, name: u64, size: u32, cache: u64) {
     emit::<SlabCacheCreated>(thread, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
         // is written below before anything reads it.
         let record = unsafe { &mut *record };
         record.head = head;
-        record.size = size as u32;
+        record.size = size;
         record.failed = u32::from(cache == 0);
         // The caller's name outlives the call; one that can't be read stays empty.
         read_str(&mut record.name, name);
     });
 }
 
-#[fentry]
-fn slab_cache_fentry(ctx: FEntryContext) -> u32 {
-    enter(argument(&ctx, 0), number(&ctx, 1) as u32);
-    0
-}
-
 #[fexit]
 fn slab_cache_fexit(ctx: FExitContext) -> u32 {
-    // The return value stands behind the four arguments.
-    leave(argument(&ctx, 4));
+    if let Some(thread) = thread::creating() {
+        // The return value stands behind the four arguments.
+        report(thread, argument(&ctx, 0), number(&ctx, 1) as u32, argument(&ctx, 4));
+    }
     0
 }
 

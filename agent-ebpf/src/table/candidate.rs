@@ -18,6 +18,13 @@ pub enum Candidate {
         /// The fexit program.
         exit: &'static str,
     },
+    /// An fentry alone.
+    EntryTrampoline {
+        /// Where.
+        function: Function,
+        /// The fentry program.
+        program: &'static str,
+    },
     /// An fexit alone, which sees the arguments too.
     Exit {
         /// Where.
@@ -48,6 +55,12 @@ pub enum Candidate {
         entry: &'static str,
         /// The kretprobe program.
         exit: &'static str,
+    },
+    /// Tracepoints, all of them or none, whose programs get the kernel's own arguments: neither tracefs nor
+    /// perf events are needed for them.
+    RawTracepoints {
+        /// In the order in which they are attached.
+        points: &'static [Tracepoint],
     },
     /// Tracepoints, all of them or none: what is left on a kernel without kprobes.
     Tracepoints {
@@ -93,10 +106,12 @@ impl Candidate {
     pub const fn method(&self) -> Method {
         match self {
             Self::Trampoline { .. } => Method::FentryFexit,
+            Self::EntryTrampoline { .. } => Method::Fentry,
             Self::Exit { .. } => Method::Fexit,
             Self::Return { .. } => Method::Kretprobe,
             Self::Entry { .. } => Method::Kprobe,
             Self::EntryAndReturn { .. } => Method::KprobeKretprobe,
+            Self::RawTracepoints { .. } => Method::RawTracepoint,
             Self::Tracepoints { .. } => Method::Tracepoint,
         }
     }
@@ -106,11 +121,12 @@ impl Candidate {
     pub const fn function(&self) -> Option<&Function> {
         match self {
             Self::Trampoline { function, .. }
+            | Self::EntryTrampoline { function, .. }
             | Self::Exit { function, .. }
             | Self::Return { function, .. }
             | Self::Entry { function, .. }
             | Self::EntryAndReturn { function, .. } => Some(function),
-            Self::Tracepoints { .. } => None,
+            Self::RawTracepoints { .. } | Self::Tracepoints { .. } => None,
         }
     }
 
@@ -120,10 +136,12 @@ impl Candidate {
         match self {
             Self::Tracepoints { lost, .. } => *lost,
             Self::Trampoline { .. }
+            | Self::EntryTrampoline { .. }
             | Self::Exit { .. }
             | Self::Return { .. }
             | Self::Entry { .. }
-            | Self::EntryAndReturn { .. } => None,
+            | Self::EntryAndReturn { .. }
+            | Self::RawTracepoints { .. } => None,
         }
     }
 
@@ -133,10 +151,13 @@ impl Candidate {
             Self::Trampoline { entry, exit, .. } | Self::EntryAndReturn { entry, exit, .. } => {
                 (Some(entry), Some(exit), &[])
             }
-            Self::Exit { program, .. }
+            Self::EntryTrampoline { program, .. }
+            | Self::Exit { program, .. }
             | Self::Return { program, .. }
             | Self::Entry { program, .. } => (Some(program), None, &[]),
-            Self::Tracepoints { points, .. } => (None, None, points),
+            Self::RawTracepoints { points } | Self::Tracepoints { points, .. } => {
+                (None, None, points)
+            }
         };
         first.into_iter().chain(second).chain(points.iter().map(|point| point.program))
     }
@@ -147,6 +168,8 @@ impl Candidate {
 pub enum Method {
     /// BPF trampolines on a function's entry and exit.
     FentryFexit,
+    /// A BPF trampoline on a function's entry.
+    Fentry,
     /// A BPF trampoline on a function's exit.
     Fexit,
     /// A kprobe on a function's entry, and a kretprobe.
@@ -155,17 +178,21 @@ pub enum Method {
     Kprobe,
     /// A kretprobe.
     Kretprobe,
+    /// Tracepoints with the kernel's own arguments.
+    RawTracepoint,
     /// Tracepoints.
     Tracepoint,
 }
 
 impl Method {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::FentryFexit,
+        Self::Fentry,
         Self::Fexit,
         Self::KprobeKretprobe,
         Self::Kprobe,
         Self::Kretprobe,
+        Self::RawTracepoint,
         Self::Tracepoint,
     ];
 
@@ -174,10 +201,12 @@ impl Method {
     pub const fn name(self) -> &'static str {
         match self {
             Self::FentryFexit => "fentry+fexit",
+            Self::Fentry => "fentry",
             Self::Fexit => "fexit",
             Self::KprobeKretprobe => "kprobe+kretprobe",
             Self::Kprobe => "kprobe",
             Self::Kretprobe => "kretprobe",
+            Self::RawTracepoint => "raw_tracepoint",
             Self::Tracepoint => "tracepoint",
         }
     }
@@ -185,7 +214,7 @@ impl Method {
     /// Whether it uses BPF trampolines.
     #[must_use]
     pub const fn is_trampoline(self) -> bool {
-        matches!(self, Self::FentryFexit | Self::Fexit)
+        matches!(self, Self::FentryFexit | Self::Fentry | Self::Fexit)
     }
 
     /// Whether it uses kprobes or kretprobes.

@@ -192,11 +192,9 @@ macro_rules! for_each_global {
             MARK_VICTIM {
                 MARK_VICTIM_PID: Needed, Member("trace_event_raw_mark_victim", &["pid"]);
             }
-            /// The record of the tracepoints of the class `cgroup`.
+            /// A cgroup's hierarchy.
             CGROUP_EVENT {
-                CGROUP_EVENT_ID: Needed, Member("trace_event_raw_cgroup", &["id"]);
-                CGROUP_EVENT_ROOT: Needed, Member("trace_event_raw_cgroup", &["root"]);
-                CGROUP_EVENT_PATH: Needed, Member("trace_event_raw_cgroup", &["__data_loc_path"]);
+                ROOT_HIERARCHY: Needed, Member("cgroup_root", &["hierarchy_id"]);
             }
             /// The records of a system call.
             SYSCALL {

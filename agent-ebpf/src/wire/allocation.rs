@@ -1,8 +1,8 @@
 //! Page allocations in the slow path.
 use super::Head;
 
-/// Failures in one creation, or in one subsystem's initialisation in it, that are recorded although their mask
-/// says that the caller has a fallback. There can be hundreds, which would fill the ring: the others are counted.
+/// Failures in one creation with the same mask and order that are recorded although the mask says that the
+/// caller has a fallback. There can be hundreds, which would fill the ring: the others are counted.
 pub const MAX_FALLBACKS: u32 = 8;
 /// Failures outside creations with the same mask and order that are recorded in a second; the others are
 /// counted.

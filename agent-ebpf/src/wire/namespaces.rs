@@ -68,12 +68,9 @@ pub struct SlabCacheCreated {
 pub struct PernetInitFailed {
     /// Task and time.
     pub head: Head,
-    /// The earliest that it can have been entered, as [`Head::time_ns`]: when the initialisation before
-    /// it returned. 0 if that is not known, or no allocation had failed by then.
-    pub began_ns: u64,
     /// Address of its `init` function, 0 if it could not be read.
     pub init: u64,
-    /// The negative errno that it returned.
+    /// The negative errno that it returned; 0 if that is not seen: the creation fails with the same.
     pub errno: i32,
     /// Always 0.
     pub reserved: u32,

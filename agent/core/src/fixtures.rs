@@ -150,9 +150,8 @@ pub fn every_event() -> Vec<EventKind> {
         EventKind::CgroupRenamed { id: 4711, path: CgroupPath::parse("/a/c") },
         EventKind::CgroupRemoved { id: 4711 },
         EventKind::PernetInitFailed {
-            began_ns: Some(1_000_500_000),
             init: Some(frame("fw_pernet_init", Some("fragwatch_pernet"))),
-            errno: libc::ENOMEM,
+            errno: Some(libc::ENOMEM),
         },
         ended(Some(libc::ENOMEM)),
         EventKind::CgroupSetupEnded(CgroupSetup {
@@ -177,7 +176,7 @@ pub fn failed_creation() -> CreationStep {
         compacted(1_200_000),
         compacted(1_210_000),
         failed(0x40cc0),
-        EventKind::PernetInitFailed { began_ns: Some(1_000_500_000), init, errno: libc::ENOMEM },
+        EventKind::PernetInitFailed { init, errno: Some(libc::ENOMEM) },
         ended(Some(libc::ENOMEM)),
     ])
 }

@@ -60,7 +60,7 @@ fn unprivileged() -> Checkup {
     let types = Btf::index(kernel.btf).expect("a kernel's own");
     let target = Target {
         symbols: &symbols,
-        types: &types,
+        prototypes: &types.prototypes(&hook::trampoline_functions()),
         unusable_records: &[],
         preference: Preference::Auto,
     };
@@ -171,7 +171,7 @@ fn advice_names_the_missing_prerequisite() {
     let no_tracepoints = || {
         let kernel = &SERIES[2];
         let mut attacher = FakeKernel::new(NO_TRACEPOINTS);
-        attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut attacher)
+        attach_on(kernel, kernel.kallsyms, Preference::Tracepoint, &mut attacher)
     };
     let unmounted = advice_without(|checkup| {
         checkup.hooks = no_tracepoints();

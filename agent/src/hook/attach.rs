@@ -7,15 +7,16 @@ use crate::{
         Preference,
         attacher::{AttachPoint, Attacher},
     },
-    kernel::{btf, function_names::FunctionNames},
+    host::clock,
+    kernel::{btf::Prototypes, function_names::FunctionNames},
 };
 
 /// What attaching needs to know of the kernel.
 pub struct Target<'a> {
-    /// Names of its functions; empty if they can't be read.
+    /// Names of its functions; empty if they can't be read, or are read later.
     pub symbols: &'a FunctionNames,
-    /// Its BTF, indexed.
-    pub types: &'a btf::Btf<'a>,
+    /// The functions that trampolines may be attached to, as its BTF has them.
+    pub prototypes: &'a Prototypes,
     /// Tracepoints' records that the programs can't read on this kernel.
     pub unusable_records: &'a [&'static str],
     /// What the user asked for.
@@ -25,7 +26,13 @@ pub struct Target<'a> {
 /// Attaches every hook to its first candidate that works. Never fails as a whole: what is missing
 /// stands in its status.
 pub fn attach_all(attacher: &mut dyn Attacher, target: &Target) -> Vec<HookStatus> {
-    HOOKS.iter().map(|hook| attach(attacher, target, hook)).collect()
+    let attach = |hook| {
+        let began_ns = clock::cpu_ns();
+        let status = attach(attacher, target, hook);
+        log::info!("{}: {} us of CPU", hook.name, (clock::cpu_ns() - began_ns) / 1000);
+        status
+    };
+    HOOKS.iter().map(attach).collect()
 }
 
 /// The functions that a trampoline may be attached to.
@@ -100,18 +107,21 @@ fn is_wanted(candidate: &Candidate, preference: Preference) -> bool {
     match preference {
         Preference::Auto => true,
         Preference::Kprobe => !method.is_trampoline(),
-        Preference::Tracepoint => method == Method::Tracepoint,
+        Preference::Tracepoint => {
+            matches!(method, Method::RawTracepoint | Method::Tracepoint)
+        }
     }
 }
 
 /// What a candidate would be attached to, if the function has no suffix.
 fn via_of(candidate: &Candidate) -> Via {
     let target = match candidate {
-        Candidate::Tracepoints { points, .. } => {
+        Candidate::RawTracepoints { points } | Candidate::Tracepoints { points, .. } => {
             let names: Vec<String> = points.iter().map(ToString::to_string).collect();
             names.join("+")
         }
         Candidate::Trampoline { function, .. }
+        | Candidate::EntryTrampoline { function, .. }
         | Candidate::Exit { function, .. }
         | Candidate::Return { function, .. }
         | Candidate::Entry { function, .. }
@@ -140,6 +150,12 @@ fn try_candidate(
             }
             Ok(via_of(candidate))
         }
+        Candidate::EntryTrampoline { function, program } => {
+            check_name(target, function.name)?;
+            check_prototype(target, function)?;
+            attacher.attach(program, AttachPoint::Fentry(function.name))?;
+            Ok(via_of(candidate))
+        }
         Candidate::Exit { function, program } => {
             check_name(target, function.name)?;
             check_prototype(target, function)?;
@@ -147,18 +163,21 @@ fn try_candidate(
             Ok(via_of(candidate))
         }
         Candidate::Return { function, program } => {
-            let function = the_variant(target, function.name)?;
-            attacher.attach(program, AttachPoint::Kretprobe(&function))?;
+            let function = first_found(target, function.name, |variant| {
+                attacher.attach(program, AttachPoint::Kretprobe(variant))
+            })?;
             Ok(at(function))
         }
         Candidate::Entry { function, program } => {
-            let function = the_variant(target, function.name)?;
-            attacher.attach(program, AttachPoint::Kprobe(&function))?;
+            let function = first_found(target, function.name, |variant| {
+                attacher.attach(program, AttachPoint::Kprobe(variant))
+            })?;
             Ok(at(function))
         }
         Candidate::EntryAndReturn { function, entry, exit } => {
-            let function = the_variant(target, function.name)?;
-            attacher.attach(exit, AttachPoint::Kretprobe(&function))?;
+            let function = first_found(target, function.name, |variant| {
+                attacher.attach(exit, AttachPoint::Kretprobe(variant))
+            })?;
             if let Err(refusal) = attacher.attach(entry, AttachPoint::Kprobe(&function)) {
                 attacher.unload(exit);
                 return Err(refusal);
@@ -175,15 +194,29 @@ fn try_candidate(
             if let Some(record) = records.iter().find(|r| target.unusable_records.contains(r)) {
                 return Err(Refusal::NoRecord(record));
             }
-            for (i, point) in points.iter().enumerate() {
-                if let Err(refusal) = attacher.attach(point.program, point_of(point)) {
-                    points[..i].iter().for_each(|point| attacher.unload(point.program));
-                    return Err(refusal);
-                }
-            }
+            attach_points(attacher, points, point_of)?;
+            Ok(via_of(candidate))
+        }
+        Candidate::RawTracepoints { points } => {
+            attach_points(attacher, points, |point| AttachPoint::RawTracepoint(point.event))?;
             Ok(via_of(candidate))
         }
     }
+}
+
+/// Attaches to all tracepoints or to none.
+fn attach_points(
+    attacher: &mut dyn Attacher,
+    points: &[Tracepoint],
+    at: fn(&Tracepoint) -> AttachPoint<'static>,
+) -> Result<(), Refusal> {
+    for (i, point) in points.iter().enumerate() {
+        if let Err(refusal) = attacher.attach(point.program, at(point)) {
+            points[..i].iter().for_each(|point| attacher.unload(point.program));
+            return Err(refusal);
+        }
+    }
+    Ok(())
 }
 
 fn point_of(tracepoint: &Tracepoint) -> AttachPoint<'static> {
@@ -194,7 +227,7 @@ fn point_of(tracepoint: &Tracepoint) -> AttachPoint<'static> {
 fn check_prototype(target: &Target, function: &Function) -> Result<(), Refusal> {
     let none = || Refusal::NoFunction(function.name.to_owned());
     let (found, expected) =
-        (target.types.parameters(function.name).ok_or_else(none)?, function.parameters);
+        (target.prototypes.get(function.name).ok_or_else(none)?.parameters, function.parameters);
     if found != expected {
         let function = function.name.to_owned();
         return Err(Refusal::OtherPrototype { function, found, expected });
@@ -212,7 +245,32 @@ fn check_name(target: &Target, function: &str) -> Result<(), Refusal> {
     }
 }
 
-/// The name to attach by. If no name can be read, the kernel itself has to know.
+/// Suffixes that the compiler gives to whole functions most often.
+const SUFFIXES: [&str; 3] = ["", ".constprop.0", ".isra.0"];
+
+/// Attaches to the function by the name that it has. Where names are not known, that is the first that the
+/// kernel has a function of. Returns the name.
+fn first_found(
+    target: &Target,
+    function: &str,
+    mut attach: impl FnMut(&str) -> Result<(), Refusal>,
+) -> Result<String, Refusal> {
+    if !target.symbols.is_empty() {
+        let variant = the_variant(target, function)?;
+        return attach(&variant).map(|()| variant);
+    }
+    for suffix in SUFFIXES {
+        let variant = format!("{function}{suffix}");
+        match attach(&variant) {
+            Ok(()) => return Ok(variant),
+            Err(Refusal::Refused { errno: Some(libc::ENOENT), .. }) => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Err(Refusal::NoFunction(function.to_owned()))
+}
+
+/// The name to attach by. If no name is known, the kernel itself has to know.
 ///
 /// Of two functions with one name older kernels (before 6.1) silently probe either, and of a
 /// function that the compiler split in two (`.constprop.0`, `.constprop.1`) either sees a part of

@@ -12,6 +12,8 @@ pub enum AttachPoint<'a> {
     Kprobe(&'a str),
     /// A function's return, by a kretprobe.
     Kretprobe(&'a str),
+    /// A tracepoint, with the kernel's own arguments.
+    RawTracepoint(&'static str),
     /// A tracepoint.
     Tracepoint {
         /// Such as `oom`.
@@ -29,6 +31,7 @@ impl AttachPoint<'_> {
             Self::Fexit(_) => AttachKind::Fexit,
             Self::Kprobe(_) => AttachKind::Kprobe,
             Self::Kretprobe(_) => AttachKind::Kretprobe,
+            Self::RawTracepoint(_) => AttachKind::RawTracepoint,
             Self::Tracepoint { .. } => AttachKind::Tracepoint,
         }
     }
@@ -39,7 +42,8 @@ impl AttachPoint<'_> {
             Self::Fentry(function)
             | Self::Fexit(function)
             | Self::Kprobe(function)
-            | Self::Kretprobe(function) => (*function).to_owned(),
+            | Self::Kretprobe(function)
+            | Self::RawTracepoint(function) => (*function).to_owned(),
             Self::Tracepoint { category, event } => format!("{category}:{event}"),
         }
     }

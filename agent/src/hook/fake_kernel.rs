@@ -6,7 +6,7 @@ use fragwatch_core::model::hook::{AttachKind, HookStatus, Refusal};
 use crate::{
     hook::{
         Preference, Target,
-        attach::attach_all,
+        attach::{attach_all, trampoline_functions},
         attacher::{AttachPoint, Attacher},
     },
     kernel::{btf::Btf, fixtures::Fixture, function_names::FunctionNames, offsets},
@@ -88,6 +88,7 @@ pub(crate) fn attach_on(
     let symbols = FunctionNames::read(kallsyms.as_bytes(), |_| ControlFlow::Continue(()))
         .expect("reads from memory");
     let unusable_records = &offsets::resolve(&types).unusable_records;
-    let target = Target { symbols: &symbols, types: &types, unusable_records, preference };
+    let prototypes = &types.prototypes(&trampoline_functions());
+    let target = Target { symbols: &symbols, prototypes, unusable_records, preference };
     attach_all(attacher, &target)
 }

@@ -45,34 +45,37 @@ impl Hierarchy {
         Self { id, mount }
     }
 
-    /// Its cgroups with their ids, parents first. At most [`MAX_LIVING`] are returned, those of upper
-    /// levels before deeper ones. Inside a cgroup namespace only cgroups below the namespace's root are
+    /// Passes its cgroups with their ids to `each`, parents first. They are [`MAX_LIVING`] at most, those of
+    /// upper levels before deeper ones. Inside a cgroup namespace only cgroups below the namespace's root are
     /// visible, and their paths are marked as truncated.
-    pub fn walk(&self) -> Vec<(u64, CgroupPath)> {
-        let mut found = Vec::new();
-        let Some(top) = &self.mount else { return found };
+    pub fn walk<E>(&self, mut each: impl FnMut(u64, CgroupPath) -> Result<(), E>) -> Result<(), E> {
+        let Some(top) = &self.mount else { return Ok(()) };
         let truncated = inode(top).is_some_and(|inode| inode != ROOT_INODE);
-        let mut left = VecDeque::from([(top.clone(), CgroupPath { names: Vec::new(), truncated })]);
-        while let Some((directory, path)) = left.pop_front() {
+        let mut left = VecDeque::from([top.clone()]);
+        let mut found = 0;
+        while let Some(directory) = left.pop_front() {
             let Some(id) = inode(&directory) else { continue };
-            found.push((id, path.clone()));
-            if path.names.len() == MAX_DEPTH {
+            found += 1;
+            let below = directory.strip_prefix(top).unwrap_or(&directory);
+            let names = below.iter().map(|name| name.to_string_lossy().into_owned());
+            let path = CgroupPath { names: names.collect(), truncated };
+            let is_deepest = path.names.len() == MAX_DEPTH;
+            each(id, path)?;
+            if is_deepest {
                 continue;
             }
             // A cgroup that was removed meanwhile is skipped.
             let Ok(entries) = fs::read_dir(&directory) else { continue };
             for entry in entries.flatten() {
-                if found.len() + left.len() >= MAX_LIVING {
+                if found + left.len() >= MAX_LIVING {
                     break;
                 }
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    let mut path = path.clone();
-                    path.names.push(entry.file_name().to_string_lossy().into_owned());
-                    left.push_back((entry.path(), path));
+                    left.push_back(entry.path());
                 }
             }
         }
-        found
+        Ok(())
     }
 }
 
@@ -82,7 +85,19 @@ fn inode(path: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
+
+    fn all(hierarchy: &Hierarchy) -> Vec<(u64, CgroupPath)> {
+        let mut found = Vec::new();
+        let walked: Result<(), Infallible> = hierarchy.walk(|id, path| {
+            found.push((id, path));
+            Ok(())
+        });
+        assert_eq!(walked, Ok(()));
+        found
+    }
 
     /// A machine with these mounts and this `/proc/cgroups`, and a few cgroups at `mount`.
     fn machine(name: &str, mounts: &str, cgroups: &str, mount: &str) -> PathBuf {
@@ -102,7 +117,7 @@ mod tests {
         let cgroups = "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t0\t3\t1\n";
         let root = machine("walk-v2", mounts, cgroups, "sys/fs/cgroup");
         let hierarchy = Hierarchy::read(&root);
-        let found = hierarchy.walk();
+        let found = all(&hierarchy);
         let b = fs::metadata(root.join("sys/fs/cgroup/a/b")).expect("it is there").ino();
         fs::remove_dir_all(&root).expect("it was made");
         assert_eq!(hierarchy.id, 0);
@@ -121,7 +136,7 @@ mod tests {
             "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t3\t1\t1\nmemory\t9\t3\t1\n";
         let root = machine("walk-v1", mounts, cgroups, "sys/fs/cgroup/memory");
         let hierarchy = Hierarchy::read(&root);
-        let found = hierarchy.walk();
+        let found = all(&hierarchy);
         fs::remove_dir_all(&root).expect("it was made");
         assert_eq!((hierarchy.id, found.len()), (9, 3));
     }
@@ -130,6 +145,6 @@ mod tests {
     fn without_a_mounted_hierarchy_no_cgroup_is_found() {
         let hierarchy = Hierarchy::read(Path::new("/nowhere"));
         assert_eq!(hierarchy, Hierarchy::default());
-        assert_eq!(hierarchy.walk(), []);
+        assert_eq!(all(&hierarchy), []);
     }
 }

@@ -1,6 +1,8 @@
 //! How this process takes memory from the kernel, and gives it back: it stays small, because all of it is
 //! locked later.
 
+use crate::kernel;
+
 /// Allocations of at least this many bytes are mappings of their own, which go back to the kernel when
 /// they are freed. With glibc's default the limit grows with each that is freed, up to 32 MiB.
 #[cfg(target_env = "gnu")]
@@ -19,6 +21,25 @@ pub fn keep_small() {
         // Each thread would have a heap of its own.
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
+    }
+}
+
+/// Gives back the pages of a part of the program's file that is not needed again; reading it would bring them
+/// back.
+pub fn forget(part: &'static [u8]) {
+    let Ok(page_size) = kernel::page_size() else { return };
+    let page_size = page_size as usize;
+    // Whole pages only: others hold something else too.
+    let start = part.as_ptr().addr().next_multiple_of(page_size);
+    let end = part.as_ptr().addr() + part.len();
+    let Some(length) = (end - end % page_size).checked_sub(start) else { return };
+    // SAFETY: the pages are of a private mapping of the program's file and were never written, so that they
+    // have the same content when they are read again.
+    let result = unsafe {
+        libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_DONTNEED)
+    };
+    if result != 0 {
+        log::debug!("could not forget a part of the program: {}", std::io::Error::last_os_error());
     }
 }
 

@@ -58,17 +58,19 @@ pub const USES: [Use; 8] = [
     Use {
         capability: Capability::CAP_DAC_READ_SEARCH,
         required: false,
-        purpose: "reads the ids of tracepoints in tracefs, which only root may enter, and names \
-                  of containers in the runtimes' directories",
-        lost: "every hook that is a tracepoint, and most containers' names, unless fragwatch runs \
-               as user root",
+        purpose: "reads names of containers in the runtimes' directories, and the ids of \
+                  tracepoints in tracefs, which stand in where there are no kprobes",
+        lost: "most containers' names, and on kernels without kprobes every hook, unless \
+               fragwatch runs as user root",
     },
     // Debian's perf_event_open
     Use {
         capability: Capability::CAP_SYS_ADMIN,
         required: false,
-        purpose: "attaches kprobes and tracepoints where kernel.perf_event_paranoid is above 2",
-        lost: "every kprobe and tracepoint where kernel.perf_event_paranoid is above 2",
+        purpose: "attaches kprobes before Linux 5.18, and tracepoints, where \
+                  kernel.perf_event_paranoid is above 2",
+        lost: "where kernel.perf_event_paranoid is above 2, every kprobe before Linux 5.18 and \
+               every tracepoint that stands in for one",
     },
     // fs/proc/base.c, __set_oom_adj; before 5.11 kernel/bpf/syscall.c charges RLIMIT_MEMLOCK
     Use {
@@ -133,10 +135,21 @@ pub fn own_proc_files() {
 /// Gives up, irreversibly, the capabilities that this thread does not need after attaching. `works`
 /// returns whether maps can still be read.
 pub fn drop_unneeded(works: impl Fn() -> bool) -> Result<(), CapsError> {
+    keep_with_maps(&KEPT, works)
+}
+
+/// Gives up all capabilities of this thread except those that reading maps takes, as by [`drop_unneeded`], and
+/// with `symbols` the one that shows symbols' addresses.
+pub fn drop_all_but_maps(symbols: bool, works: impl Fn() -> bool) -> Result<(), CapsError> {
+    let wanted: &[Capability] = if symbols { &[Capability::CAP_SYSLOG] } else { &[] };
+    keep_with_maps(wanted, works)
+}
+
+fn keep_with_maps(wanted: &[Capability], works: impl Fn() -> bool) -> Result<(), CapsError> {
     empty_bounding_set();
     let permitted = caps::read(None, CapSet::Permitted)?;
     let mut kept: HashSet<Capability> =
-        KEPT.into_iter().filter(|cap| permitted.contains(cap)).collect();
+        wanted.iter().copied().filter(|cap| permitted.contains(cap)).collect();
     caps::set(None, CapSet::Effective, &kept)?;
     if !works() {
         kept.extend(FOR_MAPS.into_iter().find(|cap| permitted.contains(cap)));
@@ -147,20 +160,7 @@ pub fn drop_unneeded(works: impl Fn() -> bool) -> Result<(), CapsError> {
 
 /// Gives up all capabilities of this thread except the one that reads others' files.
 pub fn drop_all_but_reading() -> Result<(), CapsError> {
-    drop_all_but(Capability::CAP_DAC_READ_SEARCH)
-}
-
-/// Gives up all capabilities of this thread except the one that shows symbols' addresses.
-pub fn drop_all_but_symbols() -> Result<(), CapsError> {
-    drop_all_but(Capability::CAP_SYSLOG)
-}
-
-fn drop_all_but(wanted: Capability) -> Result<(), CapsError> {
-    empty_bounding_set();
-    let permitted = caps::read(None, CapSet::Permitted)?;
-    let kept = permitted.contains(&wanted).then_some(wanted).into_iter().collect();
-    caps::set(None, CapSet::Effective, &kept)?;
-    keep_only(&kept)
+    keep_with_maps(&[Capability::CAP_DAC_READ_SEARCH], || true)
 }
 
 /// Gives up all capabilities of this thread.

@@ -79,6 +79,11 @@ impl FunctionNames {
         found.sort_unstable();
         found
     }
+
+    /// Whether this kernel has more than one `function`.
+    pub fn is_ambiguous(&self, function: &str) -> bool {
+        self.variants(function).len() > 1
+    }
 }
 
 /// Whether `name` is `function`, as a whole, with or without a compiler's suffix.

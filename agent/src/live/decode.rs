@@ -112,9 +112,8 @@ impl Decoder {
             }
             AnyRecord::PernetInitFailed(r) => {
                 let init = (r.init != 0).then(|| self.init(r.init));
-                let began_ns = (r.began_ns != 0).then_some(r.began_ns);
-                let errno = r.errno.saturating_neg();
-                (r.head, EventKind::PernetInitFailed { began_ns, init, errno })
+                let errno = positive(r.errno);
+                (r.head, EventKind::PernetInitFailed { init, errno })
             }
             AnyRecord::ChargeFailed(r) => (r.head, limit::charge_failed(r)),
             AnyRecord::ForkRefused(r) => (r.head, limit::fork_refused(r)),

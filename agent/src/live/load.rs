@@ -1,8 +1,10 @@
 //! Loading the programs, their maps and their log.
-use anyhow::Context as _;
+use std::os::fd::AsFd as _;
+
+use anyhow::{Context as _, bail};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Map, MapData, ProgramArray, RingBuf},
+    maps::{Map, RingBuf},
     programs::KProbe,
 };
 use aya_log::EbpfLogger;
@@ -20,8 +22,13 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
-    kernel::offsets::Offsets,
-    live::{Options, Ring, StartError, async_fd, rings},
+    hook::KprobesBy,
+    host::own_memory,
+    kernel::{
+        bpf::{self, Purpose},
+        offsets::Offsets,
+    },
+    live::{Instructions, Options, Ring, StartError, async_fd, rings},
 };
 
 /// The kernel programs, compiled into this binary.
@@ -93,21 +100,45 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-pub(super) fn ring(ebpf: &mut Ebpf, name: &'static str) -> Result<Ring, StartError> {
-    let map: Map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
-    let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
-    async_fd::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+/// The rings of creations, of what happens outside of them, and of cgroups.
+pub(super) fn rings(mut ebpf: Ebpf) -> Result<[Ring; 3], StartError> {
+    let mut take = |name: &'static str| {
+        let map = ebpf.take_map(name).ok_or(StartError::NoMap(name))?;
+        Ok::<_, StartError>((name, map))
+    };
+    let taken = [take(map::CREATION_EVENTS)?, take(map::OTHER_EVENTS)?, take(map::CGROUP_EVENTS)?];
+    // Its copies of the programs go before the rings are mapped.
+    drop(ebpf);
+    own_memory::forget(PROGRAMS);
+    let [creations, others, cgroups] = taken.map(|(name, map): (_, Map)| {
+        let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
+        async_fd::watch(ring, Interest::READABLE).map_err(StartError::Wait)
+    });
+    Ok([creations?, others?, cgroups?])
 }
 
 /// Puts the program that reads a zone where the one that sees a failure calls it. The kernel empties the
 /// map that is returned when that is dropped.
-pub(super) fn put_zone_walk(ebpf: &mut Ebpf) -> anyhow::Result<ProgramArray<MapData>> {
+pub(super) fn put_zone_walk(
+    ebpf: &mut Ebpf,
+    instructions: &Instructions,
+    kprobes: KprobesBy,
+) -> anyhow::Result<Map> {
     let map = ebpf.take_map(map::ZONE_WALK).context("there is no such map")?;
-    let mut map = ProgramArray::try_from(map)?;
-    let program: &mut KProbe =
-        ebpf.program_mut(ZONE_WALK).context("there is no such program")?.try_into()?;
-    program.load()?;
-    map.set(0, program.fd()?, 0)?;
+    let Map::ProgramArray(data) = &map else { bail!("it is no array of programs") };
+    // Both must be loaded in the same way.
+    match kprobes {
+        KprobesBy::PerfEvents => {
+            let program: &mut KProbe =
+                ebpf.program_mut(ZONE_WALK).context("there is no such program")?.try_into()?;
+            program.load()?;
+            bpf::put_program(data.fd().as_fd(), 0, program.fd()?.as_fd())?;
+        }
+        KprobesBy::Links => {
+            let program = instructions.load(ZONE_WALK, Purpose::KprobeMulti)?;
+            bpf::put_program(data.fd().as_fd(), 0, program.as_fd())?;
+        }
+    }
     Ok(map)
 }
 

@@ -13,10 +13,11 @@ pub(super) struct MissedRuns {
 }
 
 impl MissedRuns {
-    /// Takes a handle of each program that is loaded now. They keep no program attached.
-    pub(super) fn of(ebpf: &Ebpf) -> Self {
+    /// Takes a handle of each program that aya has loaded now, and those of other programs. They keep no
+    /// program attached.
+    pub(super) fn of(ebpf: &Ebpf, mut programs: Vec<OwnedFd>) -> Self {
         let loaded = ebpf.programs().filter_map(|(_, program)| program.fd().ok());
-        let programs = loaded.filter_map(|fd| fd.as_fd().try_clone_to_owned().ok()).collect();
+        programs.extend(loaded.filter_map(|fd| fd.as_fd().try_clone_to_owned().ok()));
         Self { programs }
     }
 

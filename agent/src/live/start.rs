@@ -1,7 +1,10 @@
 //! The start of a trace: what the kernel says about itself, the programs loaded, the hooks attached.
-use std::{fs, io, sync::Arc};
+use std::{
+    fs, io,
+    sync::{Arc, Mutex},
+};
 
-use aya::{Btf, Ebpf, Endianness, maps::PerCpuArray};
+use aya::{Ebpf, maps::PerCpuArray};
 use fragwatch_core::model::{gfp::GfpNames, hook::HookStatus};
 use fragwatch_ebpf::{
     map,
@@ -10,24 +13,25 @@ use fragwatch_ebpf::{
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::{
-    hook::{self, Links, Preference, Target},
+    hook::{self, Links, Preference, RunningKernel, Target},
     host::clock,
     kernel::{
-        btf::{self, BtfError},
+        btf::{self, BtfError, Prototypes},
         function_names::{FunctionNames, own_text},
         kallsyms::SymbolError,
         offsets::{self, Offsets},
         symbols::{Symbols, modules::SharedModules, table::Table},
     },
     live::{
-        Attached, Live,
-        background::Background,
+        Attached, Instructions, Live, background,
+        counters::Counters,
         decode::Decoder,
         fallbacks::FallbackCounter,
-        load::{innermost, load, logger, put_zone_walk, ring},
+        load::{innermost, load, logger, put_zone_walk, rings},
         missed_runs::MissedRuns,
         nodes,
         symbol_program::SymbolProgram,
+        unchecked_names::Unchecked,
     },
 };
 
@@ -46,9 +50,6 @@ pub enum StartError {
     /// What describes it can't be understood.
     #[error("could not make sense of {BTF_PATH}: {0}")]
     BadBtf(BtfError),
-    /// aya can't make sense of it.
-    #[error("could not make sense of {BTF_PATH}: {0}")]
-    UnusableBtf(aya::BtfError),
     /// The kernel did not take the maps.
     #[error(
         "the kernel did not take the programs' maps: {0}; before Linux 5.11 they count against \
@@ -74,6 +75,16 @@ pub enum StartError {
     NoHook(Vec<HookStatus>),
 }
 
+/// When the names of the kernel's functions are read where they are needed for nothing but to see that no two
+/// functions have one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamesRead {
+    /// Before hooks are attached, which delays them by half a second of CPU.
+    First,
+    /// By another thread afterwards.
+    Later,
+}
+
 /// How to watch.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -85,6 +96,8 @@ pub struct Options {
     pub fallbacks: bool,
     /// How to attach.
     pub preference: Preference,
+    /// When to read the names of the kernel's functions.
+    pub names: NamesRead,
     /// The hierarchy of cgroups that tasks are identified by; see [`Hierarchy::id`].
     ///
     /// [`Hierarchy::id`]: crate::host::hierarchy::Hierarchy::id
@@ -95,29 +108,25 @@ pub struct Options {
 struct KernelTypes {
     gfp: GfpNames,
     offsets: Offsets,
-    /// BTF of the functions that a trampoline may be attached to, with the kernel's ids.
-    functions: Vec<u8>,
-    /// The same with other ids, which is much shorter.
-    prototypes: Vec<u8>,
+    /// The functions that a trampoline may be attached to.
+    prototypes: Prototypes,
 }
 
 impl KernelTypes {
     fn read() -> Result<Self, StartError> {
         let bytes = fs::read(BTF_PATH).map_err(StartError::NoBtf)?;
         let types = btf::Btf::index(&bytes).map_err(StartError::BadBtf)?;
-        let functions = hook::trampoline_functions();
         Ok(Self {
             gfp: gfp_names(&types),
             offsets: offsets::resolve(&types),
-            functions: types.functions_alone(&functions, true),
-            prototypes: types.functions_alone(&functions, false),
+            prototypes: types.prototypes(&hook::trampoline_functions()),
         })
     }
 }
 
 /// How functions are named.
 struct Names {
-    /// For attaching.
+    /// For attaching; empty if they are read later.
     functions: FunctionNames,
     /// For addresses in records.
     symbols: Symbols,
@@ -129,8 +138,16 @@ struct Names {
 
 impl Names {
     /// By the kernel itself if it can, else by a table of its symbols.
-    fn of(ebpf: &mut Ebpf) -> Self {
+    fn of(ebpf: &mut Ebpf, when: NamesRead) -> Self {
         let program = SymbolProgram::load(ebpf);
+        let program = match program {
+            Ok(program) if when == NamesRead::Later => {
+                let symbols = Symbols::new(Box::new(program));
+                let functions = FunctionNames::default();
+                return Self { functions, symbols, modules: None, missing: None };
+            }
+            other => other,
+        };
         if let Err(error) = &program {
             log::debug!("the kernel does not print names: {error:#}");
         }
@@ -159,7 +176,7 @@ impl Live {
     /// Loads the programs and attaches every hook that this kernel takes.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut not_seen = Vec::new();
-        let KernelTypes { gfp, offsets, functions: numbered, prototypes } = KernelTypes::read()?;
+        let KernelTypes { gfp, offsets, prototypes } = KernelTypes::read()?;
         if !gfp.known() {
             not_seen.push(
                 "names of gfp flags: this kernel's BTF does not have them, and its release is not \
@@ -168,19 +185,21 @@ impl Live {
             );
         }
         log_usage("the kernel's types are read");
-        let types = btf::Btf::index(&prototypes).map_err(StartError::BadBtf)?;
         not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
         if !offsets.zones_readable {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
         let mut ebpf = load(options, &offsets, &gfp, nodes::count_zones())?;
         log_usage("the maps are made");
-        let Names { functions, symbols, modules, missing } = Names::of(&mut ebpf);
+        let instructions =
+            Instructions::of(&ebpf).map_err(|error| StartError::Load(format!("{error:#}")))?;
+        log_usage("the instructions are read");
+        let Names { functions, symbols, modules, missing } = Names::of(&mut ebpf, options.names);
         not_seen.extend(missing.map(|error| format!("names of functions: {error}")));
         log_usage("the names of functions are read");
         let target = Target {
             symbols: &functions,
-            types: &types,
+            prototypes: &prototypes,
             unusable_records: &offsets.unusable_records,
             preference: options.preference,
         };
@@ -188,7 +207,10 @@ impl Live {
             .take_map(map::COUNTERS)
             .and_then(|map| PerCpuArray::try_from(map).ok())
             .ok_or(StartError::NoMap(map::COUNTERS))?;
-        let zone_walk = put_zone_walk(&mut ebpf);
+        let (nodes, kprobes) = nodes::find(&mut ebpf, &instructions);
+        not_seen
+            .extend(nodes.err().map(|error| format!("the zones at a failed allocation: {error}")));
+        let zone_walk = put_zone_walk(&mut ebpf, &instructions, kprobes);
         if let Err(error) = &zone_walk {
             log::debug!("{ZONE_WALK}: {error:?}");
             let reason = innermost(error.as_ref());
@@ -196,18 +218,18 @@ impl Live {
                 "the zones at a failure: the kernel refused the program that reads them: {reason}"
             ));
         }
-        if let Err(error) = nodes::find(&mut ebpf) {
-            not_seen.push(format!("the zones at a failed allocation: {error:#}"));
-        }
-        // Now, because it takes more memory than all else and is needed for this alone.
-        let btf = Btf::parse(&numbered, Endianness::default()).map_err(StartError::UnusableBtf)?;
-        drop(numbered);
-        log_usage("aya has the functions' types");
-        let mut running =
-            hook::RunningKernel { ebpf: &mut ebpf, btf: &btf, links: Links::default() };
+        let mut running = RunningKernel {
+            ebpf: &mut ebpf,
+            instructions: &instructions,
+            prototypes: &prototypes,
+            kprobes,
+            links: Links::default(),
+            loaded: Vec::new(),
+        };
         let hooks = hook::with_tracefs(|| hook::attach_all(&mut running, &target));
-        let links = running.links;
-        drop(btf);
+        let RunningKernel { links, loaded, .. } = running;
+        let links = Arc::new(Mutex::new(links));
+        drop(instructions);
         log_usage("the hooks are attached");
         if hooks.iter().all(|hook| hook.via.is_none()) {
             return Err(StartError::NoHook(hooks));
@@ -218,16 +240,15 @@ impl Live {
             let reason = innermost(error.as_ref());
             not_seen.push(format!("blocks taken of another migratetype: {reason}"));
         }
-        // They have kept what the programs sent meanwhile.
-        let creations = ring(&mut ebpf, map::CREATION_EVENTS)?;
-        let others = ring(&mut ebpf, map::OTHER_EVENTS)?;
-        let cgroups = ring(&mut ebpf, map::CGROUP_EVENTS)?;
         let logger = logger(&mut ebpf)?;
+        let missed_runs = MissedRuns::of(&ebpf, loaded);
+        let [creations, others, cgroups] = rings(ebpf)?;
+        log_usage("the rings are mapped");
         let hierarchy = options.hierarchy;
         let decoder = Decoder { gfp, symbols, hierarchy, ..Decoder::default() };
-        let programs = Arc::new(MissedRuns::of(&ebpf));
-        let background =
-            Background::start(Arc::clone(&programs), modules).map_err(StartError::Thread)?;
+        let counters = Arc::new(Counters::new(counters, missed_runs));
+        let unchecked = functions.is_empty().then(|| Unchecked::of(&hooks, &links));
+        background::start(&counters, modules, unchecked).map_err(StartError::Thread)?;
         Ok(Self {
             hooks,
             not_seen,
@@ -239,8 +260,6 @@ impl Live {
             fallbacks: fallbacks.ok().flatten(),
             logger,
             decoder,
-            programs,
-            background,
             ended: None,
             after_end: None,
         })
@@ -250,7 +269,7 @@ impl Live {
 /// Logs how much CPU time and memory the start has taken so far.
 fn log_usage(stage: &str) {
     let peak_kib = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
-    log::debug!("{stage}: {} ms of CPU, {peak_kib} KiB at most", clock::cpu_ns() / 1_000_000);
+    log::info!("{stage}: {} ms of CPU, {peak_kib} KiB at most", clock::cpu_ns() / 1_000_000);
 }
 
 /// From BTF, which knows best; else by the kernel's release.

@@ -10,12 +10,13 @@ use aya::{
     maps::{Array, MapData},
     programs::RawTracePoint,
 };
+use aya_obj::generated::bpf_cmd;
 use fragwatch_ebpf::{SYMBOL_LEN, map, table::SYMBOL_NAME};
 
-use crate::kernel::symbols::{Naming, Symbol, printed};
-
-/// The command of bpf(2) that runs a program once (`BPF_PROG_TEST_RUN` in include/uapi/linux/bpf.h).
-const TEST_RUN: libc::c_long = 10;
+use crate::kernel::{
+    bpf,
+    symbols::{Naming, Symbol, printed},
+};
 
 /// The loaded program, which can be run again and again.
 pub(super) struct SymbolProgram {
@@ -59,7 +60,7 @@ impl Naming for SymbolProgram {
     }
 }
 
-/// The part of `union bpf_attr` that the command reads.
+/// The part of `union bpf_attr` that `BPF_PROG_TEST_RUN` reads.
 #[repr(C)]
 #[derive(Default)]
 struct TestRun {
@@ -89,18 +90,6 @@ fn run(program: &OwnedFd, argument: u64) -> io::Result<()> {
         context_in: (&raw const argument).addr() as u64,
         ..TestRun::default()
     };
-    // SAFETY: the attributes outlive the call, their size is theirs, and what they point to is a word
-    // that the kernel only reads.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            TEST_RUN,
-            (&raw mut attributes).cast::<libc::c_void>(),
-            size_of::<TestRun>(),
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    // SAFETY: what the attributes point to is a word that the kernel only reads.
+    unsafe { bpf::call(bpf_cmd::BPF_PROG_TEST_RUN, &mut attributes) }.map(drop)
 }

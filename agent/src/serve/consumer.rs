@@ -48,17 +48,12 @@ impl ServeConsumer {
     }
 
     fn set_counts(&mut self, live: &Live) {
-        if let Ok(loss) = live.loss() {
-            self.shared.metrics.set_loss(loss);
-        }
+        self.shared.metrics.set_loss(live.loss());
         if self.ticks.is_multiple_of(COUNTS_TICKS) {
-            if let Ok(outside) = live.outside() {
-                self.shared.metrics.set_outside(outside);
-            }
-            if let Ok(creations) = live.creations() {
-                self.shared.metrics.count_untroubled(creations.untroubled - self.untroubled);
-                self.untroubled = creations.untroubled;
-            }
+            self.shared.metrics.set_outside(live.outside());
+            let untroubled = live.creations().untroubled;
+            self.shared.metrics.count_untroubled(untroubled - self.untroubled);
+            self.untroubled = untroubled;
         }
         self.ticks = self.ticks.wrapping_add(1);
     }

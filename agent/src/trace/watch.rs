@@ -26,7 +26,7 @@ use crate::{
         own_memory, privileges,
     },
     kernel,
-    live::{Live, Options},
+    live::{Live, NamesRead, Options},
     trace::{
         consumer::Consumer,
         header::header,
@@ -100,6 +100,7 @@ impl Watch {
             untroubled: setup.untroubled,
             fallbacks: setup.fallbacks,
             preference: setup.attach,
+            names: NamesRead::Later,
             hierarchy: hierarchy.id,
         })?;
         let header = header(&live, kernel, page_size, setup.all);
@@ -115,7 +116,7 @@ impl Watch {
         victim.protect();
         // Also before, because the lookup thread keeps the capability to read others' files.
         let names = Names::start();
-        if let Err(error) = privileges::drop_unneeded(|| live.loss().is_ok()) {
+        if let Err(error) = privileges::drop_unneeded(|| live.count().is_ok()) {
             log::warn!("could not give up capabilities that are not needed any more: {error}");
         }
         let node = match ReadingThread::start() {
@@ -140,10 +141,12 @@ impl Watch {
             waiting: None,
         };
         // The hooks are attached, so cgroups that are created from now on are seen as events.
-        for (id, path) in hierarchy.walk() {
+        hierarchy.walk(|id, path| {
             watch.push(Entry::Cgroup { id, path });
-        }
-        watch.advance()?;
+            // One by one: all together would take more memory than all else, for good.
+            watch.advance()
+        })?;
+        own_memory::release_free();
         Ok(watch)
     }
 
@@ -167,7 +170,7 @@ impl Watch {
                 _ = self.terminate.recv() => break,
                 () = sleep_until_some(end) => break,
                 () = self.stdout.closed() => return self.finish_capture(),
-                _ = tick.tick() => self.tick()?,
+                _ = tick.tick() => self.tick(),
                 () = std::future::ready(()), if more => {}
                 () = self.names.replied() => {}
                 () = facts_arrived(self.node.as_ref()) => {}
@@ -179,8 +182,8 @@ impl Watch {
             self.advance()?;
         }
         // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
-        let loss = self.live.final_loss().context(COUNTERS)?;
         let end = self.end()?;
+        let loss = self.live.loss();
         self.live.detach(exit_watchdog::step);
         while self.take_events(BATCH)? {
             self.advance()?;
@@ -198,16 +201,14 @@ impl Watch {
         Ok(())
     }
 
-    fn tick(&mut self) -> anyhow::Result<()> {
+    fn tick(&mut self) {
         self.live.forget_symbols();
-        let loss = self.live.loss().context(COUNTERS)?;
-        self.update_loss(loss);
+        self.update_loss(self.live.loss());
         if self.pipeline.needs_tick() {
             self.push(Entry::Tick { time_ns: clock::monotonic_ns() });
         }
         self.consumer.tick(&self.live);
         self.write_orders(Some(clock::monotonic_ns()));
-        Ok(())
     }
 
     /// Writes the needed orders if that is due; in any case at the end (`None`).
@@ -227,8 +228,8 @@ impl Watch {
 
     /// What the kernel side counted until now.
     fn end(&self) -> anyhow::Result<Entry> {
-        let outside = self.live.outside().context(COUNTERS)?;
-        let creations = self.live.creations().context(COUNTERS)?;
+        self.live.count().context(COUNTERS)?;
+        let (outside, creations) = (self.live.outside(), self.live.creations());
         Ok(Entry::End { outside: Some(outside), creations: Some(creations) })
     }
 }

@@ -28,7 +28,12 @@ pub(super) struct Running {
 impl Running {
     /// Starts one and waits until it is ready and quiet. None if the contestant is no process.
     pub(super) fn start(bench: &Bench, contestant: Contestant) -> Result<Option<Self>> {
-        Self::start_logging(bench, contestant, "warn")
+        // What each step of its start takes is in fragwatch.err.
+        Self::start_logging(
+            bench,
+            contestant,
+            "warn,fragwatch::live::start=info,fragwatch::hook=info",
+        )
     }
 
     /// The same, with what fragwatch logs (`RUST_LOG`). Its programs in the kernel log too, if anything

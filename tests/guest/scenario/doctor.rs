@@ -29,12 +29,17 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         umount2(directory, MntFlags::MNT_DETACH)
             .with_context(|| format!("can't unmount {directory}"))?;
     }
+    let tracepoints = ["--attach", "tracepoint"];
     report(node, "no-tracefs", doctor(&mut Command::new(FRAGWATCH)))?;
+    report(node, "no-tracefs-tracepoints", doctor(&mut Command::new(FRAGWATCH)).args(tracepoints))?;
     let mounts = fs::read_to_string("/proc/self/mounts").context("can't read the mounts")?;
     node.channel.node(format!("tracefs is mounted {} times", mounts.matches(" tracefs ").count()));
     node::set("kernel/perf_event_paranoid", "2")?;
     let sight = SIGHT.join(",");
     report(node, "no-tracefs-user", doctor(&mut unprivileged::command(&sight, FRAGWATCH)))?;
+    let mut by_tracepoints = unprivileged::command(&sight, FRAGWATCH);
+    let by_tracepoints = doctor(&mut by_tracepoints).args(tracepoints);
+    report(node, "no-tracefs-user-tracepoints", by_tracepoints)?;
     for (directory, kind) in tracefs.into_iter().zip(["tracefs", "debugfs"]) {
         mount_at(kind, directory)?;
     }

@@ -40,13 +40,13 @@ impl Accel {
         }
     }
 
-    /// How many processors the guest has. Counted, it has one: a thread's time would hold what the
-    /// others did meanwhile.
+    /// How many processors the guest has, of those that are wanted. Counted, it has one: a thread's time
+    /// would hold what the others did meanwhile.
     #[must_use]
-    pub fn processors(self) -> &'static str {
+    pub fn processors(self, wanted: u32) -> u32 {
         match self {
-            Self::Kvm | Self::Tcg => "2",
-            Self::Counted => "1",
+            Self::Kvm | Self::Tcg => wanted,
+            Self::Counted => 1,
         }
     }
 
@@ -111,6 +111,7 @@ fn kvm_boots(kernel: &Kernel, directory: &Path) -> Result<bool> {
         swap_mib: 0,
         memory_mib: 256,
         nodes: 1,
+        processors: 2,
         port: None,
         append: String::new(),
         accel: Accel::Kvm,

@@ -34,6 +34,8 @@ pub struct Boot {
     pub memory_mib: u32,
     /// On how many NUMA nodes that is.
     pub nodes: u32,
+    /// Its processors; see [`Accel::processors`].
+    pub processors: u32,
     /// What the kernel's command line ends with.
     pub append: String,
     /// A port of this machine's loopback interface that is forwarded to the guest's fragwatch.
@@ -74,7 +76,8 @@ impl Machine {
         command
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
             .args(boot.accel.options())
-            .args(["-smp", boot.accel.processors(), "-m", &boot.memory_mib.to_string()])
+            .args(["-smp", &boot.accel.processors(boot.processors).to_string()])
+            .args(["-m", &boot.memory_mib.to_string()])
             .arg("-kernel")
             .arg(&boot.image)
             .args(["-append", &format!("{COMMAND_LINE} {}", boot.append)])

@@ -131,10 +131,10 @@ impl Correlator {
                 let size = Some(size);
                 creation.slab_caches.push(SlabCache { name, size, failed, errno: None });
             }
-            EventKind::PernetInitFailed { began_ns, init, errno } => {
+            EventKind::PernetInitFailed { init, errno } => {
                 let ended_ns = time_ns;
                 if let StepKind::Namespaces(made) = &mut creation.kind {
-                    made.pernet_init = Some(PernetInit { began_ns, ended_ns, init, errno });
+                    made.pernet_init = Some(PernetInit { ended_ns, init, errno });
                 }
             }
             EventKind::NetnsSetupEnded {
@@ -203,6 +203,10 @@ impl Correlator {
             creation.keep(allocation);
         }
         (creation.ended_ns, creation.errno) = (time_ns, errno);
+        if let StepKind::Namespaces(Namespaces { pernet_init: Some(init), .. }) = &mut creation.kind
+        {
+            init.errno = init.errno.or(errno);
+        }
         if errno.is_none() {
             // All went well, so each failed allocation had a fallback, whatever its mask said.
             for allocation in &mut creation.allocations {

@@ -205,11 +205,17 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// Whether an allocation could be why the subsystem's initialisation failed, if one did. One outside of it
+    /// could be if none inside is known: a function that ends by calling another is not on the stack.
     fn could_cause(&self, allocation: &Allocation) -> bool {
         let (Some(init), Some(failed)) = (self.pernet_init, allocation.failed_ns) else {
             return true;
         };
-        failed <= init.ended_ns && init.began_ns.is_none_or(|began| began <= failed)
+        let is_inside = |allocation: &Allocation| init.called(allocation);
+        failed <= init.ended_ns
+            && (is_inside(allocation)
+                || init.errno.is_none_or(|errno| errno == libc::ENOMEM)
+                    && !self.allocations.iter().any(is_inside))
     }
 
     /// The allocation that had the OOM killer called.

@@ -144,13 +144,18 @@ fn gaps_lower_the_confidence() {
 
 #[test]
 fn allocation_outside_the_failed_subsystem_is_no_cause() {
+    let other = |creation: &mut CreationStep, errno| {
+        if let Some(init) = pernet_init(creation) {
+            init.init = Some(fixtures::frame("other_net_init", None));
+            init.errno = Some(errno);
+        }
+    };
     let mut creation = fixtures::failed_creation();
-    let failed_ns = creation.allocations[0].failed_ns;
-    if let Some(init) = pernet_init(&mut creation) {
-        // It was entered after the allocation had failed.
-        init.began_ns = failed_ns.map(|failed| failed + 1);
-    }
+    other(&mut creation, libc::EEXIST);
     assert_eq!(verdict(&creation).0, Cause::Undetermined);
+    // It may have ended by calling the function that is on the stack.
+    other(&mut creation, libc::ENOMEM);
+    assert_eq!(verdict(&creation).0, Cause::Fragmentation);
     let mut creation = fixtures::failed_creation();
     // Taking back what was set up may fail too, after the error.
     creation.allocations[0].failed_ns = creation.pernet_init().map(|i| i.ended_ns + 1);

@@ -144,14 +144,10 @@ pub enum EventKind {
     },
     /// A subsystem's per-netns initialisation failed.
     PernetInitFailed {
-        /// The earliest that it can have been entered, `CLOCK_MONOTONIC` in nanoseconds: when the
-        /// initialisation before it returned. `None` if that is not known, or no allocation had failed by
-        /// then.
-        began_ns: Option<u64>,
         /// Its function.
         init: Option<Frame>,
-        /// The error as a positive errno.
-        errno: i32,
+        /// The error as a positive errno; `None` if it is not seen: the creation fails with the same.
+        errno: Option<i32>,
     },
     /// A charge to a memory cgroup failed.
     ChargeFailed(ChargeFailed),

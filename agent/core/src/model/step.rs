@@ -50,16 +50,23 @@ pub enum Outcome {
 /// The subsystem whose per-netns initialisation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PernetInit {
-    /// The earliest that it can have been entered, `CLOCK_MONOTONIC` in nanoseconds: when the
-    /// initialisation before it returned. `None` if that is not known, or no allocation had failed by
-    /// then.
-    pub began_ns: Option<u64>,
     /// When it returned.
     pub ended_ns: u64,
     /// Its function.
     pub init: Option<Frame>,
-    /// The error as a positive errno.
-    pub errno: i32,
+    /// The error as a positive errno; `None` before the creation has ended, on kernels that show it only
+    /// then.
+    pub errno: Option<i32>,
+}
+
+impl PernetInit {
+    /// Whether its function is on the stack of an allocation that failed.
+    pub fn called(&self, allocation: &Allocation) -> bool {
+        let (Some(init), Some(failure)) = (&self.init, &allocation.failure) else { return false };
+        let is_same =
+            |frame: &Frame| frame.function == init.function && frame.module == init.module;
+        init.function.is_some() && failure.stack.iter().any(is_same)
+    }
 }
 
 /// What a creation's charges to a memory cgroup waited for: a hint at a limit, not a proof of one.

@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     hook::fake_kernel::{Answer, FakeKernel, NO_KPROBES, Rule, STOCK, attach_on},
     kernel::{
+        btf::Btf,
         fixtures::{self, SERIES},
         function_names::own_text,
     },
@@ -70,7 +71,7 @@ fn preference_for_kprobes_uses_neither_trampolines_nor_tracepoints() {
             let method = hook.via.as_ref().map(|via| via.method);
             // cgroup_made has no other candidate than tracepoints; no other hook may use them here.
             let allowed = match hook.hook {
-                Hook::CgroupMade => method == Some(Method::Tracepoint),
+                Hook::CgroupMade => method == Some(Method::RawTracepoint),
                 _ => method.is_some_and(Method::is_kprobe),
             };
             assert!(allowed, "{hook:#?} on {}", kernel.name);
@@ -83,8 +84,12 @@ fn without_kprobes_tracepoints_are_left() {
     let kernel = &fixtures::NO_KPROBES;
     let mut attacher = FakeKernel::new(NO_KPROBES);
     for hook in attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut attacher) {
+        let expected = match hook.hook {
+            Hook::CgroupMade => Method::RawTracepoint,
+            _ => Method::Tracepoint,
+        };
         match &hook.via {
-            Some(via) => assert_eq!(via.method, Method::Tracepoint, "{hook:#?}"),
+            Some(via) => assert_eq!(via.method, expected, "{hook:#?}"),
             None => is_missing_because(&hook, "this kernel was built without kprobes"),
         }
         if hook.hook != Hook::CgroupMade {
@@ -110,15 +115,20 @@ fn hidden_addresses_cost_no_hook() {
     }
 }
 
-/// kallsyms can't be read at all: the kernel finds the plain names, and no other.
+/// kallsyms can't be read, or not yet: the kernel itself has to know the names.
 #[test]
 fn without_symbols_the_kernel_finds_the_names() {
-    const PLAIN: &[Rule] =
-        &[(AttachKind::Kprobe, "__alloc_pages_slowpath", Answer::Errno(libc::ENOENT))];
-    let hooks = with("", PLAIN);
+    const PLAIN: Rule = (AttachKind::Kprobe, "__alloc_pages_slowpath", Answer::Errno(libc::ENOENT));
+    const REFUSED: Rule =
+        (AttachKind::Kprobe, "__alloc_pages_slowpath.constprop.0", Answer::Errno(libc::EINVAL));
+    let hooks = with("", &[PLAIN, REFUSED]);
     assert!(hooks.iter().all(|hook| hook.via.is_some()), "{hooks:#?}");
     let slow_path = status(&hooks, Hook::SlowPathEntered);
     assert_eq!(shown(slow_path), "kprobe:wake_all_kswapds");
+    // A kernel that allows it.
+    let hooks = with("", &[PLAIN]);
+    let slow_path = status(&hooks, Hook::SlowPathEntered);
+    assert_eq!(shown(slow_path), "kprobe:__alloc_pages_slowpath.constprop.0");
 }
 
 #[test]
@@ -126,7 +136,7 @@ fn of_two_functions_with_one_name_neither_is_used() {
     for (name, hook) in [
         ("warn_alloc", Hook::AllocationFailed),
         ("copy_net_ns", Hook::NetnsSetup),
-        ("ops_init", Hook::PernetInit),
+        ("pids_can_fork", Hook::ForkRefused),
         ("try_to_compact_pages", Hook::Compaction),
     ] {
         let twice = format!("{}ffffffffb7000000 t {name}\n", SERIES[2].kallsyms);
@@ -176,21 +186,22 @@ fn a_function_of_a_module_is_no_candidate() {
 
 #[test]
 fn a_suffix_of_the_compiler_is_found() {
-    let suffixed = SERIES[2].kallsyms.replace(" ops_init\n", " ops_init.isra.0\n");
+    let suffixed = SERIES[2].kallsyms.replace(" inc_ucount\n", " inc_ucount.isra.0\n");
+    assert_ne!(suffixed, SERIES[2].kallsyms);
     let hooks = with(&suffixed, STOCK);
-    let hook = status(&hooks, Hook::PernetInit);
-    assert_eq!(shown(hook), "kprobe+kretprobe:ops_init.isra.0");
+    let hook = status(&hooks, Hook::NamespaceRefused);
+    assert_eq!(shown(hook), "kprobe+kretprobe:inc_ucount.isra.0");
 }
 
 #[test]
 fn a_function_with_other_arguments_gets_no_trampoline() {
     // 7.2's kallsyms on the types of 5.10, where kmem_cache_create took other arguments.
-    let types = btf::Btf::index(SERIES[0].btf).expect("a kernel's own");
+    let types = Btf::index(SERIES[0].btf).expect("a kernel's own");
     let symbols =
         FunctionNames::read(SERIES[3].kallsyms.as_bytes(), own_text).expect("reads from memory");
     let target = Target {
         symbols: &symbols,
-        types: &types,
+        prototypes: &types.prototypes(&trampoline_functions()),
         unusable_records: &[],
         preference: Preference::Auto,
     };
@@ -208,9 +219,14 @@ fn a_function_with_other_arguments_gets_no_trampoline() {
 #[test]
 fn without_tracefs_tracepoints_are_reported_missing() {
     const UNMOUNTED: &[Rule] = &[(AttachKind::Tracepoint, "*", Answer::NoTracefs)];
-    let hooks = with(SERIES[2].kallsyms, UNMOUNTED);
-    is_missing_because(status(&hooks, Hook::CgroupMade), "mount -t tracefs");
-    assert_eq!(hooks.iter().filter(|hook| hook.state == State::Missing).count(), 1);
+    let kernel = &SERIES[2];
+    let attacher = &mut FakeKernel::new(UNMOUNTED);
+    let hooks = attach_on(kernel, kernel.kallsyms, Preference::Tracepoint, attacher);
+    is_missing_because(status(&hooks, Hook::NetnsSetup), "mount -t tracefs");
+    // These need no tracefs.
+    assert_eq!(status(&hooks, Hook::CgroupMade).not_seen, None);
+    let hooks = with(kernel.kallsyms, UNMOUNTED);
+    assert!(hooks.iter().all(|hook| hook.state != State::Missing), "{hooks:#?}");
 }
 
 /// An entry whose exit is missing would begin what never ends, and an exit alone means nothing.
@@ -227,7 +243,7 @@ fn half_a_candidate_is_detached() {
     let halves: Vec<_> = attacher
         .attached
         .iter()
-        .filter(|name| name.starts_with("netns_setup") || name.starts_with("slab_cache"))
+        .filter(|name| name.starts_with("netns_setup") || name.starts_with("cgroup_setup"))
         .collect();
     assert!(halves.is_empty(), "{halves:?}");
 }

@@ -73,24 +73,13 @@ fn finds_members_through_anonymous_and_typedef() {
 }
 
 #[test]
-fn functions_alone_keep_their_ids_and_parameters() {
+fn prototypes_are_those_of_known_functions() {
     let bytes = sample();
     let btf = Btf::index(&bytes).expect("valid");
-    let alone = btf.functions_alone(&["copy_net_ns", "nothing", "copy_net_ns"], true);
-    assert!(aya::Btf::parse(&alone, aya::Endianness::Little).is_ok());
-    let alone = Btf::index(&alone).expect("valid");
-    let id = |btf: &Btf, name| btf.find(&btf.functions, name).map(|function| function.id);
-    assert_eq!(id(&btf, "copy_net_ns"), Some(10));
-    assert_eq!(id(&alone, "copy_net_ns"), Some(10));
-    assert_eq!(id(&alone, "nothing"), None);
-    assert_eq!(alone.parameters("copy_net_ns"), Some(3));
-    assert_eq!(alone.starts.len(), 11, "ten types and a prototype");
-    let short = btf.functions_alone(&["copy_net_ns"], false);
-    let short = Btf::index(&short).expect("valid");
-    assert_eq!((id(&short, "copy_net_ns"), short.starts.len()), (Some(1), 2));
-    assert_eq!(short.parameters("copy_net_ns"), Some(3));
-    let none = btf.functions_alone(&["nothing"], true);
-    assert_eq!(Btf::index(&none).map(|btf| btf.starts.len()), Ok(0));
+    let prototypes = btf.prototypes(&["copy_net_ns", "nothing", "copy_net_ns"]);
+    assert_eq!(prototypes.get("copy_net_ns"), Some(Prototype { id: 10, parameters: 3 }));
+    assert_eq!(prototypes.get("nothing"), None);
+    assert_eq!(prototypes.get("zone"), None, "it is a structure");
 }
 
 #[test]

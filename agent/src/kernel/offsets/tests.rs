@@ -54,9 +54,7 @@ OC_CHOSEN                     40     40     40     40
 TASK_TGID                   2236   2420   2436   2812
 TASK_COMM                   2736   2976   2976   3344
 MARK_VICTIM_PID                8      8      8      8
-CGROUP_EVENT_ID               16     16     16     16
-CGROUP_EVENT_ROOT              8      8      8      8
-CGROUP_EVENT_PATH             24     24     24     24
+ROOT_HIERARCHY                12     12     12     12
 ZONE_TYPE_DMA                  0      0      0      0
 ZONE_TYPE_DMA32                1      1      1      1
 ZONE_TYPE_NORMAL               2      2      2      2
@@ -92,6 +90,7 @@ kmem_cache_create_usercopy     7      7      -      -
 mem_cgroup_css_alloc           1      1      1      1
 oom_kill_process               2      2      2      2
 ops_init                       2      2      2      2
+ops_undo_list                  -      -      5      4
 page_counter_try_charge        3      3      3      3
 pids_can_fork                  2      2      2      2
 try_to_compact_pages           6      6      6      6
@@ -152,13 +151,15 @@ fn functions_have_the_parameters_that_pahole_prints() {
 
 #[test]
 fn prototypes_of_the_table_are_those_of_the_kernels() {
-    let candidates = HOOKS.iter().flat_map(|hook| hook.candidates);
-    for function in candidates.filter_map(|candidate| candidate.function()) {
+    let candidates = || HOOKS.iter().flat_map(|hook| hook.candidates);
+    let functions = || candidates().filter_map(|candidate| candidate.function());
+    for function in functions() {
         for kernel in &SERIES {
             let btf = Btf::index(kernel.btf).expect("a kernel's own");
-            if let Some(found) = btf.parameters(function.name) {
-                assert_eq!(found, function.parameters, "{} on {}", function.name, kernel.name);
-            }
+            let Some(found) = btf.parameters(function.name) else { continue };
+            let mut same = functions().filter(|other| other.name == function.name);
+            let known = same.any(|other| other.parameters == found);
+            assert!(known, "{} has {found} on {}", function.name, kernel.name);
         }
     }
 }

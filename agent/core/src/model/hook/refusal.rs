@@ -15,6 +15,8 @@ pub enum AttachKind {
     Kprobe,
     /// A kretprobe.
     Kretprobe,
+    /// A tracepoint with the kernel's own arguments.
+    RawTracepoint,
     /// A tracepoint.
     Tracepoint,
 }
@@ -26,6 +28,7 @@ impl Display for AttachKind {
             Self::Fexit => "fexit",
             Self::Kprobe => "a kprobe",
             Self::Kretprobe => "a kretprobe",
+            Self::RawTracepoint => "a raw tracepoint",
             Self::Tracepoint => "a tracepoint",
         })
     }

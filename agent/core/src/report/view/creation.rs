@@ -106,7 +106,7 @@ fn pernet_init(failed: &PernetInit) -> line::PernetInit {
     line::PernetInit {
         init: failed.init.as_ref().map(function),
         module: failed.init.as_ref().and_then(|frame| frame.module.clone()),
-        errno: errno::name(failed.errno),
+        errno: failed.errno.map_or_else(|| "an unknown error".to_owned(), errno::name),
     }
 }
 
