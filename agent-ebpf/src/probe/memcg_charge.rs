@@ -1,7 +1,7 @@
 //! Charges to a memory cgroup, at `page_counter_try_charge`.
 //!
 //! A charge is the current task's cgroup's, or that of the cgroup in `task_struct.active_memcg`: what a new
-//! cgroup takes is charged to its parent, whoever makes it (`mem_cgroup_css_alloc`, from 5.9 on).
+//! cgroup takes is charged to its parent, whichever process makes it (`mem_cgroup_css_alloc`, from 5.9 on).
 //!
 //! A memory cgroup's charges end up here, but only some: a CPU takes 64 pages in advance. What every
 //! charge goes through (`obj_cgroup_charge`) would cost the node 11 % of a pipe's making; here the
