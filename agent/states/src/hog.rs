@@ -27,15 +27,22 @@ pub(crate) const ROLE: &str = "hog";
 /// The line of a child that holds all it should.
 const DONE: &str = "done";
 
+/// Such a process, as a command that is not started yet. It prints a line when it holds all it should.
+pub fn command(hog: &Hog) -> Result<Command> {
+    let json = serde_json::to_string(hog).context("could not describe the process")?;
+    let mut command = Command::new("/proc/self/exe");
+    command.args([CHILD, ROLE, &json]).stdin(Stdio::null());
+    Ok(command)
+}
+
 /// A process that holds memory; ended when dropped.
 pub(crate) struct Held(Child);
 
 impl Held {
     /// Starts it, and waits until it holds its memory.
     pub(crate) fn start(hog: &Hog) -> Result<(Self, Reached)> {
-        let json = serde_json::to_string(hog).context("could not describe the process")?;
-        let mut command = Command::new("/proc/self/exe");
-        command.args([CHILD, ROLE, &json]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut command = command(hog)?;
+        command.stdout(Stdio::piped());
         // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
         unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
         let child = command.spawn().context("could not start a process that holds memory")?;
