@@ -263,6 +263,11 @@ pub enum Fact {
         /// Part of a processor that fragwatch took meanwhile.
         cpu: f64,
     },
+    /// CPU time of `serve` in a second in which nothing happens, in nanoseconds.
+    Idle {
+        /// So much.
+        ns_per_s: f64,
+    },
     /// Memory of fragwatch while containers come and go.
     Soak {
         /// The guest's time since it was ready.

@@ -11,6 +11,9 @@ const SERVE: &[&str] = &[
     "/store",
     "--store-min-free",
     "0",
+    // Segments are so small then that some are sealed, which takes more memory than anything else.
+    "--store-max-size",
+    "1MiB",
     "--order",
     "6",
     "--record-before",
@@ -25,6 +28,7 @@ pub(crate) fn plans() -> Vec<Plan> {
     vec![Plan::new("serve", SERVE).facts(facts![
         failure_is_counted_by_its_cause,
         nothing_is_lost,
+        blocks_taken_of_other_migratetypes_are_counted,
         it_is_healthy_and_ready,
         status_has_the_failure_and_the_hooks,
         check_turns_from_ok_to_would_fail,
@@ -72,6 +76,20 @@ fn nothing_is_lost(run: &Observed) {
     let lost: Vec<&str> = lost.collect();
     assert_eq!(lost.len(), 6, "{lost:#?}");
     assert!(lost.iter().all(|line| line.ends_with(" 0")), "{lost:#?}");
+}
+
+/// Fragmenting takes thousands.
+fn blocks_taken_of_other_migratetypes_are_counted(run: &Observed) {
+    let counted = |stream: &str| -> f64 {
+        let series =
+            run.run.stream(stream).filter(|l| l.starts_with("fragwatch_extfrag_fallbacks_"));
+        series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    };
+    let (before, after) = (counted("before-metrics"), counted("http-metrics"));
+    assert!(after - before >= 100.0, "{before} {after}");
+    let recording = run.run.stream("replay").find(|line| line.contains("\"type\":\"recording\""));
+    let recording: Value = serde_json::from_str(recording.expect("there is one")).expect("JSON");
+    assert!(recording["fallbacks"].as_u64() >= Some(100), "{recording:#}");
 }
 
 fn it_is_healthy_and_ready(run: &Observed) {

@@ -2,7 +2,6 @@
 use std::fs;
 
 use caps::Capability;
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::host::{own_memory, privileges};
 
@@ -72,8 +71,7 @@ fn protect_memory() {
 }
 
 /// Whether locked memory is unlimited. With a limit, a later allocation beyond it would fail, which is
-/// worse than unlocked memory.
+/// worse than unlocked memory. Where there is one, threads keep `CAP_IPC_LOCK`.
 fn may_lock_without_limit() -> bool {
-    privileges::held(Capability::CAP_IPC_LOCK)
-        || getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY)
+    privileges::held(Capability::CAP_IPC_LOCK) || own_memory::is_lock_unlimited()
 }

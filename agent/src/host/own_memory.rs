@@ -1,6 +1,8 @@
 //! How this process takes memory from the kernel, and gives it back: it stays small, because all of it is
 //! locked later.
 
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+
 use crate::kernel;
 
 /// Allocations of at least this many bytes are mappings of their own, which go back to the kernel when
@@ -15,6 +17,10 @@ pub fn keep_small() {
     if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
         log::debug!("could not do without huge pages: {error}");
     }
+    // Threads that have given up `CAP_IPC_LOCK` need it, once all memory is locked.
+    if let Err(error) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
+        log::debug!("could not lift the limit of locked memory: {error}");
+    }
     #[cfg(target_env = "gnu")]
     // SAFETY: takes no pointer; no other thread is started yet that would allocate meanwhile.
     unsafe {
@@ -22,6 +28,11 @@ pub fn keep_small() {
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
     }
+}
+
+/// Whether locked memory is unlimited. With a limit, an allocation beyond it fails without `CAP_IPC_LOCK`.
+pub fn is_lock_unlimited() -> bool {
+    getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY)
 }
 
 /// Gives back the pages of a part of the program's file that is not needed again; reading it would bring them

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use caps::{CapSet, Capability, errors::CapsError};
 use nix::sys::prctl::set_dumpable;
 
+use crate::host::own_memory;
+
 /// The error for missing required capabilities.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -148,8 +150,11 @@ pub fn drop_all_but_maps(symbols: bool, works: impl Fn() -> bool) -> Result<(), 
 fn keep_with_maps(wanted: &[Capability], works: impl Fn() -> bool) -> Result<(), CapsError> {
     empty_bounding_set();
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let mut kept: HashSet<Capability> =
-        wanted.iter().copied().filter(|cap| permitted.contains(cap)).collect();
+    // All of this process is locked, and mapping more than `RLIMIT_MEMLOCK` fails without this one
+    // (mm/mmap.c `mlock_future_ok`).
+    let to_allocate = (!own_memory::is_lock_unlimited()).then_some(Capability::CAP_IPC_LOCK);
+    let wanted = wanted.iter().copied().chain(to_allocate);
+    let mut kept: HashSet<Capability> = wanted.filter(|cap| permitted.contains(cap)).collect();
     caps::set(None, CapSet::Effective, &kept)?;
     if !works() {
         kept.extend(FOR_MAPS.into_iter().find(|cap| permitted.contains(cap)));
@@ -165,9 +170,7 @@ pub fn drop_all_but_reading() -> Result<(), CapsError> {
 
 /// Gives up all capabilities of this thread.
 pub fn drop_all() -> Result<(), CapsError> {
-    empty_bounding_set();
-    caps::clear(None, CapSet::Effective)?;
-    keep_only(&HashSet::new())
+    keep_with_maps(&[], || true)
 }
 
 /// Limits this thread, and programs that it might start, to `kept`.

@@ -3,7 +3,11 @@ use std::{sync::Arc, sync::mpsc::Receiver, time::Duration};
 
 use fragwatch_core::{
     correlate::Correlated,
-    model::{entry::Entry, sample::Sample, trigger::Trigger},
+    model::{
+        entry::Entry,
+        sample::{Fallbacks, Sample},
+        trigger::Trigger,
+    },
 };
 use fragwatch_recorder::{Recorder, store::Severity};
 
@@ -28,6 +32,8 @@ pub(super) struct ServeConsumer {
     samples: Receiver<Sampled>,
     /// Creations without trouble that the kernel side had counted when it was asked last.
     untroubled: u64,
+    /// Allocations that had taken a block of another migratetype when the kernel side was asked last.
+    fallbacks: Option<Fallbacks>,
     ticks: u32,
 }
 
@@ -38,7 +44,15 @@ impl ServeConsumer {
         recorder: Recorder,
         samples: Receiver<Sampled>,
     ) -> Self {
-        Self { shared, journal, recorder: Some(recorder), samples, untroubled: 0, ticks: 0 }
+        Self {
+            shared,
+            journal,
+            recorder: Some(recorder),
+            samples,
+            untroubled: 0,
+            fallbacks: None,
+            ticks: 0,
+        }
     }
 
     fn say_what_was_left_out(&self, now_ns: u64) {
@@ -50,6 +64,10 @@ impl ServeConsumer {
     fn set_counts(&mut self, live: &Live) {
         self.shared.metrics.set_loss(live.loss());
         if self.ticks.is_multiple_of(COUNTS_TICKS) {
+            self.fallbacks = live.fallbacks();
+            if let Some(fallbacks) = self.fallbacks {
+                self.shared.metrics.set_fallbacks(fallbacks);
+            }
             self.shared.metrics.set_outside(live.outside());
             let untroubled = live.creations().untroubled;
             self.shared.metrics.count_untroubled(untroubled - self.untroubled);
@@ -58,12 +76,9 @@ impl ServeConsumer {
         self.ticks = self.ticks.wrapping_add(1);
     }
 
-    fn record(&mut self, now_ns: u64, live: &Live) {
+    fn record(&mut self, now_ns: u64) {
         let Some(recorder) = &mut self.recorder else { return };
-        let fallbacks = live.fallbacks();
-        if let Some(fallbacks) = fallbacks {
-            self.shared.metrics.set_fallbacks(fallbacks);
-        }
+        let fallbacks = self.fallbacks;
         for sampled in self.samples.try_iter() {
             recorder.sample(&Sample { fallbacks, ..sampled.sample });
             if sampled.worse {
@@ -118,7 +133,7 @@ impl Consumer for ServeConsumer {
         self.shared.turn();
         let now_ns = clock::monotonic_ns();
         self.set_counts(live);
-        self.record(now_ns, live);
+        self.record(now_ns);
         self.say_what_was_left_out(now_ns);
     }
 

@@ -142,8 +142,8 @@ impl Sampler {
             fallbacks: None,
         };
         let needed: Vec<u32> = self.needs.iter().map(|need| need.order).collect();
-        self.shared.metrics.set_zones(&facts.zones, &needed);
         if all {
+            self.shared.metrics.set_zones(&facts.zones, &needed);
             if let Some(cgroups) = facts.memory_cgroups {
                 self.shared.metrics.set_memory_cgroups(cgroups);
             }

@@ -184,7 +184,7 @@ impl Watch {
         // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
         let end = self.end()?;
         let loss = self.live.loss();
-        self.live.detach();
+        self.live.detach(exit_watchdog::step);
         while self.take_events(BATCH)? {
             self.advance()?;
         }

@@ -16,8 +16,9 @@ use super::usage::{memory, process_cpu_ns};
 use super::{Bench, SETTLE, operation};
 use crate::{http, node};
 
-/// From one container to the next.
+/// From one container to the next. Beside `serve` there are the creations of storms too.
 const PAUSE: Duration = Duration::from_secs(5);
+const SERVE_PAUSE: Duration = Duration::from_secs(30);
 /// From one look at the memory to the next.
 const INTERVAL: Duration = Duration::from_mins(1);
 /// So many minutes are between two storms.
@@ -37,13 +38,17 @@ pub(super) fn measure(bench: &Bench) -> Result<()> {
         http::prepare()?;
     }
     let Some(running) = Running::start(bench, Contestant::With)? else { return Ok(()) };
+    if store.is_some() {
+        bench.send(&Fact::Idle { ns_per_s: super::turn::idle(Some(running.pid))?.process_ns });
+    }
     let began = Instant::now();
+    let pause = if store.is_some() { SERVE_PAUSE } else { PAUSE };
     let mut containers = 0;
     for minute in 0..=bench.effort.minutes {
         while began.elapsed() < INTERVAL * minute {
             operation::start_and_stop(containers)?;
             containers += 1;
-            thread::sleep(PAUSE);
+            thread::sleep(pause);
         }
         if store.is_some() && minute % STORM_MINUTES == 0 {
             storm()?;
@@ -87,8 +92,8 @@ fn state(store: &Path, pid: u32) -> Result<ServeState> {
     let scrape_ns = (process_cpu_ns(pid)? - before) / u64::from(SCRAPES);
     let sum = |name: &str| {
         let series = metrics.lines().filter(|line| line.starts_with(name));
-        let values = series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-        values.sum::<f64>() as u64
+        let values = series.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        values.sum::<u64>()
     };
     Ok(ServeState {
         store_bytes: bytes_on_disk(store)?,

@@ -14,9 +14,9 @@ use super::{Bench, SETTLE, operation};
 const IDLE: Duration = Duration::from_secs(20);
 
 /// CPU time in a second in which nothing happens, in nanoseconds.
-struct Idle {
+pub(super) struct Idle {
     node_ns: f64,
-    process_ns: f64,
+    pub(super) process_ns: f64,
 }
 
 /// Measures all operations beside a contestant.
@@ -44,7 +44,8 @@ pub(super) fn measure(bench: &Bench, contestant: Contestant) -> Result<Fact> {
     Ok(Fact::Turn { contestant, costs, process })
 }
 
-fn idle(pid: Option<u32>) -> Result<Idle> {
+/// Measures it.
+pub(super) fn idle(pid: Option<u32>) -> Result<Idle> {
     let before = Clocks::read(pid)?;
     thread::sleep(IDLE);
     let used = before.used(pid)?;
