@@ -2,7 +2,7 @@
 use std::{
     fmt::Display,
     fs::{self, File},
-    io::{self, Read},
+    io,
     path::Path,
     sync::{
         Arc,
@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use fragwatch_core::{model::node::Buddyinfo, report::Format};
 use fragwatch_klog::{
     explain::Explainer,
-    tree::{self, Facts, Tree},
+    tree::{self, Facts, Stream, Tree},
 };
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -97,7 +97,9 @@ fn explain(args: &ExplainArgs, report: &mut dyn Format, stop: &Arc<AtomicBool>) 
             Input::Unreadable(file, error) => (file, Err(error)),
         };
         match opened {
-            Ok(input) => {
+            // It can't be walked twice: what it says of its machines stays unknown.
+            Ok(Stream::Archive(tree)) => explainer.read_tree(tree, &Facts::default())?,
+            Ok(Stream::Log(input)) => {
                 if let Some(error) = explainer.read(file, input)? {
                     not_read(file, &error);
                 }
@@ -128,8 +130,11 @@ fn input<'a>(file: &'a str, stop: &AtomicBool) -> Input<'a> {
     }
 }
 
-fn open(file: &str) -> io::Result<Box<dyn Read + Send>> {
-    if file == "-" { Ok(Box::new(io::stdin())) } else { Ok(Box::new(File::open(file)?)) }
+fn open(file: &str) -> io::Result<Stream> {
+    if file == "-" {
+        return Stream::open(file, io::stdin());
+    }
+    Ok(Stream::Log(Box::new(File::open(file)?)))
 }
 
 /// The zones in a copy of /proc/buddyinfo; `None` if the file's first line is not a zone.

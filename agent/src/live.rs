@@ -236,10 +236,11 @@ impl Live {
         self.hooks.iter().any(|h| h.hook == Hook::AllocationFailed && h.via.is_some())
     }
 
-    /// Detaches every hook; what lies in the rings can still be taken.
-    pub fn detach(&mut self) {
+    /// Detaches every hook; what lies in the rings can still be taken. `detached` is called after each
+    /// program: on a busy machine one takes the kernel some time.
+    pub fn detach(&mut self, detached: impl Fn()) {
         if let Some(Attached { links, .. }) = self.attached.take() {
-            links.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            links.lock().unwrap_or_else(PoisonError::into_inner).clear(detached);
         }
     }
 }

@@ -6,6 +6,7 @@ mod plan;
 pub mod relay;
 mod report;
 mod safety;
+mod target;
 mod tracer;
 
 use std::{
@@ -42,7 +43,11 @@ pub fn run(args: &ReproduceArgs) -> anyhow::Result<u8> {
     if let ReproduceCause::Fragmentation(fragmentation) = &args.cause
         && let Some(path) = &fragmentation.save
     {
-        save(path)?;
+        let state = match &fragmentation.like {
+            Some(like) => target::read(like)?,
+            None => like::State::now()?,
+        };
+        save(&state, path)?;
         return Ok(0);
     }
     let plan = Plan::of(&args.cause)?;
@@ -55,6 +60,7 @@ pub fn run(args: &ReproduceArgs) -> anyhow::Result<u8> {
     if run.dry_run {
         return dry_run(&plan, &risks);
     }
+    keeper::check(&plan.specs)?;
     if !geteuid().is_root() {
         bail!("reproducing a state needs root");
     }
@@ -65,7 +71,6 @@ pub fn run(args: &ReproduceArgs) -> anyhow::Result<u8> {
             risks.join("; ")
         );
     }
-    keeper::check(&plan.specs)?;
     let kernel = kernel::release()?;
     let stop = stop_on_signals().context("could not wait for signals")?;
     let oom_score_adj = protect();
@@ -140,11 +145,10 @@ fn watch(plan: &Plan, program: Option<&Program>, stopped: &dyn Fn() -> bool) -> 
     watched
 }
 
-/// Writes this machine's free blocks to a new file.
-fn save(path: &Path) -> anyhow::Result<()> {
-    let state = like::State::now()?;
+/// Writes a machine's free blocks to a new file.
+fn save(state: &like::State, path: &Path) -> anyhow::Result<()> {
     let mut json =
-        serde_json::to_string_pretty(&state).context("could not write the state as JSON")?;
+        serde_json::to_string_pretty(state).context("could not write the state as JSON")?;
     json.push('\n');
     let file = fs::File::create_new(path);
     file.and_then(|mut file| io::Write::write_all(&mut file, json.as_bytes())).with_context(|| {

@@ -54,3 +54,20 @@ fn a_directory_is_read_and_links_out_of_it_are_not() {
     assert!(stdout.contains("1 incident in 1 log (1 line)"), "{stdout}");
     fs::remove_dir_all(&root).expect("it can be removed");
 }
+
+/// Without a file to go back to, what the archive says of its machine is not known.
+#[test]
+fn an_archive_comes_through_a_pipe() {
+    let archive =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/archives/sos.tar.xz");
+    let output = Command::new(env!("CARGO_BIN_EXE_fragwatch"))
+        .args(["explain", "--format", "json", "-"])
+        .stdin(fs::File::open(archive).expect("the fixture"))
+        .output()
+        .expect("the binary was built");
+    let report = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+    assert!(report.contains("\"file\":\"-:sos/var/log/messages\""), "{report}");
+    assert!(report.contains("\"cause\":\"fragmentation\""), "{report}");
+    // A journal in it can't be read.
+    assert_eq!(output.status.code(), Some(1));
+}

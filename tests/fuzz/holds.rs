@@ -10,7 +10,12 @@ use fragwatch_core::{
     model::{incident::Incident, log_stats::Stats},
     report::{Format, Json, Text},
 };
-use fragwatch_klog::{assemble::Assembler, explain::Explainer, lines::Lines};
+use fragwatch_klog::{
+    assemble::Assembler,
+    explain::Explainer,
+    lines::Lines,
+    tree::{Facts, Stream},
+};
 use jiff::tz::TimeZone;
 
 /// Nothing panics, all of the report is text without control characters, and each line of JSON is
@@ -49,6 +54,51 @@ pub(crate) fn chunks(log: &[u8]) {
         return;
     }
     assert_eq!(in_pieces, at_once);
+}
+
+/// Nothing panics whatever comes as an archive, and the report on it is one. Bytes that are no archive
+/// become one: each 0xff in them begins another file, whose name ends at the first newline.
+pub(crate) fn tree(bytes: &[u8]) {
+    tree_report(bytes.to_vec());
+    let mut archive = tar::Builder::new(Vec::new());
+    for file in bytes.split(|byte| *byte == 0xff) {
+        let end = file.iter().position(|byte| *byte == b'\n').unwrap_or(file.len());
+        let (name, content) = file.split_at(end);
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        let kinds = [
+            tar::EntryType::Regular,
+            tar::EntryType::Regular,
+            tar::EntryType::Regular,
+            tar::EntryType::Symlink,
+            tar::EntryType::Directory,
+            tar::EntryType::GNUSparse,
+            tar::EntryType::GNULongName,
+            tar::EntryType::XHeader,
+        ];
+        header.set_entry_type(kinds[usize::from(name.first().copied().unwrap_or(0)) % kinds.len()]);
+        let name_field = &mut header.as_old_mut().name;
+        let length = name.len().min(name_field.len());
+        name_field[..length].copy_from_slice(&name[..length]);
+        header.set_cksum();
+        archive.append(&header, content).expect("memory can be written");
+    }
+    tree_report(archive.into_inner().expect("memory can be written"));
+}
+
+fn tree_report(archive: Vec<u8>) {
+    let Ok(Stream::Archive(tree)) = Stream::open("a.tar", Cursor::new(archive)) else { return };
+    let mut json = Vec::new();
+    let mut report = Json::new(&mut json);
+    let mut explainer = Explainer::new(&mut report, Arc::default(), None, Vec::new());
+    explainer.read_tree(tree, &Facts::default()).expect("memory can be written");
+    explainer.finish().expect("memory can be written");
+    let json = String::from_utf8(json).expect("a report is UTF-8");
+    assert_harmless(&json);
+    for line in json.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
+        assert!(object["type"].is_string(), "{line}");
+    }
 }
 
 fn explain(log: &[u8], report: &mut dyn Format) {

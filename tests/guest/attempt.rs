@@ -6,6 +6,7 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
+use fragwatch_states::cgroup::set_limit;
 use harness::job::Cgroups;
 use harness::judge::cause;
 
@@ -68,21 +69,19 @@ impl Attempt {
         Ok(())
     }
 
-    /// Sets a limit of the pod: `limit("pids", "pids.max", "1")`.
-    pub(crate) fn limit(&self, controller: &str, file: &str, value: &str) -> Result<()> {
-        let path = self.pod_file(controller, file);
+    /// Limits the pod to what it has and so much more: `limit("pids", "pids.max", "pids.current", 1)`.
+    pub(crate) fn limit(&self, controller: &str, most: &str, usage: &str, more: u64) -> Result<()> {
+        set_limit(&self.pod_directory(controller), most, usage, more).map(drop)
+    }
+
+    /// Writes to a file of the pod's cgroup.
+    pub(crate) fn set(&self, controller: &str, file: &str, value: &str) -> Result<()> {
+        let path = format!("{}/{file}", self.pod_directory(controller));
         fs::write(&path, value).with_context(|| format!("can't write {value} to {path}"))
     }
 
-    /// How much of a limit the pod uses: `usage("memory", "memory.current")`.
-    pub(crate) fn usage(&self, controller: &str, file: &str) -> Result<u64> {
-        let path = self.pod_file(controller, file);
-        let text = fs::read_to_string(&path).with_context(|| format!("can't read {path}"))?;
-        text.trim().parse().with_context(|| format!("{path} holds no number"))
-    }
-
-    fn pod_file(&self, controller: &str, file: &str) -> String {
-        format!("{}{}/{file}", node::cgroup_root(self.cgroups, controller), self.pod)
+    fn pod_directory(&self, controller: &str) -> String {
+        format!("{}{}", node::cgroup_root(self.cgroups, controller), self.pod)
     }
 
     /// Takes a step and sends its outcome to the host.

@@ -12,6 +12,8 @@ use crate::channel::Channel;
 
 /// The directory of the bundle.
 pub(crate) const BUNDLE: &str = "/run/bundle";
+/// What a container runs that is to stay.
+pub(crate) const SLEEP: [&str; 3] = ["/bin/busybox", "sleep", "1000000"];
 const OUTPUT: &str = "/run/runc.out";
 /// Every container of a scenario belongs to this pod.
 const POD_UID: &str = "7c0f5a52-3d0f-4b8e-9a41-6a1f6f0f2b11";
@@ -52,7 +54,7 @@ pub(crate) fn name_pod(namespace: &str, pod: &str, uid: &str) -> Result<()> {
 /// Starts container number `number`, which then sleeps, and sends the outcome to the host.
 pub(crate) fn start(channel: &Channel, number: u64) -> Result<Start> {
     let id = container_id(number);
-    configure(&cgroup(&id))?;
+    configure(&cgroup(&id), &SLEEP)?;
     channel.node(format!("container {number} {id} starting"));
     let started = Instant::now();
     // A file, not a pipe: the container inherits it and would keep a pipe open.
@@ -94,13 +96,8 @@ fn cgroup(id: &str) -> String {
     format!("/kubepods/burstable/pod{POD_UID}/{id}")
 }
 
-/// Has the bundle's next container live in that cgroup.
-pub(crate) fn configure(cgroup: &str) -> Result<()> {
-    configure_program(cgroup, &["/bin/busybox", "sleep", "1000000"])
-}
-
 /// Has the bundle's next container run that program in that cgroup.
-pub(crate) fn configure_program(cgroup: &str, args: &[&str]) -> Result<()> {
+pub(crate) fn configure(cgroup: &str, args: &[&str]) -> Result<()> {
     let config = json!({
         "ociVersion": "1.0.2",
         "hostname": "container",

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::channel::Channel;
 use crate::runtime::{self, Containerd, DaemonSet, Runtime};
-use crate::{fragmenter, http, namespaces, node};
+use crate::{http, node, state};
 
 /// For what takes some seconds on a quiet machine.
 const DEADLINE: Duration = Duration::from_mins(4);
@@ -43,10 +43,9 @@ fn steps(channel: &Channel) -> Result<()> {
     wait_for("the pod is ready", || answers(&address, "/readyz"))?;
     step("healthy", json!(answers(&address, "/healthz")));
     step("before", status(&address)?);
-    fragmenter::fragment(channel)?;
+    // What one pod gives back is taken: it must not do for the next one.
+    let _fragmented = state::fragment(channel, 6, 0)?;
     for number in 1..=TRIES {
-        // What the one before gave back must not do for this one.
-        namespaces::fill(0)?;
         let start = Containerd.start(number)?;
         if start.running {
             continue;

@@ -7,13 +7,9 @@ mod container;
 mod creator;
 mod daemonset;
 mod debian;
-mod fragmenter;
-mod helper;
-mod hog;
 mod http;
 mod inside;
 mod kernel_log;
-mod namespaces;
 mod node;
 mod overhead;
 mod package;
@@ -24,6 +20,7 @@ mod runtime;
 mod sandbox;
 mod scenario;
 mod start_step;
+mod state;
 mod unprivileged;
 mod watcher;
 
@@ -31,6 +28,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use fragwatch_states::memory::meminfo_kib;
 use harness::disk::Disk;
 use harness::job::{self, Job};
 use harness::scenario::{DAEMONSET, REPRODUCE};
@@ -52,13 +50,7 @@ fn main() {
         (Some("creator"), Some(comm)) => Some(creator::run_child(&comm)),
         // For executions whose program does not matter.
         (Some("nothing"), _) => Some(Ok(())),
-        (Some("fragment"), _) => Some(fragmenter::run_child()),
-        (Some("hog"), Some(mib)) => {
-            let score = args.next().unwrap_or_default();
-            Some(hog::run_child(&mib, &score, &args.collect::<Vec<_>>()))
-        }
         (Some(package::CHILD), _) => Some(package::run_child()),
-        (Some("namespaces"), Some(left)) => Some(namespaces::run_child(&left)),
         (Some("refused"), Some(count)) => Some(refused::run_child(&count)),
         (Some("sandbox"), Some(comm)) => Some(sandbox::run_child(&comm, &args.collect::<Vec<_>>())),
         (Some("operation"), Some(name)) => {
@@ -119,7 +111,7 @@ fn run_job(channel: &Channel, log: &KernelLog, job: &Job) -> Result<()> {
     node::send_file(channel, "cgroups", "/proc/self/cgroup")?;
     let release =
         fs::read_to_string("/proc/sys/kernel/osrelease").context("can't read osrelease")?;
-    let memory = node::meminfo_kib("MemTotal")? / 1024;
+    let memory = meminfo_kib("MemTotal")? / 1024;
     channel.node(format!("a node with {memory} MiB runs Linux {}", release.trim()));
     node::quiet_console()?;
     if job.network {
@@ -154,8 +146,12 @@ fn run_job(channel: &Channel, log: &KernelLog, job: &Job) -> Result<()> {
     }
     channel.node("fragwatch is ready");
     let Job { cgroups, containers, .. } = *job;
-    let mut node = scenario::Node { channel, log, watcher: &mut watcher, cgroups, containers };
+    let watching = &mut watcher;
+    let states = Vec::new();
+    let mut node = scenario::Node { channel, log, watcher: watching, cgroups, containers, states };
     let result = scenario::run(&job.scenario, &mut node);
+    // They end when fragwatch has.
+    let _states = node.states;
     watcher.stop()?;
     if Path::new(CAPTURE).exists() {
         node::send_file(channel, "capture", CAPTURE)?;

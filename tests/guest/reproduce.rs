@@ -3,6 +3,7 @@
 //! not as before.
 
 mod cases;
+mod recipes;
 mod snapshot;
 
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use harness::job::FRAGWATCH;
 use crate::channel::Channel;
 use crate::{container, node};
 use cases::{Case, How};
+use recipes::Recipe;
 use snapshot::Snapshot;
 
 const STDOUT: &str = "/tmp/reproduce.out";
@@ -25,6 +27,8 @@ const STDERR: &str = "/tmp/reproduce.err";
 const DEADLINE: Duration = Duration::from_mins(20);
 /// What a killed process leaves is undone in this time.
 const UNDONE: Duration = Duration::from_mins(1);
+/// The disk for swap, if the machine has one.
+const SWAP: &str = "/dev/nvme0n1";
 /// The user that owns nothing.
 const NOBODY: u32 = 65_534;
 
@@ -33,7 +37,7 @@ pub(crate) fn run(channel: &Channel, args: &[String]) -> Result<()> {
     let group = args.first().context("there is no group of cases")?;
     container::prepare()?;
     // The first container makes runc prepare the cgroups' root.
-    container::configure_program("/web", &["/bin/busybox", "true"])?;
+    container::configure(&cgroup(false), &["/bin/busybox", "true"])?;
     let mut warm_up = Command::new("/sbin/runc");
     warm_up.args(&cases::RUNC[1..]);
     let status = finish(&mut warm_up, "the first container")?;
@@ -42,28 +46,67 @@ pub(crate) fn run(channel: &Channel, args: &[String]) -> Result<()> {
     }
     // The kernel mounts it when it is first looked at, which trace does.
     fs::read_dir("/sys/kernel/debug/tracing").context("can't look at tracefs")?;
+    if fs::exists(SWAP).unwrap_or(false) {
+        swap_on()?;
+    }
     fs::write("/tmp/incident.txt", cases::INCIDENT).context("can't write the incident")?;
+    fs::write("/tmp/capture.jsonl", cases::CAPTURE).context("can't write the capture")?;
     fs::write("/tmp/no-state.json", "{\"format\":\"else\"}").context("can't write a file")?;
-    let cases = cases::of(group)?;
-    for case in &cases {
-        if case.module && !fs::exists("/sys/module/fragwatch_pernet").unwrap_or(false) {
-            node::load_pernet_module(channel)?;
-        }
-        let cgroup = if case.below_limit { "/fragwatch-reproduce/web" } else { "/web" };
-        container::configure_program(cgroup, &["/bin/busybox", "true"])?;
-        run_case(channel, case)?;
+    match group.as_str() {
+        "recipes" => run_recipes(channel, &recipes::all()?)?,
+        "typed" => run_recipes(channel, &[Recipe::typed(&args[1..].join("\n"))])?,
+        group => run_cases(channel, &cases::of(group)?)?,
     }
     channel.send("exit", "0");
     Ok(())
 }
 
+fn run_recipes(channel: &Channel, recipes: &[Recipe]) -> Result<()> {
+    recipes::prepare()?;
+    for recipe in recipes {
+        let name = recipe.name.as_str();
+        leaving_nothing(channel, name, || {
+            let status = finish(&mut recipe.command()?, name)?;
+            report(channel, name, status);
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn run_cases(channel: &Channel, cases: &[Case]) -> Result<()> {
+    for case in cases {
+        if case.module && !fs::exists("/sys/module/fragwatch_pernet").unwrap_or(false) {
+            node::load_pernet_module(channel)?;
+        }
+        container::configure(&cgroup(case.below_limit), &["/bin/busybox", "true"])?;
+        for (path, value) in case.settings {
+            fs::write(path, value).with_context(|| format!("can't write {value} to {path}"))?;
+        }
+        leaving_nothing(channel, case.name, || run_case(channel, case))?;
+    }
+    Ok(())
+}
+
+/// Swaps to the machine's disk.
+fn swap_on() -> Result<()> {
+    for applet in ["mkswap", "swapon"] {
+        let status = Command::new("/bin/busybox").args([applet, SWAP]).status();
+        if !status.context("can't run busybox")?.success() {
+            bail!("busybox {applet} {SWAP} failed");
+        }
+    }
+    Ok(())
+}
+
+/// The container's cgroup, with the limit above it or without.
+fn cgroup(below_limit: bool) -> String {
+    let above = if below_limit { "/fragwatch-reproduce" } else { "" };
+    format!("{above}/{}", container::container_id(1))
+}
+
 fn run_case(channel: &Channel, case: &Case) -> Result<()> {
     let name = case.name;
-    if let Some((path, value)) = case.setting {
-        fs::write(path, value).with_context(|| format!("can't write {value} to {path}"))?;
-    }
-    let before = Snapshot::take()?;
-    let began = Instant::now();
     let mut command = Command::new(FRAGWATCH);
     command.arg("reproduce").args(case.args);
     match case.how {
@@ -83,6 +126,14 @@ fn run_case(channel: &Channel, case: &Case) -> Result<()> {
             report(channel, name, status);
         }
     }
+    Ok(())
+}
+
+/// Does something, and sends to the host what is not as before, and how long it took.
+fn leaving_nothing(channel: &Channel, name: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
+    let before = Snapshot::take()?;
+    let began = Instant::now();
+    run()?;
     let took = began.elapsed().as_millis();
     // Memory and namespaces are given back a moment after their process ended.
     let deadline = Instant::now() + UNDONE;

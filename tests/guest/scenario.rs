@@ -37,6 +37,7 @@ mod stuck;
 mod userns_flood;
 
 use anyhow::{Result, bail};
+use fragwatch_states::Keeper;
 use harness::job::Cgroups;
 use harness::scenario::PAGE;
 
@@ -57,6 +58,8 @@ pub(crate) struct Node<'a> {
     pub(crate) cgroups: Cgroups,
     /// How many containers each runtime starts while the node is well.
     pub(crate) containers: u32,
+    /// The states that the scenario has reached, which last until fragwatch has ended.
+    pub(crate) states: Vec<Keeper>,
 }
 
 impl Node<'_> {

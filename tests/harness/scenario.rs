@@ -15,6 +15,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// The machine's memory.
     pub memory_mib: u32,
+    /// How large a disk for swap is, which the guest swaps to; none if 0.
+    pub swap_mib: u32,
     /// On how many NUMA nodes that is.
     pub nodes: u32,
     /// Its processors, unless its instructions are counted: then it has one.
@@ -167,8 +169,9 @@ const fn measurement(name: &'static str) -> Scenario {
 
 /// Runs of `fragwatch reproduce`, without another fragwatch beside them. The machines' arguments are groups
 /// of cases.
-pub static REPRODUCE: [Scenario; 6] = [
+pub static REPRODUCE: [Scenario; 7] = [
     slow("reproduce", MEMORY_MIB, 1),
+    Scenario { swap_mib: 512, ..slow("reproduce-swap", MEMORY_MIB, 1) },
     slow("reproduce-ids", 4096, 1),
     slow("reproduce-512m", 512, 1),
     slow("reproduce-2g", 2048, 1),
@@ -186,6 +189,7 @@ const fn plain(name: &'static str) -> Scenario {
     Scenario {
         name,
         memory_mib: MEMORY_MIB,
+        swap_mib: 0,
         nodes: 1,
         processors: 2,
         disk: None,

@@ -165,6 +165,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
         image: kernel.image.clone(),
         initramfs: Some(initramfs),
         disk: scenario.disk.map(|disk| disk.made(series)).transpose()?,
+        swap_mib: scenario.swap_mib,
         memory_mib: scenario.memory_mib,
         nodes: scenario.nodes,
         processors: scenario.processors,

@@ -7,8 +7,9 @@ use crate::observed::Observed;
 use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
-    let fast = facts![fast_cases_have_their_exit_codes, nothing_is_left, order_6_fails_for_it];
+    let short = facts![short_cases_have_their_exit_codes, nothing_is_left, order_6_fails_for_it];
     let all = facts![
+        short_cases_have_their_exit_codes,
         fast_cases_have_their_exit_codes,
         other_cases_have_their_exit_codes,
         nothing_is_left,
@@ -18,17 +19,29 @@ pub(crate) fn plans() -> Vec<Plan> {
         machine_formats_hold_the_result,
     ];
     vec![
-        Plan::new("reproduce", &["fast"]).on(Kernels::SlowDefaultOnly).facts(fast),
+        Plan::new("reproduce", &["short"]).facts(short),
         Plan::new("reproduce", &["all"]).named("reproduce-all").on(Kernels::EverySlow).facts(all),
         Plan::new("reproduce", &["v1"])
             .named("reproduce-v1")
             .with_v1_cgroups()
             .on(Kernels::EverySlow)
             .facts(facts![v1_cases_have_their_exit_codes, nothing_is_left]),
-        Plan::new("reproduce", &["oom"])
-            .named("reproduce-oom")
+        Plan::new("reproduce", &["memory"])
+            .named("reproduce-memory")
+            .on(Kernels::EverySlow)
+            .facts(facts![memory_cases_have_their_exit_codes, nothing_is_left]),
+        Plan::new("reproduce", &["no-memcg"])
+            .named("reproduce-no-memcg")
+            .append("cgroup_disable=memory")
             .on(Kernels::SlowDefaultOnly)
-            .facts(facts![other_states_are_reached, nothing_is_left]),
+            .facts(facts![causes_without_a_controller_are_refused, nothing_is_left]),
+        Plan::new("reproduce-swap", &["swap"])
+            .on(Kernels::SlowDefaultOnly)
+            .facts(facts![swap_cases_have_their_exit_codes, nothing_is_left]),
+        Plan::new("reproduce", &["recipes"])
+            .named("reproduce-recipes")
+            .on(Kernels::SlowDefaultOnly)
+            .facts(facts![recipes_do_as_the_page_says, nothing_is_left]),
         Plan::new("reproduce-ids", &["memcg-ids"])
             .on(Kernels::SlowDefaultOnly)
             .facts(facts![ids_are_used_up, nothing_is_left]),
@@ -88,31 +101,50 @@ fn assert_codes(run: &Observed, expected: &[(&str, &str)]) {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn fast_cases_have_their_exit_codes(run: &Observed) {
+#[track_caller]
+fn assert_sentences(run: &Observed, expected: &[(&str, &str)]) {
+    for (name, sentence) in expected {
+        let stderr = endings(run, name)[0].1;
+        assert!(stderr.contains(sentence), "{name}: {stderr}");
+    }
+}
+
+fn short_cases_have_their_exit_codes(run: &Observed) {
     assert_codes(
         run,
         &[
             ("order-6-control", "0"),
             ("order-6", "0"),
-            ("order-6-not-expected", "1"),
-            ("pids", "0"),
             ("netns", "0"),
-            ("killed", "by a signal"),
-            ("no-program", "2"),
+            ("netns-control", "0"),
             ("large-order", "2"),
-            ("large-keep", "2"),
             ("no-state", "2"),
         ],
     );
-    for (name, sentence) in [
-        ("no-program", "there is no program /no/such/program"),
-        ("large-order", "order 30 can't lack"),
-        ("large-keep", "can't be left free"),
-        ("no-state", "is not the state of a machine"),
-    ] {
-        let stderr = endings(run, name)[0].1;
-        assert!(stderr.contains(sentence), "{name}: {stderr}");
-    }
+    assert_sentences(
+        run,
+        &[("large-order", "order 30 can't lack"), ("no-state", "is not the state of a machine")],
+    );
+}
+
+fn fast_cases_have_their_exit_codes(run: &Observed) {
+    assert_codes(
+        run,
+        &[
+            ("order-6-not-expected", "1"),
+            ("pids", "0"),
+            ("killed", "by a signal"),
+            ("no-program", "2"),
+            ("large-keep", "2"),
+        ],
+    );
+    assert_sentences(
+        run,
+        &[
+            ("no-program", "there is no program /no/such/program"),
+            ("large-keep", "can't be left free"),
+        ],
+    );
 }
 
 fn other_cases_have_their_exit_codes(run: &Observed) {
@@ -122,12 +154,14 @@ fn other_cases_have_their_exit_codes(run: &Observed) {
             ("pids-control", "0"),
             ("memcg", "0"),
             ("memcg-control", "0"),
-            ("netns-control", "0"),
             ("hanging", "1"),
             ("failing", "1"),
             ("no-root", "2"),
             ("dry-run", "0"),
             ("like", "0"),
+            ("like-capture", "0"),
+            ("convert", "0"),
+            ("like-converted", "0"),
             ("save", "0"),
             ("like-healthy", "2"),
             ("junit", "0"),
@@ -141,19 +175,73 @@ fn other_cases_have_their_exit_codes(run: &Observed) {
 }
 
 fn v1_cases_have_their_exit_codes(run: &Observed) {
-    assert_codes(run, &[("pids", "0"), ("memcg", "0"), ("order-6", "0")]);
+    assert_codes(
+        run,
+        &[
+            ("order-6-control", "0"),
+            ("pids", "0"),
+            ("pids-control", "0"),
+            ("memcg", "0"),
+            ("memcg-control", "0"),
+            ("order-6", "0"),
+        ],
+    );
+}
+
+fn causes_without_a_controller_are_refused(run: &Observed) {
+    assert_codes(run, &[("memcg", "2"), ("ids", "2")]);
+    let sentence = "this kernel has no memory controller for cgroups";
+    assert_sentences(run, &[("memcg", sentence), ("ids", sentence)]);
+}
+
+fn swap_cases_have_their_exit_codes(run: &Observed) {
+    let swaps =
+        run.run.stream("dmesg").find(|line| line.contains("Adding") && line.contains("swap"));
+    assert!(swaps.is_some(), "the machine has swap");
+    assert_codes(
+        run,
+        &[("order-6-control", "0"), ("memcg", "0"), ("order-6", "0"), ("stall", "0")],
+    );
 }
 
 fn ids_are_used_up(run: &Observed) {
     assert_codes(run, &[("ids-control", "0"), ("ids", "0")]);
 }
 
-fn other_states_are_reached(run: &Observed) {
-    assert_codes(run, &[("slab", "0"), ("stall", "0")]);
-    for name in ["exhaustion", "oom"] {
-        let result = result(run, name);
-        assert!(!result["state"].is_null(), "{result:#}");
+fn memory_cases_have_their_exit_codes(run: &Observed) {
+    assert_codes(
+        run,
+        &[
+            ("slab-control", "0"),
+            ("page-cache-control", "0"),
+            ("stall-control", "0"),
+            ("oom-control", "0"),
+            ("oom", "0"),
+            ("exhaustion-control", "0"),
+            ("exhaustion", "0"),
+            ("slab", "0"),
+            ("stall", "0"),
+            ("page-cache", "0"),
+        ],
+    );
+}
+
+/// The exit codes of fragwatch in each recipe, one after the other.
+fn recipes_do_as_the_page_says(run: &Observed) {
+    for (name, codes) in [
+        ("my-kernel-module", &["0", "1"][..]),
+        ("my-cni-plug-in", &["0"]),
+        ("my-runtime-upgrade", &["0", "0"]),
+        ("my-operators-error-handling", &["0"]),
+        ("my-node-images-settings", &["0"]),
+    ] {
+        let lines = printed(run, name);
+        let exited: Vec<&str> =
+            lines.iter().filter_map(|line| line.strip_prefix("fragwatch exited ")).collect();
+        assert_eq!(exited, codes, "{name}: {lines:#?} {:#?}", endings(run, name));
     }
+    let module = printed(run, "my-kernel-module").join("\n");
+    assert!(module.contains("fw_pernet_init") && module.contains("256 KiB"), "{module}");
 }
 
 fn nothing_is_left(run: &Observed) {

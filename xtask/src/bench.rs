@@ -3,6 +3,7 @@
 mod delay;
 mod explain;
 mod forecast;
+mod healthy;
 mod hostile;
 mod journal;
 mod latency;
@@ -26,6 +27,9 @@ enum What {
     Explain(explain::Args),
     /// How early `serve` forecasts that a node runs into a limit, and how often it is wrong
     Forecast(forecast::Args),
+    /// Whether fragwatch takes 1 GiB of healthy logs, which have all the words of failures in them, for
+    /// failures; fails if it finds one
+    Healthy,
     /// How long after the end of a creation its report comes, in scenario order6
     Latency(latency::Args),
     /// What fragwatch costs a node: operations with and without it and beside bpftrace, its CPU time and
@@ -40,6 +44,7 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Explain(args) => explain::run(args),
         What::Forecast(args) => forecast::run(args),
+        What::Healthy => healthy::run(),
         What::Latency(args) => latency::run(args),
         What::Overhead(args) => overhead::run(args),
         What::Soak(args) => soak::run(args),

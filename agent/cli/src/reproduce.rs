@@ -67,12 +67,13 @@ pub struct Fragmentation {
     /// Blocks of that order that are left nevertheless
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub left: u64,
-    /// Approach the free blocks of another machine, per order: a file of --save, or a copy of its
-    /// /proc/buddyinfo
+    /// Approach the free blocks of another machine, per order: a file of --save, a copy of its
+    /// /proc/buddyinfo, or what `serve` recorded there, a capture or its store: the last sample before a failure
     #[arg(long, value_name = "FILE", conflicts_with_all = ["order", "left"])]
     pub like: Option<PathBuf>,
-    /// Save the free blocks of this machine as they are now in this new file, for --like, and end
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["order", "keep", "like", "left", "command"])]
+    /// Save the free blocks of this machine as they are now in this new file, for --like, and end; with
+    /// --like, those of that machine
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["order", "keep", "left", "command"])]
     pub save: Option<PathBuf>,
     /// What is common to all causes.
     #[command(flatten)]

@@ -73,17 +73,20 @@ pub struct Assembler {
     given_kernel: Option<KernelVersion>,
     /// The release that lines of a host said last.
     seen_kernel: HashMap<Machine, KernelVersion>,
-    /// The release that stands in the text around the log.
-    noted_kernel: Option<KernelVersion>,
+    /// The release that stands in the text around the log, of each source the first.
+    noted_kernel: Vec<(LogPosition, KernelVersion)>,
     open: Vec<IncidentBuilder>,
     owner: HashMap<Lane, Owner>,
     stacks: HashMap<Lane, Stack>,
     containers: VecDeque<(LogPosition, ContainerFailure)>,
+    /// What was given along.
     buddyinfo: Vec<Buddyinfo>,
+    /// What stands in the log.
+    seen_buddyinfo: Vec<(LogPosition, Buddyinfo)>,
     masks: Known,
     limits: ProcessLimits,
     described: described::Named,
-    suppressed: u64,
+    suppressed: HashMap<Machine, u64>,
     made: u64,
     without_beginning: u64,
 }
@@ -115,8 +118,11 @@ impl Assembler {
 
     /// Ends everything under way: the log has ended, or has been quiet for long enough.
     pub fn flush(&mut self) -> Vec<Incident> {
-        let lanes: Vec<Lane> = self.stacks.keys().cloned().collect();
-        for lane in lanes {
+        // In their order: the first that waits for one gets it.
+        let mut lanes: Vec<(u64, Lane)> =
+            self.stacks.iter().map(|(lane, stack)| (stack.begin.first, lane.clone())).collect();
+        lanes.sort_unstable();
+        for (_, lane) in lanes {
             self.end_stack(&lane);
         }
         self.close(|_| true, |_| true)
@@ -162,7 +168,11 @@ impl Assembler {
                     draft.touch(at);
                 }
             }
-            Message::Suppressed(count) => self.suppressed += count,
+            Message::Suppressed(count) => {
+                if self.suppressed.len() < MAX_KEYS || self.suppressed.contains_key(&at.machine()) {
+                    *self.suppressed.entry(at.machine()).or_default() += count;
+                }
+            }
             Message::Vmalloc(vmalloc) => self.take_vmalloc(vmalloc, at),
             Message::Slab(slab) => self.take_slab(slab, at),
             Message::Oom(oom) => self.take_oom(oom, at),
@@ -170,20 +180,25 @@ impl Assembler {
             Message::Trace(trace) => self.take_trace(trace, at),
             Message::Version(kernel) => self.saw_kernel(&kernel, at),
             Message::NotedVersion(kernel) => {
-                if self.noted_kernel.is_none() {
-                    self.noted_kernel = kernel.parse().ok();
+                let known = self.noted_kernel.iter().any(|(noted, _)| noted.same_host(at));
+                if !known
+                    && self.noted_kernel.len() < MAX_KEYS
+                    && let Ok(kernel) = kernel.parse()
+                {
+                    self.noted_kernel.push((at.clone(), kernel));
                 }
             }
             Message::ForkRefused(cgroup) => self.take_fork(cgroup, at),
             Message::Buddyinfo(zone, blocks) => {
-                if self.buddyinfo.len() < MAX_BUDDYINFO {
-                    self.buddyinfo.push(Buddyinfo { node: zone.node, name: zone.name, blocks });
+                if self.seen_buddyinfo.len() < MAX_BUDDYINFO {
+                    let zone = Buddyinfo { node: zone.node, name: zone.name, blocks };
+                    self.seen_buddyinfo.push((at.clone(), zone));
                 }
             }
             Message::Described(line) => self.described.take(line, at),
-            Message::Unit(unit) => self.limits.unit = Some(unit),
+            Message::Unit(unit) => self.limits.saw_unit(unit, at),
             Message::Tasks(count, limit) => self.limits.saw_tasks(count, limit, at),
-            Message::PidMax(pid_max) => self.limits.pid_max = Some(pid_max),
+            Message::PidMax(pid_max) => self.limits.saw_pid_max(pid_max, at),
             Message::Percpu(failed) => self.draft_or_new(None, at).percpu = Some(failed),
             Message::Hung(hung) => {
                 let draft = self.draft_or_new(None, at);
@@ -212,7 +227,7 @@ impl Assembler {
         let index = index.unwrap_or_else(|| {
             self.made += 1;
             let mut draft = IncidentBuilder::new(self.made, at);
-            draft.suppressed = std::mem::take(&mut self.suppressed);
+            draft.suppressed = self.suppressed.remove(&at.machine()).unwrap_or(0);
             self.open.push(draft);
             self.open.len() - 1
         });
@@ -323,6 +338,7 @@ impl Assembler {
         let seen = || {
             self.seen_kernel
                 .get(&draft.begin.machine())
+                .or_else(|| self.seen_kernel.get(&draft.begin.machine().without_host()))
                 .or_else(|| self.seen_kernel.get(&Machine::default()))
         };
         let kernel = draft
@@ -330,12 +346,22 @@ impl Assembler {
             .clone()
             .or_else(|| seen().cloned())
             .or_else(|| self.given_kernel.clone())
-            .or_else(|| self.noted_kernel.clone());
+            .or_else(|| of_same_host(&self.noted_kernel, &draft.begin).next().cloned());
         let at = draft.begin.clone();
-        let mut incident = finish::finish(draft, kernel, self.buddyinfo.clone(), &self.masks);
+        let mut buddyinfo = self.buddyinfo.clone();
+        buddyinfo.extend(of_same_host(&self.seen_buddyinfo, &at).cloned());
+        let mut incident = finish::finish(draft, kernel, buddyinfo, &self.masks);
         self.limits.add_to(&mut incident, &at);
         incident
     }
+}
+
+/// What was seen on the same machine.
+fn of_same_host<'a, T>(
+    seen: &'a [(LogPosition, T)],
+    at: &'a LogPosition,
+) -> impl Iterator<Item = &'a T> {
+    seen.iter().filter(|(seen_at, _)| seen_at.same_host(at)).map(|(_, seen)| seen)
 }
 
 fn joinable(one: &LogPosition, other: &LogPosition) -> bool {

@@ -10,6 +10,7 @@ pub struct LogLine {
     /// physical line held (`#012`, a JSON string with newlines) share a number.
     pub last: u64,
     /// Of which of the sources that lie line by line in each other in the log; 0 if that isn't known.
+    /// The lower 16 bits are the source in a source.
     pub source: u32,
     /// When it was logged, as far as the log says.
     pub time: Option<LogTime>,
@@ -26,7 +27,7 @@ pub struct LogLine {
 }
 
 /// printk's caller id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Caller {
     /// `[T123]`: the thread.
     Thread(u32),

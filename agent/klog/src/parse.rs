@@ -1,7 +1,7 @@
 //! From a line's text to what it says: one file per kind of message, for kernels from 2.6.32 to
 //! 7.x. Pure: a line is parsed by itself, what belongs together is for [`crate::assemble`].
 pub mod allocation;
-mod container;
+pub(crate) mod container;
 pub mod described;
 pub mod field;
 pub mod hung;
@@ -70,6 +70,8 @@ pub enum Message {
 /// What programs write is no message of the kernel's, even if it quotes one.
 pub fn parse(line: &LogLine) -> Option<Message> {
     match &line.origin {
+        // Sources that are quoted behind the kernel's name are no messages of it.
+        Origin::Kernel if has_directive(&line.text) => None,
         Origin::Kernel => parse_kernel(&line.text),
         Origin::Program { name, .. } => {
             container::parse(&line.text, Some(name)).map(Message::Container)
@@ -125,9 +127,11 @@ fn is_pattern(text: &str) -> bool {
 /// these are the strings of an executable.
 fn is_format(text: &str) -> bool {
     // A regular expression or a template: log monitors' and alerts' rules hold such.
-    if is_pattern(text) {
-        return true;
-    }
+    is_pattern(text) || has_directive(text)
+}
+
+/// Whether it has a directive of printf's: `%s`, `%lu`, `%pK`.
+fn has_directive(text: &str) -> bool {
     let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
     text.match_indices('%').any(|(at, _)| {
         let directive = text[at + 1..].trim_start_matches(['l', '#', '+']);

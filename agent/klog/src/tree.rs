@@ -7,6 +7,7 @@ mod directory;
 mod facts;
 mod left_out;
 mod recognise;
+mod stream;
 
 use std::{
     fs::File,
@@ -31,6 +32,7 @@ use crate::read::{
 
 pub use facts::{Facts, buddyinfo};
 pub use left_out::LeftOutCounts;
+pub use stream::Stream;
 
 /// Files, directories and parts of archives that are looked at.
 const MAX_ENTRIES: u64 = 200_000;
@@ -104,18 +106,10 @@ impl Tree {
     }
 
     fn open_within(path: &str, budget: Arc<Budget>) -> io::Result<Option<Self>> {
-        let new = |budget, level: Box<dyn Iterator<Item = Item>>| Self {
-            levels: vec![level],
-            budget,
-            entries: 0,
-            max_entries: MAX_ENTRIES,
-            skimmed: Skimmed::default(),
-            left_out: LeftOutCounts::default(),
-        };
         let metadata = Path::new(path).metadata()?;
         if metadata.is_dir() {
             let level = Box::new(directory::Directory::new(path, Arc::clone(&budget)));
-            return Ok(Some(new(budget, level)));
+            return Ok(Some(Self::new(budget, level)));
         }
         if !metadata.is_file() {
             return Ok(None);
@@ -125,7 +119,30 @@ impl Tree {
         // What can't be read is reported as a log.
         let Ok(Content::Archive(source)) = look(source, &watch) else { return Ok(None) };
         let level = Box::new(archive::Archive::new(path, source, watch));
-        Ok(Some(new(budget, level)))
+        Ok(Some(Self::new(budget, level)))
+    }
+
+    /// What is in an archive that comes through a pipe.
+    fn of_archive(name: &str, source: Source, budget: Arc<Budget>) -> Self {
+        let watch = Watch::new(&budget);
+        let source = budget.count_read(source);
+        let unpacked = match look(source, &watch) {
+            Ok(Content::Archive(source)) => source,
+            Ok(Content::Other { sample, rest }) => Box::new(io::Cursor::new(sample).chain(rest)),
+            Err(_) => Box::new(io::empty()),
+        };
+        Self::new(budget, Box::new(archive::Archive::new(name, unpacked, watch)))
+    }
+
+    fn new(budget: Arc<Budget>, level: Box<dyn Iterator<Item = Item>>) -> Self {
+        Self {
+            levels: vec![level],
+            budget,
+            entries: 0,
+            max_entries: MAX_ENTRIES,
+            skimmed: Skimmed::default(),
+            left_out: LeftOutCounts::default(),
+        }
     }
 
     /// The next log in which there may be something.

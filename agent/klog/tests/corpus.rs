@@ -35,6 +35,15 @@ fn a_log_in_pieces_is_the_same_log() {
     all("fuzz/corpus/chunks", holds::chunks);
 }
 
+#[test]
+fn any_archive_gives_a_report() {
+    all("fuzz/corpus/tree", holds::tree);
+    for (path, archive) in logs("fixtures/archives") {
+        eprintln!("{}", path.display());
+        holds::tree(&archive);
+    }
+}
+
 /// Beginnings that a shipper could have put before each line.
 const BEGINNINGS: &[&str] =
     &["x1 | ", "{\"a\":\"", "[n] ", "7 ", "> ", "\u{2028}é ", "ts=1 msg=\""];

@@ -66,9 +66,12 @@ impl Links {
         self.0.retain(|(name, _)| *name != program);
     }
 
-    /// Detaches all.
-    pub fn clear(&mut self) {
-        self.0.clear();
+    /// Detaches all, one by one, and calls `detached` after each.
+    pub fn clear(&mut self, detached: impl Fn()) {
+        for (_, link) in self.0.drain(..) {
+            drop(link);
+            detached();
+        }
     }
 }
 

@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// them is progress.
 static STEPS: AtomicU64 = AtomicU64::new(0);
 
-/// Notes progress; called for each event.
+/// Notes progress; called for each event, and for each program that is detached.
 pub fn step() {
     STEPS.fetch_add(1, Ordering::Relaxed);
 }

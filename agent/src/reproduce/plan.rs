@@ -1,18 +1,21 @@
 //! Which states a cause asks for.
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use fragwatch_core::units::bytes;
 use fragwatch_states::{
     Spec, default_keep_kib,
-    like::{State, free_pages},
+    like::free_pages,
     memory::meminfo_kib,
     spec::{
         CgroupLimit, Fragmentation, Hog, HogSize, Kind, Limit, MemcgIds, NamespaceKind, Namespaces,
     },
 };
 
-use crate::cli::{self, ReproduceCause, Run};
+use crate::{
+    cli::{self, ReproduceCause, Run},
+    reproduce::target,
+};
 
 /// Processes that the OOM killer takes before others, and what each of them holds, in KiB.
 const VICTIMS: usize = 4;
@@ -61,6 +64,7 @@ impl<'a> Plan<'a> {
                 specs.push(Spec::Hog(Hog {
                     size: HogSize::AllBut(keep(args.keep, 0)?),
                     oom_score_adj: -1000,
+                    procs: Vec::new(),
                 }));
                 plan("exhaustion", specs, &args.run)
             }
@@ -114,7 +118,8 @@ fn blocks(order: u32, keep_kib: u64, kind: Kind) -> Fragmentation {
 }
 
 fn victims() -> Vec<Spec> {
-    vec![Spec::Hog(Hog { size: HogSize::Kib(VICTIM_KIB), oom_score_adj: 500 }); VICTIMS]
+    let size = HogSize::Kib(VICTIM_KIB);
+    vec![Spec::Hog(Hog { size, oom_score_adj: 500, procs: Vec::new() }); VICTIMS]
 }
 
 fn fragmentation(args: &cli::Fragmentation) -> anyhow::Result<Spec> {
@@ -139,17 +144,17 @@ fn fragmentation(args: &cli::Fragmentation) -> anyhow::Result<Spec> {
 
 /// The free blocks of another machine, scaled to `keep` or to a third of what is available here.
 fn like(path: &Path, keep: Option<u64>, kind: Kind) -> anyhow::Result<Fragmentation> {
-    let shown = path.display();
-    let text = fs::read(path).with_context(|| format!("could not read {shown}"))?;
-    let state = State::parse(&String::from_utf8_lossy(&text))
-        .with_context(|| format!("{shown} is not the state of a machine"))?;
+    let state = target::read(path)?;
     let most = match keep {
         Some(keep) => keep,
         None => meminfo_kib("MemAvailable")? / 3,
     };
     let like = state.scaled(most / PAGE_KIB);
     if like.is_empty() {
-        bail!("{shown} has free blocks, but too few of them to be scaled to this machine");
+        bail!(
+            "{} has free blocks, but too few of them to be scaled to this machine",
+            path.display()
+        );
     }
     let keep_kib = free_pages(&like) * PAGE_KIB;
     Ok(Fragmentation { like: like.clone(), ..blocks(like.len() as u32, keep_kib, kind) })

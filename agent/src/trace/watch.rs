@@ -185,7 +185,7 @@ impl Watch {
         let end = self.end()?;
         self.push_open(true);
         let loss = self.live.loss();
-        self.live.detach();
+        self.live.detach(exit_watchdog::step);
         while self.take_events(BATCH)? {
             self.advance()?;
         }

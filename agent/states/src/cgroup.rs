@@ -24,8 +24,7 @@ impl Hierarchy {
     /// # Errors
     /// If this kernel does not have it, or it is not mounted.
     pub fn of(controller: &str) -> Result<Self> {
-        let path = "/proc/self/mounts";
-        let mounts = fs::read_to_string(path).with_context(|| format!("could not read {path}"))?;
+        let mounts = read_mounts()?;
         let v2_controllers = |mount: &str| {
             fs::read_to_string(format!("{mount}/cgroup.controllers")).unwrap_or_default()
         };
@@ -66,12 +65,34 @@ impl Hierarchy {
             }
         }
         changes.note(Undo::RemoveCgroup { directory: directory.clone() })?;
+        // A runtime makes it in the other hierarchies of v1 too, and removes only the container's own below.
+        for mount in mounts(&read_mounts()?) {
+            let other = format!("{mount}{cgroup}");
+            if other != directory && !Path::new(&other).exists() {
+                changes.note(Undo::RemoveCgroup { directory: other })?;
+            }
+        }
         fs::create_dir(&directory).with_context(|| format!("could not make {directory}"))?;
         if self.v2 {
             write(&format!("{directory}/cgroup.subtree_control"), &format!("+{controller}"))?;
         }
         Ok(directory)
     }
+}
+
+fn read_mounts() -> Result<String> {
+    let path = "/proc/self/mounts";
+    fs::read_to_string(path).with_context(|| format!("could not read {path}"))
+}
+
+/// Where hierarchies of either version are mounted.
+fn mounts(text: &str) -> Vec<&str> {
+    fn of_cgroups(line: &str) -> Option<&str> {
+        let mut fields = line.split(' ').skip(1);
+        let (mount, kind) = (fields.next()?, fields.next()?);
+        matches!(kind, "cgroup" | "cgroup2").then_some(mount)
+    }
+    text.lines().filter_map(of_cgroups).collect()
 }
 
 fn find(
@@ -111,16 +132,23 @@ pub(crate) fn limit(spec: &CgroupLimit, changes: &mut Changes) -> Result<Reached
         }
         (Limit::Pids(_), _) => ("pids.max", "pids.current", "processes"),
     };
-    let path = format!("{directory}/{used}");
-    let text = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
-    let used: u64 = text.trim().parse().with_context(|| format!("{path} holds no number"))?;
-    let most = used + value;
-    write(&format!("{directory}/{file}"), &most.to_string())?;
+    let (used, most) = set_limit(&directory, file, used, value)?;
     let sentence = format!(
         "cgroup {} and those below it together may have {most} {unit} ({file}); {used} are in use",
         spec.cgroup
     );
     Ok(Reached { sentences: vec![sentence], ..Reached::default() })
+}
+
+/// Limits what a cgroup may have to what it has and so much more: `set_limit(directory, "pids.max",
+/// "pids.current", 1)`. Returns what it has, and the limit.
+pub fn set_limit(directory: &str, file: &str, usage: &str, more: u64) -> Result<(u64, u64)> {
+    let path = format!("{directory}/{usage}");
+    let text = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
+    let used: u64 = text.trim().parse().with_context(|| format!("{path} holds no number"))?;
+    let most = used + more;
+    write(&format!("{directory}/{file}"), &most.to_string())?;
+    Ok((used, most))
 }
 
 pub(crate) fn write(path: &str, text: &str) -> Result<()> {
@@ -142,5 +170,6 @@ mod tests {
         let found = find(hybrid, "memory", |_| String::new());
         assert_eq!(found, Some(Hierarchy { mount: "/sys/fs/cgroup/memory".to_owned(), v2: false }));
         assert_eq!(find(hybrid, "pids", |_| String::new()), None);
+        assert_eq!(mounts(hybrid), ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified"]);
     }
 }

@@ -27,15 +27,22 @@ pub(crate) const ROLE: &str = "hog";
 /// The line of a child that holds all it should.
 const DONE: &str = "done";
 
+/// Such a process, as a command that is not started yet. It prints a line when it holds all it should.
+pub fn command(hog: &Hog) -> Result<Command> {
+    let json = serde_json::to_string(hog).context("could not describe the process")?;
+    let mut command = Command::new("/proc/self/exe");
+    command.args([CHILD, ROLE, &json]).stdin(Stdio::null());
+    Ok(command)
+}
+
 /// A process that holds memory; ended when dropped.
 pub(crate) struct Held(Child);
 
 impl Held {
     /// Starts it, and waits until it holds its memory.
-    pub(crate) fn start(hog: Hog) -> Result<(Self, Reached)> {
-        let json = serde_json::to_string(&hog).context("could not describe the process")?;
-        let mut command = Command::new("/proc/self/exe");
-        command.args([CHILD, ROLE, &json]).stdin(Stdio::null()).stdout(Stdio::piped());
+    pub(crate) fn start(hog: &Hog) -> Result<(Self, Reached)> {
+        let mut command = command(hog)?;
+        command.stdout(Stdio::piped());
         // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
         unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
         let child = command.spawn().context("could not start a process that holds memory")?;
@@ -64,6 +71,9 @@ impl Drop for Held {
 /// What the child does.
 pub(crate) fn run_child(json: &str) -> Result<()> {
     let hog: Hog = serde_json::from_str(json).context("it is not described")?;
+    for file in &hog.procs {
+        fs::write(file, "0").with_context(|| format!("could not enter the cgroup of {file}"))?;
+    }
     fs::write("/proc/self/oom_score_adj", hog.oom_score_adj.to_string())
         .context("could not set oom_score_adj")?;
     let kib = match hog.size {

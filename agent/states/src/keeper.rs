@@ -51,7 +51,8 @@ enum Message {
     Undone(Vec<String>),
 }
 
-/// A keeper that runs, and so its states.
+/// A keeper that runs, and so its states, which end when it is dropped.
+#[must_use = "the states end when it is dropped"]
 pub struct Keeper {
     child: Child,
     /// Its standard input; closed when all is to be undone.
@@ -174,8 +175,10 @@ pub(crate) fn run_child(json: &str) -> Result<()> {
     let mut reached = Vec::new();
     let mut failed = None;
     for spec in &specs {
+        let began = Instant::now();
         match reach(spec, &mut changes) {
-            Ok((one, state)) => {
+            Ok((one, mut state)) => {
+                state.took_ms = began.elapsed().as_millis() as u64;
                 held.push(one);
                 reached.push(state);
             }
@@ -233,7 +236,7 @@ fn reach(spec: &Spec, changes: &mut Changes) -> Result<(Held, Reached)> {
             Ok((Held::Fragmented(Box::new(state)), reached))
         }
         Spec::Hog(spec) => {
-            let (hog, reached) = hog::Held::start(*spec)?;
+            let (hog, reached) = hog::Held::start(spec)?;
             Ok((Held::Hog(hog), reached))
         }
         Spec::CgroupLimit(spec) => cgroup::limit(spec, changes).map(nothing),

@@ -6,7 +6,7 @@
 //! gives all back when the process that started it ends in any way.
 pub mod cgroup;
 mod fragmentation;
-mod hog;
+pub mod hog;
 pub mod keeper;
 pub mod like;
 mod memcg_ids;

@@ -27,16 +27,20 @@ impl State {
     /// The state that this machine is in now.
     pub fn now() -> Result<Self> {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
-        Ok(Self {
-            format: FORMAT.to_owned(),
-            format_version: FORMAT_VERSION,
-            kernel: release.ok().map(|text| text.trim().to_owned()),
-            zones: zones::read()?,
-        })
+        Self::of(release.ok().map(|text| text.trim().to_owned()), zones::read()?)
+    }
+
+    /// The state of a machine with these zones.
+    ///
+    /// # Errors
+    /// If they have no free block.
+    pub fn of(kernel: Option<String>, zones: Vec<NodeZone>) -> Result<Self> {
+        let format = FORMAT.to_owned();
+        Self { format, format_version: FORMAT_VERSION, kernel, zones }.with_blocks()
     }
 
     /// Reads what a file holds: a saved state, or a copy of `/proc/buddyinfo`, alone or with
-    /// `/proc/zoneinfo` in the same file.
+    /// `/proc/zoneinfo` before or after it.
     ///
     /// # Errors
     /// If it holds neither.
@@ -54,16 +58,24 @@ impl State {
             }
             return state.with_blocks();
         }
-        let zones = zones::parse_buddyinfo(text);
-        Self { format: FORMAT.to_owned(), format_version: FORMAT_VERSION, kernel: None, zones }
-            .with_blocks()
+        let of_zoneinfo = zones::parse(text, text);
+        let zones = if of_zoneinfo.is_empty() { zones::parse_buddyinfo(text) } else { of_zoneinfo };
+        if zones.iter().any(|zone| zone.free != 0)
+            && zones.iter().all(|zone| zone.blocks.is_empty())
+        {
+            bail!(
+                "it is a copy of /proc/zoneinfo, which has no free blocks per order: add /proc/buddyinfo \
+                 of the same machine (cat /proc/zoneinfo /proc/buddyinfo)"
+            );
+        }
+        Self::of(None, zones)
     }
 
     fn with_blocks(self) -> Result<Self> {
         if zones::blocks(&self.zones).iter().all(|count| *count == 0) {
             bail!(
                 "it holds no free blocks: neither a state that `reproduce --save` wrote, nor a copy of \
-                 /proc/buddyinfo"
+                 /proc/buddyinfo, nor a capture"
             );
         }
         Ok(self)
@@ -73,13 +85,15 @@ impl State {
     /// kernel keeps to itself: as many of them as `pages` pages are, in the same proportions.
     pub fn scaled(&self, pages: u64) -> Vec<u64> {
         let blocks = zones::blocks(&self.zones);
-        let all = free_pages(&blocks);
+        // A file may hold any numbers.
+        let each =
+            blocks.iter().enumerate().map(|(order, count)| u128::from(*count) << order.min(40));
+        let all: u128 = each.sum();
         let scale = |count: &u64| {
-            if all <= pages {
-                *count
+            if all > u128::from(pages) {
+                (u128::from(*count) * u128::from(pages) / all) as u64
             } else {
-                u128::from(*count).saturating_mul(u128::from(pages)).div_euclid(u128::from(all))
-                    as u64
+                *count
             }
         };
         let mut scaled: Vec<u64> = blocks.iter().map(scale).collect();
@@ -114,10 +128,34 @@ mod tests {
     }
 
     #[test]
+    fn any_numbers_are_scaled() {
+        let text = format!("Node 0, zone Normal {0} {0} {0}\n", u64::MAX);
+        let state =
+            State::parse(&format!("{text}{text}")).expect("it is a copy of /proc/buddyinfo");
+        assert_eq!(state.scaled(7000), [1000, 1000, 1000]);
+    }
+
+    #[test]
     fn saved_state_is_read_again() {
         let state = State::parse(INCIDENT).expect("it is a copy of /proc/buddyinfo");
         let json = serde_json::to_string_pretty(&state).expect("it is JSON");
         assert_eq!(State::parse(&json).expect("it was just saved"), state);
+    }
+
+    #[test]
+    fn zoneinfo_adds_watermarks_to_the_blocks() {
+        let node = |name: &str| {
+            let path = format!("../../tests/fixtures/nodes/6.12-fragmented/proc/{name}");
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+        };
+        let (zoneinfo, buddyinfo) = (node("zoneinfo"), node("buddyinfo"));
+        for text in [format!("{zoneinfo}{buddyinfo}"), format!("{buddyinfo}{zoneinfo}")] {
+            let state = State::parse(&text).expect("it has free blocks");
+            assert_eq!(state.zones, zones::parse(&zoneinfo, &buddyinfo));
+            assert!(state.zones.iter().any(|zone| zone.min != 0));
+        }
+        let error = State::parse(&zoneinfo).expect_err("it has no free blocks").to_string();
+        assert!(error.contains("add /proc/buddyinfo"), "{error}");
     }
 
     #[test]

@@ -43,12 +43,14 @@ pub enum Kind {
 }
 
 /// A process that holds memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hog {
     /// How much.
     pub size: HogSize,
     /// Its `oom_score_adj`: at 500 the OOM killer takes it before others, at −1000 never.
     pub oom_score_adj: i32,
+    /// Files `cgroup.procs` of cgroups that it enters first.
+    pub procs: Vec<String>,
 }
 
 /// How much memory a process holds.

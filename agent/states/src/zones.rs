@@ -58,13 +58,14 @@ pub fn room(zones: &[Zone], order: u32) -> u64 {
 /// Free blocks per order of all these zones together, without those of the zone for old devices, from
 /// order 0.
 pub fn blocks(zones: &[NodeZone]) -> Vec<u64> {
-    let mut sums = Vec::new();
+    let mut sums: Vec<u64> = Vec::new();
     for zone in zones.iter().filter(|zone| zone.name != "DMA") {
         for (order, count) in zone.blocks.iter().enumerate() {
             if order == sums.len() {
                 sums.push(0);
             }
-            sums[order] += count;
+            // The file may be anything.
+            sums[order] = sums[order].saturating_add(*count);
         }
     }
     sums
@@ -178,9 +179,10 @@ fn add_blocks(zones: &mut [NodeZone], buddyinfo: &str) {
         let Some((node, rest)) = heading(line) else { continue };
         let mut words = rest.split_ascii_whitespace();
         let name = words.next().unwrap_or_default();
+        let blocks: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
         let zone = zones.iter_mut().find(|zone| zone.node == node && zone.name == name);
-        if let Some(zone) = zone {
-            zone.blocks = words.map_while(|word| word.parse().ok()).collect();
+        if let Some(zone) = zone.filter(|_| !blocks.is_empty()) {
+            zone.blocks = blocks;
         }
     }
 }

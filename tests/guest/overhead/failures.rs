@@ -14,7 +14,7 @@ use super::contestant::Running;
 use super::operation::try_for_blocks;
 use super::usage::process_cpu_ns;
 use super::{Bench, SETTLE};
-use crate::{fragmenter, namespaces, node};
+use crate::{node, state};
 
 /// fragwatch logs how long each stage of a report takes.
 const STAGES: &str = "warn,fragwatch::trace::watch::waiting=debug";
@@ -38,10 +38,7 @@ pub(super) fn measure(bench: &Bench) -> Result<()> {
     let Some(running) = Running::start_logging(bench, Contestant::With, STAGES)? else {
         return Ok(());
     };
-    // After fragmentation the kernel keeps a part of memory free for a while, which is missing here.
-    node::set("vm/watermark_boost_factor", "0")?;
-    fragmenter::fragment(bench.channel)?;
-    namespaces::fill(0)?;
+    let _fragmented = state::fragment(bench.channel, 6, 0)?;
     let mut held = Vec::new();
 
     let creations = bench.effort.count(CREATIONS);

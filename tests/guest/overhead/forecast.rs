@@ -7,6 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use fragwatch_states::memory::meminfo_kib;
+use fragwatch_states::{Keeper, zones};
 use harness::forecast::{Course, Minute, STREAM};
 use harness::overhead::Contestant;
 use nix::errno::Errno;
@@ -14,11 +16,12 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mlock, mmap};
-use nix::unistd::ftruncate;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, ftruncate};
 
 use super::Bench;
 use super::contestant::Running;
-use crate::{fragmenter, http, namespaces, node};
+use crate::{http, node, state};
 
 const INTERVAL: Duration = Duration::from_mins(1);
 const PAGE: u64 = 4096;
@@ -49,6 +52,7 @@ struct Taken {
     files: Vec<File>,
     cgroups: u32,
     disk: Option<File>,
+    states: Vec<Keeper>,
 }
 
 /// Runs a course, and sends a line a minute.
@@ -61,7 +65,7 @@ pub(super) fn measure(bench: &Bench, course: &Course) -> Result<()> {
     for minute in 0..=course.minutes {
         let failed = taken.step(course, minute)?;
         let (_, metrics) = http::get("/metrics")?;
-        let blocks = node::free_blocks()?;
+        let blocks = zones::blocks(&zones::read()?);
         let forecast = forecast(&metrics);
         bench.channel.send_json(STREAM, &Minute { minute, failed, forecast, blocks });
         if failed {
@@ -108,10 +112,12 @@ impl Taken {
             }
             "forecast-few" => {
                 node::load_pernet_module(bench.channel)?;
-                fragmenter::fragment(bench.channel)?;
-                // Loading programs asks for blocks of two pages and more.
-                node::set("vm/nr_hugepages", "0")?;
-                namespaces::fill(60)
+                let keeper = state::fragment(bench.channel, 6, 60)?;
+                // From here on blocks come and go: it must not take those that are given back.
+                let pid = Pid::from_raw(keeper.pid().cast_signed());
+                kill(pid, Signal::SIGSTOP).context("can't stop the state's keeper")?;
+                self.states.push(keeper);
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -131,7 +137,7 @@ impl Taken {
                 self.namespaces.truncate((minute * 7 % 5) as usize);
                 self.hold_namespaces(minute * 3 % 4)
             }
-            "forecast-cgroups" => self.make_cgroups(CGROUPS),
+            "forecast-cgroups" => Ok(self.make_cgroups(CGROUPS)),
             "forecast-churn" => {
                 if minute % 20 == 19 {
                     for number in 0..std::mem::take(&mut self.cgroups) {
@@ -139,12 +145,12 @@ impl Taken {
                         fs::remove_dir(&path).with_context(|| format!("can't remove {path}"))?;
                     }
                 }
-                self.make_cgroups(100)
+                Ok(self.make_cgroups(100))
             }
             "forecast-growth" => {
                 // Other values than zero, which might be one shared page.
                 self.memory.push(vec![1; GROWN as usize]);
-                Ok(node::meminfo_kib("MemAvailable")? < EXHAUSTED_KIB)
+                Ok(meminfo_kib("MemAvailable")? < EXHAUSTED_KIB)
             }
             "forecast-cache" => {
                 if let Some(disk) = &mut self.disk {
@@ -198,13 +204,13 @@ impl Taken {
     }
 
     /// True if the kernel refuses one.
-    fn make_cgroups(&mut self, count: u32) -> Result<bool> {
+    fn make_cgroups(&mut self, count: u32) -> bool {
         for _ in 0..count {
             if fs::create_dir(format!("{CGROUP}/{}", self.cgroups)).is_err() {
-                return Ok(true);
+                return true;
             }
             self.cgroups += 1;
         }
-        Ok(false)
+        false
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn network_namespace() -> Result<()> {
 pub(super) fn start_and_stop(number: u32) -> Result<()> {
     const PID_FILE: &str = "/run/overhead.pid";
     let id = container::container_id(u64::from(number));
-    container::configure(&format!("/overhead/{id}"))?;
+    container::configure(&format!("/overhead/{id}"), &container::SLEEP)?;
     let start = ["run", "--detach", "--no-pivot", "--pid-file", PID_FILE];
     runc(&[&start[..], &["--bundle", container::BUNDLE, &id]].concat())?;
     runc(&["delete", "--force", &id])?;

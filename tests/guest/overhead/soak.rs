@@ -92,8 +92,8 @@ fn state(store: &Path, pid: u32) -> Result<ServeState> {
     let scrape_ns = (process_cpu_ns(pid)? - before) / u64::from(SCRAPES);
     let sum = |name: &str| {
         let series = metrics.lines().filter(|line| line.starts_with(name));
-        let values = series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-        values.sum::<f64>() as u64
+        let values = series.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        values.sum::<u64>()
     };
     Ok(ServeState {
         store_bytes: bytes_on_disk(store)?,

@@ -33,7 +33,7 @@ impl Runtime for Oci {
     fn start(&self, number: u64) -> Result<Start> {
         let pod = Pod::make(self.name, number)?;
         let id = container::container_id(number);
-        container::configure(&format!("{}/{id}", pod.cgroup()))?;
+        container::configure(&format!("{}/{id}", pod.cgroup()), &container::SLEEP)?;
         let mut run = Command::new(self.program);
         run.args(["run", "--detach", "--bundle", container::BUNDLE, &id]);
         let (running, output) = command::run(&mut run)?;

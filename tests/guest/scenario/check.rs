@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::Node;
-use crate::{fragmenter, namespaces, node};
+use crate::{node, state};
 
 /// More namespaces than the blocks that are left can be for.
 const MOST: usize = 100;
@@ -21,8 +21,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     check(node, "plenty", &["--order", "6", "--format", "json"])?;
     check(node, "plenty-text", &["--order", "6"])?;
     node::load_pernet_module(node.channel)?;
-    fragmenter::fragment(node.channel)?;
-    namespaces::fill(0)?;
+    node.states.push(state::fragment(node.channel, 6, 0)?);
     // The zone for old devices has some blocks still. The trace beside sees what the last one asks
     // for in vain, and lets check know.
     let mut held = Vec::new();

@@ -8,7 +8,7 @@ use nix::sched::CloneFlags;
 use super::Node;
 use crate::attempt::{Attempt, Side};
 use crate::creator::Step;
-use crate::{hog, node};
+use crate::{node, state};
 
 /// What the node has left, in MiB, and what its containers' networks take.
 const LEFT: u64 = 48;
@@ -23,10 +23,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     let prepare = |side| FAULTS.map(|(fault, _)| Attempt::prepare(node, side, fault));
     let attempts = prepare(Side::Control).into_iter().zip(prepare(Side::Faulty)).zip(FAULTS);
     // Victims for the OOM killer, which other processes may trigger while there is no memory.
-    for _ in 0..4 {
-        hog::bystander(4)?;
-    }
-    hog::leave(LEFT, -1000)?;
+    node.states.push(state::exhaust(node.channel, LEFT, -1000)?);
     for ((control, faulty), (_, insist)) in attempts {
         let (mut control, mut faulty) = (control?, faulty?);
         node::set_pernet("insist", insist)?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::Node;
 use crate::attempt::{self, Side};
-use crate::{fragmenter, node};
+use crate::{node, state};
 
 const NAMESPACES: u32 = 5;
 
@@ -19,7 +19,9 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         // Before 6.1 no namespace of the kernel's own tries for so much.
         node::load_module("fragwatch_flood", c"order=9 tries=1")?;
     }
-    fragmenter::fragment(node.channel)?;
+    node.states.push(state::fragment(node.channel, 9, 0)?);
+    // Huge pages fail outside of creations.
+    node::set("vm/nr_hugepages", "64")?;
     for number in 1..=NAMESPACES {
         if !node.watched()? {
             return Ok(());

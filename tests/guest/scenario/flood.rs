@@ -7,13 +7,13 @@ use std::process::{Command, ExitStatus};
 use anyhow::{Context, Result, bail};
 
 use super::Node;
-use crate::{fragmenter, node};
+use crate::{node, state};
 
 const NAMESPACES: u32 = 20;
 const PARAMETERS: &str = "/sys/module/fragwatch_flood/parameters";
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    fragmenter::fragment(node.channel)?;
+    node.states.push(state::fragment(node.channel, 9, 0)?);
     node::load_module("fragwatch_flood", c"order=9 tries=150 storm=1")?;
     for number in 1..=NAMESPACES {
         if !node.watched()? {

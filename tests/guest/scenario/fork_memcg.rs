@@ -17,17 +17,16 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     let attempts = [Side::Control, Side::Faulty].map(|side| Attempt::prepare(node, side, "fork"));
     let [control, faulty] = attempts;
     let (mut control, mut faulty) = (control?, faulty?);
-    control.limit("memory", "memory.max", &(ENOUGH * 1024).to_string())?;
+    control.set("memory", "memory.max", &(ENOUGH * 1024).to_string())?;
     control.enter()?;
     control.take(node, &Step::Fork)?.context("with room a process must be made")?;
-    faulty.limit("memory", "memory.max", &(ENOUGH * 1024).to_string())?;
+    faulty.set("memory", "memory.max", &(ENOUGH * 1024).to_string())?;
     faulty.enter()?;
     for room in ROOM {
         // What CPUs hold in advance is given back.
-        faulty.limit("memory", "memory.high", "0")?;
-        faulty.limit("memory", "memory.high", "max")?;
-        let bytes = faulty.usage("memory", "memory.current")? + room * 1024;
-        faulty.limit("memory", "memory.max", &bytes.to_string())?;
+        faulty.set("memory", "memory.high", "0")?;
+        faulty.set("memory", "memory.high", "max")?;
+        faulty.limit("memory", "memory.max", "memory.current", room * 1024)?;
         match faulty.quietly(&Step::Fork)? {
             Err(Errno::ENOMEM) => {
                 faulty.report(node, Err(Errno::ENOMEM));

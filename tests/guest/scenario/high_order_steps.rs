@@ -11,7 +11,7 @@ use super::Node;
 use crate::attempt::{self, Attempt, Side};
 use crate::creator::{Creator, Step};
 use crate::start_step::StartStep;
-use crate::{fragmenter, node};
+use crate::{node, state};
 
 /// A file of the test module's format.
 const PROGRAM: &str = "/fwexec";
@@ -75,7 +75,7 @@ fn fail(
     }
     well.enter()?;
     well.take(node, &Step::Start(control))?.context("with blocks it must succeed")?;
-    fragmenter::fragment(node.channel)?;
+    node.states.push(state::fragment(node.channel, 6, 0)?);
     // Now, so that its cgroup is young when it fails.
     faulty.enter()?;
     hoard()?;

@@ -1,14 +1,16 @@
 //! Eight NUMA nodes and sixteen processors: a container can't be created for lack of an order-6 block, then many
 //! processes run out of memory at once.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use fragwatch_states::hog;
+use fragwatch_states::memory::meminfo_kib;
+use fragwatch_states::spec::{Hog, HogSize};
 
 use super::{Node, order6};
-use crate::node;
 
 /// Processes that take memory, three times what there is all together.
 const PROCESSES: u64 = 48;
@@ -18,7 +20,7 @@ const DEADLINE: Duration = Duration::from_mins(15);
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     order6::run(node)?;
-    let each = node::meminfo_kib("MemAvailable")? / 1024 * 3 / PROCESSES;
+    let each = meminfo_kib("MemAvailable")? / 1024 * 3 / PROCESSES;
     let mut children = Vec::new();
     for _ in 0..PROCESSES {
         children.push(start(each)?);
@@ -38,9 +40,8 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
 
 /// One that goes on taking memory while others start.
 fn start(mib: u64) -> Result<Child> {
-    Command::new("/proc/self/exe")
-        .args(["hog", &mib.to_string(), "500"])
-        .stdin(Stdio::null())
+    let size = HogSize::Kib(mib * 1024);
+    hog::command(&Hog { size, oom_score_adj: 500, procs: Vec::new() })?
         .stdout(Stdio::null())
         .spawn()
         .context("can't start a process that takes memory")

@@ -10,9 +10,9 @@ use nix::sched::CloneFlags;
 use super::Node;
 use crate::attempt::{Attempt, Side};
 use crate::creator::Step;
-use crate::fragmenter;
+use crate::state;
 
-/// A limit that is enough, in KiB.
+/// How far above what the pod uses its limit is if that is to be enough, in KiB.
 const ENOUGH: u64 = 8192;
 /// How far above what the pod uses its limit is, in KiB. Each lets a namespace get another part of
 /// what it needs.
@@ -41,11 +41,10 @@ impl Limit {
     /// Sets the limit of an attempt's pod to so many bytes above what that uses.
     pub(super) fn set(&self, attempt: &Attempt, room: u64) -> Result<()> {
         if let Some(file) = self.drain {
-            attempt.limit("memory", file, "0")?;
-            attempt.limit("memory", file, "max")?;
+            attempt.set("memory", file, "0")?;
+            attempt.set("memory", file, "max")?;
         }
-        let bytes = attempt.usage("memory", self.usage)? + room;
-        attempt.limit("memory", self.most, &bytes.to_string())
+        attempt.limit("memory", self.most, self.usage, room)
     }
 }
 
@@ -54,7 +53,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     reach(node, "memory", &MEMORY, &[Errno::ENOMEM, Errno::ENODEV])?;
     // Prepared while there is memory.
     let fragmented = [Side::Control, Side::Faulty].map(|side| Attempt::prepare(node, side, "both"));
-    fragmenter::fragment(node.channel)?;
+    node.states.push(state::fragment(node.channel, 6, 0)?);
     let [control, faulty] = fragmented;
     fail(node, [control?, faulty?], &MEMORY, &[])
 }
@@ -79,13 +78,13 @@ fn fail(
     wanted: &[Errno],
 ) -> Result<()> {
     let step = Step::Unshare(CloneFlags::CLONE_NEWNET);
-    control.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
+    control.limit("memory", limit.most, limit.usage, ENOUGH * 1024)?;
     control.enter()?;
     for _ in 0..FAILURES {
         control.take(node, &step)?.context("with room a network namespace must be made")?;
     }
     // On v1 a limit on kernel memory counts only what comes after it was first set.
-    faulty.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
+    faulty.limit("memory", limit.most, limit.usage, ENOUGH * 1024)?;
     faulty.enter()?;
     let (mut failures, mut seen) = (0, BTreeSet::new());
     for (round, room) in rounds() {
@@ -97,7 +96,7 @@ fn fail(
         }
         if round > 0 {
             // Something small that is kept, so that pages end within other objects than before.
-            faulty.limit("memory", limit.most, &(ENOUGH * 1024).to_string())?;
+            faulty.limit("memory", limit.most, limit.usage, ENOUGH * 1024)?;
             faulty.quietly(&Step::OpenFile)?.context("can't open a file")?;
         }
         limit.set(&faulty, room * 1024)?;

@@ -7,10 +7,12 @@ use anyhow::{Context, Result, bail};
 use super::Node;
 use crate::attempt::{self, Attempt, Side};
 use crate::creator::Step;
-use crate::{fragmenter, hog};
+use crate::state;
 
 /// More than there are blocks left for; without compaction they would be enough to fill the node.
 const PROCESSES: u32 = 4000;
+/// Blocks that are left for other processes.
+const LEFT: u64 = 256;
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     let mut control = Attempt::prepare(node, Side::Control, "fork")?;
@@ -18,10 +20,8 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     control.enter()?;
     control.take(node, &Step::ForkAndStay)?.context("on a healthy node a process must be made")?;
     // The fragmenter can't be killed, or memory would be whole again.
-    for _ in 0..6 {
-        hog::bystander(8)?;
-    }
-    fragmenter::fragment(node.channel)?;
+    node.states.push(state::reach(node.channel, &vec![state::bystander(8); 6])?);
+    node.states.push(state::fragment(node.channel, 1, LEFT)?);
     faulty.enter()?;
     for number in 1..=PROCESSES {
         if !node.watched()? {

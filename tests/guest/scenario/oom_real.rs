@@ -7,7 +7,7 @@ use nix::sched::CloneFlags;
 use super::Node;
 use crate::attempt::{self, Attempt, Side};
 use crate::creator::Step;
-use crate::{hog, node};
+use crate::{node, state};
 
 /// What the node has left, in MiB, and what its containers' networks take.
 const LEFT: u64 = 48;
@@ -20,10 +20,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     let mut faulty = Attempt::prepare(node, Side::Faulty, "single")?;
     // Further victims for the OOM killer if the first one's memory is freed too slowly: else it takes
     // fragwatch.
-    for _ in 0..4 {
-        hog::bystander(4)?;
-    }
-    hog::leave(LEFT, 500)?;
+    node.states.push(state::exhaust(node.channel, LEFT, 500)?);
     control.enter()?;
     faulty.enter()?;
     node::set_pernet("take_mib", LITTLE)?;

@@ -12,7 +12,7 @@ use nix::unistd::{ForkResult, fork, pause};
 
 use super::Node;
 use crate::attempt::{Attempt, Side};
-use crate::{fragmenter, hog};
+use crate::state;
 
 /// What a container holds, in MiB.
 const CONTAINER_MIB: u64 = 8;
@@ -21,6 +21,8 @@ const CONTROLS: u32 = 20;
 /// Longer than a container's start takes: these run.
 const OLD: Duration = Duration::from_secs(12);
 const PROCESSES: u32 = 4000;
+/// Blocks of two pages that are left.
+const LEFT: u64 = 256;
 /// What its line in the kernel's log ends with.
 const CALLED: &str = " invoked oom-killer";
 
@@ -29,7 +31,8 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     for _ in 0..CONTAINERS {
         let mut container = Attempt::prepare(node, Side::Faulty, "running")?;
         container.enter()?;
-        hog::in_cgroups(CONTAINER_MIB, &container.procs())?;
+        let hog = state::in_cgroups(CONTAINER_MIB, container.procs());
+        node.states.push(state::reach(node.channel, &[hog])?);
         node.channel.send("victim", &container.cgroup());
         containers.push(container);
     }
@@ -38,7 +41,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     }
     thread::sleep(OLD);
     node.channel.node("the controls are made");
-    fragmenter::fragment(node.channel)?;
+    node.states.push(state::fragment(node.channel, 1, LEFT)?);
     for number in 1..=PROCESSES {
         if !node.watched()? {
             return Ok(());

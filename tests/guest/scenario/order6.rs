@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::Node;
 use crate::attempt::{self, Side};
-use crate::{container, fragmenter, namespaces, node};
+use crate::{container, node, state};
 
 const DEADLINE: Duration = Duration::from_mins(5);
 /// Blocks that are left for containers: some of them shall start.
@@ -15,10 +15,7 @@ const LEFT: u64 = 4;
 pub(super) fn run(node: &mut Node) -> Result<()> {
     node::load_pernet_module(node.channel)?;
     container::prepare()?;
-    fragmenter::fragment(node.channel)?;
-    namespaces::fill(LEFT)?;
-    node.channel
-        .node(format!("network namespaces of earlier containers leave {LEFT} of these blocks"));
+    node.states.push(state::fragment(node.channel, 6, LEFT)?);
     let deadline = Instant::now() + DEADLINE;
     let mut number = 0;
     while Instant::now() < deadline {

@@ -9,7 +9,7 @@ use harness::scenario::PAGE_READY;
 use super::{Node, order6, serve};
 
 /// For the page's trend, which needs a minute.
-const BEFORE: Duration = Duration::from_secs(60);
+const BEFORE: Duration = Duration::from_mins(1);
 /// For a browser on a busy machine.
 const AFTER: Duration = Duration::from_secs(90);
 

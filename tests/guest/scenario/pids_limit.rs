@@ -9,9 +9,9 @@ use crate::attempt::{Attempt, Side};
 use crate::creator::Step;
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
-    for (side, limit) in [(Side::Control, "8"), (Side::Faulty, "1")] {
+    for (side, limit) in [(Side::Control, 8), (Side::Faulty, 1)] {
         let mut attempt = Attempt::prepare(node, side, "fork")?;
-        attempt.limit("pids", "pids.max", limit)?;
+        attempt.limit("pids", "pids.max", "pids.current", limit)?;
         attempt.enter()?;
         let outcome = attempt.take(node, &Step::Fork)?;
         match side {

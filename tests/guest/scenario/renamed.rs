@@ -9,7 +9,7 @@ use crate::creator::Step;
 
 pub(super) fn run(node: &mut Node) -> Result<()> {
     let mut attempt = Attempt::prepare(node, Side::Faulty, "fork")?;
-    attempt.limit("pids", "pids.max", "1")?;
+    attempt.limit("pids", "pids.max", "pids.current", 1)?;
     attempt.enter()?;
     attempt.rename()?;
     let outcome = attempt.take(node, &Step::Fork)?;

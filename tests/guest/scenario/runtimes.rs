@@ -7,7 +7,7 @@ use harness::judge::runtimes::{Phase, Truth};
 use super::Node;
 use crate::channel::realtime_ms;
 use crate::runtime::{self, Runtime, Start};
-use crate::{fragmenter, namespaces, node};
+use crate::{node, state};
 
 /// How often a runtime is given the chance to fail.
 const TRIES: u32 = 12;
@@ -28,14 +28,13 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
             }
         }
     }
-    fragmenter::fragment(node.channel)?;
+    // What a container gives back is taken: it must not do for the next one.
+    node.states.push(state::fragment(node.channel, 6, 0)?);
     for runtime in &runtimes {
         for _ in 0..TRIES {
             if !node.watched()? {
                 return Ok(());
             }
-            // What the one before gave back must not do for this one.
-            namespaces::fill(0)?;
             if start(node, runtime.as_ref(), &mut number)? == Phase::Failure {
                 break;
             }

@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{Node, order6};
-use crate::{http, node};
+use crate::{http, state};
 
 /// For the failure to be counted, and for another fragwatch to start or to end.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -51,7 +51,9 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     follow_notifications(node)?;
     // Loading programs asks for blocks of two pages and more. Where there are none the kernel calls the OOM
     // killer for them, and fragwatch is the largest process here.
-    node::set("vm/nr_hugepages", "0")?;
+    for state in node.states.drain(..) {
+        state::end(state)?;
+    }
     let mut second = start_second()?;
     wait_until_ready(&mut second)?;
     end(node, second)?;

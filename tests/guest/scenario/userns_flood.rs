@@ -9,7 +9,7 @@ use super::Node;
 use crate::attempt::{Attempt, Side};
 use crate::creator::Step;
 use crate::refused::Refused;
-use crate::{fragmenter, namespaces, node};
+use crate::{node, state};
 
 /// How often the user is refused.
 const REFUSALS: u32 = 10_000;
@@ -22,8 +22,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     let outcome = control.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
     outcome.context("on a node that is well a network namespace must be made")?;
     faulty.enter()?;
-    fragmenter::fragment(node.channel)?;
-    namespaces::fill(0)?;
+    node.states.push(state::fragment(node.channel, 6, 0)?);
     let refused = Refused::start(REFUSALS)?;
     let outcome = faulty.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
     if outcome != Err(Errno::ENOMEM) {

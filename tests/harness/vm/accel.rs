@@ -108,6 +108,7 @@ fn kvm_boots(kernel: &Kernel, directory: &Path) -> Result<bool> {
         image: kernel.image.clone(),
         initramfs: None,
         disk: None,
+        swap_mib: 0,
         memory_mib: 256,
         nodes: 1,
         processors: 2,

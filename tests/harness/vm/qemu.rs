@@ -28,6 +28,8 @@ pub struct Boot {
     pub initramfs: Option<PathBuf>,
     /// Its disk, if it has one; what is written there is forgotten.
     pub disk: Option<PathBuf>,
+    /// How large its disk for swap is; none if 0.
+    pub swap_mib: u32,
     /// The guest's memory.
     pub memory_mib: u32,
     /// On how many NUMA nodes that is.
@@ -98,6 +100,16 @@ impl Machine {
             command
                 .args(["-drive", &format!("if=none,id=disk,format=raw,snapshot=on,file={file}")])
                 .args(["-device", "nvme,drive=disk,serial=disk"]);
+        }
+        if boot.swap_mib != 0 {
+            let path = boot.directory.join("swap.img");
+            File::create(&path)
+                .and_then(|file| file.set_len(u64::from(boot.swap_mib) << 20))
+                .with_context(|| format!("can't make {}", path.display()))?;
+            let file = path.display().to_string().replace(',', ",,");
+            command
+                .args(["-drive", &format!("if=none,id=swap,format=raw,file={file}")])
+                .args(["-device", "nvme,drive=swap,serial=swap"]);
         }
         if let Some(port) = boot.port {
             let forward = format!("hostfwd=tcp:127.0.0.1:{port}-:{}", network::PORT);

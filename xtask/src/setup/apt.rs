@@ -65,7 +65,7 @@ fn available(package: &str) -> Result<bool> {
 }
 
 /// `apt-get` without questions.
-pub(super) fn get() -> Command {
+pub(crate) fn get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive").args([
         "-q",
@@ -78,7 +78,7 @@ pub(super) fn get() -> Command {
 }
 
 /// Unpacks all packages in a directory there, and removes them.
-pub(super) fn unpack_all(directory: &Path) -> Result<()> {
+pub(crate) fn unpack_all(directory: &Path) -> Result<()> {
     let entries =
         fs::read_dir(directory).with_context(|| format!("can't list {}", directory.display()))?;
     for entry in entries {

@@ -49,6 +49,8 @@ impl Named {
     }
 
     fn is_near(&self, at: &LogPosition, lines: u64) -> bool {
+        // Lines of other sources may lie between these.
+        let lines = if at.source == 0 { lines } else { lines * 4 };
         self.at
             .as_ref()
             .is_some_and(|named| named.same_host(at) && named.lines_between(at) <= lines)

@@ -183,8 +183,13 @@ fn failed(
     Some(stalled)
 }
 
-/// The nodes that the task's cpuset allows.
+/// The nodes that the task's cpuset allows, or its memory policy where that bounded the search.
 fn allowed_nodes<'a>(oom: &'a OomBuilder, draft: &'a IncidentBuilder) -> Option<&'a str> {
+    let summary = oom.summary.as_ref();
+    let policy = summary.filter(|summary| summary.constraint == Some(Constraint::MemoryPolicy));
+    if let Some(nodes) = policy.and_then(|summary| summary.nodemask.as_deref()) {
+        return Some(nodes);
+    }
     let of_summary = || oom.summary.as_ref()?.mems_allowed.as_deref();
     draft.cpuset.as_ref().map(|(_, nodes)| nodes.as_str()).or_else(of_summary)
 }

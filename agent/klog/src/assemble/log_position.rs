@@ -10,17 +10,33 @@ use crate::line::{Caller, LogLine};
 const NEIGHBOURS: u64 = 3;
 
 /// Whose lines follow each other: of one source or host, and of one caller where ids are printed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Lane {
     pub(super) machine: Machine,
     pub(super) caller: Option<Caller>,
 }
 
 /// The machine that a line is of, as far as the log says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Machine {
     source: u32,
     host: Option<String>,
+}
+
+/// The part of a line's source that says which outer one it is of.
+const OUTER: u32 = 0xffff_0000;
+
+/// Whether lines of two sources can be of one machine: one isn't known, or is in the other.
+fn same_source(one: u32, other: u32) -> bool {
+    let same = |part: u32| one & part == other & part || one & part == 0 || other & part == 0;
+    same(OUTER) && same(!OUTER)
+}
+
+impl Machine {
+    /// That of lines of the same source, but for sources in it, that don't name a host.
+    pub(super) fn without_host(&self) -> Self {
+        Self { source: self.source & OUTER, host: None }
+    }
 }
 
 /// Where and when a line stands in its log.
@@ -50,13 +66,11 @@ impl LogPosition {
         }
     }
 
-    /// The same for what different programs log: if only one of the two has a time, they must be
-    /// neighbours.
+    /// The same for what different programs log: if only one of the two has a time of its own, they
+    /// must be neighbours.
     pub(super) fn may_be_of_one(&self, other: &Self, time: Duration, lines: u64) -> bool {
-        let timed = |at: &Self| at.time.or(at.received).is_some();
-        let alike = timed(self) == timed(other) || !self.same_host(other);
-        let lines = if alike { lines } else { NEIGHBOURS };
-        self.near(other, time, lines)
+        let alike = self.time.is_some() == other.time.is_some() || !self.same_host(other);
+        if alike { self.near(other, time, lines) } else { self.lines_between(other) <= NEIGHBOURS }
     }
 
     /// Whether the log says that they are of one machine.
@@ -92,8 +106,7 @@ impl LogPosition {
 
     /// Whether they can be of one machine.
     pub(super) fn same_host(&self, other: &Self) -> bool {
-        let sources = self.source == other.source || self.source == 0 || other.source == 0;
-        sources
+        same_source(self.source, other.source)
             && match (&self.host, &other.host) {
                 (Some(one), Some(other)) => one == other,
                 _ => true,

@@ -40,8 +40,43 @@ pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailur
     })
 }
 
+/// Whether a message says by itself that a start failed.
+pub(crate) fn is_failure(text: &str) -> bool {
+    parse(text, None).is_some()
+}
+
+/// Whether a line may hold such a message.
+pub(crate) fn may_be_failure(line: &str) -> bool {
+    recognise::may_be_failure(line, None)
+}
+
+/// Whether a text in lower case begins with the name of a runtime that speaks.
+pub(crate) fn speaks(lower: &str) -> bool {
+    recognise::is_runtime(lower, None)
+}
+
+/// Whether a text names a container or a pod.
+pub(crate) fn names_any(text: &str) -> bool {
+    names::names(text) != names::Names::default()
+}
+
+/// The names that runtimes log under, and what else their messages begin with; lower case.
+pub(crate) fn speakers() -> impl Iterator<Item = &'static &'static str> {
+    words::RUNTIMES.iter().chain(words::BEGINNINGS)
+}
+
+/// Phrases that only a failed start has; lower case.
+pub(crate) fn phrases() -> impl Iterator<Item = &'static &'static str> {
+    words::PHRASES.iter()
+}
+
+/// Whether a word in lower case is one of failure.
+pub(crate) fn is_word_of_failure(word: &str) -> bool {
+    words::FAILED.iter().any(|failed| word.starts_with(failed))
+}
+
 /// Whether it can be a name of Kubernetes'.
-pub(super) fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     names::is_name(text)
 }
 

@@ -101,6 +101,8 @@ pub struct Summary {
     pub cpuset: Option<String>,
     /// The nodes that this cpuset allows.
     pub mems_allowed: Option<String>,
+    /// The nodes that the allocation was bound to, as by a memory policy.
+    pub nodemask: Option<String>,
     /// The memory cgroup that ran out.
     pub oom_memcg: Option<String>,
     /// The victim's memory cgroup.
@@ -211,6 +213,7 @@ fn summary(text: &str) -> Summary {
         global: text.contains(",global_oom"),
         cpuset: value(",cpuset="),
         mems_allowed: value(",mems_allowed="),
+        nodemask: value(",nodemask=").filter(|nodes| nodes != "(null)"),
         oom_memcg: value(",oom_memcg="),
         task_memcg: value(",task_memcg="),
         comm: value(",task="),

@@ -42,6 +42,13 @@ const FORMS: &[(&[u8], Form)] = &[
     (b"LPKSHHRH", Form::Journal),
 ];
 
+/// Whether an input that begins so is compressed, or may turn out to be.
+pub(crate) fn is_compressed(head: &[u8]) -> bool {
+    FORMS.iter().any(|(magic, form)| {
+        matches!(form, Form::Compressed(_)) && (head.starts_with(magic) || magic.starts_with(head))
+    })
+}
+
 /// Looks at the first bytes and unpacks; `depth` layers have been taken off.
 pub(crate) fn open(mut source: Source, watch: &Watch, depth: u32) -> Result<Source, ReadError> {
     let mut head = Vec::new();

@@ -11,7 +11,7 @@ use crate::read::trigger::TRIGGERS;
 const ANCHORS: &[&str] = &[
     "lloc", "to s", "nsha", "t of", "oces", "om-k", "xc_s", "sion", "r: c", "wuid", "clon", "rErr",
     "Sand", "labl", "nfo:", "lab ", "m_ca", "te f", "te c", "e sh", "ng c", "OS t", "x_us", "ft o",
-    "un c", "un f", "me e", "rk r", "ld's", "ung_",
+    "un c", "un f", "me e", "rk r", "ld's", "ung_", "M: t", "n fa", "up/m", "m da",
 ];
 
 static SEARCH: LazyLock<Search> = LazyLock::new(Search::new);

@@ -38,6 +38,8 @@ pub const TRIGGERS: &[&str] = &[
     "annot allocate memory",
     "o space left on device",
     "esource temporarily unavailable",
+    // Where errno's words are in another language.
+    "/sys/fs/cgroup/memory/",
     // runc, containerd, dockerd, kubelet.
     "OCI runtime create failed",
     "oci runtime error",
@@ -60,6 +62,8 @@ pub const TRIGGERS: &[&str] = &[
     "ailed to run container",
     "reate container failed",
     "rror creating container",
+    "ontainer creation failed",
+    "ontainer create failed",
     "noop process for unshare",
     "unshare: ",
     "unshare failed",
@@ -68,8 +72,10 @@ pub const TRIGGERS: &[&str] = &[
     "newuidmap",
     "thread_create failed",
     "ailed to create new OS thread",
+    "response from daemon",
     // crun, LXC and LXD.
     "rror: crun:",
+    "OOM: the memory limit could be too low",
     "lxc_start:",
     "lxc_spawn:",
     "ailed to spawn container",

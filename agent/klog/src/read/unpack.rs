@@ -45,7 +45,7 @@ pub(super) fn unpack(
         Compression::Xz => Box::new(XzReader::new_mem_limit(input, true, XZ_MEMORY_KIB)),
         Compression::Bzip2 => Box::new(MultiBzDecoder::new(input)),
     };
-    let unpacked = Unpacked { inner, failed, lost: Arc::clone(&watch.lost) };
+    let unpacked = Unpacked { inner, failed, lost: Arc::clone(&watch.lost), over: false };
     Box::new(watch.budget.limit(unpacked))
 }
 
@@ -70,16 +70,23 @@ struct Unpacked {
     inner: Source,
     failed: Arc<AtomicBool>,
     lost: Arc<AtomicBool>,
+    /// It was damaged.
+    over: bool,
 }
 
 impl Read for Unpacked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // A decoder that has failed must not be asked again: that of bzip2 panics then.
+        if self.over {
+            return Ok(0);
+        }
         match self.inner.read(buffer) {
             Err(error)
                 if error.kind() != io::ErrorKind::Interrupted
                     && !self.failed.load(Ordering::Relaxed) =>
             {
                 self.lost.store(true, Ordering::Relaxed);
+                self.over = true;
                 Ok(0)
             }
             other => other,

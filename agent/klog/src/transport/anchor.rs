@@ -1,8 +1,10 @@
 //! Where in a line a message of the kernel's or of a runtime begins, whatever stands before it.
 //!
-//! A message is recognised by words that only it begins with and by the numbers that belong to them.
+//! The kernel's are recognised by words that only they begin with and by the numbers that belong to them.
 //! The two headings that begin with a task's name leave open where the name begins: what a shipper
 //! put before it may look like a part of it.
+mod runtime;
+
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
@@ -51,30 +53,6 @@ const BEGINNINGS: &[&str] = &[
     "Linux version ",
     "<TASK>",
 ];
-/// What the messages of runtimes and their clients, and of kubectl, begin with.
-const OF_RUNTIMES: &[&str] = &[
-    "docker: Error response from daemon",
-    "Error: OCI runtime",
-    "Error: unable to start container",
-    "Error: netavark",
-    "FATA[0",
-    "ERRO[0",
-    "ctr: failed",
-    "crictl: ",
-    "lxc ",
-    "mkdir: cannot create directory",
-    "NAMESPACE  ",
-    "LAST SEEN  ",
-    "Warning  ",
-    // These may be parts of another message too.
-    "Error response from daemon: ",
-    "OCI runtime create failed",
-    "OCI runtime error",
-    "runc run failed",
-    "unable to start container process",
-];
-/// How many of them are no part of another message.
-const WHOLE: usize = 13;
 /// What stands behind the name that a heading begins with.
 const BEHIND_NAME: &[&str] = &[
     ": page allocation failure",
@@ -91,9 +69,8 @@ pub(super) const MAX_PLACES: usize = 24;
 /// Bytes of a task's name.
 const NAME: usize = 15;
 
-static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    AhoCorasick::new(BEGINNINGS.iter().chain(BEHIND_NAME).chain(OF_RUNTIMES)).ok()
-});
+static WORDS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(BEGINNINGS.iter().chain(BEHIND_NAME)).ok());
 
 /// Where a message begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,8 +81,18 @@ pub(crate) enum Anchor {
     OneOf(Vec<usize>),
 }
 
-/// Finds the first message of the kernel's in a line, if there is one.
+/// Finds the first message in a line, if there is one.
 pub(crate) fn find(line: &str) -> Option<Anchor> {
+    of_kernel(line).or_else(|| of_runtime(line))
+}
+
+/// Finds the message of a runtime in a line, or of what passes one on.
+pub(crate) fn of_runtime(line: &str) -> Option<Anchor> {
+    runtime::find(line).map(Anchor::At)
+}
+
+/// Finds the first message of the kernel's in a line.
+pub(crate) fn of_kernel(line: &str) -> Option<Anchor> {
     let reach = line.floor_char_boundary(REACH);
     let mut found = WORDS.as_ref()?.find_iter(&line[..reach]).take(MAX_PLACES);
     found.find_map(|found| verify(line, found.pattern().as_usize(), found.start()))
@@ -115,10 +102,6 @@ fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
     if pattern < BEGINNINGS.len() {
         return (begins_there(line, start) && says_more(&line[start..]))
             .then_some(Anchor::At(start));
-    }
-    if pattern >= BEGINNINGS.len() + BEHIND_NAME.len() {
-        let whole = pattern < BEGINNINGS.len() + BEHIND_NAME.len() + WHOLE;
-        return of_runtime(line, start, whole).then_some(Anchor::At(start));
     }
     // Names of the request follow in the same line, or it is a sentence about such a message.
     let rest = &line[start..];
@@ -131,32 +114,6 @@ fn verify(line: &str, pattern: usize, start: usize) -> Option<Anchor> {
         return None;
     }
     names(line, start)
-}
-
-/// Whether a runtime's message begins there and not in the middle of another.
-fn of_runtime(line: &str, at: usize, whole: bool) -> bool {
-    if let Some(rest) = line[at..].strip_prefix("Warning  ") {
-        // An event of `kubectl describe`: its reason, and how long ago.
-        let ago = rest.split_ascii_whitespace().nth(1).unwrap_or_default();
-        let number = ago.trim_end_matches(['s', 'm', 'h', 'd']);
-        return number.len() < ago.len() && number.starts_with(|c: char| c.is_ascii_digit());
-    }
-    if let Some(rest) = line[at..].strip_prefix("lxc ") {
-        // The container's name, and a date of 17 digits.
-        let date = rest.split(' ').nth(1).unwrap_or_default();
-        return date.len() == 18 && date.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    }
-    if whole || at == 0 {
-        return begins_there(line, at);
-    }
-    // A program's field for errors holds a part of its message; a shipper's field holds a whole one.
-    let Some(before) = line[..at].strip_suffix('"') else { return false };
-    let words = line[at..].split(": ").next().unwrap_or_default();
-    if words.contains('"') || words.len() > 40 {
-        return false;
-    }
-    let field = before.trim_end_matches(['=', ':', '"', '\\', ' ']);
-    !["error", "err", "desc", "reason", "caused"].iter().any(|key| field.ends_with(key))
 }
 
 /// Whether something else can end there.

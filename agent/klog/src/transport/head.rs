@@ -17,6 +17,14 @@ pub(crate) struct Outer {
     pub(crate) host: Option<String>,
 }
 
+impl Outer {
+    /// This, and where it lacks something what stood before that.
+    pub(crate) fn or(self, before: Self) -> Self {
+        let time = if self.time == LogTime::default() { before.time } else { self.time };
+        Self { time, host: self.host.or(before.host) }
+    }
+}
+
 /// A line, taken apart.
 pub(crate) struct Head {
     /// The beginning.

@@ -2,7 +2,10 @@
 //! collectors make of them.
 use std::time::Duration;
 
-use fragwatch_core::model::log_time::{LogTime, Wall};
+use fragwatch_core::model::{
+    container::is_id,
+    log_time::{LogTime, Wall},
+};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -19,6 +22,9 @@ pub(crate) struct Message {
     /// Whether the text may have prefixes that say more.
     pub(crate) raw: bool,
 }
+
+/// Fields that hold a message.
+const MESSAGES: &[&str] = &["log", "message", "msg", "MSG", "@message"];
 
 /// Takes a message out of a line; `None` if the line is no such object.
 pub(crate) fn message(line: &str) -> Option<Message> {
@@ -39,6 +45,16 @@ fn of_object(object: &Map<String, Value>) -> Option<Message> {
     {
         return of_object(record);
     }
+    // What a shipper wrapped, with fields of its own around it.
+    let wrapped = ["jsonPayload", "content", "event", "record"].iter();
+    if !MESSAGES.iter().any(|key| object.contains_key(*key))
+        && let Some(inner) = wrapped.filter_map(|key| object.get(*key)?.as_object()).next()
+        && MESSAGES.iter().any(|key| inner.get(*key).is_some_and(Value::is_string))
+    {
+        let mut all = object.clone();
+        all.extend(inner.clone());
+        return of_object(&all);
+    }
     let get = |keys: &[&str]| keys.iter().find_map(|key| text(object.get(*key)?));
     let mut prefix = Prefix::none();
     prefix.any = true;
@@ -46,9 +62,9 @@ fn of_object(object: &Map<String, Value>) -> Option<Message> {
         journal(&mut prefix, &get);
         return Some(Message { prefix, text: message, raw: false });
     }
-    let mut message = get(&["log", "message", "msg", "MSG", "@message"])?;
+    let mut message = get(MESSAGES)?;
     // A shipper may call the message something else.
-    let is_kernels = |text: &str| anchor::find(text).is_some();
+    let is_kernels = |text: &str| anchor::of_kernel(text).is_some();
     let strings = || object.values().filter_map(Value::as_str);
     if !is_kernels(&message) && strings().any(is_kernels) {
         return None;
@@ -59,6 +75,9 @@ fn of_object(object: &Map<String, Value>) -> Option<Message> {
         message = format!("{} error={error}", message.trim_end());
     }
     message.push_str(&pod(object, &get).unwrap_or_default());
+    if let Some(id) = get(&["container_id", "containerID", "containerId"]).filter(|id| is_id(id)) {
+        message.push_str(&format!(" container_id={id}"));
+    }
     let time = get(&[
         "time",
         "@timestamp",

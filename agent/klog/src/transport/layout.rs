@@ -105,9 +105,23 @@ impl Layout {
         self.parts == other.parts
     }
 
-    /// Takes note of a line with it that has fewer blanks at its end.
-    pub(crate) fn narrow(&mut self, other: &Self) {
-        self.last_blanks = self.last_blanks.min(other.last_blanks);
+    /// Whether a beginning has this layout, but for the blanks at its end.
+    pub(crate) fn is_of(&self, head: &str) -> bool {
+        let mut rest = head.trim_start();
+        for part in &self.parts {
+            match first(rest) {
+                Some(piece) if piece.part == *part => rest = &rest[piece.text.len()..],
+                _ => return false,
+            }
+        }
+        rest.is_empty()
+    }
+
+    /// Takes note of a beginning with it; whether that has fewer blanks at its end.
+    pub(crate) fn narrow(&mut self, head: &str) -> bool {
+        let before = self.last_blanks;
+        self.last_blanks = before.min(head.len() - head.trim_end().len());
+        self.last_blanks < before
     }
 
     /// Where the message begins in a line that begins so.
@@ -155,9 +169,14 @@ fn is_hex(text: &str) -> bool {
 pub(crate) fn source(head: &str) -> String {
     let mut key = String::new();
     let mut rest = head;
+    // The value of such a field differs from line to line.
+    let mut of_record = false;
     while let Some(Piece { part, text }) = first(rest) {
         rest = &rest[text.len()..];
         let names = matches!(part, Part::Word | Part::Bracket(_) | Part::Quoted);
+        if names && std::mem::replace(&mut of_record, is_record_id(text)) {
+            continue;
+        }
         if names && !varies(text) {
             key.push_str(text);
             key.push(' ');
@@ -166,12 +185,44 @@ pub(crate) fn source(head: &str) -> String {
     key
 }
 
+/// Marks of HTML in which a log was pasted.
+const MARKUP: &[&str] = &["<pre>", "<code>", "<p>", "<li>", "<br>", "<td>", "<tr>"];
+
+/// Whether there is nothing but such marks before a message.
+pub(crate) fn is_markup(head: &str) -> bool {
+    let mut rest = head.trim();
+    while let Some(after) = MARKUP.iter().find_map(|mark| rest.strip_prefix(mark)) {
+        rest = after;
+    }
+    rest.is_empty()
+}
+
+/// Whether a field names a record and not its source.
+fn is_record_id(field: &str) -> bool {
+    const IDS: &[&str] = &[
+        "id",
+        "_id",
+        "insertid",
+        "insert_id",
+        "uuid",
+        "event_id",
+        "eventid",
+        "seq",
+        "offset",
+        "cursor",
+    ];
+    IDS.contains(&field.trim_matches('"').to_ascii_lowercase().as_str())
+}
+
 /// Whether a word differs between the lines of one source.
 fn varies(text: &str) -> bool {
     const LEVELS: &[&str] = &[
         "debug", "info", "notice", "warn", "warning", "err", "error", "crit", "critical", "alert",
         "emerg", "fatal", "trace", "stdout", "stderr", "f", "p", "d", "i", "n", "w", "e", "t", "z",
     ];
+    if MARKUP.contains(&text) {
+        return true;
+    }
     let text = text.trim_matches(['[', ']', '(', ')', '<', '>', '{', '}', '"', ' ']);
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let digits = text.chars().filter(char::is_ascii_digit).count();
@@ -179,6 +230,8 @@ fn varies(text: &str) -> bool {
     letters == 0
         || LEVELS.contains(&lower.as_str())
         || letters == 1 && digits >= 2
+        // A counter with letters: `AQAA0001`.
+        || digits >= 4 && text.chars().all(char::is_alphanumeric)
         || crate::transport::date::is_month(text)
         // A time, a random number.
         || text.contains(':') && digits > letters

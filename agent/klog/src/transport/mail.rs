@@ -30,8 +30,8 @@ pub(crate) struct QuotedPrintable {
 }
 
 impl QuotedPrintable {
-    /// Lengths at which an encoder breaks a line, the `=` included.
-    const BREAKS: std::ops::RangeInclusive<usize> = 75..=76;
+    /// Lengths at which an encoder breaks a line, the `=` included; marks of quoting may be gone.
+    const BREAKS: std::ops::RangeInclusive<usize> = 70..=76;
 
     /// Takes a line; answers with the number of its first part and with the whole line once it is
     /// whole.

@@ -85,10 +85,10 @@ impl Assembler {
     }
 
     /// Takes a line, and what was said outside of it about it.
-    pub(crate) fn push(&mut self, raw: &RawLine, outer: Option<Outer>, stats: &mut Stats) {
+    pub(crate) fn push(&mut self, raw: &RawLine, outer: Outer, stats: &mut Stats) {
         let RawLine { number, ref bytes } = *raw;
         self.last = number;
-        self.outer = outer.unwrap_or_default();
+        self.outer = outer;
         match self.export.take(number, bytes) {
             export::Taken::Part => return,
             export::Taken::Message(message) => return self.exported(message),

@@ -160,7 +160,16 @@ impl Prefix {
             Origin::Kernel | Origin::Program { pid: Some(_), .. } => host.is_some() || expected,
             _ => expected && host.is_some(),
         };
-        if !(certain || origin == Origin::Kernel || crate::transport::payload::is_program(rest)) {
+        // A file's path is none, and the name of one of several nodes.
+        let is_other = |name: &str| {
+            let number = name.rsplit_once('-').map(|(_, number)| number);
+            name.contains('/') || number.is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let may_be = || !matches!(&origin, Origin::Program { name, .. } if is_other(name));
+        let certain = certain
+            || origin == Origin::Kernel
+            || may_be() && crate::transport::payload::is_program(rest);
+        if !certain {
             return false;
         }
         self.host = host.map(str::to_owned).or(self.host.take());

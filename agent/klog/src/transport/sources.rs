@@ -1,6 +1,6 @@
 //! Lines of several sources in one log, each behind a beginning of its own: log shippers', CI
 //! runners', terminals'. The beginnings are learnt from lines in which a message is recognised; the
-//! lines of each source then become messages as if they stood alone in a log.
+//! lines of each source then are read as if they stood alone in a log.
 mod layouts;
 mod place;
 
@@ -18,7 +18,7 @@ use crate::{
     raw_line::RawLine,
     transport::{
         anchor::{self, Anchor},
-        head::{self, Head},
+        head::{self, Outer},
         layout::{self, Layout},
         mail,
         messages::Assembler,
@@ -26,32 +26,52 @@ use crate::{
     },
 };
 
+/// Beginnings in each other that are taken off.
+const MAX_DEPTH: u32 = 2;
 /// Sources kept apart at a time.
 const MAX_SOURCES: usize = 32;
-/// Lines that wait for one that shows where the message of the first begins.
-const MAX_HELD: usize = 16;
+/// Lines that wait for one that shows where the message of the first begins, and bytes in them.
+const MAX_HELD: usize = 128;
+const MAX_HELD_BYTES: usize = 128 * 1024;
+/// A heading's own name is shown by one of these lines below it.
+const MAX_BELOW: usize = 16;
+
 /// Takes raw lines, yields messages.
 #[derive(Default)]
 pub(crate) struct Sources {
+    /// How many beginnings were taken off these lines.
+    depth: u32,
     /// Lines without a beginning that had to be learnt.
     plain: Assembler,
     open: Vec<Source>,
     layouts: Layouts,
-    held: VecDeque<RawLine>,
-    /// Where the message of the first of these may begin, if that was asked before.
-    unclear: Option<Vec<usize>>,
-    /// How many of them were looked at for that.
-    looked_at: usize,
+    held: VecDeque<Held>,
+    held_bytes: usize,
+    /// How many of them were asked what they begin with.
+    asked: usize,
+    /// Counts what changes how lines are read.
+    changes: u64,
     /// The number of the last line.
     last: u64,
     made: u32,
     out: VecDeque<LogLine>,
 }
 
+/// A line that waits.
+struct Held {
+    raw: RawLine,
+    /// What was said outside of it about it.
+    outer: Outer,
+    /// Where its message begins, as of so many changes.
+    place: Option<(Place, u64)>,
+    /// How many of the lines below it were asked whether they show that.
+    asked: usize,
+}
+
 struct Source {
     key: String,
     id: u32,
-    messages: Assembler,
+    lines: Sources,
     /// The number of its last line.
     last: u64,
 }
@@ -68,8 +88,9 @@ impl Sources {
     fn collect(&mut self) {
         self.out.extend(std::iter::from_fn(|| self.plain.pop()));
         for source in &mut self.open {
-            self.out.extend(std::iter::from_fn(|| source.messages.pop()).map(|mut line| {
-                line.source = source.id;
+            let id = source.id;
+            self.out.extend(std::iter::from_fn(|| source.lines.pop()).map(|mut line| {
+                line.source = if self.depth == 0 { id << 16 | line.source } else { id };
                 line
             }));
         }
@@ -79,21 +100,35 @@ impl Sources {
     pub(crate) fn waits(&self) -> bool {
         !self.held.is_empty()
             || self.plain.waits()
-            || self.open.iter().any(|source| source.messages.waits())
+            || self.open.iter().any(|source| source.lines.waits())
     }
 
-    /// Takes a line.
+    /// Takes a line of the log.
     pub(crate) fn push(&mut self, raw: RawLine, stats: &mut Stats) {
         if raw.number != self.last + 1 {
-            self.settle(true, stats);
-            self.plain.leave();
-            for source in &mut self.open {
-                source.messages.leave();
-            }
+            self.leave(stats);
         }
         self.last = raw.number;
-        self.held.push_back(raw);
+        self.take(raw, Outer::default(), stats);
+    }
+
+    fn take(&mut self, raw: RawLine, outer: Outer, stats: &mut Stats) {
+        if self.depth == MAX_DEPTH {
+            self.plain.push(&raw, outer, stats);
+            return;
+        }
+        self.held_bytes += raw.bytes.len();
+        self.held.push_back(Held { raw, outer, place: None, asked: 1 });
         self.settle(false, stats);
+    }
+
+    /// The next line does not follow the last one.
+    fn leave(&mut self, stats: &mut Stats) {
+        self.settle(true, stats);
+        self.plain.leave();
+        for source in &mut self.open {
+            source.lines.leave(stats);
+        }
     }
 
     /// Waits no longer for what may follow.
@@ -101,7 +136,7 @@ impl Sources {
         self.settle(true, stats);
         self.plain.flush();
         for source in &mut self.open {
-            source.messages.flush();
+            source.lines.flush(stats);
         }
     }
 
@@ -110,47 +145,85 @@ impl Sources {
         self.settle(true, stats);
         self.plain.end();
         for source in &mut self.open {
-            source.messages.end();
+            source.lines.end(stats);
         }
     }
 
     /// Hands lines on as long as it is clear where their messages begin, or all of them.
     fn settle(&mut self, all: bool, stats: &mut Stats) {
-        while let Some(raw) = self.held.front() {
-            let text = String::from_utf8_lossy(&raw.bytes);
-            let place = match self.unclear.take() {
-                Some(places) => Place::Unclear(places),
-                None => place(&text, raw.number, &self.layouts),
-            };
-            let at = match place {
+        while !self.held.is_empty() {
+            let full = all || self.held.len() >= MAX_HELD || self.held_bytes > MAX_HELD_BYTES;
+            let at = match self.place(0) {
                 Place::Plain => 0,
                 Place::Behind(at) => at,
-                Place::Unclear(places) => match self.shown_by_others(&text, &places) {
+                Place::Unclear(places) => match self.shown_below(&places) {
                     Some(at) => at,
-                    None if !all && self.held.len() < MAX_HELD => {
-                        self.looked_at = self.held.len();
-                        self.unclear = Some(places);
-                        return;
-                    }
-                    None => likeliest(&text, &places),
+                    None if !full && self.held.len() < MAX_BELOW => return,
+                    None => likeliest(&String::from_utf8_lossy(&self.held[0].raw.bytes), &places),
+                },
+                Place::Unknown => match self.shown_by_neighbours() {
+                    Some(at) => at,
+                    None if !full => return,
+                    None => 0,
                 },
             };
-            self.looked_at = 1;
-            let head = (at > 0).then(|| head::take(&text, at));
-            let Some(raw) = self.held.pop_front() else { return };
-            match head {
-                Some(head) => self.push_behind(raw.number, head, stats),
-                None => self.plain.push(&raw, None, stats),
+            let Some(Held { raw, outer, .. }) = self.held.pop_front() else { return };
+            self.held_bytes -= raw.bytes.len();
+            self.asked = self.asked.saturating_sub(1);
+            if at == 0 {
+                self.plain.push(&raw, outer, stats);
+            } else {
+                self.take_behind(&raw, at, outer, stats);
             }
         }
     }
 
-    /// The place at which lines after this one, in which messages are recognised, show its message
-    /// to begin.
-    fn shown_by_others(&self, text: &str, places: &[usize]) -> Option<usize> {
-        let layouts: Vec<Option<Layout>> =
-            places.iter().map(|&at| (at > 0).then(|| Layout::of(&text[..at])).flatten()).collect();
-        self.held.iter().skip(self.looked_at.max(1)).find_map(|raw| {
+    /// Where the message of a line that waits begins.
+    fn place(&mut self, index: usize) -> Place {
+        let Held { raw, place: known, .. } = &mut self.held[index];
+        match known {
+            Some((place, at)) if *at == self.changes || matches!(place, Place::Plain) => {
+                place.clone()
+            }
+            _ => {
+                let text = String::from_utf8_lossy(&raw.bytes);
+                let place = place(&text, raw.number, &self.layouts);
+                *known = Some((place.clone(), self.changes));
+                place
+            }
+        }
+    }
+
+    /// Where the message of the first line begins, if lines below it begin alike and show that.
+    fn shown_by_neighbours(&mut self) -> Option<usize> {
+        self.asked = self.asked.max(1);
+        while self.asked < self.held.len() {
+            let index = self.asked;
+            self.asked += 1;
+            let Place::Behind(at) = self.place(index) else { continue };
+            let raw = &self.held[index].raw;
+            let text = String::from_utf8_lossy(&raw.bytes);
+            let head = &text[..at];
+            if self.layouts.learn(head, &layout::source(head), raw.number) {
+                self.changes += 1;
+                if let Place::Behind(at) = self.place(0) {
+                    return Some(at);
+                }
+            }
+        }
+        None
+    }
+
+    /// The one of these places at which lines below the first, in which messages are recognised, show
+    /// its message to begin.
+    fn shown_below(&mut self, places: &[usize]) -> Option<usize> {
+        let held = self.held.len();
+        let first = self.held.front_mut()?;
+        let asked = std::mem::replace(&mut first.asked, held);
+        let text = String::from_utf8_lossy(&first.raw.bytes);
+        let begin = |&at: &usize| Some((Layout::of(&text[..at])?, layout::source(&text[..at])));
+        let begins: Vec<Option<(Layout, String)>> = places.iter().map(begin).collect();
+        self.held.iter().take(MAX_BELOW).skip(asked).find_map(|Held { raw, .. }| {
             let other = String::from_utf8_lossy(&raw.bytes);
             let (quote, line) = mail::unquote(&other);
             let (prefix, rest) = Prefix::take(line, &mut LastDate::default());
@@ -162,31 +235,39 @@ impl Sources {
                 return places.contains(&0).then_some(0);
             }
             let end = outermost(&other, quote.len(), other.len() - rest.len() + at);
-            let layout = Layout::of(&other[..end])?;
-            let same = |own: &Option<Layout>| own.as_ref().is_some_and(|own| own.is_like(&layout));
-            layouts.iter().position(same).map(|index| places[index])
+            let (layout, key) = (Layout::of(&other[..end])?, layout::source(&other[..end]));
+            let same = |own: &Option<(Layout, String)>| {
+                own.as_ref().is_some_and(|(own, of)| own.is_like(&layout) && *of == key)
+            };
+            begins.iter().position(same).map(|index| places[index])
         })
     }
 
     /// Takes a line whose message stands behind a beginning.
-    fn push_behind(&mut self, number: u64, head: Head, stats: &mut Stats) {
-        self.layouts.learn(&head.text, number);
-        let source = self.source(&head.text);
-        source.last = number;
-        let raw = RawLine { number, bytes: head.message.into_bytes() };
-        source.messages.push(&raw, Some(head.outer), stats);
+    fn take_behind(&mut self, raw: &RawLine, at: usize, outer: Outer, stats: &mut Stats) {
+        let head = head::take(&String::from_utf8_lossy(&raw.bytes), at);
+        if layout::is_markup(&head.text) {
+            let raw = RawLine { number: raw.number, bytes: head.message.into_bytes() };
+            return self.plain.push(&raw, outer, stats);
+        }
+        let key = layout::source(&head.text);
+        self.changes += u64::from(self.layouts.learn(&head.text, &key, raw.number));
+        let source = self.source(key);
+        source.last = raw.number;
+        let raw = RawLine { number: raw.number, bytes: head.message.into_bytes() };
+        source.lines.take(raw, head.outer.or(outer), stats);
     }
 
-    fn source(&mut self, head: &str) -> &mut Source {
-        let key = layout::source(head);
+    fn source(&mut self, key: String) -> &mut Source {
         let known = self.open.iter().position(|source| source.key == key);
         let index = known.unwrap_or_else(|| {
             if self.open.len() == MAX_SOURCES {
                 self.end_oldest();
             }
-            self.made = self.made.wrapping_add(1).max(1);
-            let messages = Assembler::default();
-            self.open.push(Source { key, id: self.made, messages, last: 0 });
+            // It takes 16 bits of a line's source.
+            self.made = self.made % 0xffff + 1;
+            let lines = Sources { depth: self.depth + 1, ..Self::default() };
+            self.open.push(Source { key, id: self.made, lines, last: 0 });
             self.open.len() - 1
         });
         &mut self.open[index]
@@ -196,7 +277,7 @@ impl Sources {
     fn end_oldest(&mut self) {
         let oldest = self.open.iter().enumerate().min_by_key(|(_, source)| source.last);
         let Some((index, _)) = oldest else { return };
-        self.open[index].messages.end();
+        self.open[index].lines.end(&mut Stats::default());
         self.collect();
         self.open.remove(index);
     }

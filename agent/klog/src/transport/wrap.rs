@@ -66,7 +66,12 @@ impl Widths {
                 || width == next.chars().count()
                 || self.broken == Some(width)
                 || width == self.widest && self.count >= FULL_LINES);
-        if full && has_prefix {
+        // Without a prefix only what is an error, and is broken at one width again and again.
+        let same_width = width == next.chars().count() && !begin_alike(text, next);
+        let error = is_failure(text)
+            && !is_kernels(next)
+            && (self.broken == Some(width) || same_width && !text.contains("  "));
+        if full && (has_prefix || error) {
             self.broken = Some(width);
             return Some(Join::Anywhere);
         }
@@ -91,6 +96,11 @@ impl Widths {
         let flowed = text.ends_with(' ') && too_wide;
         (has_prefix && (mail || flowed || in_quotes(text))).then_some(Join::AtSpace)
     }
+}
+
+/// Whether two lines are of one kind, as those of a table or of two failures are.
+fn begin_alike(one: &str, other: &str) -> bool {
+    one.split(' ').next() == other.split(' ').next()
 }
 
 /// Whether it is an error that goes on as long as its parts do: `docker: Error response from daemon: …`.

@@ -23,7 +23,7 @@ const MAX_HEADERS: u64 = 1 << 20;
 /// Bytes passed on at a time.
 const CHUNK: usize = 64 * 1024;
 /// Size of a header.
-const HEADER: usize = 512;
+pub(super) const HEADER: usize = 512;
 /// Where a header's checksum stands, in octal digits.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 

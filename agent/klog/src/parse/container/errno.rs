@@ -45,6 +45,27 @@ pub(super) const ERRNO_WORDS: &[(&str, i32)] = &[
     ("directory not empty", libc::ENOTEMPTY),
 ];
 
+/// The same in other languages, as coreutils and shells print them (glibc's translations).
+pub(super) const TRANSLATED: &[(&str, i32)] = &[
+    ("hauptspeicher verfügbar", libc::ENOMEM),
+    ("impossible d'allouer de la mémoire", libc::ENOMEM),
+    ("impossible d’allouer de la mémoire", libc::ENOMEM),
+    ("no se pudo asignar memoria", libc::ENOMEM),
+    ("impossibile allocare memoria", libc::ENOMEM),
+    ("possível alocar memória", libc::ENOMEM),
+    ("Невозможно выделить память", libc::ENOMEM),
+    ("无法分配内存", libc::ENOMEM),
+    ("メモリを確保できません", libc::ENOMEM),
+    ("kein speicherplatz mehr verfügbar", libc::ENOSPC),
+    ("aucun espace disponible sur le périphérique", libc::ENOSPC),
+    ("no queda espacio en el dispositivo", libc::ENOSPC),
+    ("spazio esaurito sul device", libc::ENOSPC),
+    ("espaço disponível no dispositivo", libc::ENOSPC),
+    ("На устройстве не осталось свободного места", libc::ENOSPC),
+    ("设备上没有空间", libc::ENOSPC),
+    ("デバイスに空き領域がありません", libc::ENOSPC),
+];
+
 /// musl's words for ENOMEM, with which other sentences go on.
 const OUT_OF_MEMORY: &str = "out of memory";
 
@@ -79,7 +100,8 @@ pub(super) struct Innermost {
 
 /// Finds it. Programs wrap errors from the left, so it is the last one.
 pub(super) fn innermost(lower: &str) -> Option<Innermost> {
-    let found = ERRNO_WORDS.iter().chain(ERRNO_NAMES).filter_map(|&(words, errno)| {
+    let known = ERRNO_WORDS.iter().chain(ERRNO_NAMES).chain(TRANSLATED);
+    let found = known.filter_map(|&(words, errno)| {
         let start = last_word(lower, words)?;
         Some(Innermost { errno, start, end: start + words.len() })
     });
@@ -93,7 +115,9 @@ fn last_word(lower: &str, words: &str) -> Option<usize> {
         let behind = &lower[at + words.len()..];
         let goes_on = words == OUT_OF_MEMORY
             && behind.strip_prefix(' ').is_some_and(|rest| rest.starts_with(char::is_alphabetic));
-        !lower[..at].ends_with(inside) && !behind.starts_with(inside) && !goes_on
+        // Podman's name for a kind of errors, which it puts behind the kernel's.
+        let kind = lower[..at].ends_with(": oci ");
+        !lower[..at].ends_with(inside) && !behind.starts_with(inside) && !goes_on && !kind
     };
     lower.rmatch_indices(words).map(|(at, _)| at).find(|&at| alone(at))
 }

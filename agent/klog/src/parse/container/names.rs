@@ -29,9 +29,12 @@ fn container(text: &str) -> Option<String> {
             .iter()
             .any(|of_layer| before.ends_with(of_layer))
     };
+    // Docker gives each exec an id of its own.
+    let is_exec = |at: usize| text[..at].ends_with("running exec ");
     let mut runs = text.split(|c| !hex(c)).filter(|run| is_id(run)).filter(|run| {
         // Where the run stands: it is a part of `text`.
-        !is_layer(run.as_ptr() as usize - text.as_ptr() as usize)
+        let at = run.as_ptr() as usize - text.as_ptr() as usize;
+        !is_layer(at) && !is_exec(at)
     });
     let named = [
         "id=",

@@ -1,7 +1,7 @@
 //! Why a start failed: the innermost error, and what it is about.
 use fragwatch_core::model::program_message::{OtherLimit, StartError};
 
-use super::errno::Innermost;
+use super::errno::{Innermost, TRANSLATED};
 
 /// Reasons that have nothing to do with memory, and the words for them; lower case.
 const OTHER_REASONS: &[(&str, &str)] = &[
@@ -187,7 +187,8 @@ const REFUSED: &[&str] = &[
 /// The cgroup directory that could not be made: `mkdir /sys/fs/cgroup/memory/a: cannot allocate
 /// memory`, or coreutils' `mkdir: cannot create directory '/sys/fs/cgroup/a': …`.
 pub(super) fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
-    if !REFUSED.iter().any(|words| lower.contains(words)) {
+    let translated = || TRANSLATED.iter().any(|(words, _)| lower.contains(words));
+    if !REFUSED.iter().any(|words| lower.contains(words)) && !translated() {
         return None;
     }
     let systemd = text.split_once("ailed to create cgroup /").map(|(before, _)| before.len());
@@ -197,6 +198,10 @@ pub(super) fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
     }
     let mut places = text.match_indices("/sys/fs/cgroup/").map(|(at, _)| at);
     let at = places.find(|&at| {
+        // Whatever language the rest is in.
+        if text[..at].starts_with("mkdir: ") {
+            return true;
+        }
         let call = text[..at].trim_end_matches(['\'', '"', '`', '‘', '’', '“', '\\', ' ']);
         let call = call.to_ascii_lowercase();
         [
@@ -212,7 +217,8 @@ pub(super) fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
         .any(|end| call.ends_with(end))
     })?;
     let path = &text[at..];
-    let end = path.find([':', '\'', '"', '’', '”', '`', '\\', ' ']).unwrap_or(path.len());
+    let quotes = [':', '\'', '"', '’', '”', '“', '»', '`', '\\', ' ', '\u{a0}'];
+    let end = path.find(quotes).unwrap_or(path.len());
     Some(path[..end].to_owned())
 }
 

@@ -18,16 +18,29 @@ static RELEVANT: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     let words =
         PHRASES.iter().chain(CALLS).copied().chain(ERRNO_WORDS.iter().map(|(words, _)| *words));
     let names = ["enomem", "enospc", "eagain", "os error ", "errno"];
-    AhoCorasick::builder().ascii_case_insensitive(true).build(words.chain(names)).ok()
+    let translated = errno::TRANSLATED.iter().map(|(words, _)| *words);
+    let words = words.chain(names).chain(translated);
+    AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
 });
 
 /// Whether it is worth a closer look. Patterns, templates and comments that quote such messages are
 /// none.
 pub(super) fn may_be_failure(text: &str, program: Option<&str>) -> bool {
-    RELEVANT.as_ref().is_none_or(|relevant| relevant.is_match(text))
-        && !parse::is_pattern(text)
+    RELEVANT.as_ref().is_none_or(|relevant| {
+        relevant
+            .find(text)
+            .is_some_and(|found| program.is_some() || !is_quoted_in_sentence(text, found.start()))
+    }) && !parse::is_pattern(text)
         && !(program.is_none() && (is_comment(text) || is_advice(text)))
         && !is_below_error(text)
+}
+
+/// Whether a sentence quotes the message at this byte: `expected error "failed to …: …"`.
+fn is_quoted_in_sentence(text: &str, at: usize) -> bool {
+    let before = text[..at].strip_suffix(['"', '`', '“']).and_then(|rest| rest.strip_suffix(' '));
+    let quoted = text[at..].split(['"', '`', '”', '\\']).next().unwrap_or_default();
+    before.is_some_and(|rest| rest.ends_with(|c: char| c.is_ascii_lowercase()))
+        && quoted.contains(": ")
 }
 
 /// Whether LXC logs it as something that ends nothing: `lxc web 20250505100000.101 WARN     start - …`.
@@ -45,18 +58,23 @@ fn lxc_level(text: &str) -> Option<&str> {
     words.next()
 }
 
-/// Whether it is a sentence of a manual about such a message.
+/// Whether it is a sentence of a manual about such a message, whatever stands before the sentence.
 fn is_advice(text: &str) -> bool {
-    let text = text.trim_start_matches([' ', '-', '*', '>', '.', ')', '\t']);
-    let text =
-        text.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(['.', ')', ' ']);
-    ["If you ", "If the ", "If a ", "Look for ", "See "].iter().any(|begin| text.starts_with(begin))
+    ["If you ", "If the ", "If a ", "Look for ", "See "].iter().any(|begin| {
+        text.match_indices(begin).any(|(at, _)| {
+            let before = text[..at].trim_end_matches([' ', '-', '*', '.']);
+            before.is_empty() || !before.ends_with(char::is_alphabetic)
+        })
+    })
 }
 
 /// Whether it is a comment of a configuration file or of source code.
 fn is_comment(text: &str) -> bool {
     let text = text.trim_start();
-    ["#", "//", "/*", "* ", ";"].iter().any(|mark| text.starts_with(mark))
+    // `#11 ERROR: …` is BuildKit's.
+    let numbered =
+        text.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    !numbered && ["#", "//", "/*", "* ", ";"].iter().any(|mark| text.starts_with(mark))
 }
 
 /// Whether a message, in lower case, says that a start failed. `has_errno` says that it names an
@@ -109,7 +127,8 @@ pub(super) fn reads_as_error(lower: &str, innermost: Option<&Innermost>) -> bool
 fn call_failed(lower: &str, call: &str, program: Option<&str>) -> bool {
     let Some(at) = lower.find(call) else { return false };
     // A shell's own forks, in a terminal.
-    if program.is_none() && call.contains("fork: ") && lower.contains("sh: fork: ") {
+    let of_shell = lower.contains("sh: fork: ") || lower.contains("fork: retry");
+    if program.is_none() && call.contains("fork: ") && of_shell {
         return false;
     }
     let behind = &lower[at..];
@@ -125,7 +144,7 @@ fn call_failed(lower: &str, call: &str, program: Option<&str>) -> bool {
 }
 
 /// Whether a runtime speaks: by the name that it logs under, or by how the message begins.
-fn is_runtime(lower: &str, program: Option<&str>) -> bool {
+pub(super) fn is_runtime(lower: &str, program: Option<&str>) -> bool {
     if program.is_some_and(|program| is_runtime_name(&program.to_ascii_lowercase())) {
         return true;
     }

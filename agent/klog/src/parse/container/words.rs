@@ -40,6 +40,9 @@ pub(super) const PHRASES: &[&str] = &[
     "container start failed",
     "container startup failed",
     "sandbox creation failed",
+    "createcontainer within sandbox",
+    "nvidia-container-cli: ",
+    "minimum memory limit allowed",
 ];
 
 /// Phrases of calls that a start makes, and other programs too; lower case. The kernel's error must
@@ -84,6 +87,7 @@ pub(super) const FAILED: &[&str] = &[
     "unavailable",
     "disabled",
     "not enabled",
+    "could be too low",
 ];
 
 /// Names that programs log under that start containers; lower case. A longer name that begins so
@@ -158,7 +162,7 @@ pub(super) const RUNTIMES: &[&str] = &[
 
 /// Beginnings of messages that only those programs write; lower case.
 pub(super) const BEGINNINGS: &[&str] =
-    &["error response from daemon", "run pod sandbox", "oci runtime"];
+    &["error response from daemon", "run pod sandbox", "oci runtime", "oom: the memory limit"];
 
 /// Verbs and objects of starting in a runtime's own messages; lower case.
 pub(super) const STARTING: &[&str] = &[
@@ -237,6 +241,9 @@ pub(super) const OBJECTS: &[&str] = &[
     "shim",
     "instance",
     "microvm",
+    "vm ",
+    "vm:",
+    "vm,",
     "endpoint",
     "host (veth",
     "veth",

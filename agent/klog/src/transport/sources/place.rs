@@ -12,9 +12,12 @@ use crate::{
 };
 
 /// Where the message of a line begins.
+#[derive(Clone, Debug)]
 pub(super) enum Place {
     /// Where known transports leave it.
     Plain,
+    /// The line does not show it: its neighbours may.
+    Unknown,
     /// Behind so many bytes.
     Behind(usize),
     /// At one of these bytes, which 0 stands for `Plain` among; the likeliest first.
@@ -23,6 +26,10 @@ pub(super) enum Place {
 
 /// Where the message of this line begins.
 pub(super) fn place(text: &str, number: u64, layouts: &Layouts) -> Place {
+    let (ends, sure) = layouts.ends_near(text, number);
+    if let (true, &[end]) = (sure, ends.as_slice()) {
+        return Place::Behind(end);
+    }
     let (quote, line) = mail::unquote(text);
     if line.trim_start().starts_with(['{', '"']) && json::message(line).is_some() {
         return Place::Plain;
@@ -34,18 +41,25 @@ pub(super) fn place(text: &str, number: u64, layouts: &Layouts) -> Place {
         return Place::Plain;
     }
     let known = text.len() - rest.len();
-    let ends = layouts.ends_near(text, number);
     if let Some(end) = with_message(text, &ends) {
         return Place::Behind(end);
     }
-    match anchor::find(rest) {
+    let kernels = anchor::of_kernel(rest);
+    let of_kernel = kernels.is_some() || prefix.origin == Origin::Kernel;
+    // What a program logs in its own form is taken apart as that.
+    let of_runtime = || (!payload::is_program(rest)).then(|| anchor::of_runtime(rest)).flatten();
+    match if of_kernel { kernels } else { of_runtime() } {
         // Indented, as lines of the kernel's reports are.
         Some(Anchor::At(at)) if trace::without_marks(&rest[..at]).is_empty() => Place::Plain,
         Some(Anchor::At(_)) if is_whole_message(rest) => Place::Plain,
         Some(Anchor::At(at)) if is_own_message(rest, at) => {
-            Place::Behind(outermost(text, quote.len(), known + at))
+            let outer = holder(text, known, at, of_kernel);
+            Place::Behind(outer.unwrap_or_else(|| outermost(text, quote.len(), known + at)))
         }
         Some(Anchor::OneOf(places)) if is_own_message(rest, places[0]) => {
+            if let Some(outer) = holder(text, known, places[0], of_kernel) {
+                return Place::Behind(outer);
+            }
             place_of_name(text, &ends, quote.len(), known, &places)
         }
         _ => {
@@ -55,9 +69,31 @@ pub(super) fn place(text: &str, number: u64, layouts: &Layouts) -> Place {
             let unknown = learnt.is_none() && !prefix.names_logger() && !payload::is_program(rest);
             let known_behind = || unknown.then(|| known::find(rest)).flatten();
             let behind = learnt.or_else(|| known_behind().map(|at| known + at));
-            behind.map_or(Place::Plain, Place::Behind)
+            let plain = if unknown { Place::Unknown } else { Place::Plain };
+            behind.map_or(plain, Place::Behind)
         }
     }
+}
+
+/// Where what holds the message at this byte behind known prefixes begins, if that is more than a
+/// beginning: a string in which it is in a string again, an object of a known transport, or a line of
+/// one that says who logged it.
+fn holder(text: &str, known: usize, at: usize, of_kernel: bool) -> Option<usize> {
+    let rest = &text[known..];
+    let head = &rest[..at];
+    let quotes = head.match_indices('"').map(|(at, _)| at);
+    let opened: Vec<usize> = quotes.filter(|&at| !head[..at].ends_with('\\')).collect();
+    if opened.len() % 2 == 1
+        && let Some(&open) = opened.last()
+        && head[open + 1..].contains("\\\"")
+    {
+        return Some(known + open + 1);
+    }
+    if of_kernel && !head.contains('{') {
+        return None;
+    }
+    let inner = known::find(rest).filter(|&inner| inner < at)?;
+    (!of_kernel || rest[inner..].starts_with('{')).then_some(known + inner)
 }
 
 /// Where a heading begins that begins with a name.
@@ -69,6 +105,12 @@ fn place_of_name(
     places: &[usize],
 ) -> Place {
     let in_line = |at: usize| if at == 0 { 0 } else { outermost(text, quote, known + at) };
+    // Indented, as a pasted report is.
+    if let [only] = places
+        && text[..known + only].trim().is_empty()
+    {
+        return Place::Plain;
+    }
     let places: Vec<usize> = places.iter().map(|&at| in_line(at)).collect();
     match (ends.iter().find(|end| places.contains(end)), places.as_slice()) {
         (Some(&at), _) => Place::Behind(at),

@@ -1,0 +1,231 @@
+//! How the state is reached.
+//!
+//! 1. Memory is taken page by page, as much as shall be free and what must lie between.
+//! 2. All other memory is taken, in pieces as large as they come.
+//! 3. Of the pages such ones are freed that their blocks can't merge above an order.
+//! 4. Larger blocks that are left, because the kernel keeps some memory free always, are taken whole.
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use fragwatch_core::{model::zone::Offer, units};
+
+use super::{EATEN_AT_ONCE, Fragmented, SLACK, above_mark, possible};
+use crate::{
+    memory::{Ballast, Carver, Eater, Messages, PAGE, Region, spare_pages},
+    reached::Reached,
+    spec::{Fragmentation, Kind},
+    undo::Changes,
+    zones,
+};
+
+/// After this time the state counts as not reached.
+const DEADLINE: Duration = Duration::from_mins(2);
+/// Pages that the kernel keeps in lists of processors, or gives back, between two looks.
+const SETTLE: Duration = Duration::from_millis(20);
+/// After this time blocks per order count as approached, however close they are.
+const LONG_ENOUGH: Duration = Duration::from_secs(20);
+/// Memory that the kernel keeps free, and how little that is while memory is taken.
+const MIN_FREE: &str = "vm/min_free_kbytes";
+const MIN_FREE_KIB: &str = "4096";
+/// Blocks for which compaction is called until one comes about.
+const ATTEMPTS: u32 = 150;
+/// How close to the wanted blocks is close enough, in percent of their pages.
+const CLOSE: u64 = 2;
+
+impl Fragmented {
+    /// Fragments this machine's memory.
+    pub(crate) fn reach(spec: &Fragmentation, changes: &mut Changes) -> Result<(Self, Reached)> {
+        let began = Instant::now();
+        possible::check(spec, &zones::read()?)?;
+        nix::unistd::sync();
+        // Not a setting: it has the kernel free what it holds of files.
+        std::fs::write("/proc/sys/vm/drop_caches", "3").ok();
+        if spec.kind == Kind::Pinned {
+            changes.set_if_there("vm/compact_unevictable_allowed", "0")?;
+        }
+        // Since 5.9 the kernel compacts memory in advance.
+        changes.set_if_there("vm/compaction_proactiveness", "0")?;
+        // Watermarks would rise with each kind of block that is broken up.
+        changes.set_if_there("vm/watermark_boost_factor", "0")?;
+        // Since 6.7 a processor may keep an eighth of a zone in lists of its own (5.14 and later).
+        changes.set_if_there("vm/percpu_pagelist_high_fraction", "100000")?;
+        // What the kernel keeps free while memory is taken is left in large blocks, so it is to be little.
+        let mut min_free = changes.set_if_there(MIN_FREE, MIN_FREE_KIB)?;
+        let mut state = Self {
+            spec: spec.clone(),
+            region: None,
+            ballast: Ballast::default(),
+            eater: Eater::default(),
+            left: spec.left,
+            compacted: false,
+        };
+        let keep = spec.keep_kib * 1024 / PAGE;
+        if spec.kind == Kind::Slab {
+            // Half of it stays, and the slab allocator does not free every slab of the other half.
+            let mut messages = Messages::send(keep * 4)?;
+            state.ballast.take_all_but(0)?;
+            messages.free()?;
+        } else {
+            let spare = spare_pages(&zones::read()?);
+            // More than is to be free, for what the command takes of it.
+            let pages = (keep * 2 + keep / 2 + 4096).min(spare.saturating_sub(SLACK));
+            let region = Region::take(pages, spec.kind == Kind::Pinned)?;
+            let carver = Carver::new(region.frames()?, spec.order);
+            state.region = Some((region, carver));
+            state.ballast.take_all_but(0)?;
+        }
+        let mut revived = spec.kind != Kind::PageCache;
+        loop {
+            if state.approach(keep, began)? {
+                if let Some(old) = min_free.take() {
+                    // Only now is so much free that the watermarks can rise again.
+                    std::fs::write(format!("/proc/sys/{MIN_FREE}"), &old)
+                        .with_context(|| format!("could not write {old} to {MIN_FREE}"))?;
+                } else if revived {
+                    break;
+                } else {
+                    revive_compaction(spec.order)?;
+                    revived = true;
+                }
+            }
+            if began.elapsed() > DEADLINE {
+                bail!("{}", state.obstacle(keep)?);
+            }
+            thread::sleep(SETTLE);
+        }
+        let reached = state.measure()?;
+        Ok((state, reached))
+    }
+
+    /// One step towards the state. True if it is reached.
+    fn approach(&mut self, keep: u64, began: Instant) -> Result<bool> {
+        if !self.spec.like.is_empty() {
+            return self.approach_blocks(began);
+        }
+        let zones = zones::for_kernel(&zones::read_usable()?);
+        let small = self.in_small_blocks(&zones);
+        if small < keep {
+            if !self.free_more(keep - small)? {
+                bail!(
+                    "could not leave {} free: {} are, and no more pages can be freed",
+                    units::bytes(keep * PAGE),
+                    units::bytes(small * PAGE)
+                );
+            }
+            return Ok(false);
+        }
+        if zones::room(&zones, self.spec.order) <= self.left {
+            if self.compact()? {
+                return Ok(false);
+            }
+            return Ok(zones.iter().any(|zone| zone.offer(self.spec.order) == Offer::Fragmented)
+                || self.left != 0);
+        }
+        self.eat(&zones)?;
+        Ok(false)
+    }
+
+    /// Has the kernel put together what it can move, which an allocation would do otherwise; the blocks that
+    /// come about are taken next. False if nothing was taken since the last time.
+    fn compact(&mut self) -> Result<bool> {
+        if self.compacted || self.spec.kind == Kind::PageCache {
+            return Ok(false);
+        }
+        let path = "/proc/sys/vm/compact_memory";
+        // A kernel without compaction has no such file.
+        if std::fs::exists(path).unwrap_or(false) {
+            std::fs::write(path, "1").with_context(|| format!("could not write 1 to {path}"))?;
+        }
+        self.compacted = true;
+        Ok(true)
+    }
+
+    /// One step towards the wanted blocks per order.
+    fn approach_blocks(&mut self, began: Instant) -> Result<bool> {
+        let now = zones::blocks(&zones::read_usable()?);
+        let like = self.spec.like.clone();
+        let wanted = |order: usize| like.get(order).copied().unwrap_or_default();
+        let all = zones::for_kernel(&zones::read_usable()?);
+        let close = distance(&like, &now) <= CLOSE || began.elapsed() > LONG_ENOUGH;
+        if close && zones::room(&all, self.spec.order) == 0 && !self.compact()? {
+            return Ok(true);
+        }
+        let mut freed = Vec::new();
+        let mut surplus = Vec::new();
+        for (order, count) in now.iter().copied().enumerate().take(self.spec.order as usize).rev() {
+            if let Some((_, carver)) = &mut self.region {
+                freed.extend(carver.carve(order as u32, wanted(order).saturating_sub(count)));
+            }
+            let more = count.saturating_sub(wanted(order)).min(EATEN_AT_ONCE >> order);
+            if more != 0 {
+                surplus.push((order as u32, more));
+            }
+        }
+        if let Some((region, _)) = &self.region {
+            region.free(freed)?;
+        }
+        // Only now: before, there may be hardly any free memory but these blocks.
+        if zones::room(&all, self.spec.order) != 0 {
+            self.eat(&all)?;
+        }
+        // Half of what is above the watermarks: the rest is for others.
+        let mut budget =
+            all.iter().filter(|zone| zone.name != "DMA").map(above_mark).sum::<u64>() / 2;
+        for (order, more) in surplus {
+            let more = more.min(budget >> order);
+            if more != 0 {
+                self.eater.eat(order, more as u32)?;
+                budget -= more << order;
+            }
+        }
+        Ok(false)
+    }
+
+    fn obstacle(&self, keep: u64) -> Result<String> {
+        let zones = zones::for_kernel(&zones::read_usable()?);
+        let free: u64 = zones.iter().map(|zone| zone.pages_in_blocks_from(0)).sum();
+        Ok(format!(
+            "after {} s there are still {} free blocks of order {}, with {} of {} free: something on \
+             this machine frees memory all the time",
+            DEADLINE.as_secs(),
+            zones::room(&zones, self.spec.order),
+            self.spec.order,
+            units::bytes(free * PAGE),
+            units::bytes(keep * PAGE),
+        ))
+    }
+}
+
+/// Has the kernel compact for one block of an order, which is given back: what failed while memory was taken
+/// has it put off further attempts, up to 64 of them, and its scanners stand where they met
+/// (mm/compaction.c `defer_compaction`).
+fn revive_compaction(order: u32) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        let before = compactions()?;
+        Eater::default().eat(order, 1)?;
+        if compactions()? != before {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Direct compactions that succeeded so far; 0 on a kernel that does not count them.
+fn compactions() -> Result<u64> {
+    let path = "/proc/vmstat";
+    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {path}"))?;
+    let count = text.lines().find_map(|line| line.strip_prefix("compact_success ")?.parse().ok());
+    Ok(count.unwrap_or(0))
+}
+
+/// How far free blocks are from those wanted, in percent of the pages that are wanted.
+fn distance(wanted: &[u64], now: &[u64]) -> u64 {
+    let of = |blocks: &[u64], order: usize| blocks.get(order).copied().unwrap_or_default();
+    let orders = 0..wanted.len().max(now.len());
+    let pages: u64 = orders.map(|order| of(wanted, order).abs_diff(of(now, order)) << order).sum();
+    let all: u64 = wanted.iter().enumerate().map(|(order, count)| count << order).sum();
+    pages * 100 / all.max(1)
+}
