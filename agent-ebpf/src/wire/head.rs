@@ -6,6 +6,9 @@ pub const COMM_LEN: usize = 16;
 /// [`Head::user`] of a task whose user could not be read; no user has this id.
 pub const UNKNOWN_USER: u32 = u32::MAX;
 
+/// [`Head::user`] of a task more than three user namespaces deep: all such tasks count as one user.
+pub const NESTED_USER: u32 = u32::MAX - 1;
+
 /// What every record begins with.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "decode", derive(zerocopy::FromBytes))]

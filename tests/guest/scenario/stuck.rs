@@ -22,6 +22,9 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     control.enter()?;
     let outcome = control.take(node, &Step::Unshare(CloneFlags::CLONE_NEWNET))?;
     outcome.context("without the module a network namespace must be made")?;
+    // Its network namespace goes with it: the module initialises each that there is.
+    control.into_creator().kill()?;
+    thread::sleep(Duration::from_secs(3));
     stuck.enter()?;
     let pid = stuck.creator().pid();
     let began = Instant::now();

@@ -11,6 +11,9 @@ use crate::{
     report::line::{Line, unfinished as line},
 };
 
+/// What trampolines of fentry and fexit programs are called (kernel/bpf/trampoline.c).
+const BPF_TRAMPOLINE: &str = "bpf_trampoline_";
+
 /// One that was found at that time.
 pub fn unfinished(found: Timestamp, one: &Unfinished) -> Line {
     let (state, stall_ns, stack) = match &one.state {
@@ -19,9 +22,15 @@ pub fn unfinished(found: Timestamp, one: &Unfinished) -> Line {
         }
         State::EndLost => (line::State::EndLost, 0, &[][..]),
     };
-    let is_known = |frame: &&Frame| {
-        frame.function.as_deref().is_none_or(|function| !TRAMPOLINES.contains(&function))
+    let is_trampoline = |frame: &Frame| {
+        frame.function.as_deref().is_some_and(|function| {
+            TRAMPOLINES.contains(&function) || function.starts_with(BPF_TRAMPOLINE)
+        })
     };
+    let mut functions: Vec<String> =
+        stack.iter().filter(|frame| !is_trampoline(frame)).map(function).collect();
+    // One that a trampoline calls is on the stack twice.
+    functions.dedup();
     Line::Unfinished(Box::new(line::Unfinished {
         time: found.into(),
         state,
@@ -34,7 +43,7 @@ pub fn unfinished(found: Timestamp, one: &Unfinished) -> Line {
         cgroup: cgroup(&one.task, one.cgroup.as_ref()),
         container: one.container.as_ref().map(container),
         waits_for: waits::waits_for(stack),
-        stack: stack.iter().filter(is_known).map(function).collect(),
+        stack: functions,
         stall_us: stall_ns / 1000,
         allocations_failed: one.failures,
         more: one.more,
