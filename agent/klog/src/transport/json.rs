@@ -46,9 +46,9 @@ fn of_object(object: &Map<String, Value>) -> Option<Message> {
         return of_object(record);
     }
     // What a shipper wrapped, with fields of its own around it.
-    let wrapped = ["jsonPayload", "content", "event", "record"].iter();
+    let mut wrapped = ["jsonPayload", "content", "event", "record"].iter();
     if !MESSAGES.iter().any(|key| object.contains_key(*key))
-        && let Some(inner) = wrapped.filter_map(|key| object.get(*key)?.as_object()).next()
+        && let Some(inner) = wrapped.find_map(|key| object.get(*key)?.as_object())
         && MESSAGES.iter().any(|key| inner.get(*key).is_some_and(Value::is_string))
     {
         let mut all = object.clone();
@@ -76,7 +76,8 @@ fn of_object(object: &Map<String, Value>) -> Option<Message> {
     }
     message.push_str(&pod(object, &get).unwrap_or_default());
     if let Some(id) = get(&["container_id", "containerID", "containerId"]).filter(|id| is_id(id)) {
-        message.push_str(&format!(" container_id={id}"));
+        message.push_str(" container_id=");
+        message.push_str(&id);
     }
     let time = get(&[
         "time",
