@@ -187,7 +187,7 @@ impl Live {
     }
 
     /// Steps of creations that were only counted since this was last asked; `last` if nothing more will be.
-    pub fn repeats(&mut self, now_ns: u64, last: bool) -> Result<Vec<Repeats>, MapError> {
+    pub fn repeats(&mut self, now_ns: u64, last: bool) -> Vec<Repeats> {
         let total = self.counters.last(Counter::OmittedCreations);
         self.counted_steps.read(total, now_ns, last)
     }

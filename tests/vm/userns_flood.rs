@@ -45,12 +45,12 @@ fn report_is_short(run: &Observed) {
     assert!(lines <= 30, "{lines} lines: {:#?}", run.json);
 }
 
-fn is_the_users(line: &&Value) -> bool {
+fn is_the_users(line: &Value) -> bool {
     line["comm"] == COMM && line["errno"] == "ENOSPC"
 }
 
 fn each_refusal_is_reported_or_counted(run: &Observed) {
-    let lines = run.json.iter().filter(is_the_users);
+    let lines = run.json.iter().filter(|line| is_the_users(line));
     let (one_by_one, counted): (Vec<&Value>, Vec<&Value>) =
         lines.partition(|line| line["type"] == "creation");
     assert!(one_by_one.len() <= 5, "{one_by_one:#?}");

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::HashMap, time::Duration};
 use anyhow::Context as _;
 use aya::{
     Ebpf, Pod,
-    maps::{self, MapData, MapError},
+    maps::{self, MapData},
 };
 use fragwatch_core::model::repeats::Repeats;
 use fragwatch_ebpf::{Account, DETAILS, Step, UNKNOWN_USER, map};
@@ -51,20 +51,15 @@ impl CountedSteps {
 
     /// What was counted since this was last asked. `total` is how many there are in all: the map is read only
     /// if that has grown, and no more often than once in [`PERIOD`], except for the last time.
-    pub(super) fn read(
-        &mut self,
-        total: u64,
-        now_ns: u64,
-        last: bool,
-    ) -> Result<Vec<Repeats>, MapError> {
+    pub(super) fn read(&mut self, total: u64, now_ns: u64, last: bool) -> Vec<Repeats> {
         let elapsed = Duration::from_nanos(now_ns.saturating_sub(self.at_ns));
         if total == self.total || !last && self.at_ns != 0 && elapsed < PERIOD {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         (self.total, self.at_ns) = (total, now_ns);
         let mut counts = HashMap::new();
         let mut new = Vec::new();
-        for element in self.map.iter() {
+        for element in &self.map {
             // One that was replaced meanwhile ends the walk: the next one finds the others.
             let Ok((Key(account), Value(repeats))) = element else { break };
             if account.step == DETAILS || repeats.omitted == 0 {
@@ -79,7 +74,7 @@ impl CountedSteps {
             }
         }
         self.reported = counts;
-        Ok(most_frequent(new))
+        most_frequent(new)
     }
 }
 

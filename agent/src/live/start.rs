@@ -8,7 +8,7 @@ use aya::{Ebpf, maps::PerCpuArray};
 use fragwatch_core::model::{gfp::GfpNames, hook::HookStatus};
 use fragwatch_ebpf::{
     map,
-    table::{BLOCK_FALLBACK, ITERATES_TASKS, OPEN_CREATIONS, ZONE_WALK},
+    table::{BLOCK_FALLBACK, ITERATES_TASKS, ZONE_WALK},
 };
 use nix::sys::resource::{UsageWho, getrusage};
 
@@ -126,6 +126,24 @@ impl KernelTypes {
             prototypes: types.prototypes(&functions),
         })
     }
+
+    /// What can't be seen because this kernel's types don't say where it is, in sentences.
+    fn not_seen(&self) -> Vec<String> {
+        let mut not_seen = Vec::new();
+        if !self.gfp.known() {
+            not_seen.push(
+                "names of gfp flags: this kernel's BTF does not have them, and its release is not \
+                 one that fragwatch knows the flags of"
+                    .to_owned(),
+            );
+        }
+        let missing = self.offsets.missing.iter();
+        not_seen.extend(missing.map(|global| offsets::not_seen_without(global)));
+        if !self.offsets.zones_readable {
+            not_seen.push("the zones at a failure: their layout is not known".to_owned());
+        }
+        not_seen
+    }
 }
 
 /// How functions are named.
@@ -179,20 +197,10 @@ impl Names {
 impl Live {
     /// Loads the programs and attaches every hook that this kernel takes.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let mut not_seen = Vec::new();
-        let KernelTypes { gfp, offsets, prototypes } = KernelTypes::read()?;
-        if !gfp.known() {
-            not_seen.push(
-                "names of gfp flags: this kernel's BTF does not have them, and its release is not \
-                 one that fragwatch knows the flags of"
-                    .to_owned(),
-            );
-        }
+        let types = KernelTypes::read()?;
         log_usage("the kernel's types are read");
-        not_seen.extend(offsets.missing.iter().map(|global| offsets::not_seen_without(global)));
-        if !offsets.zones_readable {
-            not_seen.push("the zones at a failure: their layout is not known".to_owned());
-        }
+        let mut not_seen = types.not_seen();
+        let KernelTypes { gfp, offsets, prototypes } = types;
         let mut ebpf = load(options, &offsets, &gfp, nodes::count_zones())?;
         log_usage("the maps are made");
         let instructions =
@@ -211,10 +219,8 @@ impl Live {
             .take_map(map::COUNTERS)
             .and_then(|map| PerCpuArray::try_from(map).ok())
             .ok_or(StartError::NoMap(map::COUNTERS))?;
-        let counted_steps = CountedSteps::take(&mut ebpf).map_err(|error| {
-            log::debug!("{}: {error:#}", map::REPEATS);
-            StartError::NoMap(map::REPEATS)
-        })?;
+        let counted_steps =
+            CountedSteps::take(&mut ebpf).map_err(|_| StartError::NoMap(map::REPEATS))?;
         let (nodes, kprobes) = nodes::find(&mut ebpf, &instructions);
         not_seen
             .extend(nodes.err().map(|error| format!("the zones at a failed allocation: {error}")));
@@ -227,13 +233,12 @@ impl Live {
             ));
         }
         let open_creations = OpenCreations::load(&instructions, &prototypes);
-        if let Err(error) = &open_creations {
-            log::debug!("{OPEN_CREATIONS}: {error:?}");
-            not_seen.push(format!(
+        not_seen.extend(open_creations.as_ref().err().map(|error| {
+            format!(
                 "creations that don't end, and what they wait for: the kernel refused the program that looks for \
                  them: {error}"
-            ));
-        }
+            )
+        }));
         let mut running = RunningKernel {
             ebpf: &mut ebpf,
             instructions: &instructions,
