@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What new elements are copied from.
-static BLANK: Repeats = Repeats {
+static BLANK: &Repeats = &Repeats {
     since_ns: 0,
     count: 0,
     omitted: 0,
@@ -93,7 +93,7 @@ fn key(user: u32, step: u32, errno: i32) -> Account {
 fn spend(account: &Account, limit: &Limit) -> bool {
     if REPEATS.get_ptr(account).is_none() {
         // Two CPUs may do so at once; if it can't be kept, all are recorded.
-        let _ = REPEATS.insert(account, &BLANK, u64::from(BPF_NOEXIST));
+        let _ = REPEATS.insert(account, BLANK, u64::from(BPF_NOEXIST));
     }
     let Some(repeats) = REPEATS.get_ptr_mut(account) else { return true };
     // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, or another CPU count at the
@@ -111,11 +111,11 @@ fn spend(account: &Account, limit: &Limit) -> bool {
 #[inline(always)]
 fn omit_of(user: u32, step: u32, errno: i32) {
     count(Counter::OmittedCreations);
-    let account = key(user, step, errno);
-    if REPEATS.get_ptr(&account).is_none() {
-        let _ = REPEATS.insert(&account, &BLANK, u64::from(BPF_NOEXIST));
+    let account = &key(user, step, errno);
+    if REPEATS.get_ptr(account).is_none() {
+        let _ = REPEATS.insert(account, BLANK, u64::from(BPF_NOEXIST));
     }
-    let Some(repeats) = REPEATS.get_ptr_mut(&account) else { return };
+    let Some(repeats) = REPEATS.get_ptr_mut(account) else { return };
     // SAFETY: as above.
     let repeats = unsafe { &mut *repeats };
     repeats.omitted += 1;

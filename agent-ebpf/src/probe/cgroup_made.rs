@@ -30,7 +30,7 @@ fn ids(cgroup: u64) -> Option<(u64, u32)> {
 /// counted; `u32::MAX`, with nothing copied, if it can't be read.
 #[inline(always)]
 fn copy(into: &mut [u8; CGROUP_PATH_LEN], path: u64) -> u32 {
-    let (full, mut before) = (CGROUP_PATH_LEN as i64, 0);
+    let (full, mut before) = (CGROUP_PATH_LEN.cast_signed() as i64, 0);
     for _ in 0..PARTS {
         let read = read_str(into, path.wrapping_add(before));
         if read < 0 {

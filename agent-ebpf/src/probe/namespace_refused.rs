@@ -33,16 +33,15 @@ fn leave(kind: u32, ucounts: u64) {
     if ucounts != 0 || !is_namespace(kind) {
         return;
     }
-    match thread::creating() {
-        // Reported when it ends, unless that is only counted.
-        Some(thread) => thread.refused = u64::from(kind) + 1,
-        None => {
-            // A clone fails with it as a whole.
-            step::note_reported(ENOSPC);
-            if account::admit(Step::UserNamespace as u32, ENOSPC) {
-                emit_outside(|record, head| write(record, head, kind));
-            }
-        }
+    // Reported when the creation ends, unless that is only counted.
+    if let Some(thread) = thread::creating() {
+        thread.refused = u64::from(kind) + 1;
+        return;
+    }
+    // A clone fails with it as a whole.
+    step::note_reported(ENOSPC);
+    if account::admit(Step::UserNamespace as u32, ENOSPC) {
+        emit_outside(|record, head| write(record, head, kind));
     }
 }
 

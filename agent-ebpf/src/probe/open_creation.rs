@@ -20,7 +20,7 @@ const POINTER: u32 = 8;
 /// Writes an [`OpenCreation`] for the thread that the iterator is at, if it is inside a creation.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
-fn open_creations(ctx: *const *const c_void) -> i32 {
+extern "C" fn open_creations(ctx: *const *const c_void) -> i32 {
     // Read as memory, a number with which offsets can be calculated; 0 behind the last thread.
     let mut address = 0u64;
     read_into(&mut address, ctx as u64, POINTER);

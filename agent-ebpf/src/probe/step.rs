@@ -59,7 +59,7 @@ fn is_reported(errno: i32) -> bool {
 /// For what is not negative an error is a small negative number.
 #[inline(always)]
 fn leave(step: StartStep, result: i32) {
-    if result < 0 && result >= -4095 {
+    if (-4095..0).contains(&result) {
         failed(step, result);
     }
 }
