@@ -5,7 +5,7 @@ use fragwatch_ebpf::{NESTED_USER, UNKNOWN_USER, table::ABSENT};
 use crate::kernel::{self, CRED_USER_NS, TASK_CRED, USER_NS_OWNER, USER_NS_PARENT, read_into};
 
 /// See [`Head::user`](fragwatch_ebpf::Head::user). A user namespace lets its owner be any of its users, and make
-/// further ones: so the outermost one's owner counts, whoever the task is inside. Where there are more than three
+/// further ones: so the outermost one's owner counts, whichever user the task is inside. Where there are more than three
 /// levels that is not looked for, and all such tasks count as one user: the verifier would follow a loop over all 33
 /// levels in each program that sends a record.
 #[inline(never)]

@@ -1,5 +1,5 @@
 //! Wrong input for `reproduce`: each is refused with a sentence and exit code 2, before anything is changed
-//! and whoever asks. Needs no privileges.
+//! and without root. Needs no privileges.
 use std::{
     fs,
     path::{Path, PathBuf},

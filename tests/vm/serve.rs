@@ -89,7 +89,7 @@ fn blocks_taken_of_other_migratetypes_are_counted(run: &Observed) {
     assert!(after - before >= 100.0, "{before} {after}");
     let recording = run.run.stream("replay").find(|line| line.contains("\"type\":\"recording\""));
     let recording: Value = serde_json::from_str(recording.expect("there is one")).expect("JSON");
-    assert!(recording["fallbacks"].as_u64() >= Some(100), "{recording:#}");
+    assert!(recording["counted"]["fallbacks"].as_u64() >= Some(100), "{recording:#}");
 }
 
 fn it_is_healthy_and_ready(run: &Observed) {
