@@ -115,6 +115,6 @@ fn lost_events_are_counted(run: &Observed) {
     assert_eq!(loss["other_events"], 0, "{loss}");
     let summary = lines.last().expect("there is a summary");
     assert_eq!(summary["lost"], loss["lost"], "{summary}");
-    let seen = summary["creations"]["ok"].as_u64().expect("a count");
-    assert!((100..600).contains(&seen), "{summary}");
+    // The ring for brief ends has room for those whose records were lost.
+    assert_eq!(summary["creations"]["ok"], 600, "{summary}");
 }

@@ -74,44 +74,54 @@ fn failed(step: StartStep, errno: i32) {
         return;
     }
     memcg_charge::report_outside();
-    let processes = processes();
     emit_outside::<StepFailed>(|record, head| {
-        let failed = StepFailed {
-            head,
-            step: step as u32,
-            errno,
-            uid: bpf_get_current_uid_gid() as u32,
-            processes_known: u32::from(processes.is_some()),
-            processes: processes.map_or(0, |(count, _)| count),
-            process_limit: processes.map_or(0, |(_, limit)| limit),
-        };
-        // SAFETY: `record` is the ring's memory, reserved for exactly this struct.
-        unsafe { record.write(failed) };
+        // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field is written
+        // here before anything reads it.
+        let record = unsafe { &mut *record };
+        record.head = head;
+        record.step = step as u32;
+        record.errno = errno;
+        record.uid = bpf_get_current_uid_gid() as u32;
+        record_processes(record);
     });
 }
 
-/// Processes and threads that the task's user has, and its `RLIMIT_NPROC`.
+/// Writes how many processes and threads the task's user has, and its `RLIMIT_NPROC`.
 #[inline(always)]
-fn processes() -> Option<(u64, u64)> {
+fn record_processes(record: &mut StepFailed) {
+    // Written before anything is read: Linux 5.10 refuses a program that may read what it has not written.
+    record.processes_known = 0;
+    record.processes = 0;
+    record.process_limit = 0;
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    let signal = kernel::read::<u64>(task, TASK_SIGNAL.load())?;
-    let limit = kernel::read(signal, SIGNAL_LIMITS.load().wrapping_add(RLIMIT_NPROC))?;
-    let cred = kernel::read::<u64>(task, TASK_REAL_CRED.load())?;
+    let signal = kernel::read::<u64>(task, TASK_SIGNAL.load()).unwrap_or(0);
+    let limit_at = SIGNAL_LIMITS.load().wrapping_add(RLIMIT_NPROC);
+    let Some(limit) = kernel::read::<u64>(signal, limit_at) else { return };
+    let cred = kernel::read::<u64>(task, TASK_REAL_CRED.load()).unwrap_or(0);
     let ucounts = kernel::read::<u64>(cred, CRED_UCOUNTS.load()).unwrap_or(0);
-    let element = |array: u32, at: u32| {
-        if array == ABSENT || at == ABSENT {
-            return None;
-        }
-        kernel::read::<u64>(ucounts, array.wrapping_add(at.wrapping_mul(8)))
-    };
-    let count = element(UCOUNTS_LIMITED.load(), LIMITED_PROCESSES.load())
-        .or_else(|| element(UCOUNTS_COUNTS.load(), UCOUNT_PROCESSES.load()))
-        .or_else(|| {
-            let user = kernel::read::<u64>(cred, CRED_USER.load())?;
-            kernel::read::<u32>(user, USER_PROCESS_COUNT.load()).map(u64::from)
-        })?;
-    Some((count, limit))
+    let limited = element(UCOUNTS_LIMITED.load(), LIMITED_PROCESSES.load());
+    let counted = element(UCOUNTS_COUNTS.load(), UCOUNT_PROCESSES.load());
+    if let Some(count) = kernel::read::<u64>(ucounts, limited) {
+        record.processes = count;
+    } else if let Some(count) = kernel::read::<u64>(ucounts, counted) {
+        record.processes = count;
+    } else {
+        let user = kernel::read::<u64>(cred, CRED_USER.load()).unwrap_or(0);
+        let Some(count) = kernel::read::<u32>(user, USER_PROCESS_COUNT.load()) else { return };
+        record.processes = u64::from(count);
+    }
+    record.process_limit = limit;
+    record.processes_known = 1;
+}
+
+/// The offset of a long in an array; [`ABSENT`] if the kernel does not have both.
+#[inline(always)]
+fn element(array: u32, at: u32) -> u32 {
+    if array == ABSENT || at == ABSENT {
+        return ABSENT;
+    }
+    array.wrapping_add(at.wrapping_mul(8))
 }
 
 #[fexit]
