@@ -203,7 +203,8 @@ fn store_survives_a_kill_with_what_led_to_the_failure(run: &Observed) {
         assert_eq!(failure["verdict"]["cause"], "fragmentation", "{failure:#}");
         let recording = lines.iter().find(|line| line["type"] == "recording");
         let recording = recording.expect("a recording is in the store");
-        assert!(recording["samples"].as_u64() >= Some(20), "{recording:#}");
+        // One a second, from the start until it is killed: how long that is depends on the machine.
+        assert!(recording["samples"].as_u64() >= Some(10), "{recording:#}");
         let (from, at) = (recording["from"].as_str(), recording["time"].as_str());
         assert!(from < at && recording["until"].as_str() > at, "{recording:#}");
     }
