@@ -36,8 +36,8 @@ pub struct AllocationFailed {
     pub gfp: u32,
     /// Order.
     pub order: u32,
-    /// 1 if every zone in reach was looked at: the allocation's `alloc_context` was known, and its
-    /// list of zones ended before the kernel's limit of programs that follow each other (32).
+    /// 1 if every zone in reach was looked at: the lists of zones are known, and that of the CPU's node ended
+    /// before the kernel's limit of programs that follow each other (32).
     pub zones_complete: u32,
     /// How many [`ZoneRead`] records belong to it.
     pub zone_count: u32,
