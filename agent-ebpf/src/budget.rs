@@ -6,18 +6,9 @@ use crate::{
     counters::count,
     kernel::{GFP_DIRECT_RECLAIM, GFP_FALLBACK, now},
     maps::{FAILED_STEPS, REPEATED_FAILURES},
-    state::Thread,
+    state::{Repeated, Thread},
     thread::tid,
 };
-
-/// Failures with one mask and order, of a creation or outside creations.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct Repeated {
-    /// When the creation began, or the period in which they were outside of one.
-    period: u64,
-    count: u64,
-}
 
 /// Periods are a little longer than a second, as a power of two of nanoseconds.
 const PERIOD_BITS: u32 = 30;

@@ -6,11 +6,7 @@ use aya_ebpf::{
 
 use fragwatch_ebpf::{Account, MIGRATETYPES, Repeats, SYMBOL_LEN};
 
-use crate::{
-    budget::Repeated,
-    probe::{memcg_charge::OutsideRefusal, step::Reported},
-    state::Thread,
-};
+use crate::state::{OutsideRefusal, Repeated, Reported, Thread};
 
 /// `MAX_NUMNODES` of x86-64 with the largest `CONFIG_NODES_SHIFT` (arch/x86/Kconfig).
 const MAX_NODES: u32 = 1024;

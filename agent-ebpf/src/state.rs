@@ -1,4 +1,4 @@
-//! What is known of a followed thread.
+//! What the programs keep in maps: of followed threads, and of failures that repeat or belong together.
 use fragwatch_ebpf::{Counter, Step};
 
 use crate::{counters::count, kernel::now};
@@ -274,4 +274,34 @@ impl Walk {
         order: 0,
         oom_control: 0,
     };
+}
+
+/// Failures alike, of a creation or outside creations.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Repeated {
+    /// When the creation began, or the period in which they were outside of one.
+    pub(crate) period: u64,
+    /// How many of them.
+    pub(crate) count: u64,
+}
+
+/// An error that another hook has reported.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Reported {
+    /// When, `CLOCK_MONOTONIC` in nanoseconds.
+    pub(crate) at_ns: u64,
+    /// The negative errno.
+    pub(crate) errno: i64,
+}
+
+/// A refused charge of a thread outside creations. That a later one was taken is not seen there.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct OutsideRefusal {
+    /// When it was refused last, `CLOCK_MONOTONIC` in nanoseconds.
+    pub(crate) at_ns: u64,
+    /// The charge.
+    pub(crate) refusal: Refusal,
 }

@@ -22,7 +22,7 @@ use crate::{
         argument, now, number,
     },
     maps::REFUSALS,
-    state::{Charge, Refusal, Thread},
+    state::{Charge, OutsideRefusal, Refusal, Thread},
     thread,
 };
 
@@ -69,14 +69,6 @@ pub(super) fn report_refusal(thread: &mut Thread) {
     }
     thread.refusal.count = 0;
     emit::<ChargeFailed>(thread, |record, head| fill(record, head, refusal));
-}
-
-/// A refused charge of a thread outside creations. That a later one was taken is not seen there.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct OutsideRefusal {
-    at_ns: u64,
-    refusal: Refusal,
 }
 
 /// So long after it a refused charge is taken for the reason that a step failed.

@@ -19,6 +19,7 @@ use crate::{
         argument, errno_of, number,
     },
     maps::REPORTED,
+    state::Reported,
     thread,
 };
 
@@ -26,14 +27,6 @@ use crate::{
 const RLIMIT_NPROC: u32 = 6 * 16;
 
 const SECOND_NS: u64 = 1_000_000_000;
-
-/// An error that another hook has reported.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct Reported {
-    at_ns: u64,
-    errno: i64,
-}
 
 /// Another hook has reported this negative errno, with which the step around it will fail too.
 #[inline(always)]
