@@ -3,6 +3,7 @@ pub mod allocation_tracker;
 mod correlator;
 mod failed_steps;
 mod kills;
+mod lost_ends;
 pub(crate) mod outside;
 pub mod starts;
 pub mod unfinished;

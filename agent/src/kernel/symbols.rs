@@ -2,6 +2,7 @@
 //!
 //! Since 5.13 the kernel itself prints them for a program, so no table of them is kept. Before, the
 //! [table](table::Table) is made of /proc/kallsyms.
+mod block;
 pub mod modules;
 pub mod printed;
 pub mod table;

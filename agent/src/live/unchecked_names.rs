@@ -1,7 +1,7 @@
 //! Hooks that were attached by a name of which the kernel may have two functions.
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fragwatch_core::model::hook::HookStatus;
+use fragwatch_core::model::{frame::plain, hook::HookStatus};
 use fragwatch_ebpf::table::{Candidate, HookInfo};
 
 use crate::{
@@ -20,8 +20,7 @@ impl Unchecked {
     pub(super) fn of(hooks: &[HookStatus], links: &Arc<Mutex<Links>>) -> Self {
         let attached = hooks.iter().filter_map(|hook| {
             let target = &hook.via.as_ref()?.target;
-            let function = target.split('.').next().unwrap_or(target);
-            Some((hook.hook.info(), function.to_owned()))
+            Some((hook.hook.info(), plain(target).to_owned()))
         });
         Self { hooks: attached.collect(), links: Arc::clone(links) }
     }

@@ -1,4 +1,4 @@
-//! Event, put together into creations; what is in none is looked at in `outside`.
+//! Events, put together into creations; what is in none is looked at in `outside`.
 use std::{
     collections::{HashMap, VecDeque},
     ops::RangeInclusive,
@@ -14,13 +14,12 @@ use crate::{
         kills::Kills,
         outside::{Kill, Outside},
         starts::Starts,
-        unfinished::{self, LONG_NS},
+        unfinished,
     },
     model::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         call_site,
-        event::{CgroupSetup, CreationKey, Event, EventKind, OomKill, Task},
-        open_creation::OpenCreation,
+        event::{CreationKey, Event, EventKind, OomKill, Task},
         repeats::{CountedStep, Repeats},
         slab::SlabCache,
         step::{CreationStep, MAX_DETAILS, Namespaces, Outcome, PernetInit, StepKind},
@@ -34,26 +33,27 @@ const MAX_VICTIMS: usize = 64;
 /// again, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
 pub const RESTARTS: RangeInclusive<i32> = 512..=516;
 
-struct Open {
-    creation: CreationStep,
-    tracker: Tracker,
+/// A creation that is under way.
+pub(super) struct Open {
+    pub(super) creation: CreationStep,
+    pub(super) tracker: Tracker,
 }
 
 /// Puts evidence together. It must come in time order per thread.
 #[derive(Default)]
 pub struct Correlator {
-    open: HashMap<CreationKey, Open>,
+    pub(super) open: HashMap<CreationKey, Open>,
     pub(super) outside: HashMap<u32, Outside>,
     pub(super) starts: Starts,
     pub(super) waiting: Waiting,
     /// Failed steps that were no container's start.
     pub(super) other_steps: u64,
     victims: VecDeque<OomKill>,
-    unfinished: unfinished::Watch,
+    pub(super) unfinished: unfinished::Watch,
     pub(super) last_kill: Option<Kill>,
     pub(super) kills: Kills,
     pub(super) ended: u64,
-    dropped: u64,
+    pub(super) dropped: u64,
     pub(super) failures_unobservable: bool,
     /// Creations without trouble are reported too.
     all: bool,
@@ -90,58 +90,6 @@ impl Correlator {
             || !self.waiting.is_empty()
             || !self.kills.is_empty()
             || self.unfinished.has_superseded()
-    }
-
-    /// Whether a creation of which there were events has been without an end for long.
-    pub fn has_long(&self, now_ns: u64) -> bool {
-        let is_long = |key: &CreationKey| now_ns.saturating_sub(key.began_ns) >= LONG_NS;
-        self.open.keys().any(is_long)
-    }
-
-    /// Takes what the kernel was following at a time. Returns creations that are still under way, or whose end was
-    /// lost.
-    pub fn open(&mut self, time_ns: u64, creations: Vec<OpenCreation>) -> Vec<Correlated> {
-        let failures = |key: &CreationKey| {
-            let step = self.open.get(key).map(|open| &open.creation);
-            step.map_or(0, |step| step.allocations.len() as u64 + step.allocations_omitted)
-        };
-        // What the kernel did not follow then either has had time for its end to be read.
-        let gone: Vec<CreationKey> =
-            self.open.keys().filter(|key| self.unfinished.has_ended(key)).copied().collect();
-        let due = self.unfinished.open(time_ns, creations, &self.starts.cgroups, failures);
-        let gone = gone.into_iter().filter(|key| self.unfinished.has_ended(key)).collect();
-        let mut all = self.lose_ends(gone, time_ns);
-        all.extend(due.into_iter().map(|one| Correlated::Unfinished(Box::new(one))));
-        all
-    }
-
-    /// At a tick: creations whose end was lost, as their thread began another.
-    pub fn superseded(&mut self, now_ns: u64) -> Vec<Correlated> {
-        let lost = self.unfinished.superseded(now_ns);
-        lost.into_iter().map(|one| Correlated::Unfinished(Box::new(one))).collect()
-    }
-
-    /// At the end of the trace: creations whose end was lost.
-    pub fn finish(&mut self) -> Vec<Correlated> {
-        let gone: Vec<CreationKey> =
-            self.open.keys().filter(|key| self.unfinished.has_ended(key)).copied().collect();
-        let now_ns = gone.iter().map(|key| key.began_ns).max().unwrap_or(0);
-        let mut all = self.superseded(now_ns);
-        all.extend(self.lose_ends(gone, now_ns));
-        all
-    }
-
-    /// Reports creations that have ended without a record of that.
-    fn lose_ends(&mut self, gone: Vec<CreationKey>, at_ns: u64) -> Vec<Correlated> {
-        self.dropped += gone.len() as u64;
-        let lost = gone.into_iter().filter_map(|key| {
-            let mut creation = self.open.remove(&key)?.into_creation();
-            creation.cgroup = self.starts.cgroups.path(creation.task.cgroup_id);
-            creation.container = candidates::certain(&creation);
-            Some(unfinished::end_lost(key, &creation, at_ns))
-        });
-        let lost = unfinished::limited(lost.collect());
-        lost.into_iter().map(|one| Correlated::Unfinished(Box::new(one))).collect()
     }
 
     /// The node's cgroups.
@@ -285,36 +233,13 @@ impl Correlator {
         None
     }
 
-    /// A creation ended, and that is all that is known of its end.
-    fn brief_end(
+    /// Ends a creation that returned; `errno` is positive.
+    pub(super) fn end(
         &mut self,
         key: CreationKey,
-        event: Event,
-        step: CountedStep,
+        time_ns: u64,
         errno: Option<i32>,
-        namespaces: u64,
     ) -> Option<Correlated> {
-        let superseded = self.unfinished.take(key);
-        if superseded.is_some() {
-            self.dropped = self.dropped.saturating_sub(1);
-        }
-        let known = self.open.remove(&key).map(Open::into_creation).or(superseded);
-        let blind = self.failures_unobservable;
-        let mut creation = known.unwrap_or_else(|| Open::new(key, &event, blind).creation);
-        creation.events_lost = true;
-        creation.cgroup = self.starts.cgroups.path(event.task.cgroup_id);
-        if step == CountedStep::Cgroup {
-            creation.kind = StepKind::Cgroup(CgroupSetup { errno, ..CgroupSetup::unknown() });
-        } else if let StepKind::Namespaces(made) = &mut creation.kind {
-            made.flags = namespaces;
-        }
-        creation.task = event.task;
-        self.open.insert(key, Open { creation, tracker: Tracker::new(blind) });
-        self.end(key, event.time_ns, errno)
-    }
-
-    /// Ends a creation that returned; `errno` is positive.
-    fn end(&mut self, key: CreationKey, time_ns: u64, errno: Option<i32>) -> Option<Correlated> {
         let mut creation = self.open.remove(&key)?.into_creation();
         if errno.is_some_and(|errno| RESTARTS.contains(&errno)) {
             return None;
@@ -402,7 +327,7 @@ impl Correlator {
 }
 
 impl Open {
-    fn new(key: CreationKey, event: &Event, failures_unobservable: bool) -> Self {
+    pub(super) fn new(key: CreationKey, event: &Event, failures_unobservable: bool) -> Self {
         // Until the event that says what it is.
         let kind = StepKind::Namespaces(Namespaces::default());
         let mut creation = CreationStep::new(kind, event.task.clone(), event.time_ns);
@@ -411,7 +336,7 @@ impl Open {
     }
 
     /// The creation with all that is known of its allocations.
-    fn into_creation(self) -> CreationStep {
+    pub(super) fn into_creation(self) -> CreationStep {
         let Self { mut creation, mut tracker } = self;
         if let Some(allocation) = tracker.finish() {
             creation.keep(allocation);

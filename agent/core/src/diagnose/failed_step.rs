@@ -12,6 +12,8 @@
 //!   `bpf_prog_charge_memlock`), or a check of rights.
 //! - A mount with ENOSPC is `fs.mount-max` (fs/namespace.c `count_mounts`), or what the file system itself
 //!   returned. A link with EXFULL is a bridge without a free port.
+use fragwatch_ebpf::ENOTSUPP;
+
 use crate::{
     diagnose::{Evidence, other_limits, pids_limit},
     model::{
@@ -22,9 +24,6 @@ use crate::{
     },
     units,
 };
-
-/// `ENOTSUPP` of include/linux/errno.h, which no C library names.
-const ENOTSUPP: i32 = 524;
 
 /// Pids that only root's processes get (kernel/pid.c `RESERVED_PIDS`).
 const RESERVED_PIDS: u64 = 300;
@@ -74,7 +73,10 @@ pub(super) fn on_processes(evidence: &Evidence) -> Option<Verdict> {
         "{} failed with EAGAIN, which the kernel returns for limits on processes and not for memory",
         if failed.step == StartStep::Fork { "making a process" } else { "executing a program" }
     )];
-    because.extend(machines(evidence));
+    // Execution asks for the user's limit alone.
+    if failed.step == StartStep::Fork {
+        because.extend(machines(evidence));
+    }
     not_seen.push(if because.len() > 1 {
         "how many processes and threads there were at that moment".to_owned()
     } else {
@@ -116,8 +118,8 @@ pub(super) fn on_others(evidence: &Evidence) -> Option<Verdict> {
                 "whether it was the limit: the compiler may have failed for another reason"
                     .to_owned(),
             );
-            let because = "the kernel could not compile the program: the memory that compiled \
-                           programs may have, net.core.bpf_jit_limit, is used up"
+            let because = "the kernel could not compile the program: most likely the memory that \
+                           compiled programs may have, net.core.bpf_jit_limit, is used up"
                 .to_owned();
             (because, JIT.to_vec())
         }

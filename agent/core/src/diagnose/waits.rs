@@ -1,7 +1,7 @@
 //! What a task waits for, in words, from its kernel stack.
 //!
 //! Functions are those of Linux 5.10–7.2: kernel/locking, kernel/sched, kernel/rcu, mm, net/core and kernel/cgroup.
-use crate::model::frame::Frame;
+use crate::model::frame::{Frame, plain};
 
 /// What has to do with memory, wherever on a stack: each function by the beginning of its name.
 const MEMORY: &[(&str, &str)] = &[
@@ -147,10 +147,8 @@ fn is_any(name: &str, beginnings: &[&str]) -> bool {
     beginnings.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// A function's name without what the compiler added.
 fn stem(frame: &Frame) -> &str {
-    let name = frame.function.as_deref().unwrap_or_default();
-    name.split_once('.').map_or(name, |(stem, _)| stem)
+    plain(frame.function.as_deref().unwrap_or_default())
 }
 
 fn full(frame: &Frame) -> String {

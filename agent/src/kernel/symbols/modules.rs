@@ -7,7 +7,7 @@ use std::{
 
 use crate::kernel::{
     kallsyms::{self, Line, SymbolError},
-    symbols::table::Block,
+    symbols::block::Block,
 };
 
 /// A loaded module.

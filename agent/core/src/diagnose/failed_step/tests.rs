@@ -39,8 +39,8 @@ fn root_has_no_such_limit() {
 
 #[test]
 fn a_full_machine_is_named_by_what_was_read_after() {
-    let step =
-        step(FailedStep { process_limit: Some(11), ..failed(StartStep::Fork, libc::EAGAIN) });
+    let below = |kind| step(FailedStep { process_limit: Some(11), ..failed(kind, libc::EAGAIN) });
+    let fork = below(StartStep::Fork);
     let facts = NodeFacts {
         time_ns: 2_000,
         threads: Some(32_700),
@@ -49,9 +49,14 @@ fn a_full_machine_is_named_by_what_was_read_after() {
         ..NodeFacts::default()
     };
     let reading = Reading::of(&facts, 1_000);
-    let verdict = crate::diagnose::diagnose(&Evidence::step(&step, 4096, &[]).with_node(reading));
+    let verdict = crate::diagnose::diagnose(&Evidence::step(&fork, 4096, &[]).with_node(reading));
     assert_eq!((verdict.cause, verdict.confidence), (Cause::PidsLimit, Confidence::Medium));
     assert!(verdict.because[1].contains("kernel.pid_max is 32,768"), "{verdict:#?}");
+    // Execution with the same errno is not refused by it.
+    let exec = below(StartStep::Exec);
+    let verdict = crate::diagnose::diagnose(&Evidence::step(&exec, 4096, &[]).with_node(reading));
+    assert_eq!(verdict.because.len(), 1, "{verdict:#?}");
+    assert!(verdict.not_seen.iter().any(|text| text.contains("which limit")), "{verdict:#?}");
 }
 
 #[test]
