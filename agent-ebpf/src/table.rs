@@ -7,6 +7,7 @@ pub mod candidate;
 pub mod function;
 pub mod global;
 mod info;
+mod prototypes;
 mod steps;
 pub mod structure;
 
@@ -26,6 +27,13 @@ use self::{
         MEMCG_MEMSW, MEMORY_HIERARCHY, NETNS, NODE, OOM, OOM_ZONES, PERNET, PGDAT_NODE_ID, PIDS,
         RECLAIM, SYSCALL, SYSCALL_RETURNED, TASK_COMM, TASK_PID, TASK_TGID, UCOUNTS, ZONE,
         ZONE_TYPES, ZONELIST,
+    },
+    prototypes::{
+        ALLOC_PAGES_SLOWPATH, CGROUP_MKDIR, COPY_NET_NS, CREATE_NEW_NAMESPACES, INC_UCOUNT,
+        KMEM_CACHE_CREATE, KMEM_CACHE_CREATE_ARGS, KMEM_CACHE_CREATE_USERCOPY,
+        MEM_CGROUP_CSS_ALLOC, OOM_KILL_PROCESS, OPS_INIT, OPS_UNDO_LIST, OPS_UNDO_LIST_STABLE,
+        PAGE_COUNTER_TRY_CHARGE, PIDS_CAN_FORK, TRY_TO_COMPACT_PAGES, TRY_TO_FREE_PAGES,
+        WAKE_ALL_KSWAPDS, WAKEUP_KSWAPD, WARN_ALLOC,
     },
 };
 use crate::{
@@ -111,145 +119,6 @@ numbered! {
         BpfProgram,
     }
 }
-
-/// `ERR_PTR` on failure.
-const COPY_NET_NS: Function = Function::new(
-    "struct net *copy_net_ns(unsigned long flags, struct user_namespace *user_ns, \
-                struct net *old_net)",
-    "5.10-6.12, with u64 flags 7.2; net/core/net_namespace.c",
-);
-
-/// Makes all namespaces of one `clone` or `unshare` but the user namespace, the network's second to
-/// last. `ERR_PTR` on failure.
-const CREATE_NEW_NAMESPACES: Function = Function::new(
-    "struct nsproxy *create_new_namespaces(unsigned long flags, struct task_struct *tsk, \
-                struct user_namespace *user_ns, struct fs_struct *new_fs)",
-    "5.10-6.12, with u64 flags 7.2; kernel/nsproxy.c",
-);
-
-/// Probed on its entry, where the kernel allows that.
-const ALLOC_PAGES_SLOWPATH: Function = Function::new(
-    "struct page *__alloc_pages_slowpath(gfp_t gfp_mask, unsigned int order, \
-                struct alloc_context *ac)",
-    "5.10-7.2; mm/page_alloc.c",
-);
-
-/// The slow path calls it on entry and on every retry if the mask has `__GFP_KSWAPD_RECLAIM`.
-const WAKE_ALL_KSWAPDS: Function = Function::new(
-    "void wake_all_kswapds(unsigned int order, gfp_t gfp_mask, \
-                const struct alloc_context *ac)",
-    "5.10-6.12, inlined on 7.2; mm/page_alloc.c",
-);
-
-/// What `wake_all_kswapds` calls for each node.
-const WAKEUP_KSWAPD: Function = Function::new(
-    "void wakeup_kswapd(struct zone *zone, gfp_t gfp_flags, int order, \
-                enum zone_type highest_zoneidx)",
-    "5.10-7.2; mm/vmscan.c",
-);
-
-/// The slow path calls it whenever it returns NULL, before it looks at `__GFP_NOWARN`.
-const WARN_ALLOC: Function = Function::new(
-    "void warn_alloc(gfp_t gfp_mask, nodemask_t *nodemask, const char *fmt, ...)",
-    "5.10-7.2; mm/page_alloc.c",
-);
-
-/// Direct compaction.
-const TRY_TO_COMPACT_PAGES: Function = Function::new(
-    "enum compact_result try_to_compact_pages(gfp_t gfp_mask, unsigned int order, \
-                unsigned int alloc_flags, const struct alloc_context *ac, \
-                enum compact_priority prio, struct page **capture)",
-    "5.10-7.2; mm/compaction.c",
-);
-
-/// Direct reclaim; returns the pages that it freed.
-const TRY_TO_FREE_PAGES: Function = Function::new(
-    "unsigned long try_to_free_pages(struct zonelist *zonelist, int order, \
-                gfp_t gfp_mask, nodemask_t *nodemask)",
-    "5.10-7.2; mm/vmscan.c",
-);
-
-/// NULL on failure, as the two that follow.
-const KMEM_CACHE_CREATE_ARGS: Function = Function::new(
-    "struct kmem_cache *__kmem_cache_create_args(const char *name, \
-                unsigned int object_size, struct kmem_cache_args *args, slab_flags_t flags)",
-    "6.12-7.2; mm/slab_common.c",
-);
-
-/// What `kmem_cache_create` calls.
-const KMEM_CACHE_CREATE_USERCOPY: Function = Function::new(
-    "struct kmem_cache *kmem_cache_create_usercopy(const char *name, \
-                unsigned int size, unsigned int align, slab_flags_t flags, \
-                unsigned int useroffset, unsigned int usersize, void (*ctor)(void *))",
-    "5.10-6.1; mm/slab_common.c",
-);
-
-/// A macro where `__kmem_cache_create_args` is a function.
-const KMEM_CACHE_CREATE: Function = Function::new(
-    "struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, \
-                unsigned int align, slab_flags_t flags, void (*ctor)(void *))",
-    "5.10-6.1; mm/slab_common.c",
-);
-
-/// Runs one subsystem's init for a new network namespace.
-const OPS_INIT: Function = Function::new(
-    "int ops_init(const struct pernet_operations *ops, struct net *net)",
-    "5.10-7.2; net/core/net_namespace.c",
-);
-
-/// Undoes what was initialised before `ops` failed, last first; with NULL all of it, for a network namespace
-/// that is destroyed.
-const OPS_UNDO_LIST: Function = Function::new(
-    "void ops_undo_list(const struct list_head *ops_list, const struct pernet_operations *ops, \
-                struct list_head *net_exit_list, bool expedite_rcu)",
-    "7.2; net/core/net_namespace.c",
-);
-
-/// The same in a stable series.
-const OPS_UNDO_LIST_STABLE: Function = Function::new(
-    "void ops_undo_list(const struct list_head *ops_list, const struct pernet_operations *ops, \
-                struct list_head *net_exit_list, bool expedite_rcu, bool hold_rtnl)",
-    "6.12.117; net/core/net_namespace.c",
-);
-
-/// False if a limit has no room, which `*fail` then is.
-const PAGE_COUNTER_TRY_CHARGE: Function = Function::new(
-    "bool page_counter_try_charge(struct page_counter *counter, \
-                unsigned long nr_pages, struct page_counter **fail)",
-    "5.10-7.2; mm/page_counter.c",
-);
-
-/// For the node's memory and for memory cgroups' alike.
-const OOM_KILL_PROCESS: Function = Function::new(
-    "void oom_kill_process(struct oom_control *oc, const char *message)",
-    "5.10-7.2; mm/oom_kill.c",
-);
-
-/// Creates a cgroup.
-const CGROUP_MKDIR: Function = Function::new(
-    "int cgroup_mkdir(struct kernfs_node *parent_kn, const char *name, umode_t mode)",
-    "5.10-7.2; kernel/cgroup/cgroup.c",
-);
-
-/// The memory controller's part of it; `ERR_PTR` on failure.
-const MEM_CGROUP_CSS_ALLOC: Function = Function::new(
-    "struct cgroup_subsys_state *mem_cgroup_css_alloc(\
-                struct cgroup_subsys_state *parent_css)",
-    "5.10-7.2; mm/memcontrol.c",
-);
-
-/// NULL if a limit `user.max_*_namespaces` refuses, or without memory for the count.
-const INC_UCOUNT: Function = Function::new(
-    "struct ucounts *inc_ucount(struct user_namespace *ns, kuid_t uid, \
-                enum ucount_type type)",
-    "5.10-7.2; kernel/ucount.c",
-);
-
-/// `-EAGAIN` if a cgroup has as many processes as its `pids.max` allows.
-const PIDS_CAN_FORK: Function = Function::new(
-    "int pids_can_fork(struct task_struct *task, struct css_set *cset)",
-    "5.10-7.2; kernel/cgroup/pids.c",
-);
 
 /// The program that reads one zone after a failure and then calls itself for the next. It belongs to no
 /// hook: the loader puts it into the map [`ZONE_WALK`](crate::map::ZONE_WALK).
