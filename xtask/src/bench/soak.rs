@@ -21,6 +21,9 @@ const SERVE_LIMIT_KIB: u64 = 512;
 const MAX_SERIES: u64 = 600;
 const MAX_SCRAPE_NS: u64 = 2_000_000;
 
+/// What `serve` may take when idle, in nanoseconds of CPU a second: 0.1 %.
+const MAX_IDLE_NS: u64 = 1_000_000;
+
 /// `serve` with a store so small that its oldest segments are deleted meanwhile.
 const SERVE: [&str; 7] =
     ["serve", "--store", "/store", "--store-max-size", "4MiB", "--store-min-free", "0"];
@@ -64,11 +67,18 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut soak = Soak::default();
     for line in run.stream(STREAM) {
         let fact: Fact = serde_json::from_str(line).context("the guest sent a malformed fact")?;
-        if let Fact::Soak { seconds, containers, memory, serve } = fact {
-            soak.minutes.push(Minute { seconds, containers, memory, serve });
+        match fact {
+            Fact::Soak { seconds, containers, memory, serve } => {
+                soak.minutes.push(Minute { seconds, containers, memory, serve });
+            }
+            Fact::Idle { ns_per_s } => soak.idle_ns = Some(ns_per_s.ceil() as u64),
+            _ => {}
         }
     }
     println!("{}", soak.table());
+    if let Some(idle) = soak.idle_ns {
+        println!("idle before: {} us of CPU a second; limit {}", idle / 1000, MAX_IDLE_NS / 1000);
+    }
     let limit_kib = if args.serve { SERVE_LIMIT_KIB } else { LIMIT_KIB };
     let grown = soak.grown_kib().context("the guest sent no memory")?;
     println!("after the first minute memory grew by {grown} KiB; limit {limit_kib} KiB");
@@ -94,6 +104,8 @@ struct Minute {
 #[derive(Default)]
 struct Soak {
     minutes: Vec<Minute>,
+    /// CPU time of `serve` before the first container, in nanoseconds a second.
+    idle_ns: Option<u64>,
 }
 
 impl Soak {
@@ -149,6 +161,7 @@ impl Soak {
             (most(|state| state.store_bytes), STORE_BYTES, "bytes are in the store"),
             (most(|state| state.series), MAX_SERIES, "series are in a scrape"),
             (most(|state| state.scrape_ns), MAX_SCRAPE_NS, "ns of CPU are taken by a scrape"),
+            (self.idle_ns.unwrap_or(0), MAX_IDLE_NS, "ns of CPU a second are taken when idle"),
         ];
         let above = limits.into_iter().filter(|(value, limit, _)| value > limit);
         above.map(|(value, limit, what)| format!("{value} {what}, limit {limit}")).collect()
