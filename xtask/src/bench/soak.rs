@@ -22,7 +22,7 @@ const MAX_SERIES: u64 = 600;
 const MAX_SCRAPE_NS: u64 = 2_000_000;
 
 /// What `serve` may take when idle, in nanoseconds of CPU a second: 0.1 %.
-const MAX_IDLE_NS: u64 = 1_000_000;
+const MAX_IDLE_NS: f64 = 1e6;
 
 /// `serve` with a store so small that its oldest segments are deleted meanwhile.
 const SERVE: [&str; 7] =
@@ -71,13 +71,17 @@ pub(super) fn run(args: &Args) -> Result<()> {
             Fact::Soak { seconds, containers, memory, serve } => {
                 soak.minutes.push(Minute { seconds, containers, memory, serve });
             }
-            Fact::Idle { ns_per_s } => soak.idle_ns = Some(ns_per_s.ceil() as u64),
+            Fact::Idle { ns_per_s } => soak.idle_ns = Some(ns_per_s),
             _ => {}
         }
     }
     println!("{}", soak.table());
     if let Some(idle) = soak.idle_ns {
-        println!("idle before: {} us of CPU a second; limit {}", idle / 1000, MAX_IDLE_NS / 1000);
+        println!(
+            "idle before: {:.0} us of CPU a second; limit {:.0}",
+            idle / 1e3,
+            MAX_IDLE_NS / 1e3
+        );
     }
     let limit_kib = if args.serve { SERVE_LIMIT_KIB } else { LIMIT_KIB };
     let grown = soak.grown_kib().context("the guest sent no memory")?;
@@ -105,7 +109,7 @@ struct Minute {
 struct Soak {
     minutes: Vec<Minute>,
     /// CPU time of `serve` before the first container, in nanoseconds a second.
-    idle_ns: Option<u64>,
+    idle_ns: Option<f64>,
 }
 
 impl Soak {
@@ -161,10 +165,13 @@ impl Soak {
             (most(|state| state.store_bytes), STORE_BYTES, "bytes are in the store"),
             (most(|state| state.series), MAX_SERIES, "series are in a scrape"),
             (most(|state| state.scrape_ns), MAX_SCRAPE_NS, "ns of CPU are taken by a scrape"),
-            (self.idle_ns.unwrap_or(0), MAX_IDLE_NS, "ns of CPU a second are taken when idle"),
         ];
         let above = limits.into_iter().filter(|(value, limit, _)| value > limit);
-        above.map(|(value, limit, what)| format!("{value} {what}, limit {limit}")).collect()
+        let idle = self.idle_ns.filter(|idle| *idle > MAX_IDLE_NS);
+        above
+            .map(|(value, limit, what)| format!("{value} {what}, limit {limit}"))
+            .chain(idle.map(|idle| format!("{idle:.0} ns of CPU a second are taken when idle")))
+            .collect()
     }
 }
 
