@@ -1,10 +1,16 @@
 //! The rows of steps of which only failures are recorded: on functions' exits, which return at once if
 //! there is no error.
+use core::{
+    fmt::{self, Display},
+    str::FromStr,
+};
+
 use super::{
     Candidate::{Exit, Return},
-    Function, Global, Hook, HookInfo,
+    Function, Global, Hook, HookInfo, UnknownHook,
     global::{CGROUP_PATH, COUNTER, CSS_PARENT, MEMCG_CGROUP, MEMCG_COUNTERS, USER_PROCESSES},
 };
+use crate::wire::StartStep;
 
 /// `ERR_PTR` on failure.
 const COPY_PROCESS: Function = Function::new(
@@ -198,3 +204,41 @@ pub(super) const BPF_PROGRAM: HookInfo = HookInfo {
     lost: "BPF programs that can't be loaded, such as a cgroup's device filter",
     supports_others: false,
 };
+
+impl StartStep {
+    /// The hook that sees it.
+    #[must_use]
+    pub const fn hook(self) -> Hook {
+        match self {
+            Self::Fork => Hook::Fork,
+            Self::Exec => Hook::Exec,
+            Self::Mount => Hook::Mount,
+            Self::Link => Hook::Link,
+            Self::CgroupEntry => Hook::CgroupEntry,
+            Self::Keyring => Hook::Keyring,
+            Self::Seccomp => Hook::Seccomp,
+            Self::BpfProgram => Hook::BpfProgram,
+        }
+    }
+
+    /// The kernel's functions that such a step goes through, any of which stands on its stack.
+    pub fn functions(self) -> impl Iterator<Item = &'static str> {
+        self.hook().info().candidates.iter().filter_map(|one| Some(one.function()?.name))
+    }
+}
+
+/// Its hook's name.
+impl Display for StartStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.hook(), f)
+    }
+}
+
+impl FromStr for StartStep {
+    type Err = UnknownHook;
+
+    fn from_str(name: &str) -> Result<Self, UnknownHook> {
+        let hook = name.parse()?;
+        Self::ALL.iter().copied().find(|step| step.hook() == hook).ok_or(UnknownHook)
+    }
+}

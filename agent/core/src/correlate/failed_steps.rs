@@ -123,13 +123,13 @@ impl Correlator {
             self.other_steps += 1;
             return Vec::new();
         };
-        let (functions, errno) = (failed.step.functions(), failed.errno);
+        let (kind, errno) = (failed.step, failed.errno);
         let mut step = CreationStep::new(StepKind::Failed(failed), task, time_ns);
         step.cgroup = self.starts.cgroups.path(step.task.cgroup_id);
         step.start = Some(start);
         step.errno = Some(errno);
         if let Some(failures) = before {
-            let of_step = |a: &Allocation| call_site::goes_through(a.failure.as_ref(), functions);
+            let of_step = |a: &Allocation| call_site::goes_through(a.failure.as_ref(), kind);
             failures.allocations.into_iter().filter(of_step).for_each(|a| step.keep(a));
             step.charges = failures.charges;
         }

@@ -1,6 +1,6 @@
 //! The call site of an allocation: the first function on its stack outside the allocator.
 use crate::model::{
-    event::Failure,
+    event::{Failure, StartStep},
     frame::{Frame, TRAMPOLINES},
 };
 
@@ -84,27 +84,17 @@ const INTERRUPT: &[&str] = &[
 /// The steps of a creation that are followed from their beginning, which its allocations' stacks go through.
 const STEPS: &[&str] = &["copy_net_ns", "create_new_namespaces", "cgroup_mkdir"];
 
-/// Whether an allocation's stack goes through one of these functions. One that was not taken, has no names,
-/// or was cut by a kretprobe may do so.
-pub fn goes_through(failure: Option<&Failure>, functions: &[&str]) -> bool {
+/// Whether an allocation's stack goes through this step. One that was not taken, has no names, or was cut by a
+/// kretprobe may do so.
+pub fn goes_through(failure: Option<&Failure>, step: StartStep) -> bool {
     let Some(failure) = failure else { return true };
     let named = failure.stack.iter().any(|f| f.function.is_some());
-    !named || failure.stack.iter().any(|f| is_any(f, functions) || is_any(f, TRAMPOLINES))
+    !named || failure.stack.iter().any(|f| is_in_step(f, step) || is_any(f, TRAMPOLINES))
 }
 
-/// Steps of which only failures are seen.
-const OTHER_STEPS: &[&str] = &[
-    "copy_process",
-    "do_execveat_common",
-    "bprm_execve",
-    "path_mount",
-    "do_mount",
-    "rtnl_newlink",
-    "cgroup_attach_task",
-    "join_session_keyring",
-    "do_seccomp",
-    "bpf_prog_load",
-];
+fn is_in_step(frame: &Frame, step: StartStep) -> bool {
+    step.functions().any(|function| frame.is_in(function))
+}
 
 /// Whether an interrupt made the allocation in the context of a task.
 pub fn is_interrupts(stack: &[Frame]) -> bool {
@@ -120,7 +110,9 @@ fn begins_with_any(frame: &Frame, prefixes: &[&str]) -> bool {
 pub fn callers(stack: &[Frame]) -> &[Frame] {
     let first = stack.iter().position(|f| !begins_with_any(f, ALLOCATOR)).unwrap_or(stack.len());
     let callers = &stack[first..];
-    let last = callers.iter().position(|f| is_any(f, STEPS) || is_any(f, OTHER_STEPS));
+    let ends =
+        |f: &Frame| is_any(f, STEPS) || StartStep::ALL.iter().any(|step| is_in_step(f, *step));
+    let last = callers.iter().position(ends);
     last.map_or(callers, |at| &callers[..=at])
 }
 
