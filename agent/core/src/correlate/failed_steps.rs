@@ -2,6 +2,8 @@
 //! allocation and the charge, which are outside every creation.
 use std::collections::HashMap;
 
+use fragwatch_ebpf::ENOTSUPP;
+
 use crate::{
     correlate::{Correlated, Correlator, outside::OUTSIDE_QUIET_NS},
     model::{
@@ -15,6 +17,10 @@ use crate::{
 
 /// Threads with failures that wait for their step's end.
 const MAX_WAITING: usize = 256;
+
+/// Errors with which a step fails for lack of memory: `ENOTSUPP` where a BPF program could not be compiled. With
+/// another one, what failed before had a fallback.
+const MEMORY_ERRNOS: [i32; 3] = [libc::ENOMEM, libc::ENOBUFS, ENOTSUPP];
 
 /// What failed on threads of a container's start, and waits for the step that fails with it.
 #[derive(Default)]
@@ -130,8 +136,16 @@ impl Correlator {
         step.errno = Some(errno);
         if let Some(failures) = before {
             let of_step = |a: &Allocation| call_site::goes_through(a.failure.as_ref(), kind);
-            failures.allocations.into_iter().filter(of_step).for_each(|a| step.keep(a));
-            step.charges = failures.charges;
+            let of_memory = MEMORY_ERRNOS.contains(&errno);
+            for mut allocation in failures.allocations.into_iter().filter(of_step) {
+                if !of_memory {
+                    allocation.outcome = Outcome::FellBack;
+                }
+                step.keep(allocation);
+            }
+            if of_memory {
+                step.charges = failures.charges;
+            }
         }
         vec![self.finish_step(step)]
     }

@@ -1,11 +1,13 @@
 use super::*;
 use crate::{
     attribution::cgroups::Made,
+    diagnose::Evidence,
     fixtures::{failed, frame, names_6_12},
     model::{
         creation::Certainty,
         event::{CgroupPath, Event, EventKind, Failure, StartStep},
         step::Outcome as StepOutcome,
+        verdict::Cause,
     },
 };
 
@@ -60,6 +62,24 @@ fn a_step_has_the_allocation_that_failed_in_it() {
     assert!(step.container.is_some());
     assert_eq!(correlator.flush_outside(None), [], "it is reported once");
     assert_eq!(correlator.other_steps(), 0);
+}
+
+/// What failed for memory before had a fallback, or the step would have failed with another error.
+#[test]
+fn another_errors_reason_is_no_allocation() {
+    let stack = ["warn_alloc", "alloc_vfsmnt", "path_mount"];
+    for (errno, cause) in [(libc::ENOMEM, Cause::Fragmentation), (libc::ENOSPC, Cause::NotMemory)] {
+        let mut correlator = node(POD, 1);
+        correlator.push(event("mount", 2 * SECOND, failure(&stack)));
+        let step = the_step(correlator.push(event(
+            "mount",
+            2 * SECOND + 5,
+            step(StartStep::Mount, errno),
+        )));
+        assert_eq!(step.allocations.len(), 1);
+        let verdict = crate::diagnose::diagnose(&Evidence::step(&step, 4096, &[]));
+        assert_eq!(verdict.cause, cause, "{verdict:#?}");
+    }
 }
 
 #[test]
