@@ -34,7 +34,9 @@ fn every_kill_is_in_an_incident(run: &Observed) {
 
 fn victims_and_cause_are_named(run: &Observed) {
     let containers: Vec<&str> = run.run.stream("victim").collect();
-    let of_init = incidents(run).into_iter().filter(|incident| incident["pid"] == 1);
+    let mut of_init = incidents(run);
+    of_init.retain(|incident| incident["pid"] == 1);
+    assert!(!of_init.is_empty(), "{:#?}", run.json);
     for incident in of_init {
         assert_eq!(incident["verdict"]["cause"], "oom-fragmentation", "{incident:#}");
         for kill in kills(incident) {
