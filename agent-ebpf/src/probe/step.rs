@@ -59,7 +59,8 @@ fn leave(step: StartStep, result: i32) {
 
 #[inline(always)]
 fn failed(step: StartStep, errno: i32) {
-    if !step.is_lack(-errno) || is_reported(errno) {
+    let uid = bpf_get_current_uid_gid() as u32;
+    if !step.is_lack(-errno, uid) || is_reported(errno) {
         return;
     }
     if !budget::record_step(step, errno) {
@@ -74,7 +75,7 @@ fn failed(step: StartStep, errno: i32) {
         record.head = head;
         record.step = step as u32;
         record.errno = errno;
-        record.uid = bpf_get_current_uid_gid() as u32;
+        record.uid = uid;
         record_processes(record);
     });
 }

@@ -23,6 +23,20 @@ numbered! {
     }
 }
 
+// include/uapi/asm-generic/errno-base.h and errno.h.
+const EPERM: i32 = 1;
+const E2BIG: i32 = 7;
+const EAGAIN: i32 = 11;
+const ENOMEM: i32 = 12;
+const EBUSY: i32 = 16;
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+const ENOSPC: i32 = 28;
+const EXFULL: i32 = 54;
+const EUSERS: i32 = 87;
+const ENOBUFS: i32 = 105;
+const EDQUOT: i32 = 122;
+
 /// `ENOTSUPP` of include/linux/errno.h: what is left of a BPF program that could not be compiled.
 pub const ENOTSUPP: i32 = 524;
 
@@ -31,22 +45,11 @@ pub const MAX_FAILED_STEPS: u64 = 4;
 
 impl StartStep {
     /// Whether an error of this step, as a positive errno, can be one of a lack or of a limit. What a program
-    /// does wrong itself (a file that is not there, a request that it may not make) is none of these.
+    /// does wrong itself (a file that is not there, a request that it may not make) is none of these, nor what
+    /// it tries again. `uid` is the task's, in the initial user namespace.
     #[must_use]
     #[inline(always)]
-    pub const fn is_lack(self, errno: i32) -> bool {
-        const EPERM: i32 = 1;
-        const E2BIG: i32 = 7;
-        const EAGAIN: i32 = 11;
-        const ENOMEM: i32 = 12;
-        const EBUSY: i32 = 16;
-        const ENFILE: i32 = 23;
-        const EMFILE: i32 = 24;
-        const ENOSPC: i32 = 28;
-        const EXFULL: i32 = 54;
-        const EUSERS: i32 = 87;
-        const ENOBUFS: i32 = 105;
-        const EDQUOT: i32 = 122;
+    pub const fn is_lack(self, errno: i32, uid: u32) -> bool {
         if errno == ENOMEM {
             return true;
         }
@@ -58,8 +61,13 @@ impl StartStep {
             Self::CgroupEntry => matches!(errno, EAGAIN | ENOSPC),
             Self::Keyring => matches!(errno, EDQUOT | ENFILE),
             Self::Seccomp => matches!(errno, EAGAIN | ENOTSUPP),
-            // Before 5.11 a program's memory counts against RLIMIT_MEMLOCK, and is refused with EPERM.
-            Self::BpfProgram => matches!(errno, EPERM | EAGAIN | E2BIG | ENOTSUPP | ENOSPC),
+            // Before 5.11 a program's memory counts against RLIMIT_MEMLOCK, and is refused with EPERM; so is
+            // any program of a user without privileges. EAGAIN is the verifier's answer to a signal, after
+            // which runtimes try again (do_check in kernel/bpf/verifier.c).
+            Self::BpfProgram => match errno {
+                EPERM => uid == 0,
+                _ => matches!(errno, E2BIG | ENOTSUPP | ENOSPC),
+            },
         }
     }
 }
@@ -84,4 +92,25 @@ pub struct StepFailed {
     pub processes: u64,
     /// Its `RLIMIT_NPROC`.
     pub process_limit: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        EAGAIN, ENOMEM, EPERM,
+        StartStep::{BpfProgram, Fork},
+    };
+
+    const ENOSYS: i32 = 38;
+
+    #[test]
+    fn what_a_runtime_tries_again_or_may_not_do_is_no_lack() {
+        let (root, user) = (0, 1000);
+        assert!(!BpfProgram.is_lack(EAGAIN, root), "a signal came while it was verified");
+        assert!(BpfProgram.is_lack(EPERM, root));
+        assert!(!BpfProgram.is_lack(EPERM, user));
+        assert!(BpfProgram.is_lack(ENOMEM, user));
+        assert!(Fork.is_lack(EAGAIN, user));
+        assert!(!Fork.is_lack(ENOSYS, root));
+    }
 }
