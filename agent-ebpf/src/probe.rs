@@ -18,5 +18,6 @@ mod pernet_init;
 mod reclaim;
 mod slab_cache;
 mod slow_path;
+mod stall_began;
 mod symbol_name;
 mod zone_walk;

@@ -17,10 +17,11 @@ pub use info::{HookInfo, UnknownHook};
 use self::{
     candidate::Candidate::{Entry, EntryAndReturn, Exit, Return, Tracepoints, Trampoline},
     global::{
-        ACTIVE_MEMCG, CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER,
-        CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY,
-        MEMCG_MEMSW, MEMORY_HIERARCHY, NET_INUM, NETNS, NODE, NSPROXY_NET_NS, OOM, OOM_ZONES,
-        PERNET, PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
+        ACTIVE_MEMCG, CGROUP_EVENT, CGROUP_PATH, COMPACTION_CONTEXT, COMPACTION_RESULT,
+        COMPACTION_TRY, COUNTER, CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM,
+        MEMCG_MEMORY, MEMCG_MEMSW, MEMORY_HIERARCHY, NET_INUM, NETNS, NODE, NSPROXY_NET_NS, OOM,
+        OOM_VICTIM, OOM_ZONES, PERNET, PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE,
+        ZONE_TYPES, ZONELIST,
     },
 };
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
         AllocationFailed, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded, ChargeFailed,
         CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused, NetnsSetupEnded,
         OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated, SlowPathEntered,
-        ZoneRead, records,
+        StallBegan, ZoneRead, records,
     },
 };
 
@@ -51,6 +52,7 @@ records! {
     ForkRefused = 15,
     CgroupRenamed = 16,
     CgroupRemoved = 17,
+    StallBegan = 18,
 }
 
 numbered! {
@@ -86,6 +88,12 @@ numbered! {
         NamespaceRefused,
         /// A cgroup's limit on processes refuses a fork.
         ForkRefused,
+        /// Reclaim of a memory cgroup's memory for a charge.
+        MemcgReclaim,
+        /// Direct compaction begins.
+        CompactionBegan,
+        /// Direct reclaim begins.
+        ReclaimBegan,
     }
 }
 
@@ -144,6 +152,13 @@ const TRY_TO_FREE_PAGES: Function = Function::new(
     "unsigned long try_to_free_pages(struct zonelist *zonelist, int order, \
                 gfp_t gfp_mask, nodemask_t *nodemask)",
     "5.10-7.2; mm/vmscan.c",
+);
+
+/// Reclaim for a charge to a memory cgroup that found no room.
+const TRY_TO_FREE_MEM_CGROUP_PAGES: Function = Function::new(
+    "unsigned long try_to_free_mem_cgroup_pages(struct mem_cgroup *memcg, \
+                unsigned long nr_pages, gfp_t gfp_mask, bool may_swap)",
+    "5.10, with other flags at the end 6.1-7.2; mm/vmscan.c",
 );
 
 /// NULL on failure, as the two that follow.
@@ -281,7 +296,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
             Tracepoint::new("clone_guard_tracepoint", "syscalls", "sys_exit_clone"),
             Tracepoint::new("clone3_guard_tracepoint", "syscalls", "sys_exit_clone3"),
         ],
-        reads: &[CGROUP_PATH, MEMORY_HIERARCHY, NETNS, SYSCALL, REFUSED_CHARGE],
+        reads: &[CGROUP_PATH, MEMORY_HIERARCHY, NETNS, SYSCALL, REFUSED_CHARGE, OOM_VICTIM],
         lost: "container creations: nothing can be tied to one",
         supports_others: true,
     },
@@ -302,7 +317,13 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
             },
         ],
         guards: &[],
-        reads: &[CGROUP_PATH, MEMORY_HIERARCHY, &[NET_INUM, NSPROXY_NET_NS], REFUSED_CHARGE],
+        reads: &[
+            CGROUP_PATH,
+            MEMORY_HIERARCHY,
+            &[NET_INUM, NSPROXY_NET_NS],
+            REFUSED_CHARGE,
+            OOM_VICTIM,
+        ],
         lost: "containers without a network namespace of their own, and failures before the \
                network's is made",
         supports_others: false,
@@ -489,25 +510,9 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                 entry: "memcg_charge_kprobe",
                 exit: "memcg_charge_kretprobe",
             },
-            Tracepoints {
-                points: &[
-                    Tracepoint::new(
-                        "memcg_reclaim_end_tracepoint",
-                        "vmscan",
-                        "mm_vmscan_memcg_reclaim_end",
-                    ),
-                    Tracepoint::new(
-                        "memcg_reclaim_begin_tracepoint",
-                        "vmscan",
-                        "mm_vmscan_memcg_reclaim_begin",
-                    ),
-                ],
-                records: &[structure::RECLAIM_BEGIN, structure::RECLAIM_END],
-                lost: Some("charges to a memory cgroup that failed: only reclaim for one is seen"),
-            },
         ],
         guards: &[],
-        reads: &[MEMCG_COUNTERS, ACTIVE_MEMCG, MEMORY_HIERARCHY, COUNTER, RECLAIM],
+        reads: &[MEMCG_COUNTERS, ACTIVE_MEMCG, MEMORY_HIERARCHY, COUNTER],
         lost: "charges to a memory cgroup, which fail without any allocation failing",
         supports_others: true,
     },
@@ -566,7 +571,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
             },
         ],
         guards: &[],
-        reads: &[CGROUP_PATH, REFUSED_CHARGE],
+        reads: &[CGROUP_PATH, REFUSED_CHARGE, OOM_VICTIM],
         lost: "containers whose cgroup can't be made",
         supports_others: false,
     },
@@ -611,6 +616,51 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
         guards: &[],
         reads: &[PIDS, CGROUP_PATH, &[CSS_PARENT]],
         lost: "forks that a cgroup's limit on processes refuses",
+        supports_others: false,
+    },
+    HookInfo {
+        hook: Hook::MemcgReclaim,
+        name: "memcg_reclaim",
+        function: TRY_TO_FREE_MEM_CGROUP_PAGES,
+        candidates: &[Tracepoints {
+            points: &[
+                Tracepoint::new(
+                    "memcg_reclaim_end_tracepoint",
+                    "vmscan",
+                    "mm_vmscan_memcg_reclaim_end",
+                ),
+                Tracepoint::new(
+                    "memcg_reclaim_begin_tracepoint",
+                    "vmscan",
+                    "mm_vmscan_memcg_reclaim_begin",
+                ),
+            ],
+            records: &[structure::RECLAIM_BEGIN, structure::RECLAIM_END],
+            lost: None,
+        }],
+        guards: &[],
+        reads: &[RECLAIM],
+        lost: "how long a creation waited for room in a memory cgroup at its limit",
+        supports_others: false,
+    },
+    HookInfo {
+        hook: Hook::CompactionBegan,
+        name: "compaction_began",
+        function: TRY_TO_COMPACT_PAGES,
+        candidates: &[Entry { function: TRY_TO_COMPACT_PAGES, program: "compaction_began_kprobe" }],
+        guards: &[],
+        reads: &[COMPACTION_CONTEXT, NODE, ZONELIST, ZONE_TYPES],
+        lost: "call site and zones of allocations that direct compaction helped",
+        supports_others: false,
+    },
+    HookInfo {
+        hook: Hook::ReclaimBegan,
+        name: "reclaim_began",
+        function: TRY_TO_FREE_PAGES,
+        candidates: &[Entry { function: TRY_TO_FREE_PAGES, program: "reclaim_began_kprobe" }],
+        guards: &[],
+        reads: &[NODE, ZONELIST, ZONE_TYPES],
+        lost: "call site and zones of allocations that direct reclaim helped",
         supports_others: false,
     },
 ];

@@ -82,6 +82,7 @@ fn start(config: Config, listeners: Listeners, shared: &Arc<Shared>) -> anyhow::
     let found = Attached::read();
     let setup = Setup {
         all: false,
+        stall: config.stall,
         untroubled: false,
         attach: config.attach,
         report: Box::new(Report::new(Arc::clone(shared), journal.clone())),

@@ -99,9 +99,16 @@ impl Attempt {
 
     /// Has the memory cgroup made, and sends the outcome to the host.
     pub(crate) fn make_cgroup(&mut self, node: &Node) -> Result<Outcome> {
+        let outcome = self.make_cgroup_quietly()?;
+        self.report(node, outcome);
+        Ok(outcome)
+    }
+
+    /// Has the memory cgroup made.
+    pub(crate) fn make_cgroup_quietly(&mut self) -> Result<Outcome> {
         self.id = next_id();
         let directory = self.directories().swap_remove(0);
-        self.take(node, &Step::MakeCgroup(&directory))
+        self.quietly(&Step::MakeCgroup(&directory))
     }
 
     /// Sends the outcome of a step to the host.

@@ -16,7 +16,9 @@ mod killed;
 mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
+mod near_miss;
 mod netns_limit;
+mod oom_group;
 mod oom_order1;
 mod oom_real;
 mod oom_victims;
@@ -68,7 +70,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 25] = [
+const SCENARIOS: [(&str, Scenario); 27] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -87,6 +89,8 @@ const SCENARIOS: [(&str, Scenario); 25] = [
     ("netns-limit", netns_limit::run),
     ("pids-limit", pids_limit::run),
     ("killed", killed::run),
+    ("oom-group", oom_group::run),
+    ("near-miss", near_miss::run),
     ("check", check::run),
     ("serve", serve::run),
     ("cgroup-storm", cgroup_storm::run),

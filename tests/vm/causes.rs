@@ -10,10 +10,12 @@ use crate::plan::{Fact, Kernels, Plan, facts};
 
 /// A scenario about causes: its own facts and the common ones, on the default kernel each time.
 pub(crate) fn plan(scenario: &'static str, own: Vec<Fact>) -> Plan {
-    Plan::new(scenario, TRACE_ALL)
-        .on(Kernels::DefaultFirst)
-        .facts(facts![nothing_is_lost, each_fault_has_its_cause, no_control_failed])
-        .facts(own)
+    Plan::new(scenario, TRACE_ALL).on(Kernels::DefaultFirst).facts(common()).facts(own)
+}
+
+/// What holds of each scenario with a cause.
+pub(crate) fn common() -> Vec<Fact> {
+    facts![nothing_is_lost, each_fault_has_its_cause, no_control_failed]
 }
 
 fn nothing_is_lost(run: &Observed) {
@@ -44,6 +46,15 @@ pub(crate) fn faulty<'a>(run: &'a Observed, fault: &str) -> Vec<&'a Value> {
     let lines = boot.lines_of(fault);
     let found: Vec<&Value> = run.json.iter().filter(|line| lines.contains(line)).collect();
     assert!(!found.is_empty(), "no line about {fault}: {:#?}", run.json);
+    found
+}
+
+/// All lines about controls; there is at least one.
+pub(crate) fn controls(run: &Observed) -> Vec<&Value> {
+    let boot = boot(run);
+    let lines = boot.lines_of_controls();
+    let found: Vec<&Value> = run.json.iter().filter(|line| lines.contains(line)).collect();
+    assert!(!found.is_empty(), "no line about a control: {:#?}", run.json);
     found
 }
 

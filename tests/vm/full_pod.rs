@@ -1,4 +1,4 @@
-//! A cgroup that can't be made in a full pod is reported with the pod's cgroup, whoever makes it.
+//! A cgroup that can't be made in a full pod is reported with the pod's cgroup, whichever process makes it.
 
 use crate::causes;
 use crate::observed::Observed;

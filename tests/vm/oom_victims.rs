@@ -1,4 +1,4 @@
-//! Kills of containers that run are reported without `--all`, whoever asked for the memory.
+//! Kills of containers that run are reported without `--all`, whichever process asked for the memory.
 
 use serde_json::Value;
 

@@ -89,10 +89,13 @@ fn tracepoints_alone_are_attached(run: &Observed) {
         "allocation-failed",
         "slab-cache",
         "pernet-init",
+        "memcg-charge",
         "cgroup-setup",
         "memcg-setup",
         "namespace-refused",
         "fork-refused",
+        "compaction-began",
+        "reclaim-began",
     ];
     assert_eq!(missing, expected);
 }

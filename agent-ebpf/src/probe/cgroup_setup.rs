@@ -6,9 +6,9 @@ use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{CgroupSetupEnded, Counter};
+use fragwatch_ebpf::{CgroupSetupEnded, Counter, Victim};
 
-use super::memcg_charge;
+use super::{memcg_charge, memcg_reclaim};
 use crate::{
     cgroup,
     counters::count,
@@ -36,9 +36,12 @@ fn leave(errno: i32) {
         return;
     }
     let failed = errno < 0 && errno != EEXIST;
+    let mut victim = Victim::Unknown;
     if failed {
         memcg_charge::report_refusal(thread);
+        victim = thread::oom_victim();
     }
+    memcg_reclaim::report(thread);
     let mut lost = thread.lost as u32;
     if thread.has_open_ends() {
         count(Counter::UnseenReturns);
@@ -61,7 +64,7 @@ fn leave(errno: i32) {
         record.errno = if failed { errno } else { 0 };
         record.memory_errno = memory_errno;
         record.lost = lost;
-        record.reserved = 0;
+        record.victim = victim as u32;
         record.omitted = omitted;
         record.omitted_stall_ns = omitted_stall_ns;
         // The caller's name outlives the call; one that can't be read stays empty.

@@ -1,7 +1,7 @@
 //! Charges to a memory cgroup, at `page_counter_try_charge`.
 //!
 //! A charge is the current task's cgroup's, or that of the cgroup in `task_struct.active_memcg`: what a new
-//! cgroup takes is charged to its parent, whoever makes it (`mem_cgroup_css_alloc`, from 5.9 on).
+//! cgroup takes is charged to its parent, whichever process makes it (`mem_cgroup_css_alloc`, from 5.9 on).
 //!
 //! A memory cgroup's charges end up here, but only some: a CPU takes 64 pages in advance. What every
 //! charge goes through (`obj_cgroup_charge`) would cost the node 11 % of a pipe's making; here the
@@ -25,12 +25,18 @@ use crate::{
     thread,
 };
 
-/// The charge of a counter of `memcg` came back.
+/// A charge was answered.
 #[inline(always)]
-fn leave(thread: &mut Thread, memcg: u64, pages: u64, fail: u64, taken: bool) {
+fn leave(thread: &mut Thread, charge: Charge, taken: bool) {
+    let Charge { memcg, counter, pages, fail } = charge;
+    // What reclaim charges is no part of the creation.
+    if thread.memcg_reclaim.is_under_way() {
+        return;
+    }
     if taken {
-        // What another cgroup has room for says nothing about this one.
-        if thread.refusal.memcg == memcg {
+        // What another cgroup has room for says nothing about this one. v1's memory and swap together are
+        // charged before memory.
+        if thread.refusal.memcg == memcg && counter != memcg + u64::from(MEMCG_MEMSW.load()) {
             thread.refusal.count = 0;
         }
         return;
@@ -82,6 +88,13 @@ pub(super) fn report_refusal(thread: &mut Thread) {
     });
 }
 
+/// The memory cgroup that refused the thread's last charge; NULL if it was taken, or that is not known.
+#[inline(always)]
+pub(super) fn refused_by(thread: &Thread) -> u64 {
+    let refusal = thread.refusal;
+    if refusal.count == 0 { 0 } else { owner(refusal.memcg, refusal.counter).1 }
+}
+
 /// The owner of a counter, among the memory cgroup that was charged and those above it.
 #[inline(always)]
 fn owner(mut memcg: u64, counter: u64) -> (Limit, u64) {
@@ -107,11 +120,13 @@ fn owner(mut memcg: u64, counter: u64) -> (Limit, u64) {
 #[fexit]
 fn memcg_charge_fexit(ctx: FExitContext) -> u32 {
     if let Some(thread) = thread::creating() {
-        let memcg = charged(argument(&ctx, 0));
+        let counter = argument(&ctx, 0);
+        let memcg = charged(counter);
         if memcg != 0 {
+            let (pages, fail) = (number(&ctx, 1), argument(&ctx, 2));
             // The return value stands behind the three arguments; of a bool only the low byte counts.
             let taken = number(&ctx, 3) as u8 != 0;
-            leave(thread, memcg, number(&ctx, 1), argument(&ctx, 2), taken);
+            leave(thread, Charge { memcg, counter, pages, fail }, taken);
         }
     }
     0
@@ -123,7 +138,7 @@ fn memcg_charge_kprobe(ctx: ProbeContext) -> u32 {
         && let (Some(counter), Some(pages), Some(fail)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2))
     {
         let memcg = charged(counter);
-        thread.charge = Charge { memcg, pages, fail };
+        thread.charge = Charge { memcg, counter, pages, fail };
     }
     0
 }
@@ -133,9 +148,9 @@ fn memcg_charge_kretprobe(ctx: RetProbeContext) -> u32 {
     if let Some(thread) = thread::creating()
         && thread.charge.memcg != 0
     {
-        let Charge { memcg, pages, fail } = thread.charge;
+        let charge = thread.charge;
         thread.charge.memcg = 0;
-        leave(thread, memcg, pages, fail, ctx.ret::<u64>() as u8 != 0);
+        leave(thread, charge, ctx.ret::<u64>() as u8 != 0);
     }
     0
 }

@@ -5,9 +5,9 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
 use aya_log_ebpf::debug;
-use fragwatch_ebpf::{Counter, NetnsSetupEnded};
+use fragwatch_ebpf::{Counter, NetnsSetupEnded, Victim};
 
-use super::memcg_charge;
+use super::{memcg_charge, memcg_reclaim};
 use crate::{
     cgroup,
     counters::count,
@@ -71,9 +71,12 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         lost += 1;
     }
     let errno = errno_of(returned);
+    let mut victim = Victim::Unknown;
     if errno != 0 {
         memcg_charge::report_refusal(thread);
+        victim = thread::oom_victim();
     }
+    memcg_reclaim::report(thread);
     let (call_flags, namespaces) = (thread.call_flags, thread.namespaces);
     let (omitted, omitted_stall_ns) = (thread.omitted, thread.omitted_stall_ns);
     let recorded = thread.recorded != 0;
@@ -93,7 +96,7 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         record.errno = errno;
         record.netns = netns;
         record.lost = lost;
-        record.reserved = 0;
+        record.victim = victim as u32;
         record.omitted = omitted;
         record.omitted_stall_ns = omitted_stall_ns;
         record.call_flags = call_flags;

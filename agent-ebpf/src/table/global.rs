@@ -188,6 +188,11 @@ macro_rules! for_each_global {
                 TASK_TGID: Needed, Member("task_struct", &["tgid"]);
                 TASK_COMM: Needed, Member("task_struct", &["comm"]);
             }
+            /// Whether a process is a victim of the OOM killer.
+            OOM_VICTIM {
+                TASK_SIGNAL: Needed, Member("task_struct", &["signal"]);
+                SIGNAL_OOM_MM: Needed, Member("signal_struct", &["oom_mm"]);
+            }
             /// The record of `oom:mark_victim`.
             MARK_VICTIM {
                 MARK_VICTIM_PID: Needed, Member("trace_event_raw_mark_victim", &["pid"]);
@@ -202,6 +207,10 @@ macro_rules! for_each_global {
             SYSCALL {
                 SYSCALL_ARGS: Record, Member(structure::SYSCALL_ENTER, &["args"]);
                 SYSCALL_RETURNED: Record, Number(structure::SYSCALL_EXIT, "ret", 8);
+            }
+            /// The nodes that an allocation may use.
+            COMPACTION_CONTEXT {
+                AC_NODEMASK: Needed, Member("alloc_context", &["nodemask"]);
             }
             /// The record of a direct compaction's begin.
             COMPACTION_TRY {

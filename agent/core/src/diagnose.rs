@@ -18,6 +18,7 @@ mod memcg_ids;
 mod memcg_limit;
 mod memcg_slots;
 mod namespace_limit;
+mod near_miss;
 mod not_memory;
 mod oom_fragmentation;
 mod other_limits;
@@ -47,6 +48,7 @@ const RULES: &[Rule] = &[
     fragmentation::diagnose,
     atomic_pressure::diagnose,
     exhaustion::diagnose,
+    near_miss::diagnose,
     not_memory::diagnose,
 ];
 

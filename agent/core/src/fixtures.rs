@@ -12,7 +12,7 @@ use crate::{
         gfp::GfpNames,
         incident::Incident,
         node::{Memory, MemoryCgroups, NodeFacts, NodeZone},
-        step::CreationStep,
+        step::{CreationStep, STALL_NS},
         zone::Zone,
     },
 };
@@ -84,7 +84,16 @@ pub fn ended(errno: Option<i32>) -> EventKind {
         cgroup: CgroupPath { names, truncated: false },
         call_flags: None,
         namespaces: 0x4000_0000,
+        oom_victim: None,
     }
+}
+
+/// An order-6 allocation begins to wait in direct compaction.
+pub fn began_to_wait() -> EventKind {
+    let EventKind::AllocationFailed { gfp, order, failure } = failed(0x40cc0) else {
+        unreachable!("that is what it makes")
+    };
+    EventKind::StallBegan { gfp, order, failure }
 }
 
 /// The one step that these events make.
@@ -118,7 +127,15 @@ pub fn every_event() -> Vec<EventKind> {
         },
         EventKind::ReclaimEnded { gfp: gfp(), order: 6, reclaimed: 32, stall_ns: 9_000 },
         failed(0x40cc0),
-        EventKind::MemcgReclaimEnded { gfp: gfp(), order: 0, reclaimed: 1, stall_ns: 5_000 },
+        EventKind::MemcgReclaimEnded {
+            gfp: gfp(),
+            order: 0,
+            count: 3,
+            reclaimed: 1,
+            stall_ns: 5_000,
+            memcg: memcg(),
+        },
+        began_to_wait(),
         EventKind::ChargeFailed(ChargeFailed {
             memcg: memcg(),
             limit_kind: Some(LimitKind::Kmem),
@@ -160,6 +177,7 @@ pub fn every_event() -> Vec<EventKind> {
             name: "pod1".to_owned(),
             errno: Some(libc::ENOSPC),
             memory_errno: Some(libc::ENOSPC),
+            oom_victim: Some(false),
             lost: false,
             omitted: Omitted::default(),
         }),
@@ -323,6 +341,7 @@ pub fn header() -> Header {
         not_seen: Vec::new(),
         unobservable: Vec::new(),
         sees_failures: true,
+        stall_ns: STALL_NS,
         realtime_offset_ns: 1_763_631_755_123_456_789,
     }
 }

@@ -64,7 +64,8 @@ impl Pipeline {
         let view = View::new(header.kernel, header.page_size, &header.hooks);
         Self {
             report,
-            correlator: Correlator::new(!header.sees_failures, header.all, header.page_size),
+            correlator: Correlator::new(!header.sees_failures, header.all, header.page_size)
+                .stall_limit(header.stall_ns),
             ready: view.ready(&header.hooks, &header.not_seen),
             view,
             incidents_left: MAX_INCIDENTS,

@@ -49,6 +49,8 @@ const COUNTERS: &str = "could not read the eBPF programs' counters";
 pub(crate) struct Setup {
     /// Report every creation, and what happens outside creations.
     pub(crate) all: bool,
+    /// What waited for memory longer than this is reported.
+    pub(crate) stall: Duration,
     /// Receive events of creations without trouble too, which else are only counted.
     pub(crate) untroubled: bool,
     /// How to attach.
@@ -99,7 +101,7 @@ impl Watch {
             preference: setup.attach,
             hierarchy: hierarchy.id,
         })?;
-        let header = header(&live, kernel, page_size, setup.all);
+        let header = header(&live, kernel, page_size, setup.all, setup.stall);
         // Files are opened before capabilities are given up.
         let consumer = consumer(&header, &live)?;
         let orders = match OrderStore::open(Path::new("/")) {

@@ -26,8 +26,8 @@ fn failed_allocations_of_a_successful_step_fell_back() {
 #[test]
 fn stalls_add_up() {
     let stalled = |ns| step_of(vec![entered(), compacted(ns), compacted(ns), ended(None)]);
-    assert_eq!(stalled(500_000).outcome(), Outcome::Ok);
-    assert_eq!(stalled(500_001).outcome(), Outcome::Stalled);
+    assert_eq!(stalled(5_000_000).outcome(), Outcome::Ok);
+    assert_eq!(stalled(5_000_001).outcome(), Outcome::Stalled);
     assert_eq!(ok_creation().outcome(), Outcome::Ok);
 }
 
@@ -119,12 +119,15 @@ fn memcg_reclaim_is_part_of_the_stall() {
     let reclaimed = |stall_ns| EventKind::MemcgReclaimEnded {
         gfp: names_6_12().decode(0x400cc0),
         order: 0,
+        count: 1,
         reclaimed: 32,
         stall_ns,
+        memcg: Some("/kubepods/pod1".to_owned()),
     };
-    let creation = step_of(vec![reclaimed(700_000), reclaimed(800_000), ended(None)]);
+    let creation = step_of(vec![reclaimed(7_000_000), reclaimed(8_000_000), ended(None)]);
     assert_eq!(creation.outcome(), Outcome::Stalled);
-    let expected = MemcgReclaims { count: 2, reclaimed: 64, stall_ns: 1_500_000 };
+    let memcg = Some("/kubepods/pod1".to_owned());
+    let expected = MemcgReclaims { memcg, count: 2, reclaimed: 64, stall_ns: 15_000_000 };
     assert_eq!(creation.memcg_reclaims, Some(expected));
     assert_eq!(creation.allocations, []);
     assert_eq!(ok_creation().memcg_reclaims, None);

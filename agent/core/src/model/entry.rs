@@ -13,6 +13,7 @@ use crate::model::{
     loss::{CreationCounts, Loss, OutsideCounts},
     node::NodeFacts,
     sample::Sample,
+    step::STALL_NS,
     trigger::Trigger,
 };
 
@@ -45,8 +46,16 @@ pub struct Header {
     pub unobservable: Vec<String>,
     /// An allocation that fails is seen.
     pub sees_failures: bool,
+    /// A creation that waited longer than this for memory, in nanoseconds, is reported.
+    #[serde(default = "default_stall_ns")]
+    pub stall_ns: u64,
     /// How far the time of day was ahead of `CLOCK_MONOTONIC`, in nanoseconds.
     pub realtime_offset_ns: i64,
+}
+
+/// Where no other is set.
+fn default_stall_ns() -> u64 {
+    STALL_NS
 }
 
 /// What comes after the header.

@@ -92,7 +92,9 @@ fn what(c: &Creation) -> String {
     let errno = c.errno.as_deref().unwrap_or("error");
     match c.outcome {
         Outcome::Ok => format!("{step}, {took}"),
-        Outcome::Stalled => format!("{step}, waited {} for memory", micros(c.stall_us)),
+        Outcome::Stalled => {
+            format!("{step}, a near miss: made after {} of waiting for memory", micros(c.stall_us))
+        }
         Outcome::Degraded => format!("{step}, made although memory was short, {took}"),
         Outcome::Failed if c.killed => format!("{step}, killed by the OOM killer after {took}"),
         Outcome::Failed if c.step == Step::Fork => format!("{step}, {errno}"),
@@ -117,9 +119,10 @@ fn evidence(c: &Creation, v: &Verdict, used: usize) -> Vec<String> {
     };
     items.extend(c.pernet_init.as_ref().filter(elsewhere).map(subsystem));
     items.extend(c.slab_caches.iter().filter(|cache| cache.failed).map(allocation::slab_cache));
-    if let Some(reclaims) = c.memcg_reclaims {
+    if let Some(reclaims) = &c.memcg_reclaims {
         items.push(format!(
-            "its memory cgroup was reclaimed {} times: {} freed, waited {}",
+            "{} was reclaimed {} times for its charges: {} freed, waited {}",
+            reclaims.memcg.as_deref().map_or_else(|| "a memory cgroup".to_owned(), printable),
             reclaims.count,
             super::kib(reclaims.reclaimed_kib),
             micros(reclaims.stall_us)

@@ -1,7 +1,7 @@
 //! One line for a log, where [`super::Text`] has a block.
 use std::fmt::Write as _;
 
-use super::{container, creation, kib, loss, ready, verdict};
+use super::{container, creation, incident, kib, loss, ready, verdict};
 use crate::{
     model::step::Outcome,
     report::line::{Line, creation::Creation, verdict::Remedy},
@@ -19,8 +19,11 @@ pub fn one_line(line: &Line) -> Option<String> {
             format!("creation {} was for {who}", late.creation)
         }
         Line::Loss(loss) => loss::headline(loss),
-        Line::Incident(_)
-        | Line::Recording(_)
+        Line::Incident(incident) => {
+            let killed = incident::killed(incident)?;
+            format!("{killed}: {}", verdict::short(&incident.verdict))
+        }
+        Line::Recording(_)
         | Line::Summary(_)
         | Line::Check(_)
         | Line::Doctor(_)
