@@ -11,3 +11,7 @@ pub use wire::*;
 
 /// Length of the buffer for a symbol's name with its offset, its module and a NUL. A longer one is cut.
 pub const SYMBOL_LEN: usize = 256;
+
+/// Migratetypes whose fallbacks are counted: unmovable, movable and reclaimable (5.10-7.2;
+/// include/linux/mmzone.h `MIGRATE_PCPTYPES`).
+pub const MIGRATETYPES: usize = 3;

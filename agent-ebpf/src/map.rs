@@ -14,3 +14,5 @@ pub const ZONE_WALK: &str = "ZONE_WALK";
 pub const COUNTERS: &str = "COUNTERS";
 /// The name that `symbol_name` put there.
 pub const SYMBOL: &str = "SYMBOL";
+/// Counts of `block_fallback`.
+pub const FALLBACKS: &str = "FALLBACKS";

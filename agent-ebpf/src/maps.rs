@@ -1,10 +1,10 @@
 //! The maps, except the counters: three rings, and what is known of the threads that are followed.
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, LruHashMap, ProgramArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 
-use fragwatch_ebpf::SYMBOL_LEN;
+use fragwatch_ebpf::{MIGRATETYPES, SYMBOL_LEN};
 
 use crate::{budget::Repeated, state::Thread};
 
@@ -72,3 +72,8 @@ pub(crate) static REFUSED_FORKS: LruHashMap<u64, u64> = LruHashMap::with_max_ent
 /// What `symbol_name` was last asked for, as the kernel prints it, with a NUL.
 #[map]
 pub(crate) static SYMBOL: Array<[u8; SYMBOL_LEN]> = Array::with_max_entries(1, 0);
+
+/// Allocations that took a block of another migratetype: of each wanted type those of each stolen one.
+#[map]
+pub(crate) static FALLBACKS: PerCpuArray<u64> =
+    PerCpuArray::with_max_entries((MIGRATETYPES * MIGRATETYPES) as u32, 0);

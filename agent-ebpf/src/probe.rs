@@ -2,6 +2,7 @@
 //! and the programs by which it can be attached: as a kprobe and kretprobe, as fentry and fexit where
 //! the kernel's BTF and ftrace allow it, or at a tracepoint.
 mod allocation_failed;
+mod block_fallback;
 mod cgroup_made;
 mod cgroup_setup;
 mod compaction;

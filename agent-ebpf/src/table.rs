@@ -243,6 +243,11 @@ pub const SHOWS_NODES: &str = "frag_show";
 pub const NODE_SEEN_READS: &[&[Global]] = &[&[PGDAT_NODE_ID]];
 /// The program that names an address for the agent. It belongs to no hook.
 pub const SYMBOL_NAME: &str = "symbol_name";
+/// The program that counts allocations that took a block of another migratetype. It belongs to no hook: `serve`
+/// alone has it attached, as a raw tracepoint.
+pub const BLOCK_FALLBACK: &str = "block_fallback";
+/// What [`BLOCK_FALLBACK`] is attached to.
+pub const BLOCK_FALLBACK_TRACEPOINT: &str = "mm_page_alloc_extfrag";
 
 /// What creations end with: a refused charge is recorded then.
 const REFUSED_CHARGE: &[Global] =

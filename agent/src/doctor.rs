@@ -209,7 +209,13 @@ fn try_hooks(preference: Preference) -> Trial {
         return Trial { hooks: None, not_seen: Vec::new(), obstacle: Some(error.to_string()) };
     }
     let _victim = oom_protection::be_first_victim();
-    match Live::start(Options { all: false, untroubled: false, preference, hierarchy: 0 }) {
+    match Live::start(Options {
+        all: false,
+        untroubled: false,
+        fallbacks: false,
+        preference,
+        hierarchy: 0,
+    }) {
         Ok(live) => Trial {
             hooks: Some(live.hooks.clone()),
             not_seen: live.not_seen.clone(),

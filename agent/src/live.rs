@@ -2,6 +2,7 @@
 pub mod async_fd;
 mod background;
 pub mod decode;
+mod fallbacks;
 mod load;
 mod missed_runs;
 mod nodes;
@@ -18,6 +19,7 @@ use fragwatch_core::model::{
     event::{Event, EventKind},
     hook::{Hook, HookStatus},
     loss::{CreationCounts, Loss, OutsideCounts},
+    sample::Fallbacks,
 };
 use fragwatch_ebpf::Counter;
 use tokio::io::unix::AsyncFd;
@@ -31,6 +33,7 @@ use crate::{
     live::{
         background::Background,
         decode::{DecodeError, Decoder},
+        fallbacks::FallbackCounter,
         missed_runs::MissedRuns,
     },
 };
@@ -47,6 +50,8 @@ pub struct Live {
     others: Ring,
     cgroups: Ring,
     counters: PerCpuArray<MapData, u64>,
+    /// `None` if they are not counted.
+    fallbacks: Option<FallbackCounter>,
     logger: Option<AsyncFd<EbpfLogger<&'static dyn log::Log>>>,
     decoder: Decoder,
     programs: Arc<MissedRuns>,
@@ -163,6 +168,11 @@ impl Live {
             untroubled: self.counter(Counter::UntroubledCreations)?,
             unfinished: begun.saturating_sub(ended),
         })
+    }
+
+    /// Allocations that took a block of another migratetype so far; `None` if they are not counted.
+    pub fn fallbacks(&self) -> Option<Fallbacks> {
+        self.fallbacks.as_ref()?.read().ok()
     }
 
     /// Forgets names of addresses, which other modules may have by now.

@@ -15,7 +15,7 @@ use std::{fs, sync::Arc};
 
 use anyhow::Context as _;
 use fragwatch_core::model::entry::Header;
-use fragwatch_recorder::{Options, Recorder, store};
+use fragwatch_recorder::{Options, Recorder, store::Claim};
 
 use self::{
     config::Config,
@@ -29,7 +29,7 @@ use self::{
 use crate::{
     cli::ServeArgs,
     doctor::Attached,
-    host::{SERVE_SOCKET, privileges},
+    host::{SERVE_SOCKET, own_memory, privileges},
     trace::{
         consumer::Consumer,
         stdout::StdoutMonitor,
@@ -55,17 +55,26 @@ pub async fn run(args: &ServeArgs) -> Result<(), ServeError> {
         anstream::println!("the configuration is valid");
         return Ok(());
     }
+    // Before any thread is started: each that allocates has a heap of its own from then on.
+    own_memory::keep_small();
     let listeners =
         Listeners::open(config.listen).map_err(|error| ServeError::Start(error.into()))?;
-    let result = serve(config, listeners).await;
+    // Before anything is attached, so that what can't be used is said at once.
+    let store = config.store.clone().map(Claim::new).transpose();
+    let store = store.map_err(|error| ServeError::Start(error.into()))?;
+    let result = serve(config, store, listeners).await;
     // What can't be removed is replaced by the next start.
     let _ = fs::remove_file(SERVE_SOCKET);
     result
 }
 
-async fn serve(config: Config, listeners: Listeners) -> Result<(), ServeError> {
+async fn serve(
+    config: Config,
+    store: Option<Claim>,
+    listeners: Listeners,
+) -> Result<(), ServeError> {
     let shared = Arc::new(Shared::new(Limits::new(config.reports_per_minute)));
-    let mut watch = start(config, listeners, &shared).map_err(ServeError::Start)?;
+    let mut watch = start(config, store, listeners, &shared).map_err(ServeError::Start)?;
     shared.enter(Phase::Watching);
     notify::ready(watch.attached_hooks());
     let result = watch.run(None).await.map_err(ServeError::Run);
@@ -75,7 +84,12 @@ async fn serve(config: Config, listeners: Listeners) -> Result<(), ServeError> {
     result
 }
 
-fn start(config: Config, listeners: Listeners, shared: &Arc<Shared>) -> anyhow::Result<Watch> {
+fn start(
+    config: Config,
+    store: Option<Claim>,
+    listeners: Listeners,
+    shared: &Arc<Shared>,
+) -> anyhow::Result<Watch> {
     privileges::check()?;
     let journal = Journal::start().context("could not start the journal's thread")?;
     http::start(listeners, Arc::clone(shared)).context("could not start the HTTP thread")?;
@@ -84,6 +98,7 @@ fn start(config: Config, listeners: Listeners, shared: &Arc<Shared>) -> anyhow::
         all: false,
         stall: config.stall,
         untroubled: false,
+        fallbacks: true,
         attach: config.attach,
         report: Box::new(Report::new(Arc::clone(shared), journal.clone())),
         stdout: StdoutMonitor::none(),
@@ -91,31 +106,27 @@ fn start(config: Config, listeners: Listeners, shared: &Arc<Shared>) -> anyhow::
     Watch::start(setup, |header, live| {
         shared.metrics.set_hooks(&live.hooks);
         shared.board().doctor = Some(found.report(header.kernel.clone(), live));
-        consumer(config, header, shared, journal)
+        consumer(config, store, header, shared, journal)
     })
 }
 
 fn consumer(
     config: Config,
+    store: Option<Claim>,
     header: &Header,
     shared: &Arc<Shared>,
     journal: Journal,
 ) -> anyhow::Result<Box<dyn Consumer>> {
-    let store = config.store.map(|directory| store::Options {
-        directory,
-        max_size: config.store_max_size,
-        min_free: config.store_min_free,
-    });
     if store.is_none() {
         journal.line(Priority::Info, "nothing is kept on disk: the store is off");
     }
-    let options = Options { before: config.record_before, after: config.record_after, store };
+    let options = Options { before: config.record_before, after: config.record_after };
     let on_thread = || {
         if let Err(error) = privileges::drop_all() {
             log::warn!("the store's thread could not give up its capabilities: {error}");
         }
     };
-    let recorder = Recorder::open(&options, header, on_thread)?;
+    let recorder = Recorder::open(&options, store, header, on_thread)?;
     let samples = sampler::start(Arc::clone(shared), config.orders, header.page_size)
         .context("could not start the sampler")?;
     Ok(Box::new(ServeConsumer::new(Arc::clone(shared), journal, recorder, samples)))

@@ -34,6 +34,7 @@ pub async fn run(args: &TraceArgs) -> Result<(), TraceError> {
         all: args.all,
         stall: args.stall,
         untroubled: args.all || args.record.is_some(),
+        fallbacks: false,
         attach: args.attach,
         report: output::to_stdout(args.format),
         stdout: StdoutMonitor::new(),

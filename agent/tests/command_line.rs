@@ -1,9 +1,13 @@
 //! Exit codes and messages of the command line for wrong arguments and bad input. Needs no kernel that
 //! can be traced.
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::Write as _,
-    os::unix::process::CommandExt as _,
+    os::unix::{
+        fs::{PermissionsExt as _, symlink},
+        process::CommandExt as _,
+    },
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -223,5 +227,36 @@ fn serve_refuses_what_it_can_not_use_with_2() {
     let address = taken.local_addr().expect("it is bound").to_string();
     let output = run(&["serve", "--listen", &address, "--store", "off"]);
     check(&output, 2, &format!("could not listen on {address}: the port is in use"));
-    check(&run_unprivileged(&["serve", "--listen", "127.0.0.1:0"]), 2, "CAP_BPF and CAP_PERFMON");
+    let unprivileged = ["serve", "--listen", "127.0.0.1:0", "--store", "off"];
+    check(&run_unprivileged(&unprivileged), 2, "CAP_BPF and CAP_PERFMON");
+}
+
+/// Each before anything is attached: that would take a second, and needs privileges.
+#[test]
+fn serve_refuses_a_store_that_it_can_not_use_with_2() {
+    let directory = Path::new("/dev/shm").join(format!("fragwatch-serve-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir(&directory).expect("it is writable");
+    let at = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    let serve = |store: &str| run(&["serve", "--listen", "off", "--store", store]);
+    check(&serve(&at("not/there")), 2, "No such file or directory");
+    fs::write(at("file"), "").expect("it is writable");
+    check(&serve(&at("file")), 2, "it is no directory");
+    for (name, mode, expected) in [
+        ("writable", 0o777, "users other than its owner may write to it"),
+        ("linked", 0o700, "it is a symbolic link or no directory"),
+        ("locked", 0o700, "another fragwatch writes to it"),
+    ] {
+        fs::create_dir(at(name)).expect("it is writable");
+        fs::set_permissions(at(name), Permissions::from_mode(mode)).expect("it is ours");
+        if name == "linked" {
+            symlink("/tmp", directory.join(name).join("incidents")).expect("it is writable");
+        }
+        let lock = File::create(directory.join(name).join("lock")).expect("it is writable");
+        if name == "locked" {
+            lock.lock().expect("nothing else locks it");
+        }
+        check(&serve(&at(name)), 2, expected);
+    }
+    fs::remove_dir_all(&directory).expect("it was created");
 }

@@ -45,8 +45,9 @@ impl Store {
 
     fn run(&self, header: &Header, work: impl FnOnce(&mut Recorder)) {
         let store = store::Options { directory: self.0.clone(), max_size: 4 << 20, min_free: 0 };
-        let options = Options { store: Some(store), ..Options::default() };
-        let mut recorder = Recorder::open(&options, header, || {}).expect("it opens");
+        let claim = store::Claim::new(store).expect("it is ours");
+        let opened = Recorder::open(&Options::default(), Some(claim), header, || {});
+        let mut recorder = opened.expect("it opens");
         work(&mut recorder);
         recorder.close(Duration::from_secs(10)).expect("all is written");
     }

@@ -5,6 +5,7 @@ mod attempt;
 mod channel;
 mod container;
 mod creator;
+mod daemonset;
 mod debian;
 mod fragmenter;
 mod helper;
@@ -29,7 +30,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use harness::disk::Disk;
 use harness::job::{self, Job};
-use harness::scenario::REPRODUCE;
+use harness::scenario::{DAEMONSET, REPRODUCE};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use channel::Channel;
@@ -114,12 +115,18 @@ fn run_job(channel: &Channel, log: &KernelLog, job: &Job) -> Result<()> {
     let memory = node::meminfo_kib("MemTotal")? / 1024;
     channel.node(format!("a node with {memory} MiB runs Linux {}", release.trim()));
     node::quiet_console()?;
+    if job.network {
+        node::connect()?;
+    }
     if job.capabilities.is_some() {
         // Debian's 3 would ask for CAP_SYS_ADMIN.
         node::set("kernel/perf_event_paranoid", "2")?;
     }
     if let Some(measure) = overhead::of(job) {
         return measure(channel, job);
+    }
+    if job.scenario == DAEMONSET.name {
+        return daemonset::run(channel);
     }
     if REPRODUCE.iter().any(|scenario| scenario.name == job.scenario) {
         return reproduce::run(channel, &job.args);

@@ -2,9 +2,11 @@
 
 use std::ffi::CStr;
 use std::fs;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use harness::job::Cgroups;
+use harness::network;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 
@@ -85,6 +87,24 @@ pub(crate) fn load_module(name: &str, parameters: &CStr) -> Result<()> {
     let file = fs::File::open(&path).with_context(|| format!("can't open {path}"))?;
     finit_module(&file, parameters, ModuleInitFlags::empty())
         .with_context(|| format!("the kernel doesn't take {path} with {parameters:?}"))
+}
+
+/// Loads the network card's modules, and gives it its address.
+pub(crate) fn connect() -> Result<()> {
+    // `MODULE_INIT_COMPRESSED_FILE` in include/uapi/linux/module.h.
+    let compressed = ModuleInitFlags::from_bits_retain(4);
+    for module in network::MODULES {
+        let path = network::in_guest(module);
+        let file = fs::File::open(&path).with_context(|| format!("can't open {path}"))?;
+        finit_module(&file, c"", compressed)
+            .with_context(|| format!("the kernel doesn't take {path}"))?;
+    }
+    let up =
+        Command::new("/bin/busybox").args(["ifconfig", "eth0", network::ADDRESS, "up"]).status();
+    if !up.context("can't run busybox")?.success() {
+        bail!("the network card can't be brought up");
+    }
+    Ok(())
 }
 
 /// Loads the module that allocates an order-6 block for each network namespace.

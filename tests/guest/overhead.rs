@@ -4,6 +4,7 @@
 mod contestant;
 mod crowded;
 mod failures;
+mod forecast;
 mod operation;
 mod program;
 mod soak;
@@ -13,7 +14,8 @@ mod usage;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use harness::forecast::{COURSES, Course};
 use harness::job::Job;
 use harness::overhead::{Contestant, Effort, Fact, STREAM};
 use harness::scenario::{OVERHEAD, SOAK};
@@ -45,6 +47,7 @@ pub(crate) fn of(job: &Job) -> Option<fn(&Channel, &Job) -> Result<()>> {
     match job.scenario.as_str() {
         name if name == OVERHEAD.name => Some(run),
         name if name == SOAK.name => Some(soak),
+        name if course(name).is_some() => Some(forecast),
         _ => None,
     }
 }
@@ -89,6 +92,18 @@ fn soak(channel: &Channel, job: &Job) -> Result<()> {
     let bench = Bench { channel, args: &job.args, effort: job.effort };
     operation::prepare()?;
     soak::measure(&bench)?;
+    channel.send("exit", "0");
+    Ok(())
+}
+
+fn course(scenario: &str) -> Option<&'static Course> {
+    COURSES.iter().find(|course| course.scenario == scenario)
+}
+
+fn forecast(channel: &Channel, job: &Job) -> Result<()> {
+    let bench = Bench { channel, args: &job.args, effort: job.effort };
+    let course = course(&job.scenario).context("it is no course of the forecast")?;
+    forecast::measure(&bench, course)?;
     channel.send("exit", "0");
     Ok(())
 }

@@ -4,6 +4,7 @@ mod command;
 mod containerd;
 mod cri;
 mod daemon;
+mod daemonset;
 mod docker;
 mod oci;
 mod pod;
@@ -49,10 +50,13 @@ pub(crate) fn all() -> [Box<dyn Runtime>; 5] {
         Box::new(oci::Oci::RUNC),
         Box::new(oci::Oci::CRUN),
         Box::new(podman::Podman),
-        Box::new(containerd::Containerd),
+        Box::new(Containerd),
         Box::new(docker::Docker),
     ]
 }
+
+pub(crate) use containerd::Containerd;
+pub(crate) use daemonset::{DaemonSet, log as daemonset_log, start as start_daemonset};
 
 /// What they need of the node beside the disk's files.
 pub(crate) fn prepare_node() -> Result<()> {

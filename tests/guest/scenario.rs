@@ -23,6 +23,7 @@ mod oom_order1;
 mod oom_real;
 mod oom_victims;
 mod order6;
+mod page;
 mod pids_limit;
 mod renamed;
 mod runtimes;
@@ -30,6 +31,7 @@ mod serve;
 
 use anyhow::{Result, bail};
 use harness::job::Cgroups;
+use harness::scenario::PAGE;
 
 use crate::channel::Channel;
 use crate::creator;
@@ -103,8 +105,8 @@ const SCENARIOS: [(&str, Scenario); 27] = [
 /// Makes what has to be there before fragwatch is started. True if that is to run in a cgroup
 /// namespace.
 pub(crate) fn prepare(name: &str, cgroups: Cgroups) -> Result<bool> {
-    if name == "serve" {
-        serve::prepare()?;
+    if name == "serve" || name == PAGE.name {
+        crate::http::prepare()?;
     }
     let in_namespace = name == "cgroup-namespace";
     if in_namespace {
@@ -117,6 +119,7 @@ pub(crate) fn prepare(name: &str, cgroups: Cgroups) -> Result<bool> {
 pub(crate) fn run(name: &str, node: &mut Node) -> Result<()> {
     match SCENARIOS.iter().find(|(known, _)| *known == name) {
         Some((_, scenario)) => scenario(node),
+        None if name == PAGE.name => page::run(node),
         None => bail!("this guest has no scenario {name}"),
     }
 }

@@ -200,6 +200,7 @@ impl Watcher {
         Ok(json!({
             "vm_rss_kib": field("VmRSS:"),
             "vm_hwm_kib": field("VmHWM:"),
+            "anon_kib": field("RssAnon:"),
             "cpu_ms": ticks * 1000 / hertz,
             "ready_ms": wall_ms,
         })

@@ -40,6 +40,8 @@ pub struct Job {
     pub containers: u32,
     /// How much scenarios `overhead` and `soak` measure.
     pub effort: Effort,
+    /// Whether it has a network card, by which fragwatch is reached.
+    pub network: bool,
 }
 
 /// How a node's cgroups are mounted.

@@ -5,10 +5,12 @@
 
 pub mod build;
 pub mod disk;
+pub mod forecast;
 pub mod job;
 pub mod judge;
 pub mod kernel;
 pub mod matrix;
+pub mod network;
 pub mod overhead;
 pub mod paths;
 pub mod scenario;

@@ -158,6 +158,21 @@ pub struct Memory {
     pub peak: u64,
 }
 
+/// What `serve` says of itself, and what its store takes.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct ServeState {
+    /// What its files take on disk.
+    pub store_bytes: u64,
+    /// Events and entries that were lost or dropped so far.
+    pub lost: u64,
+    /// Creations that failed so far.
+    pub failures: u64,
+    /// Series of a scrape.
+    pub series: u64,
+    /// CPU time of a scrape, in nanoseconds.
+    pub scrape_ns: u64,
+}
+
 /// What a process took that is there all the time.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Process {
@@ -256,6 +271,9 @@ pub enum Fact {
         containers: u32,
         /// At this moment.
         memory: Memory,
+        /// If it is `serve`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        serve: Option<ServeState>,
     },
     /// A contestant can't take part.
     Absent {

@@ -116,11 +116,38 @@ pub static PACKAGED: Scenario = Scenario {
     ..plain("packaged")
 };
 
+/// What `cargo xtask page` boots: as `order6`, and then time to look at the page of `serve`.
+pub static PAGE: Scenario = plain("page");
+
+/// The line on stream `node` by which the page can be looked at.
+pub const PAGE_READY: &str = "the page has the failure";
+
+/// The DaemonSet's pod on containerd: fragwatch is in the pod, and none is beside it.
+pub static DAEMONSET: Scenario = Scenario {
+    memory_mib: 1536,
+    disk: Some(Disk::Runtimes),
+    deadline: Duration::from_mins(25),
+    ..plain("daemonset")
+};
+
 /// What `cargo xtask bench overhead` boots: it compares fragwatch's costs, and is about no report.
 pub static OVERHEAD: Scenario = measurement("overhead");
 
 /// What `cargo xtask bench soak` boots.
 pub static SOAK: Scenario = measurement("soak");
+
+/// What `cargo xtask bench forecast` boots, one for each of its courses.
+pub static FORECASTS: [Scenario; 8] = [
+    measurement("forecast-leak"),
+    // As many memory cgroups as there can be take three GiB.
+    Scenario { memory_mib: 4096, ..measurement("forecast-cgroups") },
+    measurement("forecast-namespaces"),
+    measurement("forecast-growth"),
+    Scenario { disk: Some(Disk::Runtimes), ..measurement("forecast-cache") },
+    measurement("forecast-churn"),
+    measurement("forecast-deployment"),
+    measurement("forecast-few"),
+];
 
 /// A scenario that measures, and starts fragwatch itself.
 const fn measurement(name: &'static str) -> Scenario {
@@ -185,7 +212,13 @@ impl Scenario {
 
 /// The scenario of that name; [`Usage`] if there is none.
 pub fn find(name: &str) -> Result<&'static Scenario> {
-    let known = || SCENARIOS.iter().chain([&OVERHEAD, &SOAK, &PACKAGED]).chain(&REPRODUCE);
+    let known = || {
+        SCENARIOS
+            .iter()
+            .chain([&OVERHEAD, &SOAK, &PACKAGED, &DAEMONSET, &PAGE])
+            .chain(&FORECASTS)
+            .chain(&REPRODUCE)
+    };
     known().find(|scenario| scenario.name == name).ok_or_else(|| {
         let names: Vec<&str> = known().map(|scenario| scenario.name).collect();
         Usage::new(format!("there is no scenario {name}; there are {}", names.join(", "))).into()

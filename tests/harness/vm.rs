@@ -58,6 +58,8 @@ pub struct Request {
     pub bare: bool,
     /// Whether it compares with bpftrace too.
     pub bpftrace: bool,
+    /// A port of this machine's loopback interface that is forwarded to the guest's fragwatch.
+    pub port: Option<u16>,
     /// The name of the directory of results, under `target/vm/<kernel>`.
     pub results: String,
 }
@@ -113,6 +115,7 @@ impl Request {
             before: None,
             bare: false,
             bpftrace: false,
+            port: None,
             results: scenario.to_owned(),
         }
     }
@@ -157,7 +160,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
     fs::create_dir_all(&directory)
         .with_context(|| format!("can't create {}", directory.display()))?;
     let initramfs = directory.join("initramfs.cpio");
-    initramfs::write(&initramfs, &programs, request, scenario)?;
+    initramfs::write(&initramfs, &kernel, &programs, request, scenario)?;
     let boot = qemu::Boot {
         image: kernel.image.clone(),
         initramfs: Some(initramfs),
@@ -165,6 +168,7 @@ pub fn run(request: &Request, observe: &mut dyn FnMut(Event)) -> Result<Run> {
         memory_mib: scenario.memory_mib,
         nodes: scenario.nodes,
         append: request.append.clone(),
+        port: request.port,
         accel: if request.counted {
             accel::Accel::Counted
         } else {

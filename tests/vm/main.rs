@@ -11,6 +11,7 @@ mod causes;
 mod cgroup_paths;
 mod cgroup_storm;
 mod check;
+mod daemonset;
 mod doctor;
 mod endings;
 mod exhausted;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
 fn plans() -> Vec<Plan> {
     [
         packaged::plans(),
+        daemonset::plans(),
         runtimes::plans(),
         memcg_ids::plans(),
         endings::plans(),

@@ -35,6 +35,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         check_knows_what_serve_knows,
         node_problem_detector_gets_one_line,
         store_survives_a_kill_with_what_led_to_the_failure,
+        resident_memory_is_small,
         it_ends_soon_after_sigterm,
         service_manager_is_notified,
     ])]
@@ -176,6 +177,15 @@ fn store_survives_a_kill_with_what_led_to_the_failure(run: &Observed) {
         assert!(recording["samples"].as_u64() >= Some(20), "{recording:#}");
         let (from, at) = (recording["from"].as_str(), recording["time"].as_str());
         assert!(from < at && recording["until"].as_str() > at, "{recording:#}");
+    }
+}
+
+/// When it is ready, and after the failure with all that was asked over HTTP.
+fn resident_memory_is_small(run: &Observed) {
+    for stream in ["measure", "measure-later"] {
+        let usage = json(run, stream);
+        let resident = usage["vm_rss_kib"].as_u64().expect("it was measured");
+        assert!(resident <= 14 * 1024, "{stream}: {usage:#}");
     }
 }
 

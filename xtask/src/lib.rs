@@ -6,6 +6,7 @@ pub mod demo;
 pub mod fixtures;
 pub mod kernels;
 pub mod package;
+pub mod page;
 pub mod setup;
 pub mod test;
 pub mod truth;

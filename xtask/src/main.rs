@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use harness::Usage;
-use xtask::{bench, build, demo, fixtures, kernels, package, setup, test, truth, vm};
+use xtask::{bench, build, demo, fixtures, kernels, package, page, setup, test, truth, vm};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Sets up, builds, runs and tests fragwatch")]
@@ -32,6 +32,8 @@ enum Command {
     Truth(truth::Args),
     /// Run a scenario in a virtual machine beside fragwatch; exits as fragwatch does
     Vm(vm::Args),
+    /// Look at the page of `serve` in a virtual machine with a browser; fails if it lacks what it must show
+    Page(page::Args),
     /// Make the Debian package, or man pages and shell completions alone
     Package(package::Args),
     /// Make the tests' extracts of real kernels and of what was recorded on them again
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Kernels(args) => kernels::run(&args),
         Command::Truth(args) => truth::run(&args),
         Command::Vm(args) => vm::command(&args),
+        Command::Page(args) => page::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Package(args) => package::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Fixtures(args) => fixtures::run(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -40,6 +40,12 @@ pub fn run(args: &Args) -> Result<()> {
             "--nocapture",
         ]),
     )?;
+    step::run_to_stdout(
+        "run the store on file systems that fail",
+        step::cargo()
+            .args(["test", "--package", "fragwatch-recorder", "--test", "real_faults"])
+            .args(["--", "--ignored", "--test-threads=1"]),
+    )?;
     if args.slow {
         package::deb::make()?;
         disk::make(Disk::Debian, kernel::series(kernel::DEFAULT)?)?;

@@ -17,8 +17,10 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use crate::messages::{
-    ListContainersRequest, ListContainersResponse, ListPodSandboxRequest, ListPodSandboxResponse,
-    RunPodSandboxRequest, RunPodSandboxResponse, StatusRequest, StatusResponse,
+    CreateContainerRequest, CreateContainerResponse, ListContainersRequest, ListContainersResponse,
+    ListPodSandboxRequest, ListPodSandboxResponse, PodSandboxStatusRequest,
+    PodSandboxStatusResponse, RunPodSandboxRequest, RunPodSandboxResponse, StartContainerRequest,
+    StartContainerResponse, StatusRequest, StatusResponse,
 };
 
 /// Largest response that is decoded, in bytes.
@@ -76,6 +78,30 @@ impl Client {
         request: RunPodSandboxRequest,
     ) -> Result<RunPodSandboxResponse, CriError> {
         self.call("/runtime.v1.RuntimeService/RunPodSandbox", request).await
+    }
+
+    /// `PodSandboxStatus`
+    pub async fn pod_sandbox_status(
+        &mut self,
+        request: PodSandboxStatusRequest,
+    ) -> Result<PodSandboxStatusResponse, CriError> {
+        self.call("/runtime.v1.RuntimeService/PodSandboxStatus", request).await
+    }
+
+    /// `CreateContainer`
+    pub async fn create_container(
+        &mut self,
+        request: CreateContainerRequest,
+    ) -> Result<CreateContainerResponse, CriError> {
+        self.call("/runtime.v1.RuntimeService/CreateContainer", request).await
+    }
+
+    /// `StartContainer`
+    pub async fn start_container(
+        &mut self,
+        request: StartContainerRequest,
+    ) -> Result<StartContainerResponse, CriError> {
+        self.call("/runtime.v1.RuntimeService/StartContainer", request).await
     }
 
     /// `Status`

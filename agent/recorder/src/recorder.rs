@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     packed::Packed,
     ring::Ring,
-    store::{self, Handle, Lane, Notice, OpenError, Payload, Record, Status, to_json},
+    store::{Claim, Handle, Lane, Notice, OpenError, Payload, Record, Status, to_json},
 };
 
 /// Samples come once in this time.
@@ -31,13 +31,11 @@ pub struct Options {
     pub before: Duration,
     /// How long samples are written after a trigger.
     pub after: Duration,
-    /// The store; `None` for a recorder in memory alone.
-    pub store: Option<store::Options>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { before: Duration::from_mins(15), after: Duration::from_mins(1), store: None }
+        Self { before: Duration::from_mins(15), after: Duration::from_mins(1) }
     }
 }
 
@@ -58,17 +56,17 @@ pub struct Recorder {
 
 impl Recorder {
     /// Opens the store and starts its thread, which calls `on_thread` first: for capabilities and the
-    /// like. `header` is that of this run's capture.
+    /// like. Without a store the recorder is in memory alone. `header` is that of this run's capture.
     ///
     /// # Errors
     /// If the store can't be used, in a sentence.
     pub fn open(
         options: &Options,
+        store: Option<Claim>,
         header: &Header,
         on_thread: impl FnOnce() + Send + 'static,
     ) -> Result<Self, OpenError> {
-        let store = options.store.as_ref().map(|store| Handle::open(store, header, on_thread));
-        let store = store.transpose()?;
+        let store = store.map(|claim| Handle::open(claim, header, on_thread)).transpose()?;
         let samples = options.before.as_secs().div_ceil(SAMPLE_PERIOD.as_secs());
         Ok(Self {
             ring: Ring::new(usize::try_from(samples).unwrap_or(usize::MAX)),

@@ -5,6 +5,7 @@
 //! directory of segments; the oldest is deleted when the lane's budget is used up. No file describes
 //! another one: what the store holds is what its segments hold.
 mod budget;
+mod claim;
 mod directory;
 mod disk;
 mod file_system;
@@ -32,6 +33,7 @@ use std::path::PathBuf;
 
 pub(crate) use self::record::{Payload, Record, to_json};
 pub use self::{
+    claim::Claim,
     directory::OpenError,
     handle::Handle,
     lane::Lane,

@@ -16,7 +16,7 @@ use fragwatch_core::{
 use fragwatch_recorder::{
     Options, Recorder,
     store::{
-        self, OpenError,
+        self, Claim, OpenError,
         read::{Item, Reader, segments, verify},
     },
 };
@@ -40,8 +40,7 @@ impl Drop for Directory {
 
 fn open(directory: &Path) -> Result<Recorder, OpenError> {
     let store = store::Options { directory: directory.to_owned(), max_size: 4 << 20, min_free: 0 };
-    let options = Options { store: Some(store), ..Options::default() };
-    Recorder::open(&options, &fixtures::header(), || {})
+    Recorder::open(&Options::default(), Some(Claim::new(store)?), &fixtures::header(), || {})
 }
 
 fn close(recorder: Recorder) {
@@ -147,9 +146,7 @@ fn what_is_no_store_is_refused_in_a_sentence() {
     symlink("/tmp", lanes.join("incidents")).expect("it can be linked");
     assert!(refusal(&lanes).contains("symbolic link"));
     let small = store::Options { directory: lanes, max_size: 1, min_free: 0 };
-    let options = Options { store: Some(small), ..Options::default() };
-    let refused = Recorder::open(&options, &fixtures::header(), || {});
-    assert!(refused.is_err_and(|error| error.to_string().contains("too small")));
+    assert!(Claim::new(small).is_err_and(|error| error.to_string().contains("too small")));
 }
 
 #[test]

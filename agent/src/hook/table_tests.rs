@@ -2,8 +2,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fragwatch_ebpf::table::{
-    Candidate, GLOBALS, Global, HOOKS, Hook, HookInfo, NODE_SEEN, NODE_SEEN_READS, SYMBOL_NAME,
-    Source, ZONE_WALK, ZONE_WALK_READS,
+    BLOCK_FALLBACK, Candidate, GLOBALS, Global, HOOKS, Hook, HookInfo, NODE_SEEN, NODE_SEEN_READS,
+    SYMBOL_NAME, Source, ZONE_WALK, ZONE_WALK_READS,
     global::{HEAD, SETTINGS, THREAD},
 };
 use object::{
@@ -115,7 +115,7 @@ fn the_object_file_has_the_programs_of_the_table_and_no_other() {
     let listed: Names = HOOKS
         .iter()
         .flat_map(programs_of)
-        .chain([ZONE_WALK, NODE_SEEN, SYMBOL_NAME])
+        .chain([ZONE_WALK, NODE_SEEN, SYMBOL_NAME, BLOCK_FALLBACK])
         .map(str::to_owned)
         .collect();
     let (_, entries) = routines();
@@ -152,6 +152,7 @@ fn the_object_file_has_the_maps_that_the_agent_looks_for() {
         map::ZONE_WALK,
         map::COUNTERS,
         map::SYMBOL,
+        map::FALLBACKS,
     ] {
         let found = file.symbols().find(|symbol| symbol.name() == Ok(wanted));
         let section = found.and_then(|symbol| symbol.section_index());

@@ -3,7 +3,10 @@ use std::{fs, io, sync::Arc};
 
 use aya::{Btf, Ebpf, Endianness, maps::PerCpuArray};
 use fragwatch_core::model::{gfp::GfpNames, hook::HookStatus};
-use fragwatch_ebpf::{map, table::ZONE_WALK};
+use fragwatch_ebpf::{
+    map,
+    table::{BLOCK_FALLBACK, ZONE_WALK},
+};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::{
@@ -20,6 +23,7 @@ use crate::{
         Attached, Live,
         background::Background,
         decode::Decoder,
+        fallbacks::FallbackCounter,
         load::{innermost, load, logger, put_zone_walk, ring},
         missed_runs::MissedRuns,
         nodes,
@@ -77,6 +81,8 @@ pub struct Options {
     pub all: bool,
     /// Events of creations without trouble too, which else are only counted.
     pub untroubled: bool,
+    /// Count allocations that took a block of another migratetype.
+    pub fallbacks: bool,
     /// How to attach.
     pub preference: Preference,
     /// The hierarchy of cgroups that tasks are identified by; see [`Hierarchy::id`].
@@ -206,6 +212,12 @@ impl Live {
         if hooks.iter().all(|hook| hook.via.is_none()) {
             return Err(StartError::NoHook(hooks));
         }
+        let fallbacks = options.fallbacks.then(|| FallbackCounter::start(&mut ebpf)).transpose();
+        if let Err(error) = &fallbacks {
+            log::debug!("{BLOCK_FALLBACK}: {error:?}");
+            let reason = innermost(error.as_ref());
+            not_seen.push(format!("blocks taken of another migratetype: {reason}"));
+        }
         // They have kept what the programs sent meanwhile.
         let creations = ring(&mut ebpf, map::CREATION_EVENTS)?;
         let others = ring(&mut ebpf, map::OTHER_EVENTS)?;
@@ -224,6 +236,7 @@ impl Live {
             others,
             cgroups,
             counters,
+            fallbacks: fallbacks.ok().flatten(),
             logger,
             decoder,
             programs,

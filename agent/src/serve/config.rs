@@ -22,12 +22,11 @@ const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 const MAX_ORDER: u32 = 20;
 
 /// What holds for this run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Config {
     pub(super) listen: Listen,
-    pub(super) store: Option<PathBuf>,
-    pub(super) store_max_size: u64,
-    pub(super) store_min_free: u64,
+    /// `None` if it is off.
+    pub(super) store: Option<store::Options>,
     pub(super) record_before: Duration,
     pub(super) record_after: Duration,
     pub(super) orders: Vec<u32>,
@@ -109,6 +108,11 @@ impl Config {
         if store_max_size < store::MIN_SIZE {
             return Err(store::OpenError::TooSmall(store_max_size).into());
         }
+        let store = |directory: PathBuf| store::Options {
+            directory,
+            max_size: store_max_size,
+            min_free: size(min_free, store::DEFAULT_MIN_FREE),
+        };
         Ok(Self {
             listen: args
                 .listen
@@ -116,11 +120,9 @@ impl Config {
                 .unwrap_or(Listen::On(([127, 0, 0, 1], 9823).into())),
             store: match place {
                 Some(StorePlace::Off) => None,
-                Some(StorePlace::In(directory)) => Some(directory),
-                None => Some(directory()),
+                Some(StorePlace::In(directory)) => Some(store(directory)),
+                None => Some(store(directory())),
             },
-            store_max_size,
-            store_min_free: size(min_free, store::DEFAULT_MIN_FREE),
             record_before: before.unwrap_or(recorder.before),
             record_after: after.unwrap_or(recorder.after),
             orders,
@@ -234,8 +236,8 @@ mod tests {
         let args = ServeArgs { store_max_size: Some(Size(3 << 20)), ..file.args() };
         let config = Config::read(&args).expect("it is valid");
         assert_eq!(config.listen, Listen::Off);
-        assert_eq!(config.store, Some("/data".into()));
-        assert_eq!(config.store_max_size, 3 << 20);
+        let store = config.store.expect("it is not off");
+        assert_eq!((store.directory, store.max_size), ("/data".into(), 3 << 20));
         assert_eq!(config.record_before, Duration::from_secs(30));
         assert_eq!(config.record_after, Duration::from_mins(1));
         assert_eq!(config.orders, [3, 6]);

@@ -3,7 +3,7 @@ use std::{sync::Arc, sync::mpsc::Receiver, time::Duration};
 
 use fragwatch_core::{
     correlate::Correlated,
-    model::{entry::Entry, trigger::Trigger},
+    model::{entry::Entry, sample::Sample, trigger::Trigger},
 };
 use fragwatch_recorder::{Recorder, store::Severity};
 
@@ -63,10 +63,14 @@ impl ServeConsumer {
         self.ticks = self.ticks.wrapping_add(1);
     }
 
-    fn record(&mut self, now_ns: u64) {
+    fn record(&mut self, now_ns: u64, live: &Live) {
         let Some(recorder) = &mut self.recorder else { return };
+        let fallbacks = live.fallbacks();
+        if let Some(fallbacks) = fallbacks {
+            self.shared.metrics.set_fallbacks(fallbacks);
+        }
         for sampled in self.samples.try_iter() {
-            recorder.sample(&sampled.sample);
+            recorder.sample(&Sample { fallbacks, ..sampled.sample });
             if sampled.worse {
                 recorder.trigger(Trigger::CheckWorse, now_ns);
             }
@@ -119,7 +123,7 @@ impl Consumer for ServeConsumer {
         self.shared.turn();
         let now_ns = clock::monotonic_ns();
         self.set_counts(live);
-        self.record(now_ns);
+        self.record(now_ns, live);
         self.say_what_was_left_out(now_ns);
     }
 

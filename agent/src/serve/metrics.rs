@@ -39,6 +39,7 @@ pub(super) struct Metrics {
     forecast: Gauges,
     hooks: Gauges,
     outside: Counters,
+    fallbacks: Counters,
     lost: Counters,
     suppressed: Counter,
     store_bytes: Number,
@@ -71,6 +72,7 @@ impl Metrics {
             forecast: Family::default(),
             hooks: Family::default(),
             outside: Family::default(),
+            fallbacks: Family::default(),
             lost: Family::default(),
             suppressed: Counter::default(),
             store_bytes: Number::default(),
@@ -142,6 +144,12 @@ impl Metrics {
             "The kernel's fragmentation index for an order that creations need: towards 0 memory is \
              lacking, towards 1 it is fragmented, below 0 a block is free",
             self.fragmentation_index.clone(),
+        );
+        own.register(
+            "extfrag_fallbacks",
+            "Allocations that found no free block of their migratetype and took one of another: many \
+             of them come before high-order allocations fail",
+            self.fallbacks.clone(),
         );
         own.register(
             "memory_cgroups",

@@ -1,7 +1,10 @@
 //! The sampler: a thread that reads the node's memory once a second, for the recorder, the metrics, and
 //! what `check` would say. Reading may take long when memory is short, and delays no report.
 mod counters;
+mod kept_file;
+mod limits;
 mod process;
+mod reader;
 
 use std::{
     io,
@@ -21,24 +24,29 @@ use fragwatch_core::model::{
 };
 use fragwatch_recorder::forecast::{Forecast, Resource};
 
-use self::process::ProcessReader;
+use self::{
+    limits::LimitReader,
+    process::ProcessReader,
+    reader::{NodeReader, Reading},
+};
 use super::{
     shared::Shared,
     trend::{History, Outlook},
 };
 use crate::{
     check::{self, Need},
-    host::{node, orders, privileges},
+    host::{orders, privileges},
 };
 
 /// The time between samples.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Every how many samples it is looked up which orders creations need, and what this process takes.
+/// Every how many samples everything is read, instead of what changes quickly alone.
 const SLOW: u32 = 10;
 
-/// The name of the limit on threads in metrics.
+/// The names of limits in metrics.
 const PIDS: &str = "pids";
+const NET_NAMESPACES: &str = "net-namespaces";
 
 /// Samples that wait for the loop.
 const WAITING: usize = 16;
@@ -61,11 +69,12 @@ pub(super) fn start(
     page_size: u64,
 ) -> io::Result<Receiver<Sampled>> {
     let (samples, receiver) = mpsc::sync_channel(WAITING);
+    let limits = LimitReader::open();
     let work = move || {
         if let Err(error) = privileges::drop_all() {
             log::warn!("the sampler could not give up its capabilities: {error}");
         }
-        Sampler::new(shared, orders, page_size).run(&samples);
+        Sampler::new(shared, orders, page_size, limits).run(&samples);
     };
     thread::Builder::new().name("sampler".to_owned()).stack_size(STACK).spawn(work)?;
     Ok(receiver)
@@ -79,11 +88,13 @@ struct Sampler {
     status: Option<CheckStatus>,
     history: History,
     forecast: Forecast,
+    node: NodeReader,
+    limits: LimitReader,
     process: ProcessReader,
 }
 
 impl Sampler {
-    fn new(shared: Arc<Shared>, orders: Vec<u32>, page_size: u64) -> Self {
+    fn new(shared: Arc<Shared>, orders: Vec<u32>, page_size: u64, limits: LimitReader) -> Self {
         let process = ProcessReader::new(page_size);
         Self {
             shared,
@@ -93,6 +104,8 @@ impl Sampler {
             status: None,
             history: History::default(),
             forecast: Forecast::default(),
+            node: NodeReader::open(),
+            limits,
             process,
         }
     }
@@ -100,11 +113,13 @@ impl Sampler {
     fn run(mut self, samples: &SyncSender<Sampled>) {
         let mut due = Instant::now();
         for turn in 0u32.. {
-            if turn.is_multiple_of(SLOW) {
+            let all = turn.is_multiple_of(SLOW);
+            if all {
                 self.needs = check::needs(&self.orders, orders::read(Path::new("/")));
                 self.shared.metrics.set_process(self.process.read());
             }
-            if matches!(samples.try_send(self.sample()), Err(mpsc::TrySendError::Disconnected(_))) {
+            let sample = self.sample(all);
+            if matches!(samples.try_send(sample), Err(mpsc::TrySendError::Disconnected(_))) {
                 return;
             }
             due += PERIOD;
@@ -115,39 +130,45 @@ impl Sampler {
         }
     }
 
-    fn sample(&mut self) -> Sampled {
-        let facts = node::read(Path::new("/"));
+    fn sample(&mut self, all: bool) -> Sampled {
+        let Reading { facts, vm, pressure } = self.node.read(all);
         let sample = Sample {
             time_ns: facts.time_ns,
             zones: zones(&facts),
             memory_cgroups: facts.memory_cgroups,
-            vm: counters::vmstat(Path::new("/")),
-            pressure: counters::pressure(Path::new("/")),
+            vm,
+            pressure,
+            // The loop has them.
             fallbacks: None,
         };
         let needed: Vec<u32> = self.needs.iter().map(|need| need.order).collect();
         self.shared.metrics.set_zones(&facts.zones, &needed);
-        if let Some(cgroups) = facts.memory_cgroups {
-            self.shared.metrics.set_memory_cgroups(cgroups);
+        if all {
+            if let Some(cgroups) = facts.memory_cgroups {
+                self.shared.metrics.set_memory_cgroups(cgroups);
+            }
+            self.forecast(&sample, &needed);
         }
         let check = check::assess(facts, self.needs.clone(), self.page_size);
         let status = check.status();
+        let worse = self.status.replace(status).is_some_and(|before| is_worse(before, status));
         self.shared.metrics.set_check(status);
         let trend = self.history.add(&check);
-        let outlooks = self.forecast(&sample, &needed);
-        let line = check::view::check(&check, None);
         let mut board = self.shared.board();
-        (board.check, board.trend, board.outlooks) = (Some(line), trend, outlooks);
+        (board.check, board.trend) = (Some(check), trend);
         drop(board);
-        let worse = self.status.replace(status).is_some_and(|before| is_worse(before, status));
         Sampled { sample, worse }
     }
 
-    fn forecast(&mut self, sample: &Sample, needed: &[u32]) -> Vec<Outlook> {
+    fn forecast(&mut self, sample: &Sample, needed: &[u32]) {
         self.forecast.sample(sample, needed);
-        if let Some(left) = counters::pids_left(Path::new("/")) {
-            let now_s = sample.time_ns as f64 / 1e9;
-            self.forecast.observe(Resource::Limit(PIDS), now_s, left as f64);
+        let now_s = sample.time_ns as f64 / 1e9;
+        let left =
+            [(PIDS, self.limits.pids_left()), (NET_NAMESPACES, self.limits.net_namespaces_left())];
+        for (limit, left) in left {
+            if let Some(left) = left {
+                self.forecast.observe(Resource::Limit(limit), now_s, left as f64);
+            }
         }
         let outlooks = self.forecast.outlooks().map(|(resource, outlook)| Outlook {
             resource: resource.name(),
@@ -155,7 +176,7 @@ impl Sampler {
         });
         let outlooks: Vec<Outlook> = outlooks.collect();
         self.shared.metrics.set_forecast(&outlooks);
-        outlooks
+        self.shared.board().outlooks = outlooks;
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use fragwatch_core::report::line::{check::Check, doctor::Doctor};
+use fragwatch_core::report::line::doctor::Doctor;
 use fragwatch_recorder::store;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,7 +20,7 @@ use super::{
     metrics::Metrics,
     trend::{Outlook, Trend},
 };
-use crate::host::clock;
+use crate::{check::Check, host::clock};
 
 /// The loop is alive if it has taken a turn within this time.
 const ALIVE: Duration = Duration::from_secs(5);

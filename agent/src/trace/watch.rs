@@ -53,6 +53,8 @@ pub(crate) struct Setup {
     pub(crate) stall: Duration,
     /// Receive events of creations without trouble too, which else are only counted.
     pub(crate) untroubled: bool,
+    /// Count allocations that took a block of another migratetype.
+    pub(crate) fallbacks: bool,
     /// How to attach.
     pub(crate) attach: Preference,
     /// Where the report goes.
@@ -98,6 +100,7 @@ impl Watch {
         let live = Live::start(Options {
             all: setup.all,
             untroubled: setup.untroubled,
+            fallbacks: setup.fallbacks,
             preference: setup.attach,
             hierarchy: hierarchy.id,
         })?;

@@ -32,6 +32,18 @@ pub fn parse(zoneinfo: &str, buddyinfo: &str) -> Vec<NodeZone> {
     zones
 }
 
+/// Puts the numbers of a later `/proc/buddyinfo` into these zones. Free pages are those in blocks, which is
+/// all but those that lie ready on CPUs, as in `/proc/zoneinfo`.
+pub fn update(zones: &mut [NodeZone], buddyinfo: &str) {
+    add_blocks(zones, buddyinfo);
+    for zone in zones {
+        let pages = (0..).zip(&zone.blocks).map(|(order, count)| {
+            count.saturating_mul(1u64.checked_shl(order).unwrap_or(u64::MAX))
+        });
+        zone.free = pages.fold(0, u64::saturating_add);
+    }
+}
+
 /// The zones that the kernel's own allocations may use.
 pub fn for_kernel(zones: &[NodeZone]) -> Vec<Zone> {
     zones.iter().filter_map(|zone| zone.for_kernel(false)).collect()
@@ -193,6 +205,14 @@ mod tests {
             [zone("DMA", &[0, 0, 1]), zone("DMA32", &[63055, 67, 58]), zone("Normal", &[5, 0, 2])];
         assert_eq!(blocks(&zones), [63060, 67, 60]);
         assert_eq!(max_order(&zones), 2);
+    }
+
+    #[test]
+    fn later_blocks_replace_earlier_ones() {
+        let mut zones = [zone("DMA32", &[10, 5, 3]), zone("Normal", &[1])];
+        update(&mut zones, "Node 0, zone    DMA32      4      0      2 \n");
+        assert_eq!((zones[0].free, &zones[0].blocks[..]), (12, &[4, 0, 2][..]));
+        assert_eq!((zones[1].free, &zones[1].blocks[..]), (1, &[1][..]));
     }
 
     #[test]

@@ -35,7 +35,7 @@ const NETWORK: &str = r#"{
 }"#;
 
 /// containerd with its CRI plug-in.
-pub(super) struct Containerd;
+pub(crate) struct Containerd;
 
 impl Runtime for Containerd {
     fn name(&self) -> &'static str {
@@ -61,18 +61,7 @@ impl Runtime for Containerd {
 
     fn start(&self, number: u64) -> Result<Start> {
         let pod = Pod::make("containerd", number)?;
-        let config = PodSandboxConfig {
-            metadata: Some(PodSandboxMetadata {
-                name: pod.name.clone(),
-                uid: pod.uid.clone(),
-                namespace: NAMESPACE.to_owned(),
-            }),
-            hostname: pod.name.clone(),
-            log_directory: pod.logs(),
-            labels: labels(&pod),
-            linux: Some(LinuxPodSandboxConfig { cgroup_parent: pod.cgroup() }),
-        };
-        Ok(match cri::run_pod_sandbox(SOCKET, config)? {
+        Ok(match cri::run_pod_sandbox(SOCKET, sandbox(&pod))? {
             Ok(id) => {
                 Start { running: true, identity: pod.identity(Some(id)), output: String::new() }
             }
@@ -80,6 +69,21 @@ impl Runtime for Containerd {
                 Start { running: false, identity: pod.identity(sandbox_id(&output)), output }
             }
         })
+    }
+}
+
+/// The sandbox of a pod, as a kubelet asks for it.
+pub(super) fn sandbox(pod: &Pod) -> PodSandboxConfig {
+    PodSandboxConfig {
+        metadata: Some(PodSandboxMetadata {
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+            namespace: NAMESPACE.to_owned(),
+        }),
+        hostname: pod.name.clone(),
+        log_directory: pod.logs(),
+        labels: labels(pod),
+        linux: Some(LinuxPodSandboxConfig { cgroup_parent: pod.cgroup() }),
     }
 }
 

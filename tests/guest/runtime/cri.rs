@@ -1,10 +1,13 @@
 //! The calls that a kubelet makes to start a pod's sandbox.
 use std::{path::Path, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use fragwatch_cri::{
     Client, CriError,
-    messages::{PodSandboxConfig, RunPodSandboxRequest, StatusRequest},
+    messages::{
+        CreateContainerRequest, PodSandboxConfig, PodSandboxStatusRequest, RunPodSandboxRequest,
+        StartContainerRequest, StatusRequest,
+    },
 };
 
 /// Longer than a kubelet's, because an emulated processor is slow.
@@ -18,6 +21,23 @@ pub(super) fn run_pod_sandbox(
     let request = RunPodSandboxRequest { config: Some(config) };
     let response = call(socket, async move |client| client.run_pod_sandbox(request).await)?;
     Ok(response.map(|response| response.pod_sandbox_id))
+}
+
+/// The address of a sandbox.
+pub(super) fn pod_ip(socket: &str, id: &str) -> Result<String> {
+    let request = PodSandboxStatusRequest { pod_sandbox_id: id.to_owned() };
+    let response = call(socket, async move |client| client.pod_sandbox_status(request).await)?;
+    let status = response.map_err(Error::msg).context("a sandbox has no status")?.status;
+    status.and_then(|status| status.network).map(|network| network.ip).context("it has no address")
+}
+
+/// Creates a container in a sandbox and starts it.
+pub(super) fn run_container(socket: &str, request: CreateContainerRequest) -> Result<()> {
+    let created = call(socket, async move |client| client.create_container(request).await)?;
+    let created = created.map_err(Error::msg).context("a container can't be created")?;
+    let request = StartContainerRequest { container_id: created.container_id };
+    let started = call(socket, async move |client| client.start_container(request).await)?;
+    started.map(drop).map_err(Error::msg).context("a container can't be started")
 }
 
 /// Whether the runtime accepts requests yet; its error message if not.

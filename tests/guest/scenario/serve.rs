@@ -26,15 +26,6 @@ const NOTIFY: &str = "/notify";
 const SECOND: [&str; 7] =
     ["serve", "--store", "/store", "--store-min-free", "0", "--listen", "127.0.0.1:9823"];
 
-/// Brings the loopback interface up, before fragwatch listens there.
-pub(super) fn prepare() -> Result<()> {
-    let up = Command::new("/bin/busybox").args(["ifconfig", "lo", "127.0.0.1", "up"]).status();
-    if !up.context("can't run busybox")?.success() {
-        bail!("busybox can't bring the loopback interface up");
-    }
-    Ok(())
-}
-
 pub(super) fn run(node: &mut Node) -> Result<()> {
     ask(node, "before-metrics", "/metrics")?;
     ask(node, "before-status", "/status")?;
@@ -164,7 +155,7 @@ fn ask(node: &Node, stream: &'static str, path: &str) -> Result<()> {
     Ok(())
 }
 
-fn wait_until_counted() -> Result<()> {
+pub(super) fn wait_until_counted() -> Result<()> {
     let deadline = Instant::now() + DEADLINE;
     loop {
         let (_, metrics) = http::get("/metrics")?;

@@ -110,6 +110,7 @@ fn kvm_boots(kernel: &Kernel, directory: &Path) -> Result<bool> {
         disk: None,
         memory_mib: 256,
         nodes: 1,
+        port: None,
         append: String::new(),
         accel: Accel::Kvm,
         directory,

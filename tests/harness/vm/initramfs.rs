@@ -12,12 +12,14 @@ use super::cpio::Archive;
 use crate::build::{self, Programs};
 use crate::disk::Disk;
 use crate::job::{self, Job};
+use crate::kernel::Kernel;
 use crate::scenario::Scenario;
-use crate::{overhead, paths, step};
+use crate::{network, overhead, paths, step};
 
 /// Writes the archive: programs with their libraries, the modules, and the job.
 pub(super) fn write(
     to: &Path,
+    kernel: &Kernel,
     programs: &Programs,
     request: &Request,
     scenario: &Scenario,
@@ -33,6 +35,7 @@ pub(super) fn write(
         disk: scenario.disk,
         containers: request.containers,
         effort: request.effort,
+        network: request.port.is_some(),
     };
     let job = serde_json::to_vec(&job).context("can't write the job as JSON")?;
     let mut executables =
@@ -51,6 +54,11 @@ pub(super) fn write(
         // It looks for kernel headers with a shell, and crashes without one.
         executables.push((installed("busybox")?, "/bin/sh"));
         files.push((paths::root().join("tests/overhead.bt"), overhead::SCRIPT.to_owned()));
+    }
+    if request.port.is_some() {
+        let modules = network::MODULES.iter();
+        files
+            .extend(modules.map(|module| (kernel.modules.join(module), network::in_guest(module))));
     }
     let mut libraries = BTreeSet::new();
     for (path, place) in executables {

@@ -14,6 +14,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 
 use super::accel::Accel;
+use crate::network;
 
 const COMMAND_LINE: &str = "console=ttyS0 oops=panic panic=-1 log_buf_len=4M";
 const TAIL: usize = 30;
@@ -33,6 +34,8 @@ pub struct Boot {
     pub nodes: u32,
     /// What the kernel's command line ends with.
     pub append: String,
+    /// A port of this machine's loopback interface that is forwarded to the guest's fragwatch.
+    pub port: Option<u16>,
     /// How the guest's instructions are run.
     pub accel: Accel,
     /// Where the console's text goes.
@@ -92,6 +95,12 @@ impl Machine {
             command
                 .args(["-drive", &format!("if=none,id=disk,format=raw,snapshot=on,file={file}")])
                 .args(["-device", "nvme,drive=disk,serial=disk"]);
+        }
+        if let Some(port) = boot.port {
+            let forward = format!("hostfwd=tcp:127.0.0.1:{port}-:{}", network::PORT);
+            command
+                .args(["-netdev", &format!("user,id=network,restrict=on,{forward}")])
+                .args(["-device", "virtio-net-pci,netdev=network,romfile="]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         // Ctrl-C is for us; we end QEMU.

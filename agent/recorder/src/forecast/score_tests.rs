@@ -68,7 +68,7 @@ const NODES: [Node; 8] = [
         name: "namespaces leak",
         fails: Some(120),
         minutes: 120,
-        resource: Resource::Limit("namespaces"),
+        resource: Resource::Limit("net-namespaces"),
         at: |m| State { namespaces: 1000.0 - m * 8.4 + 5.0 * noise(m), ..CALM },
     },
     Node {
@@ -109,7 +109,7 @@ const NODES: [Node; 8] = [
         name: "a large deployment takes namespaces once",
         fails: None,
         minutes: 480,
-        resource: Resource::Limit("namespaces"),
+        resource: Resource::Limit("net-namespaces"),
         at: |m| State {
             namespaces: if m < 100.0 { 1000.0 } else { 1000.0 - (m - 100.0).min(8.0) * 90.0 },
             ..CALM
@@ -217,7 +217,7 @@ fn the_forecast_is_right_where_the_published_rules_are_not() {
         run(node, |minute, sample| {
             forecast.sample(sample, &[6]);
             let left = (node.at)(f64::from(minute)).namespaces;
-            forecast.observe(Resource::Limit("namespaces"), f64::from(minute) * 60.0, left);
+            forecast.observe(Resource::Limit("net-namespaces"), f64::from(minute) * 60.0, left);
             forecast.outlooks().any(|(_, outlook)| outlook.seconds_to_failure.is_some())
         })
     });
@@ -242,7 +242,7 @@ fn the_time_that_is_left_is_right_to_a_fifth() {
             let state = (node.at)(f64::from(minute));
             forecast.sample(&sample(minute, &state), &[6]);
             let now_s = f64::from(minute) * 60.0;
-            forecast.observe(Resource::Limit("namespaces"), now_s, state.namespaces);
+            forecast.observe(Resource::Limit("net-namespaces"), now_s, state.namespaces);
             let left = f64::from(node.fails.unwrap_or_default() - minute) * 60.0;
             if let Some(seconds) = forecast.seconds_to_failure(node.resource)
                 && left > 1800.0

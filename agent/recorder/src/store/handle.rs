@@ -13,13 +13,8 @@ use std::{
 use fragwatch_core::model::entry::Header;
 
 use super::{
-    Lane, MIN_SIZE, Notice, OpenError, Options, Severity, Status,
-    directory::{self, Lock},
-    disk::Disk,
-    queue::Shared,
-    record::Record,
-    segments::Segments,
-    worker,
+    Lane, Notice, OpenError, Options, Severity, Status, claim::Claim, directory::Lock, disk::Disk,
+    queue::Shared, record::Record, segments::Segments, worker,
 };
 
 /// Stack size of the thread in bytes. Used stack pages count as locked memory.
@@ -37,15 +32,12 @@ impl Handle {
     /// Opens a store, or creates it, and starts its thread, which calls `on_thread` first. `header` begins
     /// each segment.
     pub fn open(
-        options: &Options,
+        claim: Claim,
         header: &Header,
         on_thread: impl FnOnce() + Send + 'static,
     ) -> Result<Self, OpenError> {
-        if options.max_size < MIN_SIZE {
-            return Err(OpenError::TooSmall(options.max_size));
-        }
-        let lock = directory::prepare(&options.directory)?;
-        Self::start(options, header, lock, on_thread).map_err(|error| OpenError::Refused {
+        let Claim { options, lock } = claim;
+        Self::start(&options, header, lock, on_thread).map_err(|error| OpenError::Refused {
             path: options.directory.display().to_string(),
             error,
         })

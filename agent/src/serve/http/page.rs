@@ -7,7 +7,10 @@ use fragwatch_core::{
     units::{bytes, grouped},
 };
 
-use crate::serve::shared::{Board, Failure, Phase, Shared};
+use crate::{
+    check::view,
+    serve::shared::{Board, Failure, Phase, Shared},
+};
 
 const HEAD: &str = "<!doctype html>
 <html lang=\"en\">
@@ -59,7 +62,7 @@ fn body(page: &mut String, shared: &Shared, board: &Board) -> fmt::Result {
         grouped(board.failed)
     )?;
     if let Some(check) = &board.check {
-        check_table(page, check)?;
+        check_table(page, &view::check(check, None))?;
     }
     trend_table(page, board)?;
     failures(page, board)?;

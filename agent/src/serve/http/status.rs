@@ -6,9 +6,12 @@ use fragwatch_core::report::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::serve::{
-    shared::{Failure, Phase, Shared},
-    trend::{Outlook, Trend},
+use crate::{
+    check::view,
+    serve::{
+        shared::{Failure, Phase, Shared},
+        trend::{Outlook, Trend},
+    },
 };
 
 /// The object. Names are as in the report's lines.
@@ -57,7 +60,7 @@ pub(super) fn json(shared: &Shared) -> String {
         failed: board.failed,
         failed_last_hour: board.failed_last_hour(),
         failures: board.failures.into(),
-        check: board.check,
+        check: board.check.as_ref().map(|check| view::check(check, None)),
         trend: board.trend,
         forecast: board.outlooks,
         store: board.store.map(|store| Store {

@@ -3,6 +3,7 @@
 use fragwatch_core::{
     model::{
         allocation,
+        sample::MIGRATETYPES,
         status::CheckStatus,
         step::Outcome,
         verdict::{Cause, Confidence},
@@ -24,7 +25,7 @@ pub(super) const ORDERS: usize = MAX_ORDER as usize + 1;
 pub(super) const STALLS: [&str; 3] = ["compaction", "reclaim", "memcg"];
 
 /// What may run out, beside the orders that creations need.
-pub(super) const RESOURCES: [&str; 3] = ["memory", "memory-cgroups", "pids"];
+pub(super) const RESOURCES: [&str; 4] = ["memory", "memory-cgroups", "net-namespaces", "pids"];
 
 /// What is counted outside creations, in the order of `Metrics::set_outside`.
 pub(super) const OUTSIDE: [&str; 4] = ["slow-path", "failure", "compaction", "reclaim"];
@@ -102,6 +103,11 @@ impl Metrics {
         for resource in RESOURCES {
             let labels = labels([("resource", resource)]);
             self.forecast.get_or_create(&labels).set(f64::INFINITY);
+        }
+        for wanted in MIGRATETYPES {
+            for stolen in MIGRATETYPES.into_iter().filter(|stolen| *stolen != wanted) {
+                begin(&self.fallbacks, &labels([("wanted", wanted), ("stolen", stolen)]));
+            }
         }
         for what in OUTSIDE {
             begin(&self.outside, &labels([("what", what)]));

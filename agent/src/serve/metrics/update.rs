@@ -8,6 +8,7 @@ use fragwatch_core::{
         hook::HookStatus,
         loss::{Loss, OutsideCounts},
         node::{MAX_MEMORY_CGROUPS, MemoryCgroups, NodeZone},
+        sample::{Fallbacks, MIGRATETYPES},
         status::CheckStatus,
         step::Outcome,
         zone::fragmentation_index,
@@ -112,6 +113,18 @@ impl Metrics {
             for &order in needed.iter().rev().take(MAX_NEEDED) {
                 let index = fragmentation_index(&zone.blocks, order) as f64 / 1000.0;
                 self.fragmentation_index.get_or_create(&of(order)).set(index);
+            }
+        }
+    }
+
+    /// Sets how many allocations have taken a block of another migratetype so far.
+    pub(in crate::serve) fn set_fallbacks(&self, fallbacks: Fallbacks) {
+        for (wanted, counts) in MIGRATETYPES.into_iter().zip(fallbacks.counts) {
+            for (stolen, count) in MIGRATETYPES.into_iter().zip(counts) {
+                if stolen != wanted {
+                    let labels = labels([("wanted", wanted), ("stolen", stolen)]);
+                    set(&self.fallbacks, &labels, count);
+                }
             }
         }
     }

@@ -1,36 +1,18 @@
-//! Counters of /proc/vmstat (mm/vmstat.c) and /proc/pressure/memory (kernel/sched/psi.c).
-use std::{fs, path::Path};
-
+//! Counters of /proc/vmstat (mm/vmstat.c), /proc/pressure/memory (kernel/sched/psi.c) and other files.
 use fragwatch_core::model::sample::{MemoryPressure, VmCounters};
 
-/// The counters; `None` if the file can't be read.
-pub(super) fn vmstat(root: &Path) -> Option<VmCounters> {
-    let text = fs::read_to_string(root.join("proc/vmstat")).ok()?;
-    Some(parse_vmstat(&text))
+/// The number that a file begins with.
+pub(super) fn first(text: &str) -> Option<u64> {
+    text.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// How long tasks waited; `None` without pressure stall information.
-pub(super) fn pressure(root: &Path) -> Option<MemoryPressure> {
-    let text = fs::read_to_string(root.join("proc/pressure/memory")).ok()?;
-    parse_pressure(&text)
-}
-
-/// How many more threads there can be: `kernel.pid_max`, or `kernel.threads-max` if that is less.
-pub(super) fn pids_left(root: &Path) -> Option<u64> {
-    let number = |path: &str| -> Option<u64> {
-        fs::read_to_string(root.join(path)).ok()?.trim().parse().ok()
-    };
-    let loadavg = fs::read_to_string(root.join("proc/loadavg")).ok()?;
-    let most = number("proc/sys/kernel/pid_max")?.min(number("proc/sys/kernel/threads-max")?);
-    Some(most.saturating_sub(parse_threads(&loadavg)?))
-}
-
-/// All threads, from the fourth field: those that can run, `/`, all.
-fn parse_threads(loadavg: &str) -> Option<u64> {
+/// All threads, from the fourth field of /proc/loadavg: those that can run, `/`, all.
+pub(super) fn threads(loadavg: &str) -> Option<u64> {
     loadavg.split(' ').nth(3)?.split_once('/')?.1.parse().ok()
 }
 
-fn parse_vmstat(text: &str) -> VmCounters {
+/// The counters of /proc/vmstat.
+pub(super) fn vmstat(text: &str) -> VmCounters {
     let mut counters = VmCounters::default();
     for line in text.lines() {
         let Some((name, value)) = line.split_once(' ') else { continue };
@@ -63,7 +45,8 @@ fn parse_vmstat(text: &str) -> VmCounters {
     counters
 }
 
-fn parse_pressure(text: &str) -> Option<MemoryPressure> {
+/// How long tasks waited, from /proc/pressure/memory.
+pub(super) fn pressure(text: &str) -> Option<MemoryPressure> {
     let total = |kind: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(kind))?;
         line.split(' ').find_map(|field| field.strip_prefix("total=")?.parse().ok())
@@ -89,21 +72,22 @@ mod tests {
             file_pages: Some(12),
             ..VmCounters::default()
         };
-        assert_eq!(parse_vmstat(text), expected);
+        assert_eq!(vmstat(text), expected);
     }
 
     #[test]
     fn threads_are_counted() {
-        assert_eq!(parse_threads("0.20 0.18 0.12 1/80 11206\n"), Some(80));
-        assert_eq!(parse_threads("0.20 0.18"), None);
-        assert!(pids_left(Path::new("/")).is_some_and(|left| left > 0));
+        assert_eq!(threads("0.20 0.18 0.12 1/80 11206\n"), Some(80));
+        assert_eq!(threads("0.20 0.18"), None);
+        assert_eq!(first("1024 N0=1024\n"), Some(1024));
+        assert_eq!(first("\n"), None);
     }
 
     #[test]
     fn pressure_is_read() {
         let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=12345\n\
                     full avg10=0.00 avg60=0.00 avg300=0.00 total=678\n";
-        assert_eq!(parse_pressure(text), Some(MemoryPressure { some_us: 12345, full_us: 678 }));
-        assert_eq!(parse_pressure(""), None);
+        assert_eq!(pressure(text), Some(MemoryPressure { some_us: 12345, full_us: 678 }));
+        assert_eq!(pressure(""), None);
     }
 }

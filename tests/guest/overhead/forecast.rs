@@ -1,0 +1,210 @@
+//! What a node does to itself while `serve` runs beside it: it runs into a limit slowly, or only looks like it.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use harness::forecast::{Course, Minute, STREAM};
+use harness::overhead::Contestant;
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mlock, mmap};
+use nix::unistd::ftruncate;
+
+use super::Bench;
+use super::contestant::Running;
+use crate::{fragmenter, http, namespaces, node};
+
+const INTERVAL: Duration = Duration::from_mins(1);
+const PAGE: u64 = 4096;
+const MIB: u64 = 1 << 20;
+
+/// In a minute.
+const LEAKED: u64 = 8 * MIB;
+const GROWN: u64 = 8 * MIB;
+const CACHED: u64 = 8 * MIB;
+const NAMESPACES: u32 = 2;
+const CGROUPS: u32 = 900;
+
+/// `user.max_net_namespaces` where namespaces leak, and where a deployment takes some once.
+const MAX_NAMESPACES: &str = "170";
+const MANY_NAMESPACES: &str = "1000";
+
+/// Memory is exhausted when less is available.
+const EXHAUSTED_KIB: u64 = 24 * 1024;
+
+const DISK: &str = "/dev/nvme0n1";
+const CGROUP: &str = "/sys/fs/cgroup/forecast";
+
+/// What the node has taken so far. Mappings stay until the machine ends.
+#[derive(Default)]
+struct Taken {
+    namespaces: Vec<File>,
+    memory: Vec<Vec<u8>>,
+    files: Vec<File>,
+    cgroups: u32,
+    disk: Option<File>,
+}
+
+/// Runs a course, and sends a line a minute.
+pub(super) fn measure(bench: &Bench, course: &Course) -> Result<()> {
+    http::prepare()?;
+    let mut taken = Taken::default();
+    taken.prepare(bench, course)?;
+    let Some(running) = Running::start(bench, Contestant::With)? else { return Ok(()) };
+    let began = Instant::now();
+    for minute in 0..=course.minutes {
+        let failed = taken.step(course, minute)?;
+        let (_, metrics) = http::get("/metrics")?;
+        let blocks = node::free_blocks()?;
+        let forecast = forecast(&metrics);
+        bench.channel.send_json(STREAM, &Minute { minute, failed, forecast, blocks });
+        if failed {
+            break;
+        }
+        thread::sleep((began + INTERVAL * (minute + 1)).saturating_duration_since(Instant::now()));
+    }
+    running.stop()
+}
+
+/// What the metrics say of each resource that runs out.
+fn forecast(metrics: &str) -> Vec<(String, f64)> {
+    let line = |line: &str| {
+        let rest = line.strip_prefix("fragwatch_forecast_seconds_to_failure{resource=\"")?;
+        let (resource, seconds) = rest.split_once("\"} ")?;
+        let seconds: f64 = seconds.parse().ok()?;
+        seconds.is_finite().then(|| (resource.to_owned(), seconds))
+    };
+    metrics.lines().filter_map(line).collect()
+}
+
+impl Taken {
+    /// What has to be there before fragwatch starts.
+    fn prepare(&mut self, bench: &Bench, course: &Course) -> Result<()> {
+        match course.scenario {
+            "forecast-leak" => {
+                // Compaction would put the locked pages together again.
+                node::set("vm/compact_unevictable_allowed", "0")?;
+                node::load_pernet_module(bench.channel)
+            }
+            "forecast-namespaces" => node::set("user/max_net_namespaces", MAX_NAMESPACES),
+            "forecast-deployment" => node::set("user/max_net_namespaces", MANY_NAMESPACES),
+            "forecast-cgroups" | "forecast-churn" => {
+                fs::create_dir_all(CGROUP).with_context(|| format!("can't create {CGROUP}"))?;
+                for directory in ["/sys/fs/cgroup", CGROUP] {
+                    let path = format!("{directory}/cgroup.subtree_control");
+                    fs::write(&path, "+memory").with_context(|| format!("can't write {path}"))?;
+                }
+                Ok(())
+            }
+            "forecast-cache" => {
+                self.disk = Some(File::open(DISK).with_context(|| format!("can't open {DISK}"))?);
+                Ok(())
+            }
+            "forecast-few" => {
+                node::load_pernet_module(bench.channel)?;
+                fragmenter::fragment(bench.channel)?;
+                // Loading programs asks for blocks of two pages and more.
+                node::set("vm/nr_hugepages", "0")?;
+                namespaces::fill(60)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What happens in a minute. True if the limit is met.
+    fn step(&mut self, course: &Course, minute: u32) -> Result<bool> {
+        match course.scenario {
+            "forecast-leak" => {
+                self.leak()?;
+                let made = thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET)).join();
+                Ok(matches!(made, Ok(Err(Errno::ENOMEM))))
+            }
+            "forecast-namespaces" => self.hold_namespaces(NAMESPACES),
+            "forecast-deployment" if (20..25).contains(&minute) => self.hold_namespaces(100),
+            "forecast-few" => {
+                self.namespaces.truncate((minute * 7 % 5) as usize);
+                self.hold_namespaces(minute * 3 % 4)
+            }
+            "forecast-cgroups" => self.make_cgroups(CGROUPS),
+            "forecast-churn" => {
+                if minute % 20 == 19 {
+                    for number in 0..std::mem::take(&mut self.cgroups) {
+                        let path = format!("{CGROUP}/{number}");
+                        fs::remove_dir(&path).with_context(|| format!("can't remove {path}"))?;
+                    }
+                }
+                self.make_cgroups(100)
+            }
+            "forecast-growth" => {
+                // Other values than zero, which might be one shared page.
+                self.memory.push(vec![1; GROWN as usize]);
+                Ok(node::meminfo_kib("MemAvailable")? < EXHAUSTED_KIB)
+            }
+            "forecast-cache" => {
+                if let Some(disk) = &mut self.disk {
+                    let mut read = disk.take(CACHED);
+                    std::io::copy(&mut read, &mut std::io::sink())
+                        .context("can't read the disk")?;
+                }
+                Ok(false)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Locks memory of which every other page is free again.
+    fn leak(&mut self) -> Result<()> {
+        let file = memfd_create("leak", MFdFlags::empty()).context("can't create a memory file")?;
+        ftruncate(&file, LEAKED.cast_signed()).context("can't size the memory file")?;
+        let length = NonZeroUsize::new(LEAKED as usize).context("it is not zero")?;
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a mapping at an address of the kernel's choice touches no memory of ours.
+        let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, &file, 0) };
+        let start = start.context("can't map memory")?;
+        // SAFETY: the range is exactly the mapping above; locking changes no content.
+        if unsafe { mlock(start, length.get()) }.is_err() {
+            // There is no more memory: the next namespace will fail.
+            return Ok(());
+        }
+        let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        for offset in (0..LEAKED).step_by(2 * PAGE as usize) {
+            fallocate(&file, hole, offset.cast_signed(), PAGE.cast_signed())
+                .context("can't free every other page")?;
+        }
+        self.files.push(file.into());
+        Ok(())
+    }
+
+    /// True if the kernel refuses one.
+    fn hold_namespaces(&mut self, count: u32) -> Result<bool> {
+        for _ in 0..count {
+            let made = thread::spawn(|| {
+                unshare(CloneFlags::CLONE_NEWNET).map(|()| File::open("/proc/thread-self/ns/net"))
+            });
+            match made.join() {
+                Ok(Ok(namespace)) => {
+                    self.namespaces.push(namespace.context("can't hold a network namespace")?);
+                }
+                _ => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    /// True if the kernel refuses one.
+    fn make_cgroups(&mut self, count: u32) -> Result<bool> {
+        for _ in 0..count {
+            if fs::create_dir(format!("{CGROUP}/{}", self.cgroups)).is_err() {
+                return Ok(true);
+            }
+            self.cgroups += 1;
+        }
+        Ok(false)
+    }
+}
