@@ -1,10 +1,11 @@
 //! How much is recorded of failures that repeat: the first few in detail, then only how many.
-use fragwatch_ebpf::{Counter, MAX_FALLBACKS, MAX_REPEATED};
+use fragwatch_ebpf::{Counter, MAX_FAILED_STEPS, MAX_FALLBACKS, MAX_REPEATED, StartStep};
 
 use crate::{
+    cgroup,
     counters::count,
-    kernel::{GFP_FALLBACK, now},
-    maps::REPEATED_FAILURES,
+    kernel::{GFP_DIRECT_RECLAIM, GFP_FALLBACK, now},
+    maps::{FAILED_STEPS, REPEATED_FAILURES},
     state::Thread,
 };
 
@@ -71,6 +72,32 @@ pub(crate) fn record_failure(thread: &mut Thread, gfp: u32, order: u32) -> bool 
     // If it can't be kept, the next one is recorded too.
     let _ = REPEATED_FAILURES.insert(key, Repeated { period, count: 1 }, 0);
     true
+}
+
+/// Counts a failed step of the current task's cgroup. True if it is to be recorded.
+#[inline(always)]
+pub(crate) fn record_step(step: StartStep, errno: i32) -> bool {
+    // Ids of cgroups count up from 1 and don't reach the upper bits.
+    let key = cgroup::current_id() ^ (step as u64) << 60 ^ u64::from(errno as u16) << 44;
+    let period = period();
+    if let Some(repeated) = FAILED_STEPS.get_ptr_mut(key) {
+        // SAFETY: as above.
+        let repeated = unsafe { &mut *repeated };
+        if repeated.period == period {
+            // Two CPUs at once may count one.
+            repeated.count += 1;
+            return repeated.count <= MAX_FAILED_STEPS;
+        }
+    }
+    // If it can't be kept, the next one is recorded too.
+    let _ = FAILED_STEPS.insert(key, Repeated { period, count: 1 }, 0);
+    true
+}
+
+/// Whether the mask says that the caller can't do without: it waits for memory, and mostly has no fallback.
+#[inline(always)]
+pub(crate) fn is_needed(gfp: u32) -> bool {
+    gfp & GFP_DIRECT_RECLAIM.load() != 0 && !has_fallback(gfp)
 }
 
 /// Whether the mask says that the caller mostly has a fallback.

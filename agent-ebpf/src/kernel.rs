@@ -3,8 +3,9 @@
 use aya_ebpf::{
     EbpfContext, Global,
     helpers::{bpf_probe_read_kernel, generated},
+    programs::ProbeContext,
 };
-use fragwatch_ebpf::{MAX_FRAMES, table::ABSENT};
+use fragwatch_ebpf::{MAX_FRAMES, ORDERS, table::ABSENT};
 
 macro_rules! declare {
     ($(
@@ -94,6 +95,30 @@ pub(crate) fn number(ctx: &impl EbpfContext, n: usize) -> u64 {
 pub(crate) fn errno_of(pointer: u64) -> i32 {
     let value = pointer.cast_signed();
     if (-4095..0).contains(&value) { value as i32 } else { 0 }
+}
+
+/// Whether it can be an allocation's order: behind a compiler's suffix a function may have other parameters than
+/// its prototype says.
+#[inline(always)]
+pub(crate) fn is_order(order: u32) -> bool {
+    order < ORDERS as u32
+}
+
+/// Whether an address can be one of the kernel.
+#[inline(always)]
+pub(crate) fn is_kernels(address: u64) -> bool {
+    address.cast_signed() < 0
+}
+
+/// Whether an address lies in the frames of the functions around a kprobe, as structures do that a caller has for
+/// those that it calls.
+#[inline(always)]
+pub(crate) fn is_on_stack(ctx: &ProbeContext, address: u64) -> bool {
+    /// `THREAD_SIZE` of x86-64, the size of each kernel stack.
+    const STACK: u64 = 16 * 1024;
+    // SAFETY: the context of a kprobe is the registers, which the verifier lets it read.
+    let top = unsafe { (*ctx.regs).rsp };
+    address.wrapping_sub(top) < STACK
 }
 
 /// Takes the kernel stack; returns how many frames it has, 0 if it can't be had.

@@ -6,7 +6,11 @@ use aya_ebpf::{
 
 use fragwatch_ebpf::{MIGRATETYPES, SYMBOL_LEN};
 
-use crate::{budget::Repeated, state::Thread};
+use crate::{
+    budget::Repeated,
+    probe::{memcg_charge::OutsideRefusal, step::Reported},
+    state::Thread,
+};
 
 /// `MAX_NUMNODES` of x86-64 with the largest `CONFIG_NODES_SHIFT` (arch/x86/Kconfig).
 const MAX_NODES: u32 = 1024;
@@ -68,6 +72,18 @@ pub(crate) static FAILED_NETNS: LruHashMap<u32, u64> = LruHashMap::with_max_entr
 /// are reported once a second.
 #[map]
 pub(crate) static REFUSED_FORKS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(256, 0);
+
+/// The last error that a hook has reported and a step around it fails with, by thread id.
+#[map]
+pub(crate) static REPORTED: LruHashMap<u32, Reported> = LruHashMap::with_max_entries(256, 0);
+
+/// Failed steps by cgroup, step and error.
+#[map]
+pub(crate) static FAILED_STEPS: LruHashMap<u64, Repeated> = LruHashMap::with_max_entries(256, 0);
+
+/// The last refused charge outside creations, by thread id.
+#[map]
+pub(crate) static REFUSALS: LruHashMap<u32, OutsideRefusal> = LruHashMap::with_max_entries(256, 0);
 
 /// What `symbol_name` was last asked for, as the kernel prints it, with a NUL.
 #[map]

@@ -7,6 +7,7 @@ pub mod candidate;
 pub mod function;
 pub mod global;
 mod info;
+mod steps;
 pub mod structure;
 
 pub use candidate::{Candidate, Method, Tracepoint};
@@ -19,9 +20,9 @@ use self::{
     global::{
         ACTIVE_MEMCG, CGROUP_EVENT, CGROUP_PATH, COMPACTION_CONTEXT, COMPACTION_RESULT,
         COMPACTION_TRY, COUNTER, CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM,
-        MEMCG_MEMORY, MEMCG_MEMSW, MEMORY_HIERARCHY, NET_INUM, NETNS, NODE, NSPROXY_NET_NS, OOM,
-        OOM_VICTIM, OOM_ZONES, PERNET, PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, UCOUNTS, ZONE,
-        ZONE_TYPES, ZONELIST,
+        MEMCG_MEMORY, MEMCG_MEMSW, MEMORY_HIERARCHY, NETNS, NODE, OOM, OOM_VICTIM, OOM_ZONES,
+        PERNET, PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, SYSCALL_RETURNED, UCOUNTS, ZONE, ZONE_TYPES,
+        ZONELIST,
     },
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
         AllocationFailed, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded, ChargeFailed,
         CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused, NetnsSetupEnded,
         OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated, SlowPathEntered,
-        StallBegan, ZoneRead, records,
+        StallBegan, StepFailed, ZoneRead, records,
     },
 };
 
@@ -52,7 +53,8 @@ records! {
     ForkRefused = 15,
     CgroupRenamed = 16,
     CgroupRemoved = 17,
-    StallBegan = 18,
+    StepFailed = 18,
+    StallBegan = 19,
 }
 
 numbered! {
@@ -88,6 +90,22 @@ numbered! {
         NamespaceRefused,
         /// A cgroup's limit on processes refuses a fork.
         ForkRefused,
+        /// A process can't be forked.
+        Fork,
+        /// A program can't be executed.
+        Exec,
+        /// A file system can't be mounted.
+        Mount,
+        /// A network link can't be made.
+        Link,
+        /// A process can't enter a cgroup.
+        CgroupEntry,
+        /// A process gets no session keyring.
+        Keyring,
+        /// A process gets no seccomp filter.
+        Seccomp,
+        /// A BPF program can't be loaded.
+        BpfProgram,
         /// Reclaim of a memory cgroup's memory for a charge.
         MemcgReclaim,
         /// Direct compaction begins.
@@ -241,6 +259,8 @@ pub const NODE_SEEN: &str = "node_seen_kprobe";
 pub const SHOWS_NODES: &str = "frag_show";
 /// What [`NODE_SEEN`] reads, as [`HookInfo::reads`].
 pub const NODE_SEEN_READS: &[&[Global]] = &[&[PGDAT_NODE_ID]];
+/// The program behind the returns of several functions, for [`Candidate::Shared`]. aya can't load it.
+pub const FAILED_STEPS: &str = "failed_step_kretprobe";
 /// The program that names an address for the agent. It belongs to no hook.
 pub const SYMBOL_NAME: &str = "symbol_name";
 /// The program that counts allocations that took a block of another migratetype. It belongs to no hook: `serve`
@@ -321,11 +341,16 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                 exit: "namespaces_kretprobe",
             },
         ],
-        guards: &[],
+        guards: &[
+            Tracepoint::new("unshare_guard_tracepoint", "syscalls", "sys_exit_unshare"),
+            Tracepoint::new("clone_guard_tracepoint", "syscalls", "sys_exit_clone"),
+            Tracepoint::new("clone3_guard_tracepoint", "syscalls", "sys_exit_clone3"),
+        ],
         reads: &[
             CGROUP_PATH,
             MEMORY_HIERARCHY,
-            &[NET_INUM, NSPROXY_NET_NS],
+            NETNS,
+            &[SYSCALL_RETURNED],
             REFUSED_CHARGE,
             OOM_VICTIM,
         ],
@@ -575,8 +600,11 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                 exit: "cgroup_setup_kretprobe",
             },
         ],
-        guards: &[],
-        reads: &[CGROUP_PATH, REFUSED_CHARGE, OOM_VICTIM],
+        guards: &[
+            Tracepoint::new("mkdir_guard_tracepoint", "syscalls", "sys_exit_mkdir"),
+            Tracepoint::new("mkdirat_guard_tracepoint", "syscalls", "sys_exit_mkdirat"),
+        ],
+        reads: &[CGROUP_PATH, REFUSED_CHARGE, &[SYSCALL_RETURNED], OOM_VICTIM],
         lost: "containers whose cgroup can't be made",
         supports_others: false,
     },
@@ -623,6 +651,14 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
         lost: "forks that a cgroup's limit on processes refuses",
         supports_others: false,
     },
+    steps::FORK,
+    steps::EXEC,
+    steps::MOUNT,
+    steps::LINK,
+    steps::CGROUP_ENTRY,
+    steps::KEYRING,
+    steps::SECCOMP,
+    steps::BPF_PROGRAM,
     HookInfo {
         hook: Hook::MemcgReclaim,
         name: "memcg_reclaim",

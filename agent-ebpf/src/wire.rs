@@ -12,6 +12,7 @@ mod namespaces;
 mod oom;
 mod record;
 mod stall;
+mod step;
 mod zone;
 
 pub use allocation::*;
@@ -23,6 +24,7 @@ pub use namespaces::*;
 pub use oom::*;
 pub use record::*;
 pub use stall::*;
+pub use step::*;
 pub use zone::*;
 
 use crate::numbered::numbered;

@@ -24,7 +24,6 @@ use fragwatch_core::model::{
 use fragwatch_ebpf::Counter;
 use tokio::io::unix::AsyncFd;
 
-#[cfg(test)]
 pub(crate) use load::PROGRAMS;
 pub use start::{BTF_PATH, Options, StartError};
 
@@ -151,6 +150,7 @@ impl Live {
             compactions: self.counter(Counter::OutsideCompactions)?,
             reclaims: self.counter(Counter::OutsideReclaims)?,
             omitted_failures: self.counter(Counter::OmittedFailures)?,
+            omitted_steps: self.counter(Counter::OmittedSteps)?,
         })
     }
 

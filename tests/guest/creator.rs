@@ -17,6 +17,8 @@ use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, pause};
 
+use crate::start_step::{self, StartStep};
+
 /// What a container that has its own of everything unshares, as runc's second stage does.
 pub(crate) const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
     .union(CloneFlags::CLONE_NEWUTS)
@@ -50,6 +52,8 @@ pub(crate) enum Step<'a> {
     Fork,
     /// Make a process, which stays.
     ForkAndStay,
+    /// Take one of the other steps of a start.
+    Start(StartStep),
     /// Make a cgroup with this directory, have a process in it try something, and remove it again.
     Brief(&'a str, Trial),
 }
@@ -153,6 +157,7 @@ impl Step<'_> {
             Self::Score(score) => format!("score {score}"),
             Self::Fork => "fork".to_owned(),
             Self::ForkAndStay => "fork-and-stay".to_owned(),
+            Self::Start(step) => format!("start {}", step.line()),
             Self::Brief(directory, Trial::Unshare) => format!("brief-unshare {directory}"),
             Self::Brief(directory, Trial::Fork) => format!("brief-fork {directory}"),
         }
@@ -206,6 +211,10 @@ fn take(line: &str) -> Result<Outcome> {
         "fork-and-stay" => make_process(true),
         "brief-unshare" => brief(what, Trial::Unshare),
         "brief-fork" => brief(what, Trial::Fork),
+        "start" => {
+            let (step, what) = what.split_once(' ').unwrap_or((what, ""));
+            start_step::take(step, what)?
+        }
         _ => bail!("the creator has no step {step}"),
     })
 }

@@ -9,9 +9,13 @@ mod endings;
 mod exhausted;
 mod fallback;
 mod flood;
+mod fork_memcg;
+mod fork_nproc;
 mod full_pod;
 mod healthy;
+mod high_order_steps;
 mod hostile;
+mod keyring_quota;
 mod killed;
 mod memcg_ids;
 mod memcg_kmem_v1;
@@ -72,7 +76,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 27] = [
+const SCENARIOS: [(&str, Scenario); 33] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -90,6 +94,12 @@ const SCENARIOS: [(&str, Scenario); 27] = [
     ("memcg-ids", memcg_ids::run),
     ("netns-limit", netns_limit::run),
     ("pids-limit", pids_limit::run),
+    ("fork-memcg", fork_memcg::run),
+    ("fork-nproc", fork_nproc::run),
+    ("exec-enomem", high_order_steps::exec),
+    ("mount-enomem", high_order_steps::mount),
+    ("link-order6", high_order_steps::link),
+    ("keyring-quota", keyring_quota::run),
     ("killed", killed::run),
     ("oom-group", oom_group::run),
     ("near-miss", near_miss::run),

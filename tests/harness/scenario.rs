@@ -53,7 +53,7 @@ const NO_V1: Option<(u64, u64)> = Some((6, 12));
 pub const RUNTIMES: &str = "runtimes";
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 27] = [
+pub const SCENARIOS: [Scenario; 33] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
@@ -86,6 +86,12 @@ pub const SCENARIOS: [Scenario; 27] = [
     },
     with("netns-limit", truth(&[("net", "namespace-limit"), ("pid", "namespace-limit")])),
     with("pids-limit", truth(&[("fork", "pids-limit")])),
+    with("fork-memcg", truth(&[("fork", "memcg-limit")])),
+    with("fork-nproc", truth(&[("fork", "pids-limit")])),
+    with("exec-enomem", truth(&[("exec", "fragmentation")])),
+    with("mount-enomem", truth(&[("mount", "fragmentation")])),
+    with("link-order6", truth(&[("link", "fragmentation"), ("plugin", "fragmentation")])),
+    with("keyring-quota", truth(&[("keyring", "not-memory")])),
     with("killed", truth(&[("wait", "not-memory")])),
     with("oom-group", truth(&[("group", "memcg-limit")])),
     Scenario {

@@ -10,12 +10,19 @@ use crate::plan::{Fact, Kernels, Plan, facts};
 
 /// A scenario about causes: its own facts and the common ones, on the default kernel each time.
 pub(crate) fn plan(scenario: &'static str, own: Vec<Fact>) -> Plan {
-    Plan::new(scenario, TRACE_ALL).on(Kernels::DefaultFirst).facts(common()).facts(own)
+    plan_with(scenario, TRACE_ALL, own)
 }
 
-/// What holds of each scenario with a cause.
-pub(crate) fn common() -> Vec<Fact> {
-    facts![nothing_is_lost, each_fault_has_its_cause, no_control_failed]
+/// The same with other arguments of fragwatch's.
+pub(crate) fn plan_with(
+    scenario: &'static str,
+    args: &'static [&'static str],
+    own: Vec<Fact>,
+) -> Plan {
+    Plan::new(scenario, args)
+        .on(Kernels::DefaultFirst)
+        .facts(facts![nothing_is_lost, each_fault_has_its_cause, no_control_failed])
+        .facts(own)
 }
 
 fn nothing_is_lost(run: &Observed) {

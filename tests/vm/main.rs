@@ -16,6 +16,7 @@ mod doctor;
 mod endings;
 mod exhausted;
 mod explained;
+mod failed_steps;
 mod fallback;
 mod flood;
 mod full_pod;
@@ -101,6 +102,7 @@ fn plans() -> Vec<Plan> {
         cgroup_paths::plans(),
         netns_limit::plans(),
         pids_limit::plans(),
+        failed_steps::plans(),
         full_pod::plans(),
         memcg_kmem_v1::plans(),
         flood::plans(),

@@ -2,18 +2,17 @@
 
 use crate::causes;
 use crate::observed::Observed;
-use crate::plan::{Kernels, Plan, facts};
+use crate::plan::{Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
-    let plan = Plan::new("near-miss", &["trace", "--all", "--format", "json", "--stall", "1ms"])
-        .on(Kernels::DefaultFirst)
-        .facts(causes::common());
-    vec![plan.facts(facts![
+    let args = &["trace", "--all", "--format", "json", "--stall", "1ms"];
+    let facts = facts![
         near_misses_are_stalled_and_marked,
         compaction_has_call_site_and_zones,
         full_pod_is_named,
         no_control_nearly_failed,
-    ])]
+    ];
+    vec![causes::plan_with("near-miss", args, facts)]
 }
 
 fn near_misses_are_stalled_and_marked(run: &Observed) {

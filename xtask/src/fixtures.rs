@@ -61,6 +61,8 @@ const MORE_FUNCTIONS: [&str; 1] = ["out_of_memory"];
 fn structures() -> Vec<&'static str> {
     let read = GLOBALS.iter().copied().flatten().filter_map(|global| match global.source {
         Source::Member(structure, _)
+        | Source::Sized(structure, ..)
+        | Source::Width(structure, _)
         | Source::Size(structure)
         | Source::Element(structure, ..)
         | Source::Number(structure, ..) => Some(structure),
@@ -76,7 +78,12 @@ fn enumerations() -> Vec<&'static str> {
             Some(enumeration)
         }
         Source::ZoneCounter(_) => Some("zone_stat_item"),
-        Source::Member(..) | Source::Size(_) | Source::Number(..) | Source::Setting(_) => None,
+        Source::Member(..)
+        | Source::Sized(..)
+        | Source::Width(..)
+        | Source::Size(_)
+        | Source::Number(..)
+        | Source::Setting(_) => None,
     });
     read.chain(MORE_ENUMERATIONS).collect()
 }
@@ -135,7 +142,7 @@ fn write_kallsyms(name: &str, from: &Path) -> Result<()> {
 fn is_of_use(line: &str) -> bool {
     let Some(symbol) = line.split_ascii_whitespace().nth(2) else { return false };
     let stem = symbol.split('.').next().unwrap_or_default();
-    functions().contains(&stem) || ["_text", "_etext"].contains(&symbol)
+    functions().contains(&stem) || ["_text", "_etext", "register_fprobe_ips"].contains(&symbol)
 }
 
 fn directory(kind: &str) -> PathBuf {

@@ -24,10 +24,15 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     else {
         return 0;
     };
-    if kernel::read::<[u8; 24]>(format, 0) != Some(FORMAT) {
+    if !kernel::is_order(order) || kernel::read::<[u8; 24]>(format, 0) != Some(FORMAT) {
         return 0;
     }
-    let Some(thread) = thread::allocating(Counter::OutsideFailures) else { return 0 };
+    let thread = match thread::allocating(Counter::OutsideFailures) {
+        // It may be a step of a container's start: the agent knows.
+        None if budget::is_needed(gfp) => thread::outside(),
+        thread => thread,
+    };
+    let Some(thread) = thread else { return 0 };
     if thread.is_stalled_for_another(gfp, order) {
         return 0;
     }

@@ -6,14 +6,28 @@ use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, CgroupRenamed, 
 
 use crate::{
     emit::emit_cgroup,
-    kernel::{self, CGROUP_EVENT_ID, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT, read_str},
+    kernel::{
+        self, CGROUP_EVENT_ID, CGROUP_EVENT_ID_SIZE, CGROUP_EVENT_PATH, CGROUP_EVENT_ROOT, read_str,
+    },
 };
+
+/// The cgroup's id, with the size that it has in this kernel's record. Where that has 4 bytes they are the lower
+/// half, which is all of it until 2^32 cgroups have been made.
+#[inline(always)]
+fn id(event: u64) -> Option<u64> {
+    let offset = CGROUP_EVENT_ID.load();
+    match CGROUP_EVENT_ID_SIZE.load() {
+        4 => kernel::read::<u32>(event, offset).map(u64::from),
+        8 => kernel::read(event, offset),
+        _ => None,
+    }
+}
 
 /// Reports the path of a cgroup from now on.
 #[inline(always)]
 fn report<R: Record>(ctx: &TracePointContext) {
     let event = ctx.as_ptr() as u64;
-    let Some(id) = kernel::read::<u64>(event, CGROUP_EVENT_ID.load()) else { return };
+    let Some(id) = id(event) else { return };
     // `__data_loc`: the lower half is where the text lies in the event, the upper one its length.
     let Some(place) = kernel::read::<u32>(event, CGROUP_EVENT_PATH.load()) else { return };
     let Some(hierarchy) = kernel::read(event, CGROUP_EVENT_ROOT.load()) else { return };
@@ -51,7 +65,7 @@ fn cgroup_rename_tracepoint(ctx: TracePointContext) -> u32 {
 #[tracepoint]
 fn cgroup_rmdir_tracepoint(ctx: TracePointContext) -> u32 {
     let event = ctx.as_ptr() as u64;
-    let Some(id) = kernel::read::<u64>(event, CGROUP_EVENT_ID.load()) else { return 0 };
+    let Some(id) = id(event) else { return 0 };
     let Some(hierarchy) = kernel::read(event, CGROUP_EVENT_ROOT.load()) else { return 0 };
     emit_cgroup::<CgroupRemoved>(|record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field

@@ -3,8 +3,9 @@
 //! The memory controller's part of it, `mem_cgroup_css_alloc`, alone can say that memory cgroups' ids are used up: of its steps only that for the id fails with
 //! another error than `ENOMEM`.
 use aya_ebpf::{
-    macros::{fentry, fexit, kprobe, kretprobe},
-    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+    EbpfContext as _,
+    macros::{fentry, fexit, kprobe, kretprobe, tracepoint},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
 use fragwatch_ebpf::{CgroupSetupEnded, Counter, Victim};
 
@@ -13,7 +14,7 @@ use crate::{
     cgroup,
     counters::count,
     emit::emit_in_creation,
-    kernel::{argument, errno_of, number, read_str},
+    kernel::{self, SYSCALL_RETURNED, argument, errno_of, is_kernels, number, read_str},
     state::Opener,
     thread,
 };
@@ -88,7 +89,10 @@ fn cgroup_setup_fexit(ctx: FExitContext) -> u32 {
 
 #[kprobe]
 fn cgroup_setup_kprobe(ctx: ProbeContext) -> u32 {
-    if let (Some(parent), Some(name)) = (ctx.arg(0), ctx.arg(1)) {
+    if let (Some(parent), Some(name)) = (ctx.arg(0), ctx.arg(1))
+        && is_kernels(parent)
+        && is_kernels(name)
+    {
         enter(parent, name);
     }
     0
@@ -97,6 +101,31 @@ fn cgroup_setup_kprobe(ctx: ProbeContext) -> u32 {
 #[kretprobe]
 fn cgroup_setup_kretprobe(ctx: RetProbeContext) -> u32 {
     leave(ctx.ret());
+    0
+}
+
+/// Ends a creation that is still under way behind its system call, because a kretprobe missed its return.
+#[inline(always)]
+fn end_missed(ctx: &TracePointContext) {
+    let Some(thread) = thread::creating() else { return };
+    if thread.opener != Opener::Cgroup {
+        return;
+    }
+    count(Counter::UnseenReturns);
+    thread.lost += 1;
+    let returned = kernel::read::<u64>(ctx.as_ptr() as u64, SYSCALL_RETURNED.load()).unwrap_or(0);
+    leave(errno_of(returned));
+}
+
+#[tracepoint]
+fn mkdir_guard_tracepoint(ctx: TracePointContext) -> u32 {
+    end_missed(&ctx);
+    0
+}
+
+#[tracepoint]
+fn mkdirat_guard_tracepoint(ctx: TracePointContext) -> u32 {
+    end_missed(&ctx);
     0
 }
 

@@ -19,7 +19,7 @@ use crate::{
     emit::emit,
     kernel::{
         self, COMPACTION_DEFERRED_ORDER, COMPACTION_END_STATUS, COMPACTION_TRY_GFP,
-        COMPACTION_TRY_ORDER, now, number,
+        COMPACTION_TRY_ORDER, is_order, now, number,
     },
     state::{Stall, Thread},
     thread,
@@ -78,7 +78,9 @@ fn compaction_fexit(ctx: FExitContext) -> u32 {
 
 #[kprobe]
 fn compaction_kprobe(ctx: ProbeContext) -> u32 {
-    if let (Some(gfp), Some(order)) = (ctx.arg(0), ctx.arg(1)) {
+    if let (Some(gfp), Some(order)) = (ctx.arg(0), ctx.arg(1))
+        && is_order(order)
+    {
         enter(gfp, order);
     }
     0

@@ -7,6 +7,7 @@ use aya_ebpf::{
 };
 use fragwatch_ebpf::{CGROUP_LEVELS, ForkRefused};
 
+use super::step;
 use crate::{
     cgroup,
     emit::emit_outside,
@@ -34,6 +35,8 @@ fn leave(cset: u64, errno: i32) {
     if errno >= 0 {
         return;
     }
+    // The fork as a whole fails with it.
+    step::note_reported(errno);
     let of = pids_cgroup(cset);
     let time = now();
     if let Some(last) = REFUSED_FORKS.get_ptr(of) {

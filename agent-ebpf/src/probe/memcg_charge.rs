@@ -12,16 +12,17 @@ use aya_ebpf::{
     macros::{fexit, kprobe, kretprobe},
     programs::{FExitContext, ProbeContext, RetProbeContext},
 };
-use fragwatch_ebpf::{CGROUP_LEVELS, ChargeFailed, Limit, table::ABSENT};
+use fragwatch_ebpf::{CGROUP_LEVELS, ChargeFailed, Head, Limit, table::ABSENT};
 
 use crate::{
     cgroup,
-    emit::emit,
+    emit::{emit, emit_outside},
     kernel::{
         self, COUNTER_MAX, COUNTER_USAGE, CSS_PARENT, MEMCG_KMEM, MEMCG_MEMORY, MEMCG_MEMSW,
-        argument, number,
+        argument, now, number,
     },
-    state::{Charge, Thread},
+    maps::REFUSALS,
+    state::{Charge, Refusal, Thread},
     thread,
 };
 
@@ -73,19 +74,79 @@ pub(super) fn report_refusal(thread: &mut Thread) {
         return;
     }
     thread.refusal.count = 0;
-    emit::<ChargeFailed>(thread, |record, head| {
-        // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field
-        // is written below before anything reads it; the names' rest is never read.
-        let record = unsafe { &mut *record };
-        record.head = head;
-        record.pages = refusal.pages;
-        record.usage = refusal.usage;
-        record.max = refusal.max;
-        record.refusals = refusal.count as u32;
-        let (limit, memcg) = owner(refusal.memcg, refusal.counter);
-        record.limit = limit as u32;
-        cgroup::record_memcg(memcg, &mut record.cgroup);
-    });
+    emit::<ChargeFailed>(thread, |record, head| fill(record, head, refusal));
+}
+
+/// A refused charge of a thread outside creations. That a later one was taken is not seen there.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct OutsideRefusal {
+    at_ns: u64,
+    refusal: Refusal,
+}
+
+/// So long after it a refused charge is taken for the reason that a step failed.
+const RECENT_NS: u64 = 1_000_000_000;
+
+/// Keeps a refused charge of a thread outside creations, for a step that may fail for it.
+#[inline(always)]
+fn refused_outside(memcg: u64, pages: u64, fail: u64) {
+    let tid = thread::tid();
+    let at_ns = now();
+    let mut count = 1;
+    if let Some(before) = REFUSALS.get_ptr(tid) {
+        // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, refusals of another
+        // thread are added.
+        let before = unsafe { &*before };
+        if before.refusal.memcg == memcg && at_ns.saturating_sub(before.at_ns) < RECENT_NS {
+            count += before.refusal.count;
+        }
+    }
+    let counter = kernel::read::<u64>(fail, 0).unwrap_or(0);
+    let refusal = Refusal {
+        count,
+        memcg,
+        counter,
+        usage: kernel::read(counter, COUNTER_USAGE.load()).unwrap_or(0),
+        max: kernel::read(counter, COUNTER_MAX.load()).unwrap_or(0),
+        pages,
+    };
+    // If it can't be kept, the step's failure has no reason.
+    let _ = REFUSALS.insert(tid, OutsideRefusal { at_ns, refusal }, 0);
+}
+
+/// A step outside creations has failed: reports the thread's last refused charge, if the cgroup that refused
+/// it still has no room for it.
+#[inline(always)]
+pub(super) fn report_outside() {
+    let tid = thread::tid();
+    let Some(kept) = REFUSALS.get_ptr(tid) else { return };
+    // SAFETY: memory of the map, as above.
+    let OutsideRefusal { at_ns, refusal } = unsafe { *kept };
+    // Not there any more is as good as removed.
+    let _ = REFUSALS.remove(tid);
+    let usage = kernel::read::<u64>(refusal.counter, COUNTER_USAGE.load()).unwrap_or(0);
+    let max = kernel::read::<u64>(refusal.counter, COUNTER_MAX.load()).unwrap_or(u64::MAX);
+    if now().saturating_sub(at_ns) >= RECENT_NS || usage.saturating_add(refusal.pages) <= max {
+        return;
+    }
+    emit_outside::<ChargeFailed>(|record, head| fill(record, head, refusal));
+}
+
+/// Writes the record of a refused charge.
+#[inline(always)]
+fn fill(record: *mut ChargeFailed, head: Head, refusal: Refusal) {
+    // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field is written
+    // below before anything reads it; the names' rest is never read.
+    let record = unsafe { &mut *record };
+    record.head = head;
+    record.pages = refusal.pages;
+    record.usage = refusal.usage;
+    record.max = refusal.max;
+    record.refusals = refusal.count as u32;
+    let (limit, memcg) = owner(refusal.memcg, refusal.counter);
+    record.limit = limit as u32;
+    cgroup::record_memcg(memcg, &mut record.cgroup);
 }
 
 /// The memory cgroup that refused the thread's last charge; NULL if it was taken, or that is not known.
@@ -119,14 +180,19 @@ fn owner(mut memcg: u64, counter: u64) -> (Limit, u64) {
 
 #[fexit]
 fn memcg_charge_fexit(ctx: FExitContext) -> u32 {
-    if let Some(thread) = thread::creating() {
-        let counter = argument(&ctx, 0);
-        let memcg = charged(counter);
-        if memcg != 0 {
-            let (pages, fail) = (number(&ctx, 1), argument(&ctx, 2));
-            // The return value stands behind the three arguments; of a bool only the low byte counts.
-            let taken = number(&ctx, 3) as u8 != 0;
-            leave(thread, Charge { memcg, counter, pages, fail }, taken);
+    // The return value stands behind the three arguments; of a bool only the low byte counts.
+    let taken = number(&ctx, 3) as u8 != 0;
+    let thread = thread::creating();
+    if taken && thread.is_none() {
+        return 0;
+    }
+    let counter = argument(&ctx, 0);
+    let memcg = charged(counter);
+    if memcg != 0 {
+        let (pages, fail) = (number(&ctx, 1), argument(&ctx, 2));
+        match thread {
+            Some(thread) => leave(thread, Charge { memcg, counter, pages, fail }, taken),
+            None => refused_outside(memcg, pages, fail),
         }
     }
     0

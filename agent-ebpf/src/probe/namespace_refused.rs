@@ -9,12 +9,16 @@ use aya_ebpf::{
 };
 use fragwatch_ebpf::{Head, NamespaceRefused};
 
+use super::step;
 use crate::{
     emit::{emit, emit_outside},
     kernel::{UCOUNT_NAMESPACES, argument, number},
     maps::COUNTED_NAMESPACES,
     thread,
 };
+
+/// What the kernel makes of it.
+const ENOSPC: i32 = -28;
 
 /// Up to 5.12 other things are counted here too, behind the namespaces.
 #[inline(always)]
@@ -34,7 +38,11 @@ fn leave(kind: u32, ucounts: u64) {
     };
     match thread::creating() {
         Some(thread) => emit(thread, fill),
-        None => emit_outside(fill),
+        None => {
+            // A clone fails with it as a whole.
+            step::note_reported(ENOSPC);
+            emit_outside(fill);
+        }
     }
 }
 

@@ -104,7 +104,10 @@ fn namespaces_fexit(ctx: FExitContext) -> u32 {
 
 #[kprobe]
 fn namespaces_kprobe(ctx: ProbeContext) -> u32 {
-    if let Some(flags) = ctx.arg(0) {
+    // No flag is as high as an address is.
+    if let Some(flags) = ctx.arg(0)
+        && !kernel::is_kernels(flags)
+    {
         enter(&ctx, flags);
     }
     0

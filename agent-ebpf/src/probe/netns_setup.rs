@@ -7,7 +7,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use fragwatch_ebpf::{Counter, NetnsSetupEnded, Victim};
 
-use super::{memcg_charge, memcg_reclaim};
+use super::{memcg_charge, memcg_reclaim, step};
 use crate::{
     cgroup,
     counters::count,
@@ -75,6 +75,8 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
     if errno != 0 {
         memcg_charge::report_refusal(thread);
         victim = thread::oom_victim();
+        // A clone fails with it as a whole.
+        step::note_reported(errno);
     }
     memcg_reclaim::report(thread);
     let (call_flags, namespaces) = (thread.call_flags, thread.namespaces);

@@ -15,8 +15,8 @@ use crate::{
     cgroup,
     emit::emit_at,
     kernel::{
-        self, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID, now,
-        stack,
+        self, MARK_VICTIM_PID, OC_CHOSEN, OC_GFP, OC_MEMCG, OC_ORDER, TASK_COMM, TASK_TGID,
+        is_on_stack, now, stack,
     },
     state::Thread,
     thread,
@@ -45,7 +45,7 @@ fn begin(record: &mut OomKilled, head: Head, failure_ns: u64) {
 
 #[kprobe]
 fn oom_kill_kprobe(ctx: ProbeContext) -> u32 {
-    let Some(oc) = ctx.arg::<u64>(0) else { return 0 };
+    let Some(oc) = ctx.arg::<u64>(0).filter(|oc| is_on_stack(&ctx, *oc)) else { return 0 };
     let Some(thread) = thread::creating().or_else(thread::outside) else { return 0 };
     let gfp = kernel::read::<u32>(oc, OC_GFP.load());
     thread.recorded = 1;

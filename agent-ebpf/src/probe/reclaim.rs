@@ -12,7 +12,9 @@ use fragwatch_ebpf::{Counter, ReclaimEnded};
 use crate::{
     budget,
     emit::emit,
-    kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, now, number},
+    kernel::{
+        self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, is_order, now, number,
+    },
     state::Stall,
     thread,
 };
@@ -61,7 +63,9 @@ fn reclaim_fexit(ctx: FExitContext) -> u32 {
 
 #[kprobe]
 fn reclaim_kprobe(ctx: ProbeContext) -> u32 {
-    if let (Some(order), Some(gfp)) = (ctx.arg(1), ctx.arg(2)) {
+    if let (Some(order), Some(gfp)) = (ctx.arg(1), ctx.arg(2))
+        && is_order(order)
+    {
         enter(gfp, order);
     }
     0

@@ -17,7 +17,7 @@ use fragwatch_ebpf::{Counter, SlowPathEntered};
 use crate::{
     budget,
     emit::emit,
-    kernel::{self, COMPACTION_TRY_GFP, COMPACTION_TRY_ORDER},
+    kernel::{self, COMPACTION_TRY_GFP, COMPACTION_TRY_ORDER, is_on_stack, is_order},
     thread,
 };
 
@@ -46,7 +46,10 @@ fn enter(gfp: u32, order: u32, alloc_context: u64) {
 
 #[kprobe]
 fn slow_path_kprobe(ctx: ProbeContext) -> u32 {
-    if let (Some(gfp), Some(order), Some(ac)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2)) {
+    if let (Some(gfp), Some(order), Some(ac)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2))
+        && is_order(order)
+        && is_on_stack(&ctx, ac)
+    {
         enter(gfp, order, ac);
     }
     0
@@ -54,7 +57,10 @@ fn slow_path_kprobe(ctx: ProbeContext) -> u32 {
 
 #[kprobe]
 fn wake_all_kswapds_kprobe(ctx: ProbeContext) -> u32 {
-    if let (Some(order), Some(gfp), Some(ac)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2)) {
+    if let (Some(order), Some(gfp), Some(ac)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2))
+        && is_order(order)
+        && is_on_stack(&ctx, ac)
+    {
         enter(gfp, order, ac);
     }
     0
@@ -64,6 +70,7 @@ fn wake_all_kswapds_kprobe(ctx: ProbeContext) -> u32 {
 fn wakeup_kswapd_kprobe(ctx: ProbeContext) -> u32 {
     if let (Some(gfp), Some(order)) = (ctx.arg(1), ctx.arg(2))
         && gfp != 0
+        && is_order(order)
     {
         // No context comes with it.
         enter(gfp, order, 0);

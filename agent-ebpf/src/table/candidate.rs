@@ -5,6 +5,7 @@ use core::{
 };
 
 use super::function::Function;
+use crate::StartStep;
 
 /// What a hook can be attached to, and the programs for it.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,14 @@ pub enum Candidate {
         function: Function,
         /// The kretprobe program.
         program: &'static str,
+    },
+    /// The program [`FAILED_STEPS`](super::FAILED_STEPS) behind the returns of all functions that have this
+    /// candidate, attached at once.
+    Shared {
+        /// Where.
+        function: Function,
+        /// What the program takes its return for.
+        step: StartStep,
     },
     /// A kprobe on entry alone.
     Entry {
@@ -95,6 +104,7 @@ impl Candidate {
             Self::Trampoline { .. } => Method::FentryFexit,
             Self::Exit { .. } => Method::Fexit,
             Self::Return { .. } => Method::Kretprobe,
+            Self::Shared { .. } => Method::KretprobeMulti,
             Self::Entry { .. } => Method::Kprobe,
             Self::EntryAndReturn { .. } => Method::KprobeKretprobe,
             Self::Tracepoints { .. } => Method::Tracepoint,
@@ -108,6 +118,7 @@ impl Candidate {
             Self::Trampoline { function, .. }
             | Self::Exit { function, .. }
             | Self::Return { function, .. }
+            | Self::Shared { function, .. }
             | Self::Entry { function, .. }
             | Self::EntryAndReturn { function, .. } => Some(function),
             Self::Tracepoints { .. } => None,
@@ -122,6 +133,7 @@ impl Candidate {
             Self::Trampoline { .. }
             | Self::Exit { .. }
             | Self::Return { .. }
+            | Self::Shared { .. }
             | Self::Entry { .. }
             | Self::EntryAndReturn { .. } => None,
         }
@@ -136,6 +148,7 @@ impl Candidate {
             Self::Exit { program, .. }
             | Self::Return { program, .. }
             | Self::Entry { program, .. } => (Some(program), None, &[]),
+            Self::Shared { .. } => (Some(super::FAILED_STEPS), None, &[]),
             Self::Tracepoints { points, .. } => (None, None, points),
         };
         first.into_iter().chain(second).chain(points.iter().map(|point| point.program))
@@ -155,17 +168,20 @@ pub enum Method {
     Kprobe,
     /// A kretprobe.
     Kretprobe,
+    /// A program that the returns of several functions share.
+    KretprobeMulti,
     /// Tracepoints.
     Tracepoint,
 }
 
 impl Method {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::FentryFexit,
         Self::Fexit,
         Self::KprobeKretprobe,
         Self::Kprobe,
         Self::Kretprobe,
+        Self::KretprobeMulti,
         Self::Tracepoint,
     ];
 
@@ -178,6 +194,7 @@ impl Method {
             Self::KprobeKretprobe => "kprobe+kretprobe",
             Self::Kprobe => "kprobe",
             Self::Kretprobe => "kretprobe",
+            Self::KretprobeMulti => "kretprobe.multi",
             Self::Tracepoint => "tracepoint",
         }
     }

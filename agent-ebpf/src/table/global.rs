@@ -2,7 +2,7 @@
 //!
 //! Their list is a macro, so that the programs declare one static for each entry and cannot have
 //! another.
-use Source::{Element, Enumerator, Member, Number, Setting, Size, ZoneCounter};
+use Source::{Element, Enumerator, Member, Number, Setting, Size, Sized, Width, ZoneCounter};
 
 use super::structure;
 
@@ -26,9 +26,8 @@ impl Global {
     pub const fn initial(&self) -> u32 {
         match self.source {
             Setting(initial) => initial,
-            Member(..) | Size(_) | Element(..) | Enumerator(..) | ZoneCounter(_) | Number(..) => {
-                ABSENT
-            }
+            Member(..) | Sized(..) | Width(..) | Size(_) | Element(..) | Enumerator(..)
+            | ZoneCounter(_) | Number(..) => ABSENT,
         }
     }
 }
@@ -38,6 +37,11 @@ impl Global {
 pub enum Source {
     /// Offset of a member: structure, then paths of which the first that exists counts.
     Member(&'static str, &'static [&'static str]),
+    /// As [`Source::Member`], for a number that the programs read with this many bytes. One of another size is
+    /// as good as absent.
+    Sized(&'static str, &'static [&'static str], u32),
+    /// Bytes of a member that is a number, 4 or 8: structure, member.
+    Width(&'static str, &'static str),
     /// Size of a structure.
     Size(&'static str),
     /// Offset of an element of an array of pointers: structure and member of the array, then
@@ -78,11 +82,11 @@ macro_rules! for_each_global {
                     Needed, Element("css_set", "subsys", "cgroup_subsys_id", "memory_cgrp_id");
                 CSS_CGROUP: Needed, Member("cgroup_subsys_state", &["cgroup"]);
                 CGROUP_KN: Needed, Member("cgroup", &["kn"]);
-                KN_ID: Needed, Member("kernfs_node", &["id"]);
+                KN_ID: Needed, Sized("kernfs_node", &["id"], 8);
             }
             /// A thread's identity: thread ids are reused.
             THREAD {
-                TASK_START_TIME: Needed, Member("task_struct", &["start_time"]);
+                TASK_START_TIME: Needed, Sized("task_struct", &["start_time"], 8);
             }
             /// A cgroup's path.
             CGROUP_PATH {
@@ -95,7 +99,7 @@ macro_rules! for_each_global {
             }
             /// A new network namespace.
             NETNS {
-                NET_INUM: Needed, Member("net", &["ns.inum"]);
+                NET_INUM: Needed, Sized("net", &["ns.inum"], 4);
                 NSPROXY_NET_NS: Needed, Member("nsproxy", &["net_ns"]);
                 TASK_NSPROXY: Needed, Member("task_struct", &["nsproxy"]);
             }
@@ -122,7 +126,7 @@ macro_rules! for_each_global {
             /// A counter that refused a charge.
             COUNTER {
                 COUNTER_USAGE: Needed, Member("page_counter", &["usage"]);
-                COUNTER_MAX: Needed, Member("page_counter", &["max"]);
+                COUNTER_MAX: Needed, Sized("page_counter", &["max"], 8);
             }
             /// A cgroup's limit on processes, on kernels with `CONFIG_CGROUP_PIDS`.
             PIDS {
@@ -130,6 +134,20 @@ macro_rules! for_each_global {
                     Optional, Element("css_set", "subsys", "cgroup_subsys_id", "pids_cgrp_id");
                 PIDS_COUNTER: Optional, Member("pids_cgroup", &["counter"]);
                 PIDS_LIMIT: Optional, Member("pids_cgroup", &["limit"]);
+            }
+            /// How many processes the task's user has, and may have. Where they are counted moved in 5.14 from
+            /// the user to its user namespaces, and in 6.0 behind a list of their own.
+            USER_PROCESSES {
+                TASK_SIGNAL: Needed, Member("task_struct", &["signal"]);
+                SIGNAL_LIMITS: Needed, Member("signal_struct", &["rlim"]);
+                TASK_REAL_CRED: Needed, Member("task_struct", &["real_cred"]);
+                CRED_USER: Optional, Member("cred", &["user"]);
+                USER_PROCESS_COUNT: Optional, Member("user_struct", &["processes"]);
+                CRED_UCOUNTS: Optional, Member("cred", &["ucounts"]);
+                UCOUNTS_COUNTS: Optional, Member("ucounts", &["ucount"]);
+                UCOUNT_PROCESSES: Optional, Enumerator("ucount_type", "UCOUNT_RLIMIT_NPROC");
+                UCOUNTS_LIMITED: Optional, Member("ucounts", &["rlimit"]);
+                LIMITED_PROCESSES: Optional, Enumerator("rlimit_type", "UCOUNT_RLIMIT_NPROC");
             }
             /// The first counter that is no namespace's. Before 5.13 inotify could be left out.
             UCOUNTS {
@@ -148,7 +166,7 @@ macro_rules! for_each_global {
             /// One of these zones.
             ZONE {
                 ZONEREF_ZONE: Needed, Member("zoneref", &["zone"]);
-                ZONEREF_IDX: Needed, Member("zoneref", &["zone_idx"]);
+                ZONEREF_IDX: Needed, Sized("zoneref", &["zone_idx"], 4);
                 ZONEREF_SIZE: Needed, Size("zoneref");
                 ZONE_WATERMARK: Needed, Member("zone", &["_watermark"]);
                 ZONE_WATERMARK_BOOST: Needed, Member("zone", &["watermark_boost"]);
@@ -165,7 +183,7 @@ macro_rules! for_each_global {
                 ZONE_FREE_PAGES: Needed, ZoneCounter("NR_FREE_PAGES");
                 // Counted with CONFIG_CMA only.
                 ZONE_FREE_CMA: Optional, ZoneCounter("NR_FREE_CMA_PAGES");
-                PGDAT_NODE_ID: Needed, Member("pglist_data", &["node_id"]);
+                PGDAT_NODE_ID: Needed, Sized("pglist_data", &["node_id"], 4);
             }
             /// The zones that a gfp mask allows. Kernels can be configured without the low ones.
             ZONE_TYPES {
@@ -181,11 +199,11 @@ macro_rules! for_each_global {
             }
             /// A call of the OOM killer, and its victim.
             OOM {
-                OC_ORDER: Needed, Member("oom_control", &["order"]);
-                OC_GFP: Needed, Member("oom_control", &["gfp_mask"]);
+                OC_ORDER: Needed, Sized("oom_control", &["order"], 4);
+                OC_GFP: Needed, Sized("oom_control", &["gfp_mask"], 4);
                 OC_MEMCG: Needed, Member("oom_control", &["memcg"]);
                 OC_CHOSEN: Needed, Member("oom_control", &["chosen"]);
-                TASK_TGID: Needed, Member("task_struct", &["tgid"]);
+                TASK_TGID: Needed, Sized("task_struct", &["tgid"], 4);
                 TASK_COMM: Needed, Member("task_struct", &["comm"]);
             }
             /// Whether a process is a victim of the OOM killer.
@@ -195,13 +213,16 @@ macro_rules! for_each_global {
             }
             /// The record of `oom:mark_victim`.
             MARK_VICTIM {
-                MARK_VICTIM_PID: Needed, Member("trace_event_raw_mark_victim", &["pid"]);
+                MARK_VICTIM_PID: Needed, Sized("trace_event_raw_mark_victim", &["pid"], 4);
             }
             /// The record of the tracepoints of the class `cgroup`.
             CGROUP_EVENT {
                 CGROUP_EVENT_ID: Needed, Member("trace_event_raw_cgroup", &["id"]);
-                CGROUP_EVENT_ROOT: Needed, Member("trace_event_raw_cgroup", &["root"]);
-                CGROUP_EVENT_PATH: Needed, Member("trace_event_raw_cgroup", &["__data_loc_path"]);
+                // An int up to 5.13 on some distributions, else a long.
+                CGROUP_EVENT_ID_SIZE: Needed, Width("trace_event_raw_cgroup", "id");
+                CGROUP_EVENT_ROOT: Needed, Sized("trace_event_raw_cgroup", &["root"], 4);
+                CGROUP_EVENT_PATH:
+                    Needed, Sized("trace_event_raw_cgroup", &["__data_loc_path"], 4);
             }
             /// The records of a system call.
             SYSCALL {
@@ -242,6 +263,8 @@ macro_rules! for_each_global {
                 // The gfp bits of a caller that has a fallback: __GFP_NOWARN|__GFP_NORETRY. Unset, it
                 // has bits that no mask has.
                 GFP_FALLBACK: Needed, Setting($crate::table::ABSENT);
+                // __GFP_DIRECT_RECLAIM. Unset, it has a bit that every mask has.
+                GFP_DIRECT_RECLAIM: Needed, Setting($crate::table::ABSENT);
                 // __GFP_THISNODE. Unset, it has bits that no mask has.
                 GFP_THISNODE: Needed, Setting($crate::table::ABSENT);
             }

@@ -32,5 +32,7 @@ numbered! {
         EndedCreations,
         /// Of these, those that ended without trouble and were not recorded.
         UntroubledCreations,
+        /// Failed steps of a start that were only counted: too many alike.
+        OmittedSteps,
     }
 }

@@ -1,6 +1,7 @@
 //! Container creations, and trouble outside of them, put together from evidence.
 pub mod allocation_tracker;
 mod correlator;
+mod failed_steps;
 mod kills;
 pub(crate) mod outside;
 pub mod starts;

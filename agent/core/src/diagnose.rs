@@ -11,6 +11,7 @@
 mod atomic_pressure;
 mod evidence;
 mod exhaustion;
+mod failed_step;
 mod fragmentation;
 mod kernel_accounting;
 mod kmem_leak;
@@ -39,6 +40,7 @@ type Rule = fn(&Evidence) -> Option<Verdict>;
 const RULES: &[Rule] = &[
     not_memory::by_hand,
     pids_limit::diagnose,
+    failed_step::on_processes,
     namespace_limit::diagnose,
     memcg_ids::diagnose,
     kmem_leak::diagnose,
@@ -49,6 +51,7 @@ const RULES: &[Rule] = &[
     atomic_pressure::diagnose,
     exhaustion::diagnose,
     near_miss::diagnose,
+    failed_step::on_others,
     not_memory::diagnose,
 ];
 

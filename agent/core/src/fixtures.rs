@@ -6,7 +6,8 @@ use crate::{
         entry::{self, Header},
         event::{
             CgroupPath, CgroupSetup, ChargeFailed, CompactResult, CreationKey, Event, EventKind,
-            Failure, ForkRefused, LimitKind, NamespaceKind, Omitted, OomKill, OomScope, Task,
+            FailedStep, Failure, ForkRefused, LimitKind, NamespaceKind, Omitted, OomKill, OomScope,
+            StartStep, Task,
         },
         frame::Frame,
         gfp::GfpNames,
@@ -157,6 +158,13 @@ pub fn every_event() -> Vec<EventKind> {
             ..OomKill::default()
         }),
         EventKind::NamespaceRefused(NamespaceKind::Net),
+        EventKind::StepFailed(FailedStep {
+            step: StartStep::Mount,
+            errno: libc::ENOMEM,
+            uid: 0,
+            processes: Some(3),
+            process_limit: Some(100),
+        }),
         EventKind::ForkRefused(ForkRefused {
             cgroup: memcg(),
             processes: Some(3),
@@ -306,6 +314,9 @@ pub fn facts(time_ns: u64) -> NodeFacts {
         memory_cgroups: Some(MemoryCgroups { count: 1204, dying: Some(87), at_most: false }),
         slab_caches: Some(235),
         zone_reclaim_mode: Some(0),
+        threads: None,
+        threads_max: None,
+        pid_max: None,
     }
 }
 

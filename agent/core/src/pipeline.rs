@@ -131,6 +131,7 @@ impl Pipeline {
                 self.watched.outside = outside.map(view::outside);
                 self.watched.incidents_omitted +=
                     outside.map_or(0, |counts| counts.omitted_failures);
+                self.watched.failed_steps = outside.map_or(0, |counts| counts.omitted_steps);
                 let counted = creations.unwrap_or_default();
                 let ok = &mut self.watched.creations.ok;
                 *ok = ok.saturating_add(counted.untroubled);
@@ -160,6 +161,8 @@ impl Pipeline {
         let unfinished = &mut self.watched.creations.unfinished;
         *unfinished = self.correlator.unfinished().max(*unfinished);
         self.watched.lost = self.loss.total();
+        self.watched.failed_steps =
+            self.watched.failed_steps.saturating_add(self.correlator.other_steps());
         let watched = Some(self.watched.clone());
         self.report.line(&Line::Summary(Summary { watched, ..self.summary.clone() }))
     }

@@ -1,11 +1,13 @@
 //! Attaching the hooks: each to its first candidate that this kernel accepts.
 use fragwatch_core::model::hook::{Attempt, HookStatus, Refusal, State, Via};
-use fragwatch_ebpf::table::{Candidate, Function, HOOKS, HookInfo, Method, Tracepoint};
+use fragwatch_ebpf::table::{
+    Candidate, FAILED_STEPS, Function, HOOKS, HookInfo, Method, Tracepoint,
+};
 
 use crate::{
     hook::{
         Preference,
-        attacher::{AttachPoint, Attacher},
+        attacher::{AttachPoint, Attacher, SharedReturn},
     },
     kernel::{btf, function_names::FunctionNames},
 };
@@ -25,7 +27,29 @@ pub struct Target<'a> {
 /// Attaches every hook to its first candidate that works. Never fails as a whole: what is missing
 /// stands in its status.
 pub fn attach_all(attacher: &mut dyn Attacher, target: &Target) -> Vec<HookStatus> {
-    HOOKS.iter().map(|hook| attach(attacher, target, hook)).collect()
+    let shared = attach_shared(attacher, target);
+    HOOKS.iter().map(|hook| attach(attacher, target, hook, &shared)).collect()
+}
+
+/// The functions that share a program behind their returns by now, or why none does. `None` if the kernel has no
+/// way to share one, or it is not wanted.
+type Shared = Option<Result<Vec<String>, Refusal>>;
+
+fn attach_shared(attacher: &mut dyn Attacher, target: &Target) -> Shared {
+    if target.preference != Preference::Auto || !target.symbols.has_fprobe() {
+        return None;
+    }
+    let mut functions = Vec::new();
+    for candidate in HOOKS.iter().flat_map(|hook| hook.candidates) {
+        if let Candidate::Shared { function, step } = candidate
+            && let Ok(name) = the_variant(target, function.name)
+        {
+            let address = target.symbols.address(&name);
+            functions.push(SharedReturn { function: name, address, cookie: *step as u64 });
+        }
+    }
+    let attached = attacher.attach_shared(FAILED_STEPS, &functions);
+    Some(attached.map(|()| functions.into_iter().map(|shared| shared.function).collect()))
 }
 
 /// The functions that a trampoline may be attached to.
@@ -35,13 +59,18 @@ pub fn trampoline_functions() -> Vec<&'static str> {
     attached.filter_map(|candidate| Some(candidate.function()?.name)).collect()
 }
 
-fn attach(attacher: &mut dyn Attacher, target: &Target, hook: &HookInfo) -> HookStatus {
+fn attach(
+    attacher: &mut dyn Attacher,
+    target: &Target,
+    hook: &HookInfo,
+    shared: &Shared,
+) -> HookStatus {
     let mut attempts: Vec<Attempt> = Vec::new();
     for candidate in hook.candidates {
-        if !is_wanted(candidate, target.preference) {
+        if !is_wanted(candidate, target.preference, shared) {
             continue;
         }
-        match try_candidate(attacher, target, candidate, hook.guards) {
+        match try_candidate(attacher, target, candidate, hook.guards, shared) {
             Ok(via) => {
                 let named = candidate.function() == Some(&hook.function);
                 let state = if named { State::Attached } else { State::Fallback };
@@ -95,8 +124,11 @@ fn refusals(attempts: &[Attempt]) -> Vec<Refusal> {
 }
 
 /// Whether the user's preference allows it.
-fn is_wanted(candidate: &Candidate, preference: Preference) -> bool {
+fn is_wanted(candidate: &Candidate, preference: Preference, shared: &Shared) -> bool {
     let method = candidate.method();
+    if method == Method::KretprobeMulti && shared.is_none() {
+        return false;
+    }
     match preference {
         Preference::Auto => true,
         Preference::Kprobe => !method.is_trampoline(),
@@ -114,6 +146,7 @@ fn via_of(candidate: &Candidate) -> Via {
         Candidate::Trampoline { function, .. }
         | Candidate::Exit { function, .. }
         | Candidate::Return { function, .. }
+        | Candidate::Shared { function, .. }
         | Candidate::Entry { function, .. }
         | Candidate::EntryAndReturn { function, .. } => function.name.to_owned(),
     };
@@ -126,6 +159,7 @@ fn try_candidate(
     target: &Target,
     candidate: &Candidate,
     guards: &[Tracepoint],
+    shared: &Shared,
 ) -> Result<Via, Refusal> {
     let at = |function: String| Via { method: candidate.method(), target: function };
     match candidate {
@@ -150,6 +184,14 @@ fn try_candidate(
             let function = the_variant(target, function.name)?;
             attacher.attach(program, AttachPoint::Kretprobe(&function))?;
             Ok(at(function))
+        }
+        Candidate::Shared { function, .. } => {
+            let function = the_variant(target, function.name)?;
+            match shared {
+                Some(Ok(functions)) if functions.contains(&function) => Ok(at(function)),
+                Some(Err(refusal)) => Err(refusal.clone()),
+                _ => Err(Refusal::NoFunction(function)),
+            }
         }
         Candidate::Entry { function, program } => {
             let function = the_variant(target, function.name)?;
@@ -230,3 +272,5 @@ fn the_variant(target: &Target, function: &str) -> Result<String, Refusal> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod ubuntu_tests;

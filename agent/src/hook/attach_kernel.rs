@@ -5,11 +5,15 @@ use aya::{
     Btf, Ebpf,
     programs::{FEntry, FExit, KProbe, Program, ProgramError, TracePoint},
 };
-use fragwatch_core::model::hook::Refusal;
+use fragwatch_core::model::hook::{AttachKind, Refusal};
 
-use crate::hook::{
-    attacher::{AttachPoint, Attacher},
-    tracefs,
+use crate::{
+    hook::{
+        attacher::{AttachPoint, Attacher, SharedReturn},
+        multi_link::{self, SharedMaps},
+        tracefs,
+    },
+    live::PROGRAMS,
 };
 
 /// The running kernel, with the programs that were loaded into it.
@@ -18,6 +22,8 @@ pub struct RunningKernel<'a> {
     pub ebpf: &'a mut Ebpf,
     /// The kernel's BTF.
     pub btf: &'a Btf,
+    /// Their maps, for a program that is loaded in another way.
+    pub maps: SharedMaps,
     /// What keeps them attached.
     pub links: Links,
 }
@@ -101,6 +107,26 @@ impl Attacher for RunningKernel<'_> {
                 self.links.add(name, link);
             }
         }
+        Ok(())
+    }
+
+    fn attach_shared(
+        &mut self,
+        name: &'static str,
+        functions: &[SharedReturn],
+    ) -> Result<(), Refusal> {
+        let link = multi_link::attach(PROGRAMS, name, &self.maps, functions).map_err(|error| {
+            log::debug!("{name}: {error:#}");
+            let names: Vec<&str> = functions.iter().map(|f| f.function.as_str()).collect();
+            let errno = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+            Refusal::Refused {
+                kind: AttachKind::KretprobeMulti,
+                target: names.join(", "),
+                errno: errno.and_then(io::Error::raw_os_error),
+                reason: error.root_cause().to_string(),
+            }
+        })?;
+        self.links.add(name, link);
         Ok(())
     }
 

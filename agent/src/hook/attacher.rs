@@ -50,10 +50,27 @@ impl AttachPoint<'_> {
     }
 }
 
+/// A function whose returns share a program with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedReturn {
+    /// Its name in this kernel.
+    pub function: String,
+    /// Its address; `None` if addresses are hidden.
+    pub address: Option<u64>,
+    /// What the program is passed for it.
+    pub cookie: u64,
+}
+
 /// Attaches programs one by one.
 pub trait Attacher {
     /// Attaches a program. A refusal leaves nothing attached.
     fn attach(&mut self, program: &'static str, point: AttachPoint) -> Result<(), Refusal>;
+    /// Attaches a program to the returns of several functions at once, all of them or none.
+    fn attach_shared(
+        &mut self,
+        program: &'static str,
+        functions: &[SharedReturn],
+    ) -> Result<(), Refusal>;
     /// Detaches a program that has no use without its partner.
     fn unload(&mut self, program: &'static str);
 }

@@ -4,7 +4,7 @@ use fragwatch_core::model::hook::{HookStatus, Refusal};
 use crate::hook::{
     Target,
     attach::attach_all,
-    attacher::{AttachPoint, Attacher},
+    attacher::{AttachPoint, Attacher, SharedReturn},
 };
 
 /// Every hook with its candidates: why each is ruled out by name or prototype, or
@@ -18,6 +18,10 @@ struct DryRun;
 
 impl Attacher for DryRun {
     fn attach(&mut self, _: &'static str, _: AttachPoint) -> Result<(), Refusal> {
+        Err(Refusal::NotTried)
+    }
+
+    fn attach_shared(&mut self, _: &'static str, _: &[SharedReturn]) -> Result<(), Refusal> {
         Err(Refusal::NotTried)
     }
 

@@ -7,7 +7,7 @@ use crate::{
     hook::{
         Preference, Target,
         attach::attach_all,
-        attacher::{AttachPoint, Attacher},
+        attacher::{AttachPoint, Attacher, SharedReturn},
     },
     kernel::{btf::Btf, fixtures::Fixture, function_names::FunctionNames, offsets},
 };
@@ -70,6 +70,23 @@ impl Attacher for FakeKernel {
                 Ok(())
             }
         }
+    }
+
+    fn attach_shared(
+        &mut self,
+        program: &'static str,
+        functions: &[SharedReturn],
+    ) -> Result<(), Refusal> {
+        let kind = AttachKind::KretprobeMulti;
+        let refused = self.rules.iter().find(|(refused, ..)| *refused == kind);
+        if let Some((.., Answer::Errno(errno))) = refused {
+            let names: Vec<&str> = functions.iter().map(|f| f.function.as_str()).collect();
+            let reason = io::Error::from_raw_os_error(*errno).to_string();
+            let target = names.join(", ");
+            return Err(Refusal::Refused { kind, target, errno: Some(*errno), reason });
+        }
+        self.attached.push(program);
+        Ok(())
     }
 
     fn unload(&mut self, program: &'static str) {

@@ -190,7 +190,9 @@ fn a_hook_is_found_by_its_name() {
 fn records_of_tracepoints_are_read_by_globals() {
     let structures: BTreeSet<&str> = all_globals()
         .filter_map(|global| match global.source {
-            Source::Number(structure, ..) | Source::Member(structure, _) => Some(structure),
+            Source::Number(structure, ..)
+            | Source::Sized(structure, ..)
+            | Source::Member(structure, _) => Some(structure),
             _ => None,
         })
         .collect();

@@ -28,12 +28,20 @@ pub fn read(root: &Path) -> NodeFacts {
         memory_cgroups: cgroups::read(root),
         slab_caches: slab::count(root),
         zone_reclaim_mode: number("proc/sys/vm/zone_reclaim_mode"),
+        threads: text(root, "proc/loadavg").and_then(|text| count_threads(&text)),
+        threads_max: number("proc/sys/kernel/threads-max"),
+        pid_max: number("proc/sys/kernel/pid_max"),
         time_ns: 0,
         took_ns: 0,
     };
     facts.time_ns = clock::monotonic_ns();
     facts.took_ns = facts.time_ns.saturating_sub(began);
     facts
+}
+
+/// Processes and threads, from /proc/loadavg: `0.00 0.01 0.05 1/123 4567`.
+fn count_threads(loadavg: &str) -> Option<u64> {
+    loadavg.split_ascii_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
 }
 
 /// All zones with memory, in the kernel's order.

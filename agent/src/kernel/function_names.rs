@@ -8,11 +8,16 @@ use fragwatch_ebpf::table::HOOKS;
 
 use crate::kernel::kallsyms::{self, Line, SymbolError};
 
+/// What a kernel with `CONFIG_FPROBE` has (kernel/trace/fprobe.c, 5.18 and later).
+const FPROBE: &str = "register_fprobe_ips";
+
 /// The names of the kernel's own functions, not of modules, that a hook may be attached to.
 #[derive(Default)]
 pub struct FunctionNames {
-    /// Those whose names begin with a candidate's.
-    found: Vec<String>,
+    /// Those whose names begin with a candidate's, with their addresses; 0 if those are hidden.
+    found: Vec<(String, u64)>,
+    /// Whether one program can be put behind the returns of several functions.
+    has_fprobe: bool,
     /// False if there was no symbol at all.
     any: bool,
     /// False if every address reads as zero.
@@ -46,11 +51,12 @@ impl FunctionNames {
             if let Line::Function(function) = line {
                 names.any = true;
                 names.has_addresses = names.has_addresses || function.address() != 0;
+                names.has_fprobe = names.has_fprobe || function.begins_with(FPROBE);
                 let alike = &wanted[usize::from(function.first_byte())];
                 if alike.iter().any(|wanted| function.begins_with(wanted))
                     && let Some((name, None)) = function.names()
                 {
-                    names.found.push(name.to_owned());
+                    names.found.push((name.to_owned(), function.address()));
                 }
             }
             each(line)
@@ -68,24 +74,39 @@ impl FunctionNames {
         !self.any
     }
 
+    /// Whether one program can be put behind the returns of several functions.
+    pub fn has_fprobe(&self) -> bool {
+        self.has_fprobe
+    }
+
+    /// The address of a function by its whole name; `None` if it is hidden.
+    pub fn address(&self, name: &str) -> Option<u64> {
+        let (_, address) = self.found.iter().find(|(found, _)| found == name)?;
+        (*address != 0).then_some(*address)
+    }
+
     /// All names of a candidate's `function`: the plain name, and those with a suffix that the compiler
-    /// gives to a whole function (`.constprop.0`, `.isra.0`). Parts of functions (`.cold`, `.part.0`) are
+    /// gives to a whole function (`.constprop.0`, `.isra.0`, `.llvm.123`). Parts of functions (`.cold`, `.part.0`) are
     /// omitted, because a probe there would not be at the entry. A name that two functions have is returned
     /// twice.
     pub fn variants(&self, function: &str) -> Vec<String> {
+        let names = self.found.iter().map(|(name, _)| name);
         let mut found: Vec<String> =
-            self.found.iter().filter(|name| is_variant(name, function)).cloned().collect();
+            names.filter(|name| is_variant(name, function)).cloned().collect();
         // The plain name first.
         found.sort_unstable();
         found
     }
 }
 
+/// Suffixes that compilers give to whole functions: gcc's two, and clang's with link-time optimisation.
+const WHOLE: [&str; 3] = [".constprop.", ".isra.", ".llvm."];
+
 /// Whether `name` is `function`, as a whole, with or without a compiler's suffix.
 fn is_variant(name: &str, function: &str) -> bool {
     name.strip_prefix(function).is_some_and(|suffix| {
         suffix.is_empty()
-            || (suffix.starts_with(".constprop.") || suffix.starts_with(".isra."))
+            || WHOLE.iter().any(|kind| suffix.starts_with(kind))
                 && !suffix.contains(".cold")
                 && !suffix.contains(".part.")
     })

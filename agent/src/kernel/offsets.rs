@@ -72,7 +72,10 @@ pub fn not_seen_without(name: &str) -> String {
 /// The structure that a tracepoint's record is.
 fn structure(source: Source) -> Option<&'static str> {
     match source {
-        Source::Member(structure, _) | Source::Number(structure, ..) => Some(structure),
+        Source::Member(structure, _)
+        | Source::Sized(structure, ..)
+        | Source::Width(structure, _)
+        | Source::Number(structure, ..) => Some(structure),
         Source::Size(_)
         | Source::Element(..)
         | Source::Enumerator(..)
@@ -85,6 +88,14 @@ fn value(btf: &Btf, source: Source) -> Option<u32> {
     match source {
         Source::Member(structure, paths) => {
             paths.iter().find_map(|path| btf.member(structure, path)).map(|m| m.offset)
+        }
+        Source::Sized(structure, paths, bytes) => {
+            let member = paths.iter().find_map(|path| btf.member(structure, path))?;
+            (btf.size_of_number(member)? == bytes).then_some(member.offset)
+        }
+        Source::Width(structure, name) => {
+            let bytes = btf.size_of_number(btf.member(structure, name)?)?;
+            matches!(bytes, 4 | 8).then_some(bytes)
         }
         Source::Size(structure) => btf.size_of(structure),
         Source::Number(structure, name, bytes) => {

@@ -2,6 +2,7 @@
 mod cgroup_event;
 mod failure;
 mod limit;
+mod step;
 
 use std::collections::HashMap;
 
@@ -126,6 +127,7 @@ impl Decoder {
             }
             AnyRecord::ChargeFailed(r) => (r.head, limit::charge_failed(r)),
             AnyRecord::ForkRefused(r) => (r.head, limit::fork_refused(r)),
+            AnyRecord::StepFailed(r) => (r.head, step::failed(r)?),
             AnyRecord::NamespaceRefused(r) => {
                 (r.head, EventKind::NamespaceRefused(NamespaceKind::from_number(r.kind)))
             }

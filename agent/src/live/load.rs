@@ -12,7 +12,8 @@ use fragwatch_ebpf::{
     table::{
         ZONE_WALK,
         global::{
-            GFP_FALLBACK, GFP_THISNODE, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED, ZONES_READABLE,
+            GFP_DIRECT_RECLAIM, GFP_FALLBACK, GFP_THISNODE, TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED,
+            ZONES_READABLE,
         },
     },
 };
@@ -50,6 +51,10 @@ pub(super) fn load(
     let fallback = gfp.fallback_mask();
     if let Some(fallback) = &fallback {
         loader.override_global(GFP_FALLBACK.name, fallback, true);
+    }
+    let direct_reclaim = gfp.direct_reclaim_mask();
+    if let Some(direct_reclaim) = &direct_reclaim {
+        loader.override_global(GFP_DIRECT_RECLAIM.name, direct_reclaim, true);
     }
     let this_node = gfp.this_node_mask();
     if let Some(this_node) = &this_node {

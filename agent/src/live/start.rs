@@ -10,7 +10,7 @@ use fragwatch_ebpf::{
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::{
-    hook::{self, Links, Preference, Target},
+    hook::{self, Links, Preference, SharedMaps, Target},
     host::clock,
     kernel::{
         btf::{self, BtfError},
@@ -174,6 +174,10 @@ impl Live {
             not_seen.push("the zones at a failure: their layout is not known".to_owned());
         }
         let mut ebpf = load(options, &offsets, &gfp, nodes::count_zones())?;
+        let maps = SharedMaps::of(&ebpf).unwrap_or_else(|error| {
+            log::debug!("the maps can't be shared: {error}");
+            SharedMaps::default()
+        });
         log_usage("the maps are made");
         let Names { functions, symbols, modules, missing } = Names::of(&mut ebpf);
         not_seen.extend(missing.map(|error| format!("names of functions: {error}")));
@@ -204,7 +208,7 @@ impl Live {
         drop(numbered);
         log_usage("aya has the functions' types");
         let mut running =
-            hook::RunningKernel { ebpf: &mut ebpf, btf: &btf, links: Links::default() };
+            hook::RunningKernel { ebpf: &mut ebpf, btf: &btf, maps, links: Links::default() };
         let hooks = hook::with_tracefs(|| hook::attach_all(&mut running, &target));
         let links = running.links;
         drop(btf);

@@ -33,6 +33,42 @@ const RUNTIMES: &[&str] = &[
 ];
 /// Programs that create a pod's network namespace before its first container.
 const MAKE_FOR_PODS: &[&str] = &["containerd", "pinns", "crio", "dockerd", "cri-dockerd"];
+/// comm of CNI plug-ins, those of the project itself and widespread others. A runtime runs them for a pod's
+/// network, before its first container.
+const NETWORK_PLUGINS: &[&str] = &[
+    "bandwidth",
+    "bridge",
+    "dhcp",
+    "dummy",
+    "firewall",
+    "host-device",
+    "host-local",
+    "ipvlan",
+    "loopback",
+    "macvlan",
+    "portmap",
+    "ptp",
+    "sbr",
+    "static",
+    "tap",
+    "tuning",
+    "vlan",
+    "vrf",
+    "antrea",
+    "aws-cni",
+    "azure-vnet",
+    "calico",
+    "calico-ipam",
+    "cilium-cni",
+    "flannel",
+    "kube-ovn",
+    "kube-router",
+    "multus",
+    "multus-shim",
+    "netavark",
+    "ovn-k8s-cni-ove",
+    "weave-net",
+];
 /// Programs whose log or state shows what they were starting.
 const KEEP_RECORDS: &[&str] = &["containerd", "pinns", "crio", "podman"];
 
@@ -47,11 +83,18 @@ pub(crate) fn is_runtime(comm: &str) -> bool {
     RUNTIMES.contains(&comm)
 }
 
+/// Whether a program with this comm sets up the network of a pod or container.
+pub(crate) fn is_network_plugin(comm: &str) -> bool {
+    // What is longer is cut in a comm.
+    NETWORK_PLUGINS.iter().any(|name| name.get(..15).unwrap_or(name) == comm)
+}
+
 /// The container that a creation is for, if that is certain: the one whose cgroup it was made in, unless
 /// by a runtime, which may run in a container itself and start others.
 pub(crate) fn certain(creation: &CreationStep) -> Option<Container> {
     // When a cgroup is created, its path identifies the container, even if a runtime creates it.
-    if is_runtime(&creation.task.comm) && creation.cgroup_setup().is_none() {
+    let starts_others = is_runtime(&creation.task.comm) || is_network_plugin(&creation.task.comm);
+    if starts_others && creation.cgroup_setup().is_none() {
         return None;
     }
     cgroup_path::find(creation.cgroup.as_ref()?)
@@ -60,7 +103,8 @@ pub(crate) fn certain(creation: &CreationStep) -> Option<Container> {
 /// Containers that a creation by a runtime may be for, the most likely first.
 pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Candidate> {
     let comm = creation.task.comm.as_str();
-    if !is_runtime(comm) {
+    let is_plugin = is_network_plugin(comm);
+    if !is_runtime(comm) && !is_plugin {
         return Vec::new();
     }
     let candidate = |path: &CgroupPath, why| {
@@ -70,7 +114,7 @@ pub(crate) fn candidates(creation: &CreationStep, cgroups: &Cgroups) -> Vec<Cand
     if let Some(path) = cgroups.container_made_by(creation.task.pid, since) {
         return candidate(&path, CandidateReason::MadeItsCgroup).into_iter().collect();
     }
-    if !MAKE_FOR_PODS.contains(&comm) {
+    if !MAKE_FOR_PODS.contains(&comm) && !is_plugin {
         return Vec::new();
     }
     let pods = cgroups.pods_without_container().into_iter().take(MAX_CANDIDATES).enumerate();

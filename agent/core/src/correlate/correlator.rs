@@ -10,6 +10,7 @@ use crate::{
     correlate::{
         Correlated,
         allocation_tracker::Tracker,
+        failed_steps::Waiting,
         kills::Kills,
         outside::{Kill, Outside},
         starts::Starts,
@@ -44,6 +45,9 @@ pub struct Correlator {
     open: HashMap<CreationKey, Open>,
     pub(super) outside: HashMap<u32, Outside>,
     pub(super) starts: Starts,
+    pub(super) waiting: Waiting,
+    /// Failed steps that were no container's start.
+    pub(super) other_steps: u64,
     /// With their times.
     victims: VecDeque<(u64, OomKill)>,
     pub(super) last_kill: Option<Kill>,
@@ -94,7 +98,7 @@ impl Correlator {
 
     /// Whether an incident outside creations is under way, which time alone may end.
     pub fn follows_outside(&self) -> bool {
-        !self.outside.is_empty() || !self.kills.is_empty()
+        !self.outside.is_empty() || !self.waiting.is_empty() || !self.kills.is_empty()
     }
 
     /// The node's cgroups.
@@ -112,6 +116,11 @@ impl Correlator {
     /// Creations of which there were events and no end.
     pub fn unfinished(&self) -> u64 {
         self.open.len() as u64 + self.dropped
+    }
+
+    /// Failed steps, such as forks and mounts, that were no container's start.
+    pub fn other_steps(&self) -> u64 {
+        self.other_steps
     }
 
     fn inside(&mut self, key: CreationKey, event: Event) -> Option<Correlated> {
@@ -196,6 +205,7 @@ impl Correlator {
             | EventKind::ReclaimEnded { .. }
             // No creation's own.
             | EventKind::ForkRefused(_)
+            | EventKind::StepFailed(_)
             | EventKind::CgroupMade { .. }
             | EventKind::CgroupRenamed { .. }
             | EventKind::CgroupRemoved { .. } => {}

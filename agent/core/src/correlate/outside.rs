@@ -45,9 +45,11 @@ impl Correlator {
             tids.iter().filter_map(|tid| self.outside.remove(tid)).collect();
         ended.sort_by_key(|o| (o.time_ns, o.task.as_ref().map(|task| task.tid)));
         let limit = self.stall_limit_ns();
-        let trouble = ended.iter_mut().filter_map(|outside| outside.finish(limit));
+        let trouble: Vec<_> =
+            ended.iter_mut().filter_map(|outside| outside.finish(limit)).collect();
         let mut ended: Vec<Correlated> =
-            trouble.map(|trouble| self.outside_incident(trouble)).collect();
+            trouble.into_iter().flat_map(|trouble| self.outside_trouble(trouble)).collect();
+        ended.extend(self.flush_failures(now_ns));
         ended.extend(self.kills.flush(now_ns).into_iter().map(Correlated::from));
         ended
     }
@@ -72,6 +74,8 @@ impl Correlator {
             EventKind::NamespaceRefused(kind) => vec![self.namespace_refused(time_ns, task, kind)],
             EventKind::ForkRefused(refused) => vec![self.fork_refused(time_ns, task, refused)],
             EventKind::OomKill(kill) => self.oom_kill(time_ns, task, kill),
+            EventKind::StepFailed(failed) => self.step_failed(time_ns, task, failed),
+            EventKind::ChargeFailed(charge) => self.keep_charge(time_ns, task, charge),
             kind => self.allocation(time_ns, task, &kind),
         }
     }
@@ -180,8 +184,20 @@ impl Correlator {
             // A failure is the end of it: nothing to wait for.
             ended_here.extend(thread.finish(limit));
         }
-        ended.extend(ended_here.into_iter().map(|trouble| self.outside_incident(trouble)));
+        ended.extend(ended_here.into_iter().flat_map(|trouble| self.outside_trouble(trouble)));
         ended
+    }
+
+    fn outside_trouble(&mut self, trouble: (Task, u64, Allocation)) -> Vec<Correlated> {
+        let (task, time_ns, allocation) = trouble;
+        if let Some(ended) = self.keep_failure(time_ns, &task, &allocation) {
+            return ended;
+        }
+        // Of order 0 there are too many.
+        if allocation.order == 0 {
+            return Vec::new();
+        }
+        vec![self.outside_incident((task, time_ns, allocation))]
     }
 
     fn outside_incident(&self, (task, time_ns, allocation): (Task, u64, Allocation)) -> Correlated {
@@ -197,7 +213,7 @@ impl Outside {
         self.trouble(allocation, stall_limit_ns)
     }
 
-    /// Only what failed or stalled at an order above 0 is worth a report.
+    /// What failed, and what stalled for long.
     fn trouble(
         &self,
         allocation: Allocation,
@@ -206,7 +222,7 @@ impl Outside {
         let failed =
             matches!(allocation.outcome, AllocationOutcome::Failed | AllocationOutcome::FellBack);
         let trouble = failed || allocation.stall_ns > stall_limit_ns;
-        if allocation.order == 0 || !trouble {
+        if !trouble {
             return None;
         }
         Some((self.task.clone()?, self.time_ns, allocation))

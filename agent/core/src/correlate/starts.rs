@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::{
     attribution::{
-        candidates::{RUNC_INIT, is_runtime},
+        candidates::{RUNC_INIT, is_network_plugin, is_runtime},
         cgroup_path,
         cgroups::Cgroups,
     },
@@ -86,6 +86,43 @@ impl Starts {
         (!parts.is_empty()).then_some(Creation { parts })
     }
 
+    /// The start that a process belongs to whose step failed; `None` if nothing says that it is a container's
+    /// about to start.
+    ///
+    /// Anyone can have any name, so a name counts only where no container and no user chooses it: outside of
+    /// the cgroups of both. In a container's cgroup its age decides.
+    pub fn of_failure(&self, at_ns: u64, task: &Task) -> Option<Creation> {
+        let path = self.cgroups.path(task.cgroup_id);
+        let mut start = self
+            .parts(at_ns, task.pid, path.as_ref())
+            .unwrap_or_else(|| Creation { parts: Vec::new() });
+        let young = start.parts.iter().any(|part| part.piece == StepPart::Cgroup);
+        let containers = path.as_ref().is_some_and(is_containers);
+        let is_init = task.comm.starts_with(RUNC_INIT);
+        let (tie, why) = if containers {
+            if !young {
+                return None;
+            }
+            if is_init {
+                let why = "runc's name for it until the container's own program runs, in a cgroup \
+                           that was made just before";
+                (Certainty::Certain, why)
+            } else {
+                (Certainty::Guess, "its cgroup is a container's and was made just before")
+            }
+        } else if path.as_ref().is_none_or(is_users) {
+            return None;
+        } else if is_init || is_runtime(&task.comm) {
+            (Certainty::Guess, "its name is that of a program that starts containers")
+        } else if is_network_plugin(&task.comm) {
+            (Certainty::Guess, "its name is that of a plug-in that sets up containers' networks")
+        } else {
+            return None;
+        };
+        start.parts.push(StepRef { piece: StepPart::Process, at_ns, tie, why });
+        Some(start)
+    }
+
     /// The start that a process belongs to which met trouble outside every step; `None` if nothing
     /// says that it is a container's about to start.
     pub fn of(&self, at_ns: u64, task: &Task) -> Option<Creation> {
@@ -106,6 +143,11 @@ impl Starts {
         start.parts.push(StepRef { piece: StepPart::Process, at_ns, tie, why });
         Some(start)
     }
+}
+
+/// Whether a path is below a user's own slice, where users name their processes and cgroups themselves.
+fn is_users(path: &CgroupPath) -> bool {
+    path.names.first().is_some_and(|name| name == "user.slice")
 }
 
 /// Whether a path is that of a container, or of a pod.

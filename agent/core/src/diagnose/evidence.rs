@@ -2,7 +2,7 @@
 use crate::{
     model::{
         allocation::{Allocation, Outcome},
-        event::{CgroupSetup, ChargeFailed, ForkRefused, NamespaceKind, OomKill},
+        event::{CgroupSetup, ChargeFailed, FailedStep, ForkRefused, NamespaceKind, OomKill},
         incident::{Incident, Source},
         kernel_version::KernelVersion,
         memcg::MemcgState,
@@ -56,6 +56,8 @@ pub struct Evidence<'a> {
     pub cgroup_setup: Option<&'a CgroupSetup>,
     /// The fork that was refused.
     pub fork_refused: Option<&'a ForkRefused>,
+    /// The step that failed, if only failures are seen of it.
+    pub failed_step: Option<&'a FailedStep>,
     /// Tasks of the unit in which a process was refused, as read at another time.
     pub tasks: Option<&'a UnitTasks>,
     /// `kernel.pid_max`, where it was read.
@@ -103,6 +105,7 @@ impl Default for Evidence<'_> {
             namespaces_refused: &[],
             cgroup_setup: None,
             fork_refused: None,
+            failed_step: None,
             tasks: None,
             pid_max: None,
             percpu: None,
@@ -137,6 +140,7 @@ impl<'a> Evidence<'a> {
             namespaces_refused: namespaces.map(|made| &made.refused[..]).unwrap_or_default(),
             cgroup_setup: step.cgroup_setup(),
             fork_refused: step.fork_refused(),
+            failed_step: step.failed(),
             call_flags: namespaces.and_then(|made| made.call_flags),
             events_lost: step.events_lost,
             unobservable,

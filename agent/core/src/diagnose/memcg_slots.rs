@@ -28,9 +28,8 @@ fn room(order: u32) -> u64 {
 pub(super) fn behind(evidence: &Evidence, allocation: &Allocation) -> Option<String> {
     let stack =
         allocation.failure.as_ref().map(|failure| failure.stack.as_slice()).unwrap_or_default();
-    let asked = |names: &[&str]| {
-        stack.iter().any(|frame| frame.function.as_deref().is_some_and(|f| names.contains(&f)))
-    };
+    let asked =
+        |names: &[&str]| stack.iter().any(|frame| names.iter().any(|name| frame.is_in(name)));
     let series = evidence.kernel.map(KernelVersion::series);
     let refused = evidence.slab_caches.iter().any(|cache| cache.failed);
     let seen = asked(ARRAY_OF_CACHE);

@@ -6,6 +6,7 @@
 use crate::{
     diagnose::Evidence,
     model::{
+        event::StartStep,
         program_message::StartError,
         verdict::{Cause, Confidence, Remedy, Verdict},
     },
@@ -30,7 +31,9 @@ const REMEDIES: &[Remedy] = &[
 pub(super) fn diagnose(evidence: &Evidence) -> Option<Verdict> {
     let by_program = evidence.messages.iter().any(|failure| failure.error == StartError::Namespace);
     let refused = evidence.errno == Some(libc::ENOSPC) && evidence.pernet_init.is_none();
-    let live = evidence.live && evidence.cgroup_setup.is_none() && refused;
+    // A clone makes them too; a mount has other reasons.
+    let makes_them = evidence.failed_step.is_none_or(|failed| failed.step == StartStep::Fork);
+    let live = evidence.live && evidence.cgroup_setup.is_none() && makes_them && refused;
     if !by_program && !live {
         return None;
     }

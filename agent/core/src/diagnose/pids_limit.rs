@@ -82,6 +82,19 @@ const OF_MACHINE: Remedy = Remedy {
     durable: true,
 };
 
+const SEE_USER: Remedy = Remedy {
+    title: "see what the user runs: containers whose user has the same number count together",
+    command: "ps -eLo ruid,pid,nlwp,cgroup:60,comm --sort=-nlwp | awk '$1 == <uid>' | head; ulimit -u",
+    risk: "none to look",
+    durable: false,
+};
+
+const RAISE_USER: Remedy = Remedy {
+    title: "raise the limit of processes of the container's user, or give containers users of their own",
+    command: "docker run --ulimit nproc=…; systemctl edit <unit>: LimitNPROC=infinity; userns-remap, or hostUsers: false for pods",
+    ..RAISE
+};
+
 /// What helps a cgroup with this path.
 fn of_cgroup(evidence: &Evidence, path: &str) -> Vec<Remedy> {
     let raise = match Owner::of(Some(path)) {
@@ -141,6 +154,16 @@ fn of_kernel(evidence: &Evidence, refused: &ForkRefused) -> Verdict {
     let because = format!("a fork was refused because {whose} was at its pids.max{full}");
     let remedies = of_cgroup(evidence, refused.cgroup.as_deref().unwrap_or_default());
     verdict(vec![because], not_seen, remedies)
+}
+
+/// The limit of a user, `RLIMIT_NPROC`, refused a process.
+pub(super) fn of_user(because: String, not_seen: Vec<String>) -> Verdict {
+    verdict(vec![because], not_seen, vec![SEE_USER, RAISE_USER])
+}
+
+/// One of the machine's limits, or one that is not known, refused a process.
+pub(super) fn of_machine(because: Vec<String>, not_seen: Vec<String>) -> Verdict {
+    verdict(because, not_seen, vec![SEE_ALL, RAISE, OF_MACHINE])
 }
 
 fn verdict(because: Vec<String>, not_seen: Vec<String>, remedies: Vec<Remedy>) -> Verdict {

@@ -1,5 +1,8 @@
 //! The call site of an allocation: the first function on its stack outside the allocator.
-use crate::model::frame::{Frame, TRAMPOLINES};
+use crate::model::{
+    event::Failure,
+    frame::{Frame, TRAMPOLINES},
+};
 
 /// The allocators' own functions, by the beginning of their names (5.10–7.2; mm/page_alloc.c,
 /// mm/slub.c, mm/slab_common.c, mm/vmalloc.c, mm/util.c, mm/mempolicy.c, mm/percpu.c), and for
@@ -78,8 +81,35 @@ const INTERRUPT: &[&str] = &[
     "asm_exc_nmi",
 ];
 
-/// The steps of a creation, which its allocations' stacks go through.
+/// The steps of a creation that are followed from their beginning, which its allocations' stacks go through.
 const STEPS: &[&str] = &["copy_net_ns", "create_new_namespaces", "cgroup_mkdir"];
+
+/// Whether an allocation's stack goes through one of these functions. One that was not taken, has no names,
+/// or was cut by a kretprobe may do so.
+pub fn goes_through(failure: Option<&Failure>, functions: &[&str]) -> bool {
+    let Some(failure) = failure else { return true };
+    let named = failure.stack.iter().any(|f| f.function.is_some());
+    !named || failure.stack.iter().any(|f| is_any(f, functions) || is_any(f, TRAMPOLINES))
+}
+
+/// Steps of which only failures are seen.
+const OTHER_STEPS: &[&str] = &[
+    "copy_process",
+    "do_execveat_common",
+    "bprm_execve",
+    "path_mount",
+    "do_mount",
+    "rtnl_newlink",
+    "cgroup_attach_task",
+    "join_session_keyring",
+    "do_seccomp",
+    "bpf_prog_load",
+];
+
+/// Whether an interrupt made the allocation in the context of a task.
+pub fn is_interrupts(stack: &[Frame]) -> bool {
+    stack.iter().any(|f| begins_with_any(f, INTERRUPT))
+}
 
 fn begins_with_any(frame: &Frame, prefixes: &[&str]) -> bool {
     frame.function.as_deref().is_some_and(|name| prefixes.iter().any(|p| name.starts_with(p)))
@@ -90,12 +120,12 @@ fn begins_with_any(frame: &Frame, prefixes: &[&str]) -> bool {
 pub fn callers(stack: &[Frame]) -> &[Frame] {
     let first = stack.iter().position(|f| !begins_with_any(f, ALLOCATOR)).unwrap_or(stack.len());
     let callers = &stack[first..];
-    let last = callers.iter().position(|f| is_any(f, STEPS));
+    let last = callers.iter().position(|f| is_any(f, STEPS) || is_any(f, OTHER_STEPS));
     last.map_or(callers, |at| &callers[..=at])
 }
 
 fn is_any(frame: &Frame, names: &[&str]) -> bool {
-    frame.function.as_deref().is_some_and(|name| names.contains(&name))
+    names.iter().any(|name| frame.is_in(name))
 }
 
 /// Whether the stack's functions show that the creation made the allocation, and not code in interrupt

@@ -3,6 +3,7 @@
 mod allocation;
 mod cgroup;
 mod charge;
+mod failed_step;
 mod fork;
 mod namespace;
 mod oom_kill;
@@ -11,6 +12,7 @@ pub use self::{
     allocation::{CompactResult, Failure, Omitted},
     cgroup::{CgroupPath, CgroupSetup},
     charge::{ChargeFailed, LimitKind},
+    failed_step::{FailedStep, StartStep},
     fork::ForkRefused,
     namespace::NamespaceKind,
     oom_kill::{OomKill, OomScope},
@@ -181,6 +183,8 @@ pub enum EventKind {
     CgroupSetupEnded(CgroupSetup),
     /// A limit on processes refused a fork.
     ForkRefused(ForkRefused),
+    /// A step that only failures are seen of has failed.
+    StepFailed(FailedStep),
     /// A cgroup was made.
     CgroupMade {
         /// Its id.

@@ -123,6 +123,11 @@ impl GfpNames {
         Some(self.mask("__GFP_NOWARN")? | self.mask("__GFP_NORETRY")?)
     }
 
+    /// The bit of an allocation that may wait for reclaim and compaction; `None` if it isn't known.
+    pub fn direct_reclaim_mask(&self) -> Option<u32> {
+        self.mask("__GFP_DIRECT_RECLAIM")
+    }
+
     /// The bit of an allocation that only one node may serve; `None` if it isn't known.
     pub fn this_node_mask(&self) -> Option<u32> {
         self.mask("__GFP_THISNODE")

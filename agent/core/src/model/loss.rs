@@ -62,4 +62,7 @@ pub struct OutsideCounts {
     pub reclaims: u64,
     /// Of the failures, those that were wanted as events and are none: too many alike.
     pub omitted_failures: u64,
+    /// Failed steps of starts that would be events and are none: too many alike.
+    #[serde(default)]
+    pub omitted_steps: u64,
 }

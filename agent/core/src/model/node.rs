@@ -27,6 +27,12 @@ pub struct NodeFacts {
     pub slab_caches: Option<u64>,
     /// `vm.zone_reclaim_mode`.
     pub zone_reclaim_mode: Option<u64>,
+    /// Processes and threads.
+    pub threads: Option<u64>,
+    /// `kernel.threads-max`.
+    pub threads_max: Option<u64>,
+    /// `kernel.pid_max`.
+    pub pid_max: Option<u64>,
 }
 
 /// Memory as a whole, in KiB.

@@ -8,7 +8,8 @@ use super::{
     container::{Candidate, Container},
     creation::Creation,
     event::{
-        CgroupPath, CgroupSetup, ChargeFailed, ForkRefused, NamespaceKind, Omitted, OomKill, Task,
+        CgroupPath, CgroupSetup, ChargeFailed, FailedStep, ForkRefused, NamespaceKind, Omitted,
+        OomKill, Task,
     },
     frame::Frame,
     slab::SlabCache,
@@ -98,6 +99,10 @@ pub enum StepKind {
     Cgroup(CgroupSetup),
     /// A process is forked, and the fork is refused.
     Fork(ForkRefused),
+    /// A step that only failures are seen of.
+    Failed(FailedStep),
+    /// An allocation failed in it, and no step that is seen failed with it.
+    Allocation,
     /// A process is killed, or has others killed, before the container's own program runs.
     OomKill {
         /// The step that this is a part of, if it is a further kill for the same process.
@@ -200,7 +205,7 @@ impl CreationStep {
     pub fn namespaces(&self) -> Option<&Namespaces> {
         match &self.kind {
             StepKind::Namespaces(namespaces) => Some(namespaces),
-            StepKind::Cgroup(_) | StepKind::Fork(_) | StepKind::OomKill { .. } => None,
+            _ => None,
         }
     }
 
@@ -213,7 +218,7 @@ impl CreationStep {
     pub fn cgroup_setup(&self) -> Option<&CgroupSetup> {
         match &self.kind {
             StepKind::Cgroup(setup) => Some(setup),
-            StepKind::Namespaces(_) | StepKind::Fork(_) | StepKind::OomKill { .. } => None,
+            _ => None,
         }
     }
 
@@ -221,7 +226,15 @@ impl CreationStep {
     pub fn fork_refused(&self) -> Option<&ForkRefused> {
         match &self.kind {
             StepKind::Fork(refused) => Some(refused),
-            StepKind::Namespaces(_) | StepKind::Cgroup(_) | StepKind::OomKill { .. } => None,
+            _ => None,
+        }
+    }
+
+    /// What failed, if only failures are seen of it.
+    pub fn failed(&self) -> Option<&FailedStep> {
+        match &self.kind {
+            StepKind::Failed(failed) => Some(failed),
+            _ => None,
         }
     }
 
@@ -229,7 +242,7 @@ impl CreationStep {
     pub fn continues(&self) -> Option<u64> {
         match self.kind {
             StepKind::OomKill { continues } => continues,
-            StepKind::Namespaces(_) | StepKind::Cgroup(_) | StepKind::Fork(_) => None,
+            _ => None,
         }
     }
 

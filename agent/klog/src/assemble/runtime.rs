@@ -1,5 +1,8 @@
 //! Which failures of containers, and which of them and the kernel's reports, are the same.
-use fragwatch_core::model::program_message::{ContainerFailure, StartError};
+use fragwatch_core::model::{
+    frame::plain,
+    program_message::{ContainerFailure, StartError},
+};
 
 use crate::assemble::incident_builder::IncidentBuilder;
 
@@ -104,7 +107,7 @@ pub(super) fn joins(draft: &IncidentBuilder, failure: &ContainerFailure) -> bool
     let report = Report {
         comm: draft.comm.as_deref(),
         names: &|id| draft.names(id),
-        calls: &|function| draft.frames.iter().any(|frame| frame.function == function),
+        calls: &|function| draft.frames.iter().any(|frame| plain(&frame.function) == function),
         refuses_forks: draft.fork_refused.is_some(),
         of_slab: !draft.slab.is_empty(),
     };

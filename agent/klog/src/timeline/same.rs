@@ -141,7 +141,7 @@ pub(super) fn joins(report: &Incident, program: &Incident) -> bool {
     let report_of_kernel = Report {
         comm: report.comm.as_deref(),
         names: &names,
-        calls: &|function| frames().any(|frame| frame.function.as_deref() == Some(function)),
+        calls: &|function| frames().any(|frame| frame.is_in(function)),
         refuses_forks: report.fork_refused.is_some(),
         of_slab: !report.slab_failures.is_empty(),
     };

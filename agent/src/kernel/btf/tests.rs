@@ -3,14 +3,16 @@ use super::*;
 
 /// BTF written by hand: what a kernel's would hold for a few types.
 #[derive(Default)]
-struct Writer {
+pub(crate) struct Writer {
     types: Vec<u32>,
     strings: Vec<u8>,
+    /// Types that functions have taken, where there is nothing else.
+    functions: u32,
 }
 
 impl Writer {
-    fn new() -> Self {
-        Self { types: Vec::new(), strings: vec![0] }
+    pub(crate) fn new() -> Self {
+        Self { types: Vec::new(), strings: vec![0], functions: 0 }
     }
 
     fn string(&mut self, text: &str) -> u32 {
@@ -28,7 +30,29 @@ impl Writer {
         self.types.extend(tail);
     }
 
-    fn bytes(self) -> Vec<u8> {
+    /// A function with so many parameters, of no type.
+    pub(crate) fn function(&mut self, name: &str, parameters: u32) {
+        self.ty("", KIND_FUNC_PROTO, parameters, 0, &[0; 2].repeat(parameters as usize));
+        // The prototype is the type before.
+        self.functions += 2;
+        self.ty(name, KIND_FUNC, 0, self.functions - 1, &[]);
+    }
+
+    /// A number of so many bytes.
+    pub(crate) fn number(&mut self, name: &str, bytes: u32) {
+        self.ty(name, KIND_INT, 0, bytes, &[bytes * 8]);
+    }
+
+    /// A structure with these members: name, number of the type, and offset in bytes.
+    pub(crate) fn structure(&mut self, name: &str, members: &[(&str, u32, u32)]) {
+        let mut words = Vec::new();
+        for (member, ty, offset) in members {
+            words.extend([self.string(member), *ty, offset * 8]);
+        }
+        self.ty(name, KIND_STRUCT, members.len() as u32, 64, &words);
+    }
+
+    pub(crate) fn bytes(self) -> Vec<u8> {
         let types: Vec<u8> = self.types.iter().flat_map(|w| w.to_le_bytes()).collect();
         let (type_len, string_len) = (types.len() as u32, self.strings.len() as u32);
         [0x01_eb9f, 24, 0, type_len, type_len, string_len]

@@ -53,6 +53,21 @@ pub(super) fn order(order: u32) -> String {
     if order > MAX_ORDER { format!("above-{MAX_ORDER}") } else { order.to_string() }
 }
 
+/// The label of a step. Those of which only failures are seen share one: there would be too many series.
+pub(super) fn step(step: Step) -> &'static str {
+    match step {
+        Step::Namespaces | Step::Cgroup | Step::Fork | Step::OomKill => step.into(),
+        Step::Exec
+        | Step::Mount
+        | Step::Link
+        | Step::CgroupEntry
+        | Step::Keyring
+        | Step::Seccomp
+        | Step::BpfProgram
+        | Step::Allocation => "other",
+    }
+}
+
 /// Whether an allocation with that outcome came back without pages, or may have.
 pub(super) fn is_failure(outcome: allocation::Outcome) -> bool {
     outcome != allocation::Outcome::Recovered
@@ -69,7 +84,7 @@ where
 impl Metrics {
     /// Makes every series whose labels are known.
     pub(super) fn initialise(&self) {
-        for step in Step::VARIANTS.iter().map(<&str>::from) {
+        for step in Step::VARIANTS.iter().map(|one| step(*one)) {
             for outcome in Outcome::VARIANTS.iter().map(<&str>::from) {
                 begin(&self.creations, &labels([("step", step), ("outcome", outcome)]));
             }

@@ -51,7 +51,7 @@ impl Metrics {
         for one in correlated {
             let Correlated::CreationStep(step) = one else { continue };
             if step.continues().is_none() {
-                let name: &str = view::step_name(&step.kind).into();
+                let name = labels::step(view::step_name(&step.kind));
                 let labels = labels([("step", name), ("outcome", step.outcome().into())]);
                 self.creations.get_or_create(&labels).inc();
             }
@@ -78,7 +78,7 @@ impl Metrics {
         if creation.outcome == Outcome::Failed && creation.continues.is_none() {
             let cause: &str = verdict.cause.into();
             let of_failure = labels([
-                ("step", creation.step.into()),
+                ("step", labels::step(creation.step)),
                 ("cause", cause),
                 ("confidence", verdict.confidence.into()),
             ]);

@@ -97,8 +97,10 @@ pub(super) const ROWS: [Row; 33] = [
     row("start, stop and remove a container with runc", Unit::Time, None, |m, of| {
         m.cost(of, Operation::Container, node)
     }),
-    row("fork with exit", Unit::Time, None, |m, of| m.cost(of, Operation::Fork, node)),
-    row("fork with exec and exit", Unit::Time, None, |m, of| m.cost(of, Operation::Exec, node)),
+    row("fork with exit", Unit::Time, Some(1.02), |m, of| m.cost(of, Operation::Fork, node)),
+    row("fork with exec and exit", Unit::Time, Some(1.02), |m, of| {
+        m.cost(of, Operation::Exec, node)
+    }),
     row("make and remove a cgroup (system calls)", Unit::Time, Some(1.05), |m, of| {
         m.cost(of, Operation::Cgroup, caller)
     }),

@@ -15,6 +15,8 @@ pub enum AttachKind {
     Kprobe,
     /// A kretprobe.
     Kretprobe,
+    /// One program behind the returns of several functions.
+    KretprobeMulti,
     /// A tracepoint.
     Tracepoint,
 }
@@ -26,6 +28,7 @@ impl Display for AttachKind {
             Self::Fexit => "fexit",
             Self::Kprobe => "a kprobe",
             Self::Kretprobe => "a kretprobe",
+            Self::KretprobeMulti => "a program for several functions",
             Self::Tracepoint => "a tracepoint",
         })
     }

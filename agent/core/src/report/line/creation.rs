@@ -76,6 +76,8 @@ pub struct Creation {
     pub cgroup_refused: Option<CgroupRefused>,
     /// The fork that was refused.
     pub fork_refused: Option<ForkRefused>,
+    /// How many processes its user has, and may have, where a fork or an execution failed.
+    pub user_processes: Option<UserProcesses>,
     /// What else was seen of the same container's start.
     pub start: Option<Start>,
     /// The node's memory, read at another time.
@@ -95,8 +97,35 @@ pub enum Step {
     Cgroup,
     /// A process of it is forked.
     Fork,
+    /// A program of it is executed.
+    Exec,
+    /// A file system of it is mounted.
+    Mount,
+    /// A network link of it is made.
+    Link,
+    /// A process of it enters its cgroup.
+    CgroupEntry,
+    /// A process of it gets a session keyring.
+    Keyring,
+    /// A process of it gets a seccomp filter.
+    Seccomp,
+    /// A BPF program is loaded for it, such as its device filter.
+    BpfProgram,
+    /// An allocation failed in it, outside of every step that is seen.
+    Allocation,
     /// A process of it is killed, or has others killed, before its own program runs.
     OomKill,
+}
+
+/// Processes and threads of a user, as they count for `RLIMIT_NPROC`.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct UserProcesses {
+    /// The user, in the initial user namespace.
+    pub uid: u32,
+    /// How many it has, in its user namespace.
+    pub count: u64,
+    /// The task's limit.
+    pub limit: u64,
 }
 
 /// A subsystem whose initialisation for a network namespace failed.

@@ -30,6 +30,9 @@ pub struct Watched {
     pub incidents_omitted: u64,
     /// What was counted outside creations; null where a capture does not have it.
     pub outside: Option<Outside>,
+    /// Steps, such as forks and mounts, that failed for a lack or a limit and were not reported: they were no
+    /// container's start, or there were too many alike.
+    pub failed_steps: u64,
     /// Events that were lost.
     pub lost: u64,
     /// The longest time from a creation's end to its report; null in `replay`.

@@ -364,6 +364,7 @@ fn summary_of_a_trace() -> Line {
         compactions: 9,
         reclaims: 31,
         omitted_failures: 2,
+        omitted_steps: 0,
     };
     Line::Summary(Summary {
         incidents: 1,
@@ -372,6 +373,7 @@ fn summary_of_a_trace() -> Line {
             creations: Creations { ok: 2, stalled: 0, degraded: 1, failed: 3, unfinished: 1 },
             incidents_omitted: 4,
             outside: Some(view::outside(outside)),
+            failed_steps: 0,
             lost: 3,
             slowest_report_us: Some(1830),
         }),

@@ -86,6 +86,18 @@ fn what(c: &Creation) -> String {
         Step::Namespaces => format!("namespaces {}", c.namespaces.join(", ")),
         Step::Cgroup => "cgroup".to_owned(),
         Step::Fork => "fork".to_owned(),
+        Step::Exec => "execution of a program".to_owned(),
+        Step::Mount => "mount".to_owned(),
+        Step::Link => "network link".to_owned(),
+        Step::CgroupEntry => "entry into a cgroup".to_owned(),
+        Step::Keyring => "session keyring".to_owned(),
+        Step::Seccomp => "seccomp filter".to_owned(),
+        Step::BpfProgram => "BPF program".to_owned(),
+        Step::Allocation => {
+            let asked = verdict::decisive(&c.allocations).and_then(|a| a.stack.first());
+            let function = asked.map(|function| format!(" in {}", printable(function)));
+            return format!("an allocation failed{}", function.unwrap_or_default());
+        }
         Step::OomKill if c.killed => return "killed by the OOM killer while it started".to_owned(),
         Step::OomKill => return "started, after the OOM killer killed others for it".to_owned(),
     };
@@ -97,7 +109,8 @@ fn what(c: &Creation) -> String {
         }
         Outcome::Degraded => format!("{step}, made although memory was short, {took}"),
         Outcome::Failed if c.killed => format!("{step}, killed by the OOM killer after {took}"),
-        Outcome::Failed if c.step == Step::Fork => format!("{step}, {errno}"),
+        // Of these only the end is seen.
+        Outcome::Failed if c.duration_us == 0 => format!("{step}, {errno}"),
         Outcome::Failed => format!("{step}, {errno} after {took}"),
     }
 }

@@ -57,6 +57,10 @@ fn watched_rows(block: &mut Block, watched: &Watched) {
         let text = "incidents outside creations are left out: too many at once";
         block.row(&watched.incidents_omitted.to_string(), text);
     }
+    if watched.failed_steps != 0 {
+        let text = "forks, mounts and other steps failed that are not reported";
+        block.row(&watched.failed_steps.to_string(), text);
+    }
     if let Some(o) = &watched.outside {
         let failures = match o.failures {
             Some(failures) => format!("{failures} failed allocations (with a fallback or without)"),

@@ -15,14 +15,14 @@ use crate::{
     model::{
         creation::{self, Certainty},
         errno,
-        event::CgroupSetup,
+        event::{CgroupSetup, FailedStep, StartStep},
         node::Reading,
         step::{CreationStep, NAMESPACES, Outcome, PernetInit, StepKind},
         verdict::Verdict,
     },
     report::line::{
         Line,
-        creation::{self as line, CgroupRefused, Creation, Start, StartPart, Step},
+        creation::{self as line, CgroupRefused, Creation, Start, StartPart, Step, UserProcesses},
         memcg::MemcgReclaims,
         slab::SlabCache,
     },
@@ -76,6 +76,7 @@ impl View {
                 .unwrap_or_default(),
             cgroup_refused: step.cgroup_setup().and_then(cgroup_refused),
             fork_refused: step.fork_refused().map(fork_refused),
+            user_processes: step.failed().and_then(user_processes),
             start: step.start.as_ref().map(|creation| start(creation, step.ended_ns)),
             node: reading.map(|reading| node(reading, self.page_size)),
             verdict: verdict_on_it.map(verdict),
@@ -90,6 +91,17 @@ pub fn step_name(kind: &StepKind) -> Step {
         StepKind::Cgroup(_) => Step::Cgroup,
         StepKind::Fork(_) => Step::Fork,
         StepKind::OomKill { .. } => Step::OomKill,
+        StepKind::Allocation => Step::Allocation,
+        StepKind::Failed(failed) => match failed.step {
+            StartStep::Fork => Step::Fork,
+            StartStep::Exec => Step::Exec,
+            StartStep::Mount => Step::Mount,
+            StartStep::Link => Step::Link,
+            StartStep::CgroupEntry => Step::CgroupEntry,
+            StartStep::Keyring => Step::Keyring,
+            StartStep::Seccomp => Step::Seccomp,
+            StartStep::BpfProgram => Step::BpfProgram,
+        },
     }
 }
 
@@ -121,6 +133,14 @@ fn cgroup_refused(setup: &CgroupSetup) -> Option<CgroupRefused> {
         controller: setup.memory_errno.map(|_| "memory"),
         controller_errno: setup.memory_errno.map(errno::name),
     })
+}
+
+fn user_processes(failed: &FailedStep) -> Option<UserProcesses> {
+    if !matches!(failed.step, StartStep::Fork | StartStep::Exec) {
+        return None;
+    }
+    let (count, limit) = (failed.processes?, failed.process_limit?);
+    Some(UserProcesses { uid: failed.uid, count, limit })
 }
 
 fn start(creation: &creation::Creation, ended_ns: u64) -> Start {
