@@ -208,7 +208,6 @@ macro_rules! for_each_global {
             }
             /// Whether a process is a victim of the OOM killer.
             OOM_VICTIM {
-                TASK_SIGNAL: Needed, Member("task_struct", &["signal"]);
                 SIGNAL_OOM_MM: Needed, Member("signal_struct", &["oom_mm"]);
             }
             /// The record of `oom:mark_victim`.

@@ -55,7 +55,6 @@ OC_MEMCG                      16     16     16     16
 OC_CHOSEN                     40     40     40     40
 TASK_TGID                   2236   2420   2436   2812
 TASK_COMM                   2736   2976   2976   3344
-TASK_SIGNAL                 2832   3072   3072   3448
 SIGNAL_OOM_MM                  @      @      @      @
 AC_NODEMASK                    8      8      8      8
 MARK_VICTIM_PID                8      8      8      8
