@@ -24,6 +24,13 @@ pub(crate) struct Thread {
     pub(crate) reclaim: Stall,
     /// Reclaim of a memory cgroup's memory under way.
     pub(crate) memcg_reclaim: Stall,
+    /// All such reclaim of its creation that has ended.
+    pub(crate) memcg_reclaims: MemcgReclaims,
+    /// Mask and order of the allocation whose begin of a stall was recorded last, as one number; 0 if it is
+    /// over.
+    pub(crate) stall_recorded: u64,
+    /// How many were, in its creation.
+    pub(crate) stalls_recorded: u64,
     /// `name` of the slab cache that is being created.
     pub(crate) cache_name: u64,
     /// Object size of the slab cache that is being created.
@@ -98,6 +105,20 @@ impl Opener {
     }
 }
 
+/// Reclaim of a memory cgroup's memory for the charges of a creation.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct MemcgReclaims {
+    /// How often.
+    pub(crate) count: u64,
+    /// Pages freed in all.
+    pub(crate) reclaimed: u64,
+    /// How long it took in all, in nanoseconds.
+    pub(crate) stall_ns: u64,
+    /// `struct mem_cgroup` that was at its limit last; NULL if that is not known.
+    pub(crate) memcg: u64,
+}
+
 /// A charge to a memory cgroup that was refused.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -128,6 +149,8 @@ impl Refusal {
 pub(crate) struct Charge {
     /// `struct mem_cgroup`; NULL if none is under way.
     pub(crate) memcg: u64,
+    /// Its `struct page_counter` that is asked.
+    pub(crate) counter: u64,
     /// How many pages.
     pub(crate) pages: u64,
     /// Where the kernel will write the counter that has no room.
@@ -136,7 +159,7 @@ pub(crate) struct Charge {
 
 impl Charge {
     /// None is under way.
-    const NONE: Self = Self { memcg: 0, pages: 0, fail: 0 };
+    const NONE: Self = Self { memcg: 0, counter: 0, pages: 0, fail: 0 };
 }
 
 /// No single compaction or reclaim takes this long.
@@ -168,7 +191,7 @@ impl Stall {
     }
 
     /// A return that a kretprobe missed must not silence the thread for good.
-    fn is_under_way(&self) -> bool {
+    pub(crate) fn is_under_way(&self) -> bool {
         self.since != 0 && now().saturating_sub(self.since) < STALL_LIMIT_NS
     }
 }
@@ -184,6 +207,9 @@ impl Thread {
         compaction: Stall::NONE,
         reclaim: Stall::NONE,
         memcg_reclaim: Stall::NONE,
+        memcg_reclaims: MemcgReclaims { count: 0, reclaimed: 0, stall_ns: 0, memcg: 0 },
+        stall_recorded: 0,
+        stalls_recorded: 0,
         cache_name: 0,
         cache_size: 0,
         pernet_ops: 0,
@@ -209,6 +235,16 @@ impl Thread {
     pub(crate) fn is_stalled(&self) -> bool {
         self.compaction.is_under_way()
             || self.reclaim.is_under_way()
+            || self.memcg_reclaim.is_under_way()
+    }
+
+    /// Whether the thread is inside compaction or reclaim for an allocation of another mask or order.
+    #[inline(always)]
+    pub(crate) fn waits_for_another(&self, gfp: u32, order: u32) -> bool {
+        let is_for_another =
+            |stall: &Stall| (stall.gfp != gfp || stall.order != order) && stall.is_under_way();
+        is_for_another(&self.compaction)
+            || is_for_another(&self.reclaim)
             || self.memcg_reclaim.is_under_way()
     }
 
@@ -258,8 +294,10 @@ pub(crate) struct Walk {
     /// Its order.
     pub(crate) order: u32,
     /// `struct oom_control` if the walk is for a call of the OOM killer; it lies in the frame of the
-    /// function whose probe we are in. 0 if it is for an allocation that failed.
+    /// function whose probe we are in. Else 0.
     pub(crate) oom_control: u64,
+    /// 1 if it is for an allocation that begins to wait, and has not failed. Else 0.
+    pub(crate) stall: u64,
 }
 
 impl Walk {
@@ -273,6 +311,7 @@ impl Walk {
         gfp: 0,
         order: 0,
         oom_control: 0,
+        stall: 0,
     };
 }
 

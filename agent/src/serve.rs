@@ -96,6 +96,7 @@ fn start(
     let found = Attached::read();
     let setup = Setup {
         all: false,
+        stall: config.stall,
         untroubled: false,
         fallbacks: true,
         attach: config.attach,

@@ -21,7 +21,9 @@ mod many_nodes;
 mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
+mod near_miss;
 mod netns_limit;
+mod oom_group;
 mod oom_order1;
 mod oom_real;
 mod oom_victims;
@@ -82,7 +84,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 36] = [
+const SCENARIOS: [(&str, Scenario); 38] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -108,6 +110,8 @@ const SCENARIOS: [(&str, Scenario); 36] = [
     ("link-order6", high_order_steps::link),
     ("keyring-quota", keyring_quota::run),
     ("killed", killed::run),
+    ("oom-group", oom_group::run),
+    ("near-miss", near_miss::run),
     ("check", check::run),
     ("serve", serve::run),
     ("cgroup-storm", cgroup_storm::run),

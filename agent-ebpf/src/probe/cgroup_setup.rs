@@ -7,9 +7,9 @@ use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe, tracepoint},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
-use fragwatch_ebpf::{CgroupSetupEnded, Counter};
+use fragwatch_ebpf::{CgroupSetupEnded, Counter, Victim};
 
-use super::memcg_charge;
+use super::{memcg_charge, memcg_reclaim};
 use crate::{
     account, cgroup,
     counters::count,
@@ -40,9 +40,12 @@ fn leave(errno: i32) {
     let failed = errno < 0 && errno != EEXIST;
     let step = thread.opener.step();
     let is_admitted = !failed || account::admit(step, errno);
+    let mut victim = Victim::Unknown;
     if failed && is_admitted {
         memcg_charge::report_refusal(thread);
+        victim = thread::oom_victim();
     }
+    memcg_reclaim::report(thread);
     let mut lost = thread.lost as u32;
     // Nothing was recorded of what happened in it.
     let is_bare = thread.details == Details::Omitted;
@@ -79,7 +82,7 @@ fn leave(errno: i32) {
         record.errno = if failed { errno } else { 0 };
         record.memory_errno = memory_errno;
         record.lost = lost;
-        record.reserved = 0;
+        record.victim = victim as u32;
         record.omitted = omitted;
         record.omitted_stall_ns = omitted_stall_ns;
         // The caller's name outlives the call; one that can't be read stays empty.

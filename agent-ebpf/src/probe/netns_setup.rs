@@ -5,9 +5,9 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
 use aya_log_ebpf::debug;
-use fragwatch_ebpf::{Counter, NetnsSetupEnded};
+use fragwatch_ebpf::{Counter, NetnsSetupEnded, Victim};
 
-use super::{memcg_charge, namespace_refused, step};
+use super::{memcg_charge, memcg_reclaim, namespace_refused, step};
 use crate::{
     account, cgroup,
     counters::count,
@@ -73,13 +73,18 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
     let errno = errno_of(returned);
     let opener = thread.opener.step();
     let is_admitted = errno == 0 || account::admit(opener, errno);
+    let mut victim = Victim::Unknown;
     if errno != 0 && is_admitted {
         memcg_charge::report_refusal(thread);
         namespace_refused::report(thread);
+        victim = thread::oom_victim();
     }
     if errno != 0 {
         // A clone fails with it as a whole.
         step::note_reported(errno);
+    }
+    if is_admitted {
+        memcg_reclaim::report(thread);
     }
     // Nothing was recorded of what happened in it.
     let is_bare = thread.details == Details::Omitted;
@@ -117,7 +122,7 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         record.errno = errno;
         record.netns = netns;
         record.lost = lost;
-        record.reserved = 0;
+        record.victim = victim as u32;
         record.omitted = omitted;
         record.omitted_stall_ns = omitted_stall_ns;
         record.call_flags = call_flags;

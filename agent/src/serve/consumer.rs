@@ -1,5 +1,5 @@
 //! What `serve` does with the loop's entries: metrics, and the flight recorder.
-use std::{sync::Arc, sync::mpsc::Receiver, time::Duration};
+use std::{mem, sync::Arc, sync::mpsc::Receiver, time::Duration};
 
 use fragwatch_core::{
     correlate::Correlated,
@@ -35,6 +35,8 @@ pub(super) struct ServeConsumer {
     /// Allocations that had taken a block of another migratetype when the kernel side was asked last.
     fallbacks: Option<Fallbacks>,
     ticks: u32,
+    /// A hook was detached since the last tick.
+    detached: bool,
 }
 
 impl ServeConsumer {
@@ -52,6 +54,7 @@ impl ServeConsumer {
             untroubled: 0,
             fallbacks: None,
             ticks: 0,
+            detached: false,
         }
     }
 
@@ -106,8 +109,10 @@ impl ServeConsumer {
 
 impl Consumer for ServeConsumer {
     fn entry(&mut self, entry: &Entry) {
-        if let Entry::Event(event) = entry {
-            self.shared.metrics.observe(event);
+        match entry {
+            Entry::Event(event) => self.shared.metrics.observe(event),
+            Entry::Detached(_) => self.detached = true,
+            _ => {}
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.entry(entry);
@@ -131,6 +136,9 @@ impl Consumer for ServeConsumer {
 
     fn tick(&mut self, live: &Live) {
         self.shared.turn();
+        if mem::take(&mut self.detached) {
+            self.shared.metrics.set_hooks(&live.hooks);
+        }
         let now_ns = clock::monotonic_ns();
         self.set_counts(live);
         self.record(now_ns);
