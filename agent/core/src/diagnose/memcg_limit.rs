@@ -187,7 +187,9 @@ fn charged(evidence: &Evidence) -> Option<Verdict> {
     let charge = evidence.charges.last()?;
     let mut doubts = evidence.gaps();
     doubts.extend(doubt_about_errno(evidence)?);
-    if charge.refusals.is_some_and(|refusals| refusals < RETRIES) {
+    // For v1's limit on kernel memory no room is made.
+    let is_retried = charge.limit_kind != Some(LimitKind::Kmem);
+    if is_retried && charge.refusals.is_some_and(|refusals| refusals < RETRIES) {
         doubts.push(
             "whether the last charge that was refused was taken in the end: the kernel tries again \
              while it makes room, and what a CPU holds in advance is not seen"

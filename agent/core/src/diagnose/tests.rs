@@ -259,7 +259,10 @@ fn failed_charge_is_memcg_limit() {
     assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::High));
     // A charge that was tried less often may have been taken in the end.
     creation.charges[0].refusals = Some(3);
+    creation.charges[0].limit_kind = Some(LimitKind::Memory);
     assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::Medium));
+    creation.charges[0].limit_kind = Some(LimitKind::Kmem);
+    assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::High));
 }
 
 #[test]

@@ -69,9 +69,10 @@ fn preference_for_kprobes_uses_neither_trampolines_nor_tracepoints() {
             attach_on(kernel, kernel.kallsyms, Preference::Kprobe, &mut FakeKernel::new(STOCK))
         {
             let method = hook.via.as_ref().map(|via| via.method);
-            // cgroup_made has no other candidate than tracepoints; no other hook may use them here.
+            // These have no other candidates than tracepoints; no other hook may use them here.
             let allowed = match hook.hook {
                 Hook::CgroupMade => method == Some(Method::RawTracepoint),
+                Hook::MemcgReclaim => method == Some(Method::Tracepoint),
                 _ => method.is_some_and(Method::is_kprobe),
             };
             assert!(allowed, "{hook:#?} on {}", kernel.name);
@@ -92,7 +93,7 @@ fn without_kprobes_tracepoints_are_left() {
             Some(via) => assert_eq!(via.method, expected, "{hook:#?}"),
             None => is_missing_because(&hook, "this kernel was built without kprobes"),
         }
-        if hook.hook != Hook::CgroupMade {
+        if ![Hook::CgroupMade, Hook::MemcgReclaim].contains(&hook.hook) {
             assert!(hook.reasons.contains(&Reason::KprobesNotBuiltIn), "{hook:#?}");
         }
     }
@@ -133,16 +134,16 @@ fn without_symbols_the_kernel_finds_the_names() {
 
 #[test]
 fn of_two_functions_with_one_name_neither_is_used() {
-    for (name, hook) in [
-        ("warn_alloc", Hook::AllocationFailed),
-        ("copy_net_ns", Hook::NetnsSetup),
-        ("pids_can_fork", Hook::ForkRefused),
-        ("try_to_compact_pages", Hook::Compaction),
+    for (name, hook, losing) in [
+        ("warn_alloc", Hook::AllocationFailed, 1),
+        ("copy_net_ns", Hook::NetnsSetup, 1),
+        ("pids_can_fork", Hook::ForkRefused, 1),
+        ("try_to_compact_pages", Hook::Compaction, 2),
     ] {
         let twice = format!("{}ffffffffb7000000 t {name}\n", SERIES[2].kallsyms);
         let hooks = with(&twice, STOCK);
         is_poorer_because(status(&hooks, hook), &format!("more than one function {name}"));
-        assert_eq!(hooks.iter().filter(|hook| hook.not_seen.is_some()).count(), 1);
+        assert_eq!(hooks.iter().filter(|hook| hook.not_seen.is_some()).count(), losing);
     }
 }
 
@@ -226,7 +227,9 @@ fn without_tracefs_tracepoints_are_reported_missing() {
     // These need no tracefs.
     assert_eq!(status(&hooks, Hook::CgroupMade).not_seen, None);
     let hooks = with(kernel.kallsyms, UNMOUNTED);
-    assert!(hooks.iter().all(|hook| hook.state != State::Missing), "{hooks:#?}");
+    // This has no other candidate.
+    let others = |hook: &&HookStatus| hook.hook != Hook::MemcgReclaim;
+    assert!(hooks.iter().filter(others).all(|hook| hook.state != State::Missing), "{hooks:#?}");
 }
 
 /// An entry whose exit is missing would begin what never ends, and an exit alone means nothing.
