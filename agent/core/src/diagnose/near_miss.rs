@@ -69,12 +69,15 @@ fn of_allocation(evidence: &Evidence, allocation: &Allocation) -> Option<Verdict
                 && index.is_none_or(|index| index > even_index(order));
             let mut because = vec![waited, fragmentation::lack(evidence, zone, order, false)];
             because.extend(index.map(|index| fragmentation::index(index, order)));
+            // Nothing has to be started again.
+            let mut remedies = fragmentation::remedies(evidence, allocation);
+            remedies.retain(|remedy| remedy.durable);
             Some(Verdict {
                 cause: Cause::Fragmentation,
                 confidence: if sure { Confidence::without(&doubts) } else { Confidence::Medium },
                 because,
                 not_seen: doubts,
-                remedies: fragmentation::remedies(evidence, allocation),
+                remedies,
                 no_help: vec!["more memory for the container: no limit of it was hit"],
             })
         }
