@@ -73,7 +73,8 @@ pub(super) fn measure(bench: &Bench, course: &Course) -> Result<()> {
         }
         thread::sleep((began + INTERVAL * (minute + 1)).saturating_duration_since(Instant::now()));
     }
-    running.stop()
+    running.stop()?;
+    Ok(())
 }
 
 /// What the metrics say of each resource that runs out.
