@@ -141,6 +141,10 @@ impl Consumer for ServeConsumer {
     fn ending(&mut self) {
         self.shared.enter(Phase::Stopping);
         notify::stopping();
+        // Detaching takes seconds, after which it may be killed.
+        if let Some(recorder) = &self.recorder {
+            recorder.hurry();
+        }
     }
 
     fn end(&mut self) {

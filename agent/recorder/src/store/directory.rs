@@ -226,7 +226,10 @@ mod tests {
             let _ = fs::remove_file(&link);
             symlink("/etc/passwd", &link).expect("it is ours");
             let odd = prepare(&path);
-            assert!(matches!(&odd, Err(OpenError::Odd(named)) if Path::new(named) == link), "{odd:?}");
+            assert!(
+                matches!(&odd, Err(OpenError::Odd(named)) if Path::new(named) == link),
+                "{odd:?}"
+            );
             fs::remove_file(&link).expect("it is a link");
         }
         drop(prepare(&path).expect("the control: without a link it can be used"));
