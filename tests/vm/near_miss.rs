@@ -2,7 +2,7 @@
 
 use crate::causes;
 use crate::observed::Observed;
-use crate::plan::{Plan, facts};
+use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
     let args = &["trace", "--all", "--format", "json", "--stall", "100us"];
@@ -12,7 +12,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         full_pod_is_named,
         no_control_nearly_failed,
     ];
-    vec![causes::plan_with("near-miss", args, facts)]
+    vec![causes::plan_with("near-miss", args, facts).on(Kernels::EverySlow)]
 }
 
 fn near_misses_are_stalled_and_marked(run: &Observed) {

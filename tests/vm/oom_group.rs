@@ -3,10 +3,11 @@
 
 use crate::causes;
 use crate::observed::Observed;
-use crate::plan::{Plan, facts};
+use crate::plan::{Kernels, Plan, facts};
 
 pub(crate) fn plans() -> Vec<Plan> {
-    vec![causes::plan("oom-group", facts![creation_is_killed_for_the_pods_limit])]
+    let facts = facts![creation_is_killed_for_the_pods_limit];
+    vec![causes::plan("oom-group", facts).on(Kernels::EverySlow)]
 }
 
 fn creation_is_killed_for_the_pods_limit(run: &Observed) {

@@ -129,7 +129,8 @@ const KERNEL_MEMORY: Remedy = Remedy {
 /// 5.10-7.2).
 const RETRIES: u32 = 16;
 
-/// Subsystems' initialisations that return another error for ENOMEM: lib/kobject_uevent.c, 5.10-7.2.
+/// Subsystems' initialisations that return another error for ENOMEM: lib/kobject_uevent.c, 5.10-7.2. Those that
+/// make a socket return ENOBUFS (net/ipv4/af_inet.c and net/ipv6/af_inet6.c, 5.10-7.2).
 const TURN_ENOMEM: &[(&str, i32)] = &[("uevent_net_init", libc::ENODEV)];
 
 const NO_HELP: &[&str] =
@@ -211,7 +212,8 @@ fn doubt_about_errno(evidence: &Evidence) -> Option<Option<String>> {
     }
     let init = evidence.pernet_init.filter(|init| init.errno == Some(number))?;
     let function = init.init.as_ref().and_then(|frame| frame.function.as_deref());
-    let is_known = TURN_ENOMEM.contains(&(function.unwrap_or_default(), number));
+    let is_known = number == libc::ENOBUFS
+        || TURN_ENOMEM.contains(&(function.unwrap_or_default(), number));
     Some((!is_known).then(|| {
         format!("why it returned {}: a refused charge comes back as ENOMEM", errno::name(number))
     }))

@@ -282,6 +282,8 @@ fn refused_charge_needs_the_errno() {
     // The kernel's own subsystem is known to turn ENOMEM into that.
     let known = failed_in("uevent_net_init", libc::ENODEV);
     assert_eq!(known, (Cause::MemcgLimit, Confidence::High));
+    let socket = failed_in("icmp_sk_init", libc::ENOBUFS);
+    assert_eq!(socket, (Cause::MemcgLimit, Confidence::High));
     let other = failed_in("fw_pernet_init", libc::ENODEV);
     assert_eq!(other, (Cause::MemcgLimit, Confidence::Medium));
     // The kernel forced it over the limit, or it was taken: what failed is something else.
