@@ -24,7 +24,7 @@ pub(crate) struct Thread {
     pub(crate) reclaim: Stall,
     /// Reclaim of a memory cgroup's memory under way.
     pub(crate) memcg_reclaim: Stall,
-    /// All such reclaim of its creation that has ended.
+    /// Such reclaim of its creation that has ended, and is not recorded.
     pub(crate) memcg_reclaims: MemcgReclaims,
     /// Mask and order of the allocation whose begin of a stall was recorded last, as one number; 0 if it is
     /// over.
@@ -105,18 +105,23 @@ impl Opener {
     }
 }
 
-/// Reclaim of a memory cgroup's memory for the charges of a creation.
+/// Reclaim of a memory cgroup's memory for the charges of a creation, since it was recorded last.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct MemcgReclaims {
+    /// How long that took which is recorded, in nanoseconds; 0 if nothing is.
+    pub(crate) recorded_ns: u64,
     /// How often.
     pub(crate) count: u64,
     /// Pages freed in all.
     pub(crate) reclaimed: u64,
     /// How long it took in all, in nanoseconds.
     pub(crate) stall_ns: u64,
-    /// `struct mem_cgroup` that was at its limit last; NULL if that is not known.
-    pub(crate) memcg: u64,
+}
+
+impl MemcgReclaims {
+    /// There was none.
+    pub(crate) const NONE: Self = Self { recorded_ns: 0, count: 0, reclaimed: 0, stall_ns: 0 };
 }
 
 /// A charge to a memory cgroup that was refused.
@@ -207,7 +212,7 @@ impl Thread {
         compaction: Stall::NONE,
         reclaim: Stall::NONE,
         memcg_reclaim: Stall::NONE,
-        memcg_reclaims: MemcgReclaims { count: 0, reclaimed: 0, stall_ns: 0, memcg: 0 },
+        memcg_reclaims: MemcgReclaims::NONE,
         stall_recorded: 0,
         stalls_recorded: 0,
         cache_name: 0,
@@ -264,6 +269,12 @@ impl Thread {
 }
 
 impl Thread {
+    /// Time in compaction and reclaim of its creation that was not recorded, in nanoseconds.
+    #[inline(always)]
+    pub(crate) fn unrecorded_stall_ns(&self) -> u64 {
+        self.omitted_stall_ns.saturating_add(self.memcg_reclaims.stall_ns)
+    }
+
     /// Whether a return inside the creation was never seen: all that began in it has ended when it
     /// ends.
     pub(crate) fn has_open_ends(&self) -> bool {

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use fragwatch_ebpf::{CgroupSetupEnded, Counter, Victim};
 
-use super::{memcg_charge, memcg_reclaim};
+use super::memcg_charge;
 use crate::{
     account, cgroup,
     counters::count,
@@ -45,7 +45,6 @@ fn leave(errno: i32) {
         memcg_charge::report_refusal(thread);
         victim = thread::oom_victim();
     }
-    memcg_reclaim::report(thread);
     let mut lost = thread.lost as u32;
     // Nothing was recorded of what happened in it.
     let is_bare = thread.details == Details::Omitted;
@@ -59,7 +58,7 @@ fn leave(errno: i32) {
     let creation = thread.creation_ns;
     let (parent, name, memory_errno) =
         (thread.cgroup_parent, thread.cgroup_name, thread.memory_errno as i32);
-    let (omitted, omitted_stall_ns) = (thread.omitted, thread.omitted_stall_ns);
+    let (omitted, omitted_stall_ns) = (thread.omitted, thread.unrecorded_stall_ns());
     let worth_reporting = failed || thread.recorded != 0;
     thread::end_creation();
     count(Counter::EndedCgroups);

@@ -1,8 +1,9 @@
 //! Reclaim of a memory cgroup's memory for a charge that found no room, inside a creation: the
 //! tracepoints `vmscan:mm_vmscan_memcg_reclaim_begin` and `_end` (5.10–7.2; mm/vmscan.c, in
 //! `try_to_free_mem_cgroup_pages`). Their records are laid out as those of direct reclaim. A charge may
-//! have its cgroup reclaimed a dozen times, and may succeed afterwards: all of it is recorded at the end of
-//! the creation.
+//! have its cgroup reclaimed a dozen times, and may succeed afterwards: a record is for all since the one before.
+//! What comes after the last record is a part of the creation's stall alone. The end of the creation does not
+//! record it: the verifier would take half as long again for each program that sees one.
 use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
 use fragwatch_ebpf::MemcgReclaimEnded;
 
@@ -11,7 +12,7 @@ use crate::{
     cgroup,
     emit::emit,
     kernel::{self, RECLAIM_BEGIN_GFP, RECLAIM_BEGIN_ORDER, RECLAIM_END_RECLAIMED, now},
-    state::{MemcgReclaims, Stall, Thread},
+    state::{MemcgReclaims, Stall},
     thread,
 };
 
@@ -29,6 +30,9 @@ fn memcg_reclaim_begin_tracepoint(ctx: TracePointContext) -> u32 {
     0
 }
 
+/// Less than this is recorded with what follows, but for the first time.
+const WORTH_A_RECORD_NS: u64 = 1_000_000;
+
 #[tracepoint]
 fn memcg_reclaim_end_tracepoint(ctx: TracePointContext) -> u32 {
     let Some(thread) = thread::creating() else { return 0 };
@@ -37,25 +41,19 @@ fn memcg_reclaim_end_tracepoint(ctx: TracePointContext) -> u32 {
         return 0;
     }
     thread.memcg_reclaim.since = 0;
-    let reclaimed = kernel::read(ctx.as_ptr() as u64, RECLAIM_END_RECLAIMED.load()).unwrap_or(0);
-    let MemcgReclaims { count, reclaimed: before, stall_ns, .. } = thread.memcg_reclaims;
-    thread.memcg_reclaims = MemcgReclaims {
-        count: count + 1,
-        reclaimed: before.saturating_add(reclaimed),
-        stall_ns: stall_ns.saturating_add(now().saturating_sub(since)),
-        memcg: memcg_charge::refused_by(thread),
-    };
-    0
-}
-
-/// The thread's creation ends: reports what its charges waited for.
-#[inline(always)]
-pub(super) fn report(thread: &mut Thread) {
-    let MemcgReclaims { count, reclaimed, stall_ns, memcg } = thread.memcg_reclaims;
-    if count == 0 {
-        return;
+    let freed = kernel::read(ctx.as_ptr() as u64, RECLAIM_END_RECLAIMED.load()).unwrap_or(0);
+    let before = thread.memcg_reclaims;
+    let count = before.count + 1;
+    let reclaimed = before.reclaimed.saturating_add(freed);
+    let stall_ns = before.stall_ns.saturating_add(now().saturating_sub(since));
+    let is_first = before.recorded_ns == 0;
+    if !is_first && stall_ns < WORTH_A_RECORD_NS.max(before.recorded_ns / 4) {
+        thread.memcg_reclaims = MemcgReclaims { count, reclaimed, stall_ns, ..before };
+        return 0;
     }
-    thread.memcg_reclaims.count = 0;
+    let recorded_ns = before.recorded_ns.saturating_add(stall_ns).max(1);
+    thread.memcg_reclaims = MemcgReclaims { recorded_ns, ..MemcgReclaims::NONE };
+    let memcg = memcg_charge::refused_by(thread);
     let Stall { gfp, order, .. } = thread.memcg_reclaim;
     emit::<MemcgReclaimEnded>(thread, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field is
@@ -69,4 +67,5 @@ pub(super) fn report(thread: &mut Thread) {
         record.stall_ns = stall_ns;
         cgroup::record_memcg(memcg, &mut record.cgroup);
     });
+    0
 }

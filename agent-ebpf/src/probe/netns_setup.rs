@@ -7,7 +7,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use fragwatch_ebpf::{Counter, NetnsSetupEnded, Victim};
 
-use super::{memcg_charge, memcg_reclaim, namespace_refused, step};
+use super::{memcg_charge, namespace_refused, step};
 use crate::{
     account, cgroup,
     counters::count,
@@ -83,16 +83,13 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         // A clone fails with it as a whole.
         step::note_reported(errno);
     }
-    if is_admitted {
-        memcg_reclaim::report(thread);
-    }
     // Nothing was recorded of what happened in it.
     let is_bare = thread.details == Details::Omitted;
     if is_bare {
         lost += 1;
     }
     let (call_flags, namespaces) = (thread.call_flags, thread.namespaces);
-    let (omitted, omitted_stall_ns) = (thread.omitted, thread.omitted_stall_ns);
+    let (omitted, omitted_stall_ns) = (thread.omitted, thread.unrecorded_stall_ns());
     let recorded = thread.recorded != 0;
     thread::end_creation();
     count(Counter::EndedCreations);

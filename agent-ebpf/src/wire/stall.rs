@@ -38,7 +38,7 @@ pub struct ReclaimEnded {
 }
 
 /// What a creation's charges to a memory cgroup waited for: reclaim of the memory of one that was at its
-/// limit. Recorded when the creation ends.
+/// limit. Each record is for all since the one before.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "decode", derive(zerocopy::FromBytes))]
 #[repr(C)]

@@ -129,7 +129,7 @@ impl Boot {
     /// The verdicts on controls; there should be none.
     #[must_use]
     pub fn controls(&self) -> Verdicts {
-        let lines = self.lines_of_controls().into_iter().filter(failed);
+        let lines = self.lines_of_controls().into_iter().filter(|line| failed(line));
         Verdicts { given: lines.map(|line| given(&line["verdict"])).collect(), missing: 0 }
     }
 
@@ -145,7 +145,7 @@ impl Boot {
 }
 
 /// Whether the creation of a line failed or called the OOM killer.
-fn failed(line: &&Value) -> bool {
+fn failed(line: &Value) -> bool {
     line["outcome"] == "failed"
         || line["oom_kills"].as_array().is_some_and(|kills| !kills.is_empty())
 }

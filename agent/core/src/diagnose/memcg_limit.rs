@@ -129,8 +129,7 @@ const KERNEL_MEMORY: Remedy = Remedy {
 /// 5.10-7.2).
 const RETRIES: u32 = 16;
 
-/// Subsystems' initialisations that return another error for ENOMEM: lib/kobject_uevent.c, 5.10-7.2. Those that
-/// make a socket return ENOBUFS (net/ipv4/af_inet.c and net/ipv6/af_inet6.c, 5.10-7.2).
+/// Subsystems' initialisations that return another error for ENOMEM: lib/kobject_uevent.c, 5.10-7.2.
 const TURN_ENOMEM: &[(&str, i32)] = &[("uevent_net_init", libc::ENODEV)];
 
 const NO_HELP: &[&str] =
@@ -187,7 +186,7 @@ fn remedies(evidence: &Evidence, path: Option<&str>) -> Vec<Remedy> {
 fn charged(evidence: &Evidence) -> Option<Verdict> {
     let charge = evidence.charges.last()?;
     let mut doubts = evidence.gaps();
-    doubts.extend(doubt_about_errno(evidence)?);
+    doubts.extend(doubts_about_errno(evidence)?);
     // For v1's limit on kernel memory no room is made.
     let is_retried = charge.limit_kind != Some(LimitKind::Kmem);
     if is_retried && charge.refusals.is_some_and(|refusals| refusals < RETRIES) {
@@ -204,19 +203,20 @@ fn charged(evidence: &Evidence) -> Option<Verdict> {
 }
 
 /// A refused charge returns ENOMEM, which few callers turn into another error. `None` if the error is none that
-/// comes of it; else the doubt that it leaves.
-fn doubt_about_errno(evidence: &Evidence) -> Option<Option<String>> {
+/// comes of it; else the doubts that it leaves.
+fn doubts_about_errno(evidence: &Evidence) -> Option<Vec<String>> {
     let number = evidence.errno?;
-    if number == libc::ENOMEM {
-        return Some(None);
+    // What makes a socket returns ENOBUFS (net/ipv4/af_inet.c, 5.10-7.2).
+    if matches!(number, libc::ENOMEM | libc::ENOBUFS) {
+        return Some(Vec::new());
     }
     let init = evidence.pernet_init.filter(|init| init.errno == Some(number))?;
     let function = init.init.as_ref().and_then(|frame| frame.function.as_deref());
-    let is_known = number == libc::ENOBUFS
-        || TURN_ENOMEM.contains(&(function.unwrap_or_default(), number));
-    Some((!is_known).then(|| {
-        format!("why it returned {}: a refused charge comes back as ENOMEM", errno::name(number))
-    }))
+    if TURN_ENOMEM.contains(&(function.unwrap_or_default(), number)) {
+        return Some(Vec::new());
+    }
+    let error = errno::name(number);
+    Some(vec![format!("why it returned {error}: a refused charge comes back as ENOMEM")])
 }
 
 /// A creation that waited for room in a memory cgroup and got it.
