@@ -572,7 +572,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
             lost: None,
         }],
         guards: &[],
-        reads: &[RECLAIM, &[MEMCG_MEMORY, MEMCG_KMEM, MEMCG_MEMSW, CSS_PARENT]],
+        reads: &[RECLAIM, CGROUP_PATH, REFUSED_CHARGE],
         lost: "how long a creation waited for room in a memory cgroup at its limit",
         supports_others: false,
     },

@@ -45,7 +45,7 @@ impl Unchecked {
             let is_meant = |of: &Candidate| of.function().is_some_and(|of| of.name == function);
             let candidates = hook.hook.info().candidates.iter().copied();
             candidates.filter(is_meant).for_each(|of| self.detach(&of));
-            let status = without(hook, Refusal::Ambiguous(function.to_owned()));
+            let status = without(hook, &Refusal::Ambiguous(function.to_owned()));
             log::warn!(
                 "{}: from now on not seen: {}",
                 status.why.as_deref().unwrap_or_default(),
@@ -62,7 +62,7 @@ impl Unchecked {
 }
 
 /// A hook that is attached no longer.
-fn without(hook: &HookStatus, refusal: Refusal) -> HookStatus {
+fn without(hook: &HookStatus, refusal: &Refusal) -> HookStatus {
     HookStatus {
         hook: hook.hook,
         via: None,
