@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,23 +11,19 @@ use fragwatch_states::{Keeper, zones};
 use harness::forecast::{Course, Minute, STREAM};
 use harness::overhead::Contestant;
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mlock, mmap};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, ftruncate};
+use nix::unistd::Pid;
 
 use super::Bench;
 use super::contestant::Running;
 use crate::{http, node, state};
 
 const INTERVAL: Duration = Duration::from_mins(1);
-const PAGE: u64 = 4096;
 const MIB: u64 = 1 << 20;
 
-/// In a minute.
-const LEAKED: u64 = 8 * MIB;
+/// In a minute. What leaks is a sixteenth of blocks of 2 MiB.
+const LEAKED_BLOCKS: &str = "4";
 const GROWN: u64 = 8 * MIB;
 const CACHED: u64 = 8 * MIB;
 const NAMESPACES: u32 = 2;
@@ -41,15 +36,16 @@ const MANY_NAMESPACES: &str = "1000";
 /// Memory is exhausted when less is available.
 const EXHAUSTED_KIB: u64 = 24 * 1024;
 
+/// The test module's parameter.
+const LEAK: &str = "/sys/module/fragwatch_leak/parameters/blocks";
 const DISK: &str = "/dev/nvme0n1";
 const CGROUP: &str = "/sys/fs/cgroup/forecast";
 
-/// What the node has taken so far. Mappings stay until the machine ends.
+/// What the node has taken so far.
 #[derive(Default)]
 struct Taken {
     namespaces: Vec<File>,
     memory: Vec<Vec<u8>>,
-    files: Vec<File>,
     cgroups: u32,
     disk: Option<File>,
     states: Vec<Keeper>,
@@ -73,7 +69,8 @@ pub(super) fn measure(bench: &Bench, course: &Course) -> Result<()> {
         }
         thread::sleep((began + INTERVAL * (minute + 1)).saturating_duration_since(Instant::now()));
     }
-    running.stop()
+    running.stop()?;
+    Ok(())
 }
 
 /// What the metrics say of each resource that runs out.
@@ -92,8 +89,7 @@ impl Taken {
     fn prepare(&mut self, bench: &Bench, course: &Course) -> Result<()> {
         match course.scenario {
             "forecast-leak" => {
-                // Compaction would put the locked pages together again.
-                node::set("vm/compact_unevictable_allowed", "0")?;
+                node::load_module("fragwatch_leak", c"")?;
                 node::load_pernet_module(bench.channel)
             }
             "forecast-namespaces" => node::set("user/max_net_namespaces", MAX_NAMESPACES),
@@ -127,7 +123,7 @@ impl Taken {
     fn step(&mut self, course: &Course, minute: u32) -> Result<bool> {
         match course.scenario {
             "forecast-leak" => {
-                self.leak()?;
+                fs::write(LEAK, LEAKED_BLOCKS).with_context(|| format!("can't write {LEAK}"))?;
                 let made = thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET)).join();
                 Ok(matches!(made, Ok(Err(Errno::ENOMEM))))
             }
@@ -162,29 +158,6 @@ impl Taken {
             }
             _ => Ok(false),
         }
-    }
-
-    /// Locks memory of which every other page is free again.
-    fn leak(&mut self) -> Result<()> {
-        let file = memfd_create("leak", MFdFlags::empty()).context("can't create a memory file")?;
-        ftruncate(&file, LEAKED.cast_signed()).context("can't size the memory file")?;
-        let length = NonZeroUsize::new(LEAKED as usize).context("it is not zero")?;
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a mapping at an address of the kernel's choice touches no memory of ours.
-        let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, &file, 0) };
-        let start = start.context("can't map memory")?;
-        // SAFETY: the range is exactly the mapping above; locking changes no content.
-        if unsafe { mlock(start, length.get()) }.is_err() {
-            // There is no more memory: the next namespace will fail.
-            return Ok(());
-        }
-        let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        for offset in (0..LEAKED).step_by(2 * PAGE as usize) {
-            fallocate(&file, hole, offset.cast_signed(), PAGE.cast_signed())
-                .context("can't free every other page")?;
-        }
-        self.files.push(file.into());
-        Ok(())
     }
 
     /// True if the kernel refuses one.
