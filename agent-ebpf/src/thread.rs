@@ -31,7 +31,7 @@ pub(crate) fn tgid() -> u32 {
 fn current_start() -> u64 {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    kernel::read(task, TASK_START_TIME.load()).unwrap_or(0)
+    kernel::read_or_zero(task, TASK_START_TIME.load())
 }
 
 /// Whether the current process is a victim of the OOM killer, whichever process asked for memory, alone or with its
@@ -40,7 +40,7 @@ fn current_start() -> u64 {
 pub(crate) fn oom_victim() -> Victim {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    let signal = kernel::read::<u64>(task, TASK_SIGNAL.load()).unwrap_or(0);
+    let signal = kernel::read_or_zero::<u64>(task, TASK_SIGNAL.load());
     match kernel::read::<u64>(signal, SIGNAL_OOM_MM.load()) {
         None => Victim::Unknown,
         Some(0) => Victim::No,

@@ -41,7 +41,7 @@ fn memcg_reclaim_end_tracepoint(ctx: TracePointContext) -> u32 {
         return 0;
     }
     thread.memcg_reclaim.since = 0;
-    let freed = kernel::read(ctx.as_ptr() as u64, RECLAIM_END_RECLAIMED.load()).unwrap_or(0);
+    let freed = kernel::read_or_zero::<u64>(ctx.as_ptr() as u64, RECLAIM_END_RECLAIMED.load());
     let before = thread.memcg_reclaims;
     let count = before.count + 1;
     let reclaimed = before.reclaimed.saturating_add(freed);
