@@ -4,6 +4,7 @@ mod burst;
 mod cgroup_namespace;
 mod cgroup_storm;
 mod check;
+mod cpuset_empty;
 mod doctor;
 mod endings;
 mod exhausted;
@@ -29,6 +30,7 @@ mod order6;
 mod page;
 mod pids_limit;
 mod reader_stopped;
+mod refused_programs;
 mod renamed;
 mod runtimes;
 mod sandbox;
@@ -82,7 +84,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 36] = [
+const SCENARIOS: [(&str, Scenario); 39] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -107,6 +109,9 @@ const SCENARIOS: [(&str, Scenario); 36] = [
     ("mount-enomem", high_order_steps::mount),
     ("link-order6", high_order_steps::link),
     ("keyring-quota", keyring_quota::run),
+    ("jit-limit", refused_programs::seccomp),
+    ("memlock", refused_programs::device_filter),
+    ("cpuset-empty", cpuset_empty::run),
     ("killed", killed::run),
     ("check", check::run),
     ("serve", serve::run),
