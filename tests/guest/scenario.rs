@@ -10,7 +10,6 @@ mod endings;
 mod exhausted;
 mod fallback;
 mod flood;
-mod fork_memcg;
 mod fork_nproc;
 mod full_pod;
 mod healthy;
@@ -22,6 +21,7 @@ mod many_nodes;
 mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
+mod memlock;
 mod netns_limit;
 mod oom_order1;
 mod oom_real;
@@ -30,11 +30,11 @@ mod order6;
 mod page;
 mod pids_limit;
 mod reader_stopped;
-mod refused_programs;
 mod renamed;
 mod runtimes;
 mod sandbox;
 mod serve;
+mod step_memcg;
 mod stuck;
 mod userns_flood;
 
@@ -103,14 +103,14 @@ const SCENARIOS: [(&str, Scenario); 39] = [
     ("memcg-ids", memcg_ids::run),
     ("netns-limit", netns_limit::run),
     ("pids-limit", pids_limit::run),
-    ("fork-memcg", fork_memcg::run),
+    ("fork-memcg", step_memcg::fork),
     ("fork-nproc", fork_nproc::run),
     ("exec-enomem", high_order_steps::exec),
     ("mount-enomem", high_order_steps::mount),
     ("link-order6", high_order_steps::link),
     ("keyring-quota", keyring_quota::run),
-    ("jit-limit", refused_programs::seccomp),
-    ("memlock", refused_programs::device_filter),
+    ("seccomp-memcg", step_memcg::seccomp),
+    ("memlock", memlock::run),
     ("cpuset-empty", cpuset_empty::run),
     ("killed", killed::run),
     ("check", check::run),

@@ -119,12 +119,14 @@ fn join_keyring(name: &CStr) -> super::creator::Outcome {
     if serial < 0 { Err(Errno::last()) } else { Ok(()) }
 }
 
+/// As long as a filter may be (`BPF_MAXINSNS`), so that it takes 32 KiB.
 fn take_filter() -> super::creator::Outcome {
     nix::sys::prctl::set_no_new_privs()?;
     // `BPF_RET | BPF_K` of include/uapi/linux/bpf_common.h.
-    let mut allow = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
-    let program = libc::sock_fprog { len: 1, filter: &raw mut allow };
-    // SAFETY: program and instruction outlive the call.
+    let allow = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
+    let mut filter = vec![allow; 4096];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: program and instructions outlive the call.
     let taken = unsafe {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
     };

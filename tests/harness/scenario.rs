@@ -95,7 +95,7 @@ pub const SCENARIOS: [Scenario; 39] = [
     with("mount-enomem", truth(&[("mount", "fragmentation")])),
     with("link-order6", truth(&[("link", "fragmentation"), ("plugin", "fragmentation")])),
     with("keyring-quota", truth(&[("keyring", "not-memory")])),
-    with("jit-limit", truth(&[("seccomp", "not-memory")])),
+    with("seccomp-memcg", truth(&[("seccomp", "memcg-limit")])),
     Scenario {
         // Later kernels charge programs to memory cgroups (kernel/bpf/core.c).
         until: Some((5, 11)),

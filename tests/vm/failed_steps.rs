@@ -18,7 +18,7 @@ pub(crate) fn plans() -> Vec<Plan> {
         // The compaction that the first link's failure called may free a block that the plug-in's link then takes.
         plan("link-order6", facts![link_is_named, plugins_link_is_named]).on(Kernels::EverySlow),
         plan("keyring-quota", facts![keyring_is_named]),
-        plan("jit-limit", facts![filter_is_named]),
+        plan("seccomp-memcg", facts![filter_is_named]),
         plan("memlock", facts![program_is_named]).on(Kernels::OldestOnly),
         plan("cpuset-empty", facts![entry_is_named]).on(Kernels::OldestFirst),
     ]
@@ -86,8 +86,8 @@ fn keyring_is_named(run: &Observed) {
 }
 
 fn filter_is_named(run: &Observed) {
-    let line = the_line(run, "seccomp", "seccomp", "524");
-    assert!(line["verdict"]["because"].to_string().contains("net.core.bpf_jit_limit"), "{line:#}");
+    let line = the_line(run, "seccomp", "seccomp", "ENOMEM");
+    assert!(!line["charges_failed"][0]["memcg"].is_null(), "{line:#}");
 }
 
 fn program_is_named(run: &Observed) {
