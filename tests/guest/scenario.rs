@@ -4,12 +4,12 @@ mod burst;
 mod cgroup_namespace;
 mod cgroup_storm;
 mod check;
+mod cpuset_empty;
 mod doctor;
 mod endings;
 mod exhausted;
 mod fallback;
 mod flood;
-mod fork_memcg;
 mod fork_nproc;
 mod full_pod;
 mod healthy;
@@ -21,6 +21,7 @@ mod many_nodes;
 mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
+mod memlock;
 mod near_miss;
 mod netns_limit;
 mod oom_group;
@@ -35,6 +36,7 @@ mod renamed;
 mod runtimes;
 mod sandbox;
 mod serve;
+mod step_memcg;
 mod stuck;
 mod userns_flood;
 
@@ -84,7 +86,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 38] = [
+const SCENARIOS: [(&str, Scenario); 41] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -103,12 +105,15 @@ const SCENARIOS: [(&str, Scenario); 38] = [
     ("memcg-ids", memcg_ids::run),
     ("netns-limit", netns_limit::run),
     ("pids-limit", pids_limit::run),
-    ("fork-memcg", fork_memcg::run),
+    ("fork-memcg", step_memcg::fork),
     ("fork-nproc", fork_nproc::run),
     ("exec-enomem", high_order_steps::exec),
     ("mount-enomem", high_order_steps::mount),
     ("link-order6", high_order_steps::link),
     ("keyring-quota", keyring_quota::run),
+    ("seccomp-memcg", step_memcg::seccomp),
+    ("memlock", memlock::run),
+    ("cpuset-empty", cpuset_empty::run),
     ("killed", killed::run),
     ("oom-group", oom_group::run),
     ("near-miss", near_miss::run),
