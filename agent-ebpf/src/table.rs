@@ -555,24 +555,22 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
         hook: Hook::MemcgReclaim,
         name: "memcg_reclaim",
         function: TRY_TO_FREE_MEM_CGROUP_PAGES,
-        candidates: &[Tracepoints {
+        candidates: &[RawTracepoints {
             points: &[
                 Tracepoint::new(
-                    "memcg_reclaim_end_tracepoint",
+                    "memcg_reclaim_end_raw_tracepoint",
                     "vmscan",
                     "mm_vmscan_memcg_reclaim_end",
                 ),
                 Tracepoint::new(
-                    "memcg_reclaim_begin_tracepoint",
+                    "memcg_reclaim_begin_raw_tracepoint",
                     "vmscan",
                     "mm_vmscan_memcg_reclaim_begin",
                 ),
             ],
-            records: &[structure::RECLAIM_BEGIN, structure::RECLAIM_END],
-            lost: None,
         }],
         guards: &[],
-        reads: &[RECLAIM, CGROUP_PATH, REFUSED_CHARGE],
+        reads: &[CGROUP_PATH, REFUSED_CHARGE],
         lost: "how long a creation waited for room in a memory cgroup at its limit",
         supports_others: false,
     },

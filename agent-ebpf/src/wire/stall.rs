@@ -45,10 +45,6 @@ pub struct ReclaimEnded {
 pub struct MemcgReclaimEnded {
     /// Task and time.
     pub head: Head,
-    /// gfp mask of the last charge.
-    pub gfp: u32,
-    /// Its order.
-    pub order: u32,
     /// How often there was reclaim.
     pub count: u64,
     /// Pages freed in all.

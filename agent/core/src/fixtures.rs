@@ -135,14 +135,7 @@ pub fn every_event() -> Vec<EventKind> {
         },
         EventKind::ReclaimEnded { gfp: gfp(), order: 6, reclaimed: 32, stall_ns: 9_000 },
         failed(0x40cc0),
-        EventKind::MemcgReclaimEnded {
-            gfp: gfp(),
-            order: 0,
-            count: 3,
-            reclaimed: 1,
-            stall_ns: 5_000,
-            memcg: memcg(),
-        },
+        EventKind::MemcgReclaimEnded { count: 3, reclaimed: 1, stall_ns: 5_000, memcg: memcg() },
         began_to_wait(),
         EventKind::ChargeFailed(ChargeFailed {
             memcg: memcg(),

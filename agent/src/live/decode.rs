@@ -105,12 +105,9 @@ impl Decoder {
                 (r.head, EventKind::ReclaimEnded { gfp, order, reclaimed, stall_ns })
             }
             AnyRecord::MemcgReclaimEnded(r) => {
-                let (gfp, order) = (self.gfp.decode(r.gfp), r.order);
                 let (count, reclaimed, stall_ns) = (r.count, r.reclaimed, r.stall_ns);
                 let memcg = (r.cgroup.id != 0).then(|| cgroup_path(&r.cgroup).display());
-                let ended =
-                    EventKind::MemcgReclaimEnded { gfp, order, count, reclaimed, stall_ns, memcg };
-                (r.head, ended)
+                (r.head, EventKind::MemcgReclaimEnded { count, reclaimed, stall_ns, memcg })
             }
             AnyRecord::StallBegan(StallBegan(r)) => {
                 let (gfp, order) = (self.gfp.decode(r.gfp), r.order);

@@ -117,8 +117,6 @@ fn outside_stall_is_reported_when_its_thread_is_quiet() {
 #[test]
 fn memcg_reclaim_is_part_of_the_stall() {
     let reclaimed = |stall_ns| EventKind::MemcgReclaimEnded {
-        gfp: names_6_12().decode(0x400cc0),
-        order: 0,
         count: 1,
         reclaimed: 32,
         stall_ns,

@@ -187,8 +187,9 @@ fn charged(evidence: &Evidence) -> Option<Verdict> {
     let charge = evidence.charges.last()?;
     let mut doubts = evidence.gaps();
     doubts.extend(doubts_about_errno(evidence)?);
-    // For v1's limit on kernel memory no room is made.
-    let is_retried = charge.limit_kind != Some(LimitKind::Kmem);
+    // For v1's limit on kernel memory no room is made; and steps of which only failures are seen have the
+    // charges that a cgroup still had no room for.
+    let is_retried = charge.limit_kind != Some(LimitKind::Kmem) && evidence.failed_step.is_none();
     if is_retried && charge.refusals.is_some_and(|refusals| refusals < RETRIES) {
         doubts.push(
             "whether the last charge that was refused was taken in the end: the kernel tries again \

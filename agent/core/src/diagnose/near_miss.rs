@@ -91,9 +91,7 @@ mod tests {
     use super::*;
     use crate::{
         diagnose::diagnose,
-        fixtures::{
-            began_to_wait, compacted, ended, entered, failed, names_6_12, near_miss, step_of,
-        },
+        fixtures::{began_to_wait, compacted, ended, entered, failed, near_miss, step_of},
         model::{
             event::EventKind,
             step::{CreationStep, Outcome as StepOutcome},
@@ -108,8 +106,6 @@ mod tests {
 
     fn reclaimed_in_pod(stall_ns: u64) -> EventKind {
         EventKind::MemcgReclaimEnded {
-            gfp: names_6_12().decode(0x400cc0),
-            order: 0,
             count: 4,
             reclaimed: 64,
             stall_ns,

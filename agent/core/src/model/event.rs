@@ -142,10 +142,6 @@ pub enum EventKind {
     /// Reclaim of a memory cgroup's memory returned: a charge to it had found no room. It may
     /// have found some then.
     MemcgReclaimEnded {
-        /// gfp mask of the last charge.
-        gfp: Gfp,
-        /// Order, 0 on all known kernels.
-        order: u32,
         /// How often it was reclaimed.
         #[serde(default = "once")]
         count: u64,

@@ -71,8 +71,7 @@ fn preference_for_kprobes_uses_neither_trampolines_nor_tracepoints() {
             let method = hook.via.as_ref().map(|via| via.method);
             // These have no other candidates than tracepoints; no other hook may use them here.
             let allowed = match hook.hook {
-                Hook::CgroupMade => method == Some(Method::RawTracepoint),
-                Hook::MemcgReclaim => method == Some(Method::Tracepoint),
+                Hook::CgroupMade | Hook::MemcgReclaim => method == Some(Method::RawTracepoint),
                 _ => method.is_some_and(Method::is_kprobe),
             };
             assert!(allowed, "{hook:#?} on {}", kernel.name);
@@ -86,7 +85,7 @@ fn without_kprobes_tracepoints_are_left() {
     let mut attacher = FakeKernel::new(NO_KPROBES);
     for hook in attach_on(kernel, kernel.kallsyms, Preference::Auto, &mut attacher) {
         let expected = match hook.hook {
-            Hook::CgroupMade => Method::RawTracepoint,
+            Hook::CgroupMade | Hook::MemcgReclaim => Method::RawTracepoint,
             _ => Method::Tracepoint,
         };
         match &hook.via {
@@ -227,9 +226,7 @@ fn without_tracefs_tracepoints_are_reported_missing() {
     // These need no tracefs.
     assert_eq!(status(&hooks, Hook::CgroupMade).not_seen, None);
     let hooks = with(kernel.kallsyms, UNMOUNTED);
-    // This has no other candidate.
-    let others = |hook: &&HookStatus| hook.hook != Hook::MemcgReclaim;
-    assert!(hooks.iter().filter(others).all(|hook| hook.state != State::Missing), "{hooks:#?}");
+    assert!(hooks.iter().all(|hook| hook.state != State::Missing), "{hooks:#?}");
 }
 
 /// An entry whose exit is missing would begin what never ends, and an exit alone means nothing.
