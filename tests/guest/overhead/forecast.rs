@@ -2,33 +2,28 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use fragwatch_states::memory::meminfo_kib;
+use fragwatch_states::memory::{Holes, meminfo_kib};
 use fragwatch_states::{Keeper, zones};
 use harness::forecast::{Course, Minute, STREAM};
 use harness::overhead::Contestant;
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mlock, mmap};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, ftruncate};
+use nix::unistd::Pid;
 
 use super::Bench;
 use super::contestant::Running;
 use crate::{http, node, state};
 
 const INTERVAL: Duration = Duration::from_mins(1);
-const PAGE: u64 = 4096;
 const MIB: u64 = 1 << 20;
 
 /// In a minute.
-const LEAKED: u64 = 8 * MIB;
+const LEAKED_KIB: u64 = 8 << 10;
 const GROWN: u64 = 8 * MIB;
 const CACHED: u64 = 8 * MIB;
 const NAMESPACES: u32 = 2;
@@ -49,7 +44,7 @@ const CGROUP: &str = "/sys/fs/cgroup/forecast";
 struct Taken {
     namespaces: Vec<File>,
     memory: Vec<Vec<u8>>,
-    files: Vec<File>,
+    holes: Vec<Holes>,
     cgroups: u32,
     disk: Option<File>,
     states: Vec<Keeper>,
@@ -127,7 +122,8 @@ impl Taken {
     fn step(&mut self, course: &Course, minute: u32) -> Result<bool> {
         match course.scenario {
             "forecast-leak" => {
-                self.leak()?;
+                // If there is no more memory, the next namespace fails.
+                self.holes.extend(Holes::take(LEAKED_KIB));
                 let made = thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET)).join();
                 Ok(matches!(made, Ok(Err(Errno::ENOMEM))))
             }
@@ -162,29 +158,6 @@ impl Taken {
             }
             _ => Ok(false),
         }
-    }
-
-    /// Locks memory of which every other page is free again.
-    fn leak(&mut self) -> Result<()> {
-        let file = memfd_create("leak", MFdFlags::empty()).context("can't create a memory file")?;
-        ftruncate(&file, LEAKED.cast_signed()).context("can't size the memory file")?;
-        let length = NonZeroUsize::new(LEAKED as usize).context("it is not zero")?;
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a mapping at an address of the kernel's choice touches no memory of ours.
-        let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, &file, 0) };
-        let start = start.context("can't map memory")?;
-        // SAFETY: the range is exactly the mapping above; locking changes no content.
-        if unsafe { mlock(start, length.get()) }.is_err() {
-            // There is no more memory: the next namespace will fail.
-            return Ok(());
-        }
-        let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        for offset in (0..LEAKED).step_by(2 * PAGE as usize) {
-            fallocate(&file, hole, offset.cast_signed(), PAGE.cast_signed())
-                .context("can't free every other page")?;
-        }
-        self.files.push(file.into());
-        Ok(())
     }
 
     /// True if the kernel refuses one.
