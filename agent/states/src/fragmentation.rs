@@ -38,6 +38,8 @@ pub(crate) struct Fragmented {
     left: u64,
     /// Memory was compacted, and nothing taken since.
     compacted: bool,
+    /// Compaction may move what lies between the free pages.
+    movable: bool,
     /// Compaction was seen to put a block of the order together for an allocation.
     compactable: bool,
 }

@@ -44,14 +44,11 @@ const CLOSE: u64 = 2;
 impl Fragmented {
     /// Fragments this machine's memory.
     pub(crate) fn reach(spec: &Fragmentation, changes: &mut Changes) -> Result<(Self, Reached)> {
-        let began = Instant::now();
         possible::check(spec, &zones::read()?)?;
         nix::unistd::sync();
         // Not a setting: it has the kernel free what it holds of files.
         std::fs::write("/proc/sys/vm/drop_caches", "3").ok();
-        if spec.kind == Kind::Pinned {
-            changes.set_if_there("vm/compact_unevictable_allowed", "0")?;
-        }
+        changes.set_if_there("vm/compact_unevictable_allowed", "0")?;
         // Since 5.9 the kernel compacts memory in advance.
         changes.set_if_there("vm/compaction_proactiveness", "0")?;
         // Watermarks would rise with each kind of block that is broken up.
@@ -67,6 +64,7 @@ impl Fragmented {
             eater: Eater::default(),
             left: spec.left,
             compacted: false,
+            movable: false,
             compactable: false,
         };
         let keep = spec.keep_kib * 1024 / PAGE;
@@ -79,14 +77,20 @@ impl Fragmented {
             let spare = spare_pages(&zones::read()?);
             // More than is to be free, for what the command takes of it.
             let pages = (keep * 2 + keep / 2 + 4096).min(spare.saturating_sub(SLACK));
-            let region = Region::take(pages, spec.kind == Kind::Pinned)?;
+            let region = Region::take(pages)?;
             let carver = Carver::new(region.frames()?, spec.order);
             state.region = Some((region, carver));
             state.ballast.take_all(changes)?;
         }
         let must_compact = spec.kind == Kind::PageCache && spec.order > NOT_COSTLY;
+        if spec.kind == Kind::PageCache && !must_compact {
+            // Without compaction the first block that is asked for would call the OOM killer.
+            state.release()?;
+        }
         let mut probe = must_compact.then(|| Probe::new(spec.order, changes)).transpose()?;
         let mut calm = 0;
+        // How long memory takes to be taken depends on the machine.
+        let began = Instant::now();
         loop {
             calm = if state.approach(keep, began)? { calm + 1 } else { 0 };
             if calm != 0 {
@@ -94,6 +98,9 @@ impl Fragmented {
                     // Only now is so much free that the watermarks can rise again.
                     std::fs::write(format!("/proc/sys/{MIN_FREE}"), &old)
                         .with_context(|| format!("could not write {old} to {MIN_FREE}"))?;
+                } else if must_compact && !state.movable {
+                    state.release()?;
+                    calm = 0;
                 } else if let Some(allocation) = probe.take() {
                     state.compactable = is_helped_by_compaction(&allocation, spec.order)?;
                     if !state.compactable {
@@ -144,7 +151,7 @@ impl Fragmented {
     /// Has the kernel put together what it can move, which an allocation would do otherwise; the blocks that
     /// come about are taken next. False if nothing was taken since the last time.
     fn compact(&mut self) -> Result<bool> {
-        if self.compacted || self.spec.kind == Kind::PageCache {
+        if self.compacted || self.movable {
             return Ok(false);
         }
         let path = "/proc/sys/vm/compact_memory";
@@ -154,6 +161,16 @@ impl Fragmented {
         }
         self.compacted = true;
         Ok(true)
+    }
+
+    /// Lets compaction move what lies between the free pages. Only now, so that it was tried in vain over all
+    /// memory and begins anew: an allocation fails if its scanners meet (mm/compaction.c `compact_finished`).
+    fn release(&mut self) -> Result<()> {
+        if let Some((region, _)) = &self.region {
+            region.unlock()?;
+        }
+        self.movable = true;
+        Ok(())
     }
 
     /// One step towards the wanted blocks per order.

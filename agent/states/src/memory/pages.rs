@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, os::fd::AsFd, ptr::NonNull};
 use anyhow::{Context as _, Result};
 use fragwatch_core::model::node::NodeZone;
 use nix::sys::mman::{
-    MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munmap,
+    MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munlock, munmap,
 };
 
 use super::{meminfo_kib, spare_of, spare_pages};
@@ -50,8 +50,7 @@ impl Mapping {
     }
 
     /// Huge pages, which the kernel takes from its free memory at once, for as long as the mapping lasts. They
-    /// are not cleared, as nothing is read or written there, and compaction leaves them where they are
-    /// (mm/hugetlb.c `gather_surplus_pages`).
+    /// are not faulted in, and compaction leaves them where they are (mm/hugetlb.c `gather_surplus_pages`).
     fn reserved(pages: u64) -> Result<Self> {
         let length = length(pages)?;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_HUGETLB;
@@ -88,12 +87,10 @@ impl Mapping {
             .with_context(|| format!("could not lock {pages} pages of memory"))
     }
 
-    /// Takes pages of it, from page `first`, without locking them.
-    pub(super) fn touch(&self, first: u64, pages: u64) {
-        for page in first..first + pages {
-            // SAFETY: the page lies within this mapping, which is memory of ours alone.
-            unsafe { self.at(page).cast::<u8>().write_volatile(1) };
-        }
+    /// Unlocks that many pages from its start, without taking those that are not there.
+    pub(super) fn unlock(&self, pages: u64) -> Result<()> {
+        // SAFETY: as above.
+        unsafe { munlock(self.at(0), (pages * PAGE) as usize) }.context("could not unlock memory")
     }
 
     /// The address of a page.

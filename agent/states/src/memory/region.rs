@@ -37,12 +37,12 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    /// Takes that many single pages, from all NUMA nodes alike. Compaction leaves locked ones where they
-    /// are, if `vm.compact_unevictable_allowed` is 0.
-    pub(crate) fn take(pages: u64, locked: bool) -> Result<Self> {
+    /// Takes and locks that many single pages, from all NUMA nodes alike. Compaction leaves locked ones where
+    /// they are, if `vm.compact_unevictable_allowed` is 0.
+    pub(crate) fn take(pages: u64) -> Result<Self> {
         let region = Self::map(pages)?;
         interleave(true);
-        let taken = take_steps(&region.mapping, pages, locked);
+        let taken = take_steps(&region.mapping, pages);
         interleave(false);
         taken?;
         Ok(region)
@@ -60,6 +60,11 @@ impl Region {
     /// Takes and locks all pages, whatever is left for others.
     pub(super) fn lock(&self) -> Result<()> {
         self.mapping.lock(0, self.pages)
+    }
+
+    /// Lets compaction move the pages that are still there.
+    pub(crate) fn unlock(&self) -> Result<()> {
+        self.mapping.unlock(self.pages)
     }
 
     /// The numbers of its pages' frames, with the pages.
@@ -102,7 +107,7 @@ impl Region {
     }
 }
 
-fn take_steps(mapping: &Mapping, pages: u64, locked: bool) -> Result<()> {
+fn take_steps(mapping: &Mapping, pages: u64) -> Result<()> {
     let mut taken = 0;
     while taken < pages {
         let step = STEP.min(pages - taken);
@@ -110,11 +115,7 @@ fn take_steps(mapping: &Mapping, pages: u64, locked: bool) -> Result<()> {
         if spare < step {
             bail!("{} MiB of memory are not enough", ((taken + spare) * PAGE) >> 20);
         }
-        if locked {
-            mapping.lock(taken, step)?;
-        } else {
-            mapping.touch(taken, step);
-        }
+        mapping.lock(taken, step)?;
         taken += step;
     }
     Ok(())
