@@ -237,8 +237,8 @@ impl Live {
     }
 
     /// Detaches every hook; what lies in the rings can still be taken. `detached` is called after each
-    /// program: on a busy machine one takes the kernel some time.
-    pub fn detach(&mut self, detached: impl Fn()) {
+    /// program: one takes the kernel some time.
+    pub fn detach(&mut self, detached: impl Fn() + Sync) {
         if let Some(Attached { links, .. }) = self.attached.take() {
             links.lock().unwrap_or_else(PoisonError::into_inner).clear(detached);
         }

@@ -78,8 +78,6 @@ async fn serve(
     shared.enter(Phase::Watching);
     notify::ready(watch.attached_hooks());
     let result = watch.run(None).await.map_err(ServeError::Run);
-    shared.enter(Phase::Stopping);
-    notify::stopping();
     watch.write_orders(None);
     result
 }

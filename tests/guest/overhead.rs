@@ -4,6 +4,7 @@
 mod contestant;
 mod crowded;
 mod failures;
+mod fallbacks;
 mod forecast;
 mod operation;
 mod program;

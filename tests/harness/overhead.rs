@@ -267,6 +267,21 @@ pub enum Fact {
     Idle {
         /// So much.
         ns_per_s: f64,
+        /// Of that, each thread's.
+        threads: Vec<(String, f64)>,
+    },
+    /// The program that counts allocations which take a block of another migratetype, while memory was
+    /// fragmented.
+    FallbackProgram {
+        /// So many of them.
+        runs: u64,
+        /// Its run time in nanoseconds, all in all.
+        ns: u64,
+    },
+    /// `serve` was ended by SIGINT.
+    Ended {
+        /// After this time.
+        ms: u64,
     },
     /// Memory of fragwatch while containers come and go.
     Soak {

@@ -48,6 +48,7 @@ impl StartStep {
     /// does wrong itself (a file that is not there, a request that it may not make) is none of these, nor what
     /// it tries again. `uid` is the task's, in the initial user namespace.
     #[must_use]
+    #[allow(clippy::inline_always, reason = "a BPF program has room for few calls")]
     #[inline(always)]
     pub const fn is_lack(self, errno: i32, uid: u32) -> bool {
         if errno == ENOMEM {

@@ -156,6 +156,13 @@ impl Recorder {
         self.store.as_ref().map(Handle::take_notices).unwrap_or_default()
     }
 
+    /// Has what waits written to disk at once, and does not wait for that: the process may be killed soon.
+    pub fn hurry(&self) {
+        if let Some(store) = &self.store {
+            store.hurry();
+        }
+    }
+
     /// Writes what is left, and waits for it no longer than `timeout`.
     ///
     /// # Errors

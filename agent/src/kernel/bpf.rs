@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
-use aya_obj::generated::{bpf_attach_type, bpf_cmd, bpf_insn, bpf_prog_type};
+use aya_obj::generated::{bpf_attach_type, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type};
 
 /// Bytes of a program's name, with its NUL.
 const NAME_LEN: usize = 16;
@@ -236,4 +236,42 @@ pub fn put_program(map: BorrowedFd, index: u32, program: BorrowedFd) -> io::Resu
     };
     // SAFETY: key and value have four bytes, as those of such an array, and outlive the call.
     unsafe { call(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes) }.map(drop)
+}
+
+/// `BPF_OBJ_GET_INFO_BY_FD`
+#[repr(C)]
+struct GetInfo {
+    object: u32,
+    length: u32,
+    info: u64,
+}
+
+/// How often the kernel skipped a program because it was running on that CPU already; 0 before 5.12, which
+/// does not count that.
+pub fn recursion_misses(program: BorrowedFd) -> io::Result<u64> {
+    // SAFETY: it has only numbers, for which 0 is a value; the kernel asks for nothing else that is 0.
+    let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
+    let mut attributes = GetInfo {
+        object: program.as_raw_fd().cast_unsigned(),
+        length: size_of::<bpf_prog_info>() as u32,
+        info: (&raw mut info).addr() as u64,
+    };
+    // SAFETY: the kernel writes no more than the length, which is that of the structure; it outlives the call.
+    unsafe { call(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes) }?;
+    Ok(info.recursion_misses)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, os::fd::AsFd as _};
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_program_has_skipped_none() {
+        let file = File::open("/dev/null").expect("every Linux has it");
+        assert!(recursion_misses(file.as_fd()).is_err());
+        // include/uapi/linux/bpf.h: an older kernel's structure ends before it, and it stays 0.
+        assert_eq!(std::mem::offset_of!(bpf_prog_info, recursion_misses), 208);
+    }
 }

@@ -1,4 +1,4 @@
-//! What the kernel side counts, as it was last read: each counter takes a system call, and missed runs a file for
+//! What the kernel side counts, as it was last read: each counter takes a system call, and missed runs one for
 //! each program.
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -13,8 +13,9 @@ use fragwatch_recorder::{Recorder, store::Severity};
 
 use super::{
     journal::{Journal, Priority},
+    notify,
     sampler::Sampled,
-    shared::Shared,
+    shared::{Phase, Shared},
 };
 use crate::{host::clock, live::Live, trace::consumer::Consumer};
 
@@ -135,6 +136,15 @@ impl Consumer for ServeConsumer {
         self.set_counts(live);
         self.record(now_ns);
         self.say_what_was_left_out(now_ns);
+    }
+
+    fn ending(&mut self) {
+        self.shared.enter(Phase::Stopping);
+        notify::stopping();
+        // Detaching takes seconds, after which it may be killed.
+        if let Some(recorder) = &self.recorder {
+            recorder.hurry();
+        }
     }
 
     fn end(&mut self) {

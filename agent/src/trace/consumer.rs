@@ -13,6 +13,8 @@ pub(crate) trait Consumer {
     fn correlated(&mut self, _correlated: &[Correlated]) {}
     /// Is called once a second, and before the end.
     fn tick(&mut self, live: &Live);
+    /// Is called when the end begins, before the hooks are detached.
+    fn ending(&mut self) {}
     /// Is called last.
     fn end(&mut self) {}
 }

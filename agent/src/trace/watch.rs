@@ -181,6 +181,7 @@ impl Watch {
             more = self.take_events(BATCH)?;
             self.advance()?;
         }
+        self.consumer.ending();
         // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
         let end = self.end()?;
         self.push_open(true);

@@ -2,7 +2,6 @@
 //! kernel, and as small objects of the kernel.
 mod carve;
 mod eater;
-mod holes;
 mod messages;
 mod pages;
 mod probe;
@@ -15,7 +14,6 @@ use fragwatch_core::model::node::NodeZone;
 
 pub(crate) use carve::Carver;
 pub(crate) use eater::Eater;
-pub use holes::Holes;
 pub(crate) use messages::{LARGEST as LARGEST_BETWEEN_MESSAGES, Messages};
 pub(crate) use pages::{Ballast, PAGE};
 pub(crate) use probe::Probe;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use harness::job::{BEFORE, BPFTRACE, FRAGWATCH};
@@ -65,12 +65,14 @@ impl Running {
         Ok(Some(Self { watcher, pid, ready_cpu_ns, ready_wall_ns, ready }))
     }
 
-    /// Ends it.
-    pub(super) fn stop(self) -> Result<()> {
+    /// Ends it. Returns how long that took.
+    pub(super) fn stop(self) -> Result<Duration> {
+        let began = Instant::now();
         self.watcher.stop()?;
+        let took = began.elapsed();
         // What it had attached is freed later.
         thread::sleep(SETTLE);
-        Ok(())
+        Ok(took)
     }
 }
 

@@ -65,7 +65,8 @@ pub(super) fn measure(bench: &Bench) -> Result<()> {
     bench.send(&Fact::Flood { creations: IN_FLOOD, allocations });
 
     bench.send(&rate(running.pid, bench.effort.count(STEPS))?);
-    running.stop()
+    running.stop()?;
+    Ok(())
 }
 
 /// So many steps at a steady rate.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use fragwatch_states::memory::{Holes, meminfo_kib};
+use fragwatch_states::memory::meminfo_kib;
 use fragwatch_states::{Keeper, zones};
 use harness::forecast::{Course, Minute, STREAM};
 use harness::overhead::Contestant;
@@ -22,8 +22,8 @@ use crate::{http, node, state};
 const INTERVAL: Duration = Duration::from_mins(1);
 const MIB: u64 = 1 << 20;
 
-/// In a minute.
-const LEAKED_KIB: u64 = 8 << 10;
+/// In a minute. What leaks is a sixteenth of blocks of 2 MiB.
+const LEAKED_BLOCKS: &str = "4";
 const GROWN: u64 = 8 * MIB;
 const CACHED: u64 = 8 * MIB;
 const NAMESPACES: u32 = 2;
@@ -36,15 +36,16 @@ const MANY_NAMESPACES: &str = "1000";
 /// Memory is exhausted when less is available.
 const EXHAUSTED_KIB: u64 = 24 * 1024;
 
+/// The test module's parameter.
+const LEAK: &str = "/sys/module/fragwatch_leak/parameters/blocks";
 const DISK: &str = "/dev/nvme0n1";
 const CGROUP: &str = "/sys/fs/cgroup/forecast";
 
-/// What the node has taken so far. Mappings stay until the machine ends.
+/// What the node has taken so far.
 #[derive(Default)]
 struct Taken {
     namespaces: Vec<File>,
     memory: Vec<Vec<u8>>,
-    holes: Vec<Holes>,
     cgroups: u32,
     disk: Option<File>,
     states: Vec<Keeper>,
@@ -68,7 +69,8 @@ pub(super) fn measure(bench: &Bench, course: &Course) -> Result<()> {
         }
         thread::sleep((began + INTERVAL * (minute + 1)).saturating_duration_since(Instant::now()));
     }
-    running.stop()
+    running.stop()?;
+    Ok(())
 }
 
 /// What the metrics say of each resource that runs out.
@@ -87,8 +89,7 @@ impl Taken {
     fn prepare(&mut self, bench: &Bench, course: &Course) -> Result<()> {
         match course.scenario {
             "forecast-leak" => {
-                // Compaction would put the locked pages together again.
-                node::set("vm/compact_unevictable_allowed", "0")?;
+                node::load_module("fragwatch_leak", c"")?;
                 node::load_pernet_module(bench.channel)
             }
             "forecast-namespaces" => node::set("user/max_net_namespaces", MAX_NAMESPACES),
@@ -122,8 +123,7 @@ impl Taken {
     fn step(&mut self, course: &Course, minute: u32) -> Result<bool> {
         match course.scenario {
             "forecast-leak" => {
-                // If there is no more memory, the next namespace fails.
-                self.holes.extend(Holes::take(LEAKED_KIB));
+                fs::write(LEAK, LEAKED_BLOCKS).with_context(|| format!("can't write {LEAK}"))?;
                 let made = thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET)).join();
                 Ok(matches!(made, Ok(Err(Errno::ENOMEM))))
             }

@@ -17,7 +17,7 @@ use crate::node;
 const NAMESPACES: u32 = 2500;
 
 /// Run time in nanoseconds and runs of each program, by its id.
-type Times = BTreeMap<u32, (String, u64, u64)>;
+pub(super) type Times = BTreeMap<u32, (String, u64, u64)>;
 
 /// Measures the programs of a contestant in each operation.
 pub(super) fn measure(bench: &Bench, contestant: Contestant) -> Result<Fact> {
@@ -68,7 +68,8 @@ fn since(before: &Times, now: Times, own: &[u32], count: u32) -> Vec<Program> {
     programs
 }
 
-fn times() -> Result<Times> {
+/// Those of all programs that the kernel has.
+pub(super) fn times() -> Result<Times> {
     let mut times = Times::new();
     for program in loaded_programs() {
         let program = program.context("can't list the kernel's BPF programs")?;

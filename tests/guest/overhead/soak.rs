@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::contestant::Running;
 use super::usage::{memory, process_cpu_ns};
-use super::{Bench, SETTLE, operation};
+use super::{Bench, SETTLE, fallbacks, operation, turn};
 use crate::{http, node};
 
 /// From one container to the next. Beside `serve` there are the creations of storms too.
@@ -39,7 +39,8 @@ pub(super) fn measure(bench: &Bench) -> Result<()> {
     }
     let Some(running) = Running::start(bench, Contestant::With)? else { return Ok(()) };
     if store.is_some() {
-        bench.send(&Fact::Idle { ns_per_s: super::turn::idle(Some(running.pid))?.process_ns });
+        let ns_per_s = turn::idle(Some(running.pid))?.process_ns;
+        bench.send(&Fact::Idle { ns_per_s, threads: turn::idle_threads(running.pid)? });
     }
     let began = Instant::now();
     let pause = if store.is_some() { SERVE_PAUSE } else { PAUSE };
@@ -59,7 +60,14 @@ pub(super) fn measure(bench: &Bench) -> Result<()> {
         let (seconds, memory) = (began.elapsed().as_secs(), memory(running.pid)?);
         bench.send(&Fact::Soak { seconds, containers, memory, serve: state });
     }
-    running.stop()
+    if store.is_some() {
+        fallbacks::measure(bench)?;
+    }
+    let ms = running.stop()?.as_millis() as u64;
+    if store.is_some() {
+        bench.send(&Fact::Ended { ms });
+    }
+    Ok(())
 }
 
 /// The directory of the store, if it is `serve` that runs.

@@ -1,13 +1,13 @@
 //! A turn: all operations beside a contestant.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use harness::overhead::{Contestant, Cost, Fact, Operation, Process};
 
 use super::contestant::Running;
-use super::usage::{Clocks, memory};
+use super::usage::{Clocks, memory, threads_cpu_ns};
 use super::{Bench, SETTLE, operation};
 
 /// A while in which nothing happens.
@@ -50,6 +50,18 @@ pub(super) fn idle(pid: Option<u32>) -> Result<Idle> {
     thread::sleep(IDLE);
     let used = before.used(pid)?;
     Ok(Idle { node_ns: used.node_ns / used.seconds, process_ns: used.process_ns / used.seconds })
+}
+
+/// The same for each thread of a process.
+pub(super) fn idle_threads(pid: u32) -> Result<Vec<(String, f64)>> {
+    let (at, before) = (Instant::now(), threads_cpu_ns(pid)?);
+    thread::sleep(IDLE);
+    let (seconds, after) = (at.elapsed().as_secs_f64(), threads_cpu_ns(pid)?);
+    let used = after.into_iter().filter_map(|(id, (name, ns))| {
+        let (_, earlier) = before.get(&id)?;
+        Some((name, (ns - earlier) as f64 / seconds))
+    });
+    Ok(used.collect())
 }
 
 /// The CPU time of one operation, with what follows from it later, without what is used when nothing

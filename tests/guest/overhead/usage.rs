@@ -1,6 +1,7 @@
 //! The CPU time and the memory of processes.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, DirEntry};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,20 @@ pub(super) fn process_cpu_ns(pid: u32) -> Result<u64> {
     let cannot = || format!("can't read the CPU clock of process {pid}");
     let clock = clock_getcpuclockid(Pid::from_raw(pid.cast_signed())).with_context(cannot)?;
     Ok(Duration::from(clock_gettime(clock).with_context(cannot)?).as_nanos() as u64)
+}
+
+/// The CPU time of each thread of a process, in nanoseconds, by its id, with its name.
+pub(super) fn threads_cpu_ns(pid: u32) -> Result<BTreeMap<u32, (String, u64)>> {
+    let directory = format!("/proc/{pid}/task");
+    let entries = fs::read_dir(&directory).with_context(|| format!("can't list {directory}"))?;
+    // A thread may end meanwhile.
+    let thread = |entry: DirEntry| {
+        let read = |name: &str| fs::read_to_string(entry.path().join(name)).ok();
+        let time = read("schedstat")?.split(' ').next()?.parse().ok()?;
+        let id = entry.file_name().to_str()?.parse().ok()?;
+        Some((id, (read("comm")?.trim().to_owned(), time)))
+    };
+    Ok(entries.flatten().filter_map(thread).collect())
 }
 
 /// The time that processors have spent in tasks: the seventh number of their lines.

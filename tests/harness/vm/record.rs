@@ -16,6 +16,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("dmesg.log", &["dmesg"]),
     ("measure.json", &["measure", "measure-later"]),
     ("overhead.jsonl", &["overhead"]),
+    ("forecast.jsonl", &["forecast"]),
     ("truth.jsonl", &["truth", "outcome", "storm"]),
     ("package.jsonl", &["package"]),
     ("capabilities.txt", &["capabilities"]),

@@ -71,7 +71,11 @@ pub(super) fn run(args: &Args) -> Result<()> {
             Fact::Soak { seconds, containers, memory, serve } => {
                 soak.minutes.push(Minute { seconds, containers, memory, serve });
             }
-            Fact::Idle { ns_per_s } => soak.idle_ns = Some(ns_per_s),
+            Fact::Idle { ns_per_s, threads } => {
+                (soak.idle_ns, soak.idle_threads) = (Some(ns_per_s), threads);
+            }
+            Fact::FallbackProgram { runs, ns } => soak.fallbacks = Some((runs, ns)),
+            Fact::Ended { ms } => soak.ended_ms = Some(ms),
             _ => {}
         }
     }
@@ -82,6 +86,16 @@ pub(super) fn run(args: &Args) -> Result<()> {
             idle / 1e3,
             MAX_IDLE_NS / 1e3
         );
+        for (name, ns) in &soak.idle_threads {
+            println!("  {name}: {:.0} us", ns / 1e3);
+        }
+    }
+    if let Some((runs, ns)) = soak.fallbacks {
+        let each = ns / runs.max(1);
+        println!("{runs} blocks of another migratetype were taken: counting took {each} ns each");
+    }
+    if let Some(ms) = soak.ended_ms {
+        println!("ended {ms} ms after SIGINT");
     }
     let limit_kib = if args.serve { SERVE_LIMIT_KIB } else { LIMIT_KIB };
     let grown = soak.grown_kib().context("the guest sent no memory")?;
@@ -110,6 +124,12 @@ struct Soak {
     minutes: Vec<Minute>,
     /// CPU time of `serve` before the first container, in nanoseconds a second.
     idle_ns: Option<f64>,
+    /// Of that, each thread's.
+    idle_threads: Vec<(String, f64)>,
+    /// Runs of the program that counts blocks taken of another migratetype, and their time in nanoseconds.
+    fallbacks: Option<(u64, u64)>,
+    /// How long its end took.
+    ended_ms: Option<u64>,
 }
 
 impl Soak {

@@ -3,7 +3,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use nix::{
@@ -123,11 +123,27 @@ pub(super) fn prepare(directory: &Path) -> Result<Lock, OpenError> {
     }
     for name in Lane::ALL.map(Lane::name) {
         let lane = directory.join(name);
-        if fs::symlink_metadata(&lane).is_ok_and(|metadata| !metadata.is_dir()) {
-            return Err(OpenError::Odd(lane.display().to_string()));
+        let odd = match fs::symlink_metadata(&lane) {
+            Ok(metadata) if !metadata.is_dir() => Some(lane),
+            Ok(_) => link_in(&lane).map_err(refused)?,
+            Err(_) => None,
+        };
+        if let Some(odd) = odd {
+            return Err(OpenError::Odd(odd.display().to_string()));
         }
     }
     lock(directory)
+}
+
+/// A symbolic link in a directory: no segment of ours is one.
+fn link_in(directory: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_symlink() {
+            return Ok(Some(entry.path()));
+        }
+    }
+    Ok(None)
 }
 
 fn lock(directory: &Path) -> Result<Lock, OpenError> {
@@ -164,7 +180,7 @@ fn why_refused(kind: FsType) -> Option<(&'static str, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, chown};
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
     use super::*;
 
@@ -195,5 +211,28 @@ mod tests {
             assert!(matches!(owned, Err(OpenError::Owner { owner: 65_534, .. })), "{owned:?}");
         }
         fs::remove_dir_all(&path).expect("it is empty but for the lock");
+    }
+
+    #[test]
+    fn a_symbolic_link_anywhere_in_it_is_refused() {
+        let path = Path::new("/dev/shm").join(format!("fragwatch-links-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        drop(prepare(&path).expect("it can be created"));
+        let lane = path.join(Lane::ALL[0].name());
+        for link in [path.join(LOCK), lane.clone(), lane.join("0000000001-1.jsonl")] {
+            if link.starts_with(&lane) && link != lane {
+                fs::create_dir(&lane).expect("it is ours");
+            }
+            let _ = fs::remove_file(&link);
+            symlink("/etc/passwd", &link).expect("it is ours");
+            let odd = prepare(&path);
+            assert!(
+                matches!(&odd, Err(OpenError::Odd(named)) if Path::new(named) == link),
+                "{odd:?}"
+            );
+            fs::remove_file(&link).expect("it is a link");
+        }
+        drop(prepare(&path).expect("the control: without a link it can be used"));
+        fs::remove_dir_all(&path).expect("it is ours");
     }
 }

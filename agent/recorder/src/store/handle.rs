@@ -107,6 +107,12 @@ impl Handle {
         self.shared.lock().take_notices()
     }
 
+    /// Has the thread write what waits, and sync it, at once.
+    pub(crate) fn hurry(&self) {
+        self.shared.lock().urgent = true;
+        self.shared.wake();
+    }
+
     /// Writes what is left and ends the thread.
     ///
     /// # Errors

@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) dropped: u64,
     pub(super) realtime_offset_ns: Option<i64>,
     pub(super) closing: bool,
+    /// What waits is wanted on disk at once.
+    pub(super) urgent: bool,
     /// The thread waits for any record, not for the end of a period.
     pub(super) idle: bool,
     pub(super) status: Status,
@@ -55,7 +57,7 @@ impl Shared {
     pub(super) fn wait(&self, unfinished: bool) {
         let mut state = self.lock();
         let [incidents, creations, samples] = &state.waiting;
-        if state.closing || !incidents.is_empty() || !samples.is_empty() {
+        if state.closing || state.urgent || !incidents.is_empty() || !samples.is_empty() {
             return;
         }
         state.idle = !unfinished && creations.is_empty();
@@ -120,6 +122,24 @@ impl State {
         let notice = Notice { severity, text };
         if self.notices.len() < MAX_NOTICES && !self.notices.contains(&notice) {
             self.notices.push(notice);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn what_is_urgent_does_not_wait_for_the_end_of_a_period() {
+        let shared = Shared::default();
+        for urgent in [true, false] {
+            shared.lock().urgent = urgent;
+            let began = Instant::now();
+            shared.wait(true);
+            assert_eq!(began.elapsed() < PERIOD / 2, urgent);
         }
     }
 }

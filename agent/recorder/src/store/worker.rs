@@ -27,8 +27,10 @@ pub(super) fn run<S: FileSystem>(
     let mut worker = Worker::new(segments);
     let mut synced = Instant::now();
     loop {
-        let closing = shared.lock().closing;
-        let all = closing || synced.elapsed() >= SYNC_PERIOD;
+        let mut state = shared.lock();
+        let (closing, urgent) = (state.closing, std::mem::take(&mut state.urgent));
+        drop(state);
+        let all = closing || urgent || synced.elapsed() >= SYNC_PERIOD;
         let result = worker.step(shared, all);
         worker.publish(shared, path, &result);
         if all {

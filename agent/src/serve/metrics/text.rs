@@ -39,24 +39,23 @@ impl Metrics {
     /// # Errors
     /// If a metric can't be written.
     pub(in crate::serve) fn text(&self, exposition: Exposition) -> Result<String, fmt::Error> {
-        let mut text = String::with_capacity(48 << 10);
-        encoding::text::encode(&mut text, &self.registry)?;
-        // The library writes the infinite as `inf`.
-        let text = text.replace(" inf\n", " +Inf\n");
-        Ok(match exposition {
-            Exposition::OpenMetrics => text,
-            Exposition::Prometheus => prometheus(&text),
-        })
+        let mut open = String::with_capacity(48 << 10);
+        encoding::text::encode(&mut open, &self.registry)?;
+        Ok(written(&open, exposition))
     }
 }
 
-/// From OpenMetrics: there a counter's family has the name without `_total`, and units and the end have
-/// lines of their own.
-fn prometheus(open: &str) -> String {
-    let mut text = String::with_capacity(open.len());
+/// From the library's OpenMetrics, which has `inf` for the infinite. In Prometheus' form a counter's family has
+/// its name with `_total`, and units and the end have no lines.
+fn written(open: &str, exposition: Exposition) -> String {
+    let mut text = String::with_capacity(open.len() + (1 << 10));
     let mut help = None;
     for line in open.lines() {
-        if let Some(rest) = line.strip_prefix("# HELP ") {
+        if let Some(series) = line.strip_suffix(" inf") {
+            text.extend([series, " +Inf\n"]);
+        } else if exposition == Exposition::OpenMetrics || !line.starts_with('#') {
+            text.extend([line, "\n"]);
+        } else if let Some(rest) = line.strip_prefix("# HELP ") {
             help = rest.split_once(' ');
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let Some((name, kind)) = rest.rsplit_once(' ') else { continue };
@@ -65,8 +64,6 @@ fn prometheus(open: &str) -> String {
                 text.extend(["# HELP ", name, total, " ", help, "\n"]);
             }
             text.extend(["# TYPE ", name, total, " ", kind, "\n"]);
-        } else if !line.starts_with('#') {
-            text.extend([line, "\n"]);
         }
     }
     text
@@ -79,12 +76,14 @@ mod tests {
     #[test]
     fn counters_are_named_as_each_form_wants_it() {
         let open = "# HELP a_b Help.\n# TYPE a_b counter\na_b_total{x=\"1\"} 3\n# HELP c_bytes C.\n\
-                    # TYPE c_bytes gauge\n# UNIT c_bytes bytes\nc_bytes 1.0\n# EOF\n";
+                    # TYPE c_bytes gauge\n# UNIT c_bytes bytes\nc_bytes inf\n# EOF\n";
         assert_eq!(
-            prometheus(open),
+            written(open, Exposition::Prometheus),
             "# HELP a_b_total Help.\n# TYPE a_b_total counter\na_b_total{x=\"1\"} 3\n# HELP c_bytes \
-             C.\n# TYPE c_bytes gauge\nc_bytes 1.0\n"
+             C.\n# TYPE c_bytes gauge\nc_bytes +Inf\n"
         );
+        let kept = open.replace("inf", "+Inf");
+        assert_eq!(written(open, Exposition::OpenMetrics), kept);
     }
 
     #[test]

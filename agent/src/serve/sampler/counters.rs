@@ -11,10 +11,17 @@ pub(super) fn threads(loadavg: &str) -> Option<u64> {
     loadavg.split(' ').nth(3)?.split_once('/')?.1.parse().ok()
 }
 
+/// What the names of the counters begin with that are wanted, of some two hundred.
+const BEGINNINGS: [&str; 8] = ["comp", "pgsc", "pgst", "oom_", "allo", "nr_f", "nr_a", "nr_i"];
+
 /// The counters of /proc/vmstat.
 pub(super) fn vmstat(text: &str) -> VmCounters {
     let mut counters = VmCounters::default();
     for line in text.lines() {
+        // This is read once a second, and most lines need not be split.
+        if !line.get(..4).is_some_and(|beginning| BEGINNINGS.contains(&beginning)) {
+            continue;
+        }
         let Some((name, value)) = line.split_once(' ') else { continue };
         let Ok(value) = value.parse::<u64>() else { continue };
         let counter = match name {

@@ -40,26 +40,15 @@ impl Region {
     /// Takes and locks that many single pages, from all NUMA nodes alike. Compaction leaves locked ones where
     /// they are, if `vm.compact_unevictable_allowed` is 0.
     pub(crate) fn take(pages: u64) -> Result<Self> {
-        let region = Self::map(pages)?;
-        interleave(true);
-        let taken = take_steps(&region.mapping, pages);
-        interleave(false);
-        taken?;
-        Ok(region)
-    }
-
-    /// That many pages, none of which is taken yet.
-    pub(super) fn map(pages: u64) -> Result<Self> {
         let file = memfd_create("fragmenter", MFdFlags::empty())
             .context("could not create a memory file")?;
         ftruncate(&file, (pages * PAGE).cast_signed()).context("could not size the memory file")?;
         let mapping = Mapping::shared(file.as_fd(), pages)?;
+        interleave(true);
+        let taken = take_steps(&mapping, pages);
+        interleave(false);
+        taken?;
         Ok(Self { file, mapping, pages })
-    }
-
-    /// Takes and locks all pages, whatever is left for others.
-    pub(super) fn lock(&self) -> Result<()> {
-        self.mapping.lock(0, self.pages)
     }
 
     /// Lets compaction move the pages that are still there.
