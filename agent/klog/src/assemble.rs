@@ -103,7 +103,11 @@ impl Assembler {
         let at = LogPosition::of(line);
         let ended = self.close(
             |draft| !draft.gap_allows(&at),
-            |at_failure| !at_failure.may_be_of_one(&at, REPORT_GAP.0, REPORT_GAP.1),
+            |at_failure| {
+                at_failure
+                    .over_by_lines_of_another(&at, REPORT_GAP.1)
+                    .unwrap_or_else(|| !at_failure.may_be_of_one(&at, REPORT_GAP.0, REPORT_GAP.1))
+            },
         );
         if let Some(message) = parse::parse(line) {
             self.take(message, &at);
@@ -305,7 +309,7 @@ impl Assembler {
         for draft in &mut ended {
             let mut rest = VecDeque::new();
             for (at, failure) in self.containers.drain(..) {
-                if joinable(&draft.begin, &at) && is_of_one(draft, &at, &failure) {
+                if is_close(draft, &at, &failure) && is_of_one(draft, &at, &failure) {
                     draft.touch(&at);
                     draft.containers.push(failure);
                 } else {
@@ -316,7 +320,7 @@ impl Assembler {
         }
         // What may still join a report under way waits for it.
         let waits = |at: &LogPosition, failure: &ContainerFailure, open: &[IncidentBuilder]| {
-            open.iter().any(|draft| joinable(&draft.begin, at) && is_of_one(draft, at, failure))
+            open.iter().any(|draft| is_close(draft, at, failure) && is_of_one(draft, at, failure))
         };
         let mut rest = VecDeque::new();
         for (at, failure) in self.containers.drain(..) {
@@ -368,6 +372,17 @@ fn joinable(one: &LogPosition, other: &LogPosition) -> bool {
     one.may_be_of_one(other, JOIN_GAP.0, JOIN_GAP.1)
 }
 
+/// Whether a container's failure stands close enough to a report to be of it. Where only one of the
+/// two has a time, a container that both name counts for more than how many lines are between them.
+fn is_close(draft: &IncidentBuilder, at: &LogPosition, failure: &ContainerFailure) -> bool {
+    let timed = draft.begin.time.is_some() == at.time.is_some();
+    joinable(&draft.begin, at)
+        || joinable(&draft.end, at)
+        || !timed
+            && runtime::names_same(draft, failure)
+            && draft.end.lines_between(at) <= JOIN_GAP.1
+}
+
 /// Whether a container failed of what a report describes: both name it, or they are of one machine
 /// and fit.
 fn is_of_one(draft: &IncidentBuilder, at: &LogPosition, failure: &ContainerFailure) -> bool {
@@ -387,11 +402,8 @@ impl IncidentBuilder {
         } else {
             REPEAT_GAP
         };
-        // What another machine logs meanwhile ends nothing.
-        if !self.end.is_of_same_machine(at) && self.end.source != 0 {
-            return self.end.lines_between(at) <= gap.1;
-        }
-        near(&self.end, at, gap)
+        let over = self.end.over_by_lines_of_another(at, gap.1);
+        over.map_or_else(|| near(&self.end, at, gap), |over| !over)
     }
 }
 

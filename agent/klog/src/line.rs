@@ -12,6 +12,9 @@ pub struct LogLine {
     /// Of which of the sources that lie line by line in each other in the log; 0 if that isn't known.
     /// The lower 16 bits are the source in a source.
     pub source: u32,
+    /// Counts the messages of its source, with a jump where lines were left out: how far two are from each
+    /// other whatever other sources log in between.
+    pub nth: u64,
     /// When it was logged, as far as the log says.
     pub time: Option<LogTime>,
     /// When it was received, as what stands before the line says: of another clock, perhaps.

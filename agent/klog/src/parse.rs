@@ -132,11 +132,17 @@ fn is_format(text: &str) -> bool {
 
 /// Whether it has a directive of printf's: `%s`, `%lu`, `%pK`.
 fn has_directive(text: &str) -> bool {
+    directives(text) > 0
+}
+
+/// How many of them it has.
+fn directives(text: &str) -> usize {
     let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
-    text.match_indices('%').any(|(at, _)| {
+    let begins = text.match_indices('%').filter(|(at, _)| {
         let directive = text[at + 1..].trim_start_matches(['l', '#', '+']);
         directive.strip_prefix(['s', 'd', 'u', 'v', 'w', 'q', 'x', 'p']).is_some_and(ends)
-    })
+    });
+    begins.count()
 }
 
 /// `warn_alloc_failed: 83 callbacks suppressed` (lib/ratelimit.c), for the functions whose reports
@@ -161,6 +167,7 @@ mod tests {
     fn line(origin: Origin, text: &str) -> LogLine {
         LogLine {
             source: 0,
+            nth: 1,
             received: None,
             first: 1,
             last: 1,

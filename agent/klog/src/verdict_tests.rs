@@ -19,6 +19,7 @@ fn read(lines: &str) -> Vec<Incident> {
         let number = number as u64 + 1;
         found.extend(assembler.push(&LogLine {
             source: 0,
+            nth: number,
             received: None,
             first: number,
             last: number,

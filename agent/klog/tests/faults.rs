@@ -131,5 +131,5 @@ fn faults() {
 
 #[test]
 fn kinds() {
-    all_rows_hold("kinds", 289);
+    all_rows_hold("kinds", 343);
 }

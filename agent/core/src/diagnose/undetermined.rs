@@ -200,12 +200,24 @@ fn describe_zones(
             if evidence.live {
                 "all zones at the failure: the allocation's context was not known, or records of \
                  it were lost"
+            } else if is_bound_to_unknown_node(allocation) {
+                "which node it had to come from: __GFP_THISNODE allows one, and the kernel doesn't \
+                 print which"
             } else {
                 "the zones at the failure: the log has no Mem-Info for it, or not all of it"
             }
             .to_owned(),
         );
     }
+}
+
+/// Whether its mask allows one node alone, and zones of several are there.
+fn is_bound_to_unknown_node(allocation: &Allocation) -> bool {
+    let bound =
+        allocation.gfp.flags.as_deref().is_some_and(|flags| flags.contains("__GFP_THISNODE"));
+    let zones = || allocation.failure.iter().flat_map(|failure| &failure.zones);
+    let first = zones().next().and_then(|zone| zone.node);
+    bound && zones().any(|zone| zone.node != first)
 }
 
 /// What was seen of an allocation whose outcome was not.

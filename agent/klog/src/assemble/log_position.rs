@@ -51,6 +51,8 @@ pub(super) struct LogPosition {
     pub(super) caller: Option<Caller>,
     pub(super) host: Option<String>,
     pub(super) source: u32,
+    /// Counts what its source logged.
+    nth: u64,
 }
 
 impl LogPosition {
@@ -63,6 +65,7 @@ impl LogPosition {
             caller: line.caller,
             host: line.host.clone(),
             source: line.source,
+            nth: line.nth,
         }
     }
 
@@ -73,13 +76,18 @@ impl LogPosition {
         if alike { self.near(other, time, lines) } else { self.lines_between(other) <= NEIGHBOURS }
     }
 
-    /// Whether the log says that they are of one machine.
-    pub(super) fn is_of_same_machine(&self, other: &Self) -> bool {
-        self.source == other.source && self.host == other.host
+    /// What another machine logs meanwhile ends nothing, but for so many lines: whether it does. `None` if
+    /// they may be of one machine.
+    pub(super) fn over_by_lines_of_another(&self, other: &Self, lines: u64) -> Option<bool> {
+        let same = self.source == other.source && self.host == other.host;
+        (!same && self.source != 0).then(|| self.lines_between(other) > lines)
     }
 
-    /// How many lines apart they are.
+    /// How many lines apart they are; of one source, without what others logged in between.
     pub(super) fn lines_between(&self, other: &Self) -> u64 {
+        if self.source == other.source {
+            return self.nth.abs_diff(other.nth);
+        }
         self.first.abs_diff(other.last).min(other.first.abs_diff(self.last))
     }
 
@@ -157,6 +165,7 @@ mod tests {
             caller: None,
             host: None,
             source: 0,
+            nth: line,
         }
     }
 

@@ -24,6 +24,7 @@ fn kernel(lines: &str) -> Vec<LogLine> {
         let number = number as u64 + 1;
         LogLine {
             source: 0,
+            nth: number,
             received: None,
             first: number,
             last: number,

@@ -5,6 +5,7 @@
 mod errno;
 mod excerpt;
 mod names;
+mod prose;
 mod reason;
 mod recognise;
 mod words;
@@ -22,11 +23,18 @@ pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailur
     if mkdir.is_none() && !recognise::is_failed_start(&lower, program, innermost.is_some()) {
         return None;
     }
-    // Without a program's name the text itself must show that it is a message.
     let names = names::names(text);
-    let is_message = program.is_some() || mkdir.is_some() || names != names::Names::default();
-    if !is_message && !recognise::reads_as_error(&lower, innermost.as_ref()) {
-        return None;
+    if names == names::Names::default() && mkdir.is_none() {
+        let errno = innermost.is_some();
+        if prose::is_template(text, errno) || !errno && prose::is_bare(text) {
+            return None;
+        }
+        // The text itself must show that it is a message.
+        if !recognise::is_of_runtime(program)
+            && !recognise::reads_as_error(&lower, innermost.as_ref())
+        {
+            return None;
+        }
     }
     Some(ContainerFailure {
         program: program.map(str::to_owned),
@@ -43,6 +51,12 @@ pub(super) fn parse(text: &str, program: Option<&str>) -> Option<ContainerFailur
 /// Whether a message says by itself that a start failed.
 pub(crate) fn is_failure(text: &str) -> bool {
     parse(text, None).is_some()
+}
+
+/// Whether a message ends with an error of the kernel's.
+pub(crate) fn ends_with_errno(text: &str) -> bool {
+    let lower = text.trim_end().to_ascii_lowercase();
+    errno::innermost(&lower).is_some_and(|found| found.end == lower.len())
 }
 
 /// Whether a line may hold such a message.

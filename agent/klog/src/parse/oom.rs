@@ -150,7 +150,8 @@ pub(super) fn parse(text: &str) -> Option<Oom> {
         return Some(Oom::Group { memcg: memcg.to_owned() });
     }
     if let Some(rest) = text.strip_prefix("oom-kill:") {
-        return Some(Oom::Summary(summary(rest)));
+        // The words alone are a log monitor's pattern.
+        return Some(summary(rest)).filter(|found| *found != Summary::default()).map(Oom::Summary);
     }
     if let Some(rest) = text.strip_prefix("Memory cgroup stats for ") {
         return Some(stats(rest));

@@ -133,8 +133,8 @@ pub(super) fn joins(report: &Incident, program: &Incident) -> bool {
     let caches: Vec<&String> =
         report.slab_failures.iter().filter_map(|failed| failed.cache.as_ref()).collect();
     let names = |id: &str| {
-        cgroups.iter().flatten().any(|path| path.contains(id))
-            || caches.iter().any(|cache| cache.contains(id))
+        cgroups.iter().flatten().any(|path| runtime::is_named_in(id, path))
+            || caches.iter().any(|cache| runtime::is_named_in(id, cache))
     };
     let failures = || report.allocations.iter().filter_map(|a| a.failure.as_ref());
     let frames = || failures().flat_map(|failure| &failure.stack);

@@ -124,7 +124,7 @@ fn begins_there(line: &str, at: usize) -> bool {
 
 /// Whether the words are followed by what the kernel prints behind them.
 fn says_more(text: &str) -> bool {
-    let ends = |rest: &str| rest.trim_end().is_empty() || rest.starts_with(['"', '\\', '\'', '<']);
+    let ends = |rest: &str| rest.trim_end().is_empty() || ends_string(rest);
     if let Some(rest) = text.get("Call Trace:".len()..)
         && text.starts_with("Call ")
     {
@@ -147,6 +147,17 @@ fn says_more(text: &str) -> bool {
         Some(Message::Trace(Trace::OtherReport | Trace::Frame(_))) | None => false,
         Some(_) => true,
     }
+}
+
+/// Whether a string ends there that is the value of a field: behind its quote another field, the end of
+/// an object or a mark follows, and no further text, as where the words are quoted.
+fn ends_string(rest: &str) -> bool {
+    let Some(quote) = rest.chars().next().filter(|c| matches!(c, '"' | '\\' | '\'' | '<')) else {
+        return false;
+    };
+    let behind = rest[1..].trim_start_matches(['n', 'r', '\\', '"', '\'', ' ']);
+    let field = || behind.split(' ').next().is_some_and(|word| word.contains('='));
+    quote == '<' || behind.is_empty() || behind.starts_with([',', '}', ')', ']']) || field()
 }
 
 /// Where the name before a heading's words may begin.

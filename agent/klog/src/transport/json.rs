@@ -45,11 +45,12 @@ fn of_object(object: &Map<String, Value>) -> Option<Message> {
     {
         return of_object(record);
     }
-    // What a shipper wrapped, with fields of its own around it.
-    let mut wrapped = ["jsonPayload", "content", "event", "record"].iter();
+    // What a shipper wrapped, with fields of its own around it, under whatever name.
+    let has_message = |of: &&Map<String, Value>| {
+        MESSAGES.iter().any(|key| of.get(*key).is_some_and(Value::is_string))
+    };
     if !MESSAGES.iter().any(|key| object.contains_key(*key))
-        && let Some(inner) = wrapped.find_map(|key| object.get(*key)?.as_object())
-        && MESSAGES.iter().any(|key| inner.get(*key).is_some_and(Value::is_string))
+        && let Some(inner) = object.values().filter_map(Value::as_object).find(has_message)
     {
         let mut all = object.clone();
         all.extend(inner.clone());

@@ -99,7 +99,13 @@ impl Assembler {
         stats.undecodable_lines += u64::from(matches!(text, Cow::Owned(_)));
         let text = text.trim_end_matches(['\r', '\0']).trim_start_matches('\0');
         let text = escape::colours(text).into_owned();
-        if let Some((first, text)) = self.printable.take(number, &text) {
+        let [whole, this] = self.printable.take(number, &text);
+        // Of two the first ended before this line.
+        let last = if this.is_some() { number - 1 } else { number };
+        if let Some((first, text)) = whole {
+            self.line(first, last, &text);
+        }
+        if let Some((first, text)) = this {
             self.line(first, number, &text);
         }
     }
@@ -310,6 +316,7 @@ impl Assembler {
                 first,
                 last,
                 source: 0,
+                nth: 0,
                 received: self.outer_time(),
                 time: (time != LogTime::default()).then_some(time),
                 caller: prefix.caller,

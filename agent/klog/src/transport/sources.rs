@@ -33,6 +33,8 @@ const MAX_SOURCES: usize = 32;
 /// Lines that wait for one that shows where the message of the first begins, and bytes in them.
 const MAX_HELD: usize = 128;
 const MAX_HELD_BYTES: usize = 128 * 1024;
+/// What a gap between the lines that were looked at counts as: more than neighbours are apart.
+const LEFT_OUT: u64 = 1000;
 /// A heading's own name is shown by one of these lines below it.
 const MAX_BELOW: usize = 16;
 
@@ -53,6 +55,9 @@ pub(crate) struct Sources {
     changes: u64,
     /// The number of the last line.
     last: u64,
+    /// Counts the lines without a beginning that were yielded, and those that were left out in between
+    /// as `LEFT_OUT`.
+    yielded: u64,
     made: u32,
     out: VecDeque<LogLine>,
 }
@@ -86,7 +91,11 @@ impl Sources {
     }
 
     fn collect(&mut self) {
-        self.out.extend(std::iter::from_fn(|| self.plain.pop()));
+        self.out.extend(std::iter::from_fn(|| self.plain.pop()).map(|mut line| {
+            self.yielded += 1;
+            line.nth = self.yielded;
+            line
+        }));
         for source in &mut self.open {
             let id = source.id;
             self.out.extend(std::iter::from_fn(|| source.lines.pop()).map(|mut line| {
@@ -126,6 +135,8 @@ impl Sources {
     fn leave(&mut self, stats: &mut Stats) {
         self.settle(true, stats);
         self.plain.leave();
+        self.collect();
+        self.yielded += LEFT_OUT;
         for source in &mut self.open {
             source.lines.leave(stats);
         }

@@ -1,7 +1,7 @@
 //! Whether a line without a prefix is the rest of the one before, which a mail client or a terminal
 //! has broken. Careful: where it may be a remark that was written between the lines, it is.
 
-use crate::parse::{self, trace};
+use crate::parse::{self, container, trace};
 
 /// Mail clients break lines at this width or at a larger one.
 const NARROWEST: usize = 70;
@@ -57,7 +57,8 @@ impl Widths {
         let Broken { text, width, indent, has_prefix } = line;
         let remark =
             ["```", "$ ", "# ", "---", "[", "<"].iter().any(|begin| next.starts_with(begin));
-        if remark {
+        // Another program's message that comes behind a whole one.
+        if remark || container::ends_with_errno(text) && begins_with_tag(next) {
             return None;
         }
         // A terminal breaks where it is full, be it in a word.
@@ -91,11 +92,32 @@ impl Widths {
             return Some(Join::AtSpace);
         }
         let too_wide = width + 1 + word.chars().count() > NARROWEST;
+        // An error that was wrapped in a mail, whose chain has not come to its end.
+        let chain = is_failure(text) && !is_complete(text) && !is_failure(word);
+        if chain && too_wide && (NARROWEST - 20..=TERMINAL).contains(&width) && !is_kernels(next) {
+            return Some(Join::AtSpace);
+        }
         let mail = (SHORTEST..=TERMINAL).contains(&width) && too_wide;
         // Text that flows (RFC 3676) has a space where it was broken.
         let flowed = text.ends_with(' ') && too_wide;
         (has_prefix && (mail || flowed || in_quotes(text))).then_some(Join::AtSpace)
     }
+}
+
+/// Whether a text ends as an error or a sentence does.
+fn is_complete(text: &str) -> bool {
+    let text = text.trim_end();
+    text.ends_with(['.', '?', '!', '"', ')', '}', ']', '`', '\''])
+        || text.ends_with(": unknown")
+        || container::ends_with_errno(text)
+}
+
+/// Whether a line begins as a program's message does: `-bash: `, `mysqld: `.
+fn begins_with_tag(line: &str) -> bool {
+    let word = line.split(' ').next().unwrap_or_default();
+    let name = word.strip_suffix(':').unwrap_or_default();
+    !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
 }
 
 /// Whether two lines are of one kind, as those of a table or of two failures are.

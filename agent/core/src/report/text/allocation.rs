@@ -169,7 +169,8 @@ pub(super) fn fork_refused(refused: &ForkRefused) -> String {
         (Some(processes), Some(limit)) => format!(", which has {processes} of {limit} processes"),
         _ => String::new(),
     };
-    let times = refused.times.map(|times| format!(", {times} times")).unwrap_or_default();
+    let times = refused.times.filter(|times| *times > 1);
+    let times = times.map(|times| format!(", {times} times")).unwrap_or_default();
     format!("fork refused by {whose}{full}{times}")
 }
 

@@ -149,7 +149,10 @@ fn evidence(i: &Incident, used: usize) -> Vec<String> {
     items.extend(i.slab_failures.iter().map(allocation::slab_failure));
     items.extend(i.slab_caches.iter().map(allocation::slab_cache));
     items.extend(allocation::oom_kills(i.oom_kills.as_deref().unwrap_or_default()));
-    items.extend(i.memcg.as_ref().and_then(memcg));
+    // The verdict may have said it in the same words.
+    let said = i.verdict.because.iter().any(|because| because.starts_with("it used "));
+    let memcg = i.memcg.as_ref().filter(|memcg| !said || memcg.held_kib.is_some());
+    items.extend(memcg.and_then(self::memcg));
     items.extend(i.fork_refused.as_ref().map(allocation::fork_refused));
     items
 }

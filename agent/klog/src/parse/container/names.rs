@@ -14,7 +14,7 @@ pub(super) struct Names {
 pub(super) fn names(text: &str) -> Names {
     let forms = [name_and_uid, quoted_pod, metadata, docker_name, event_object, for_pod];
     let mut names = forms.iter().find_map(|form| form(text)).unwrap_or_default();
-    names.container = container(text);
+    names.container = container(text).or_else(|| lxc_name(text));
     names.pod_uid = names.pod_uid.or_else(|| uid_in_path(text));
     names
 }
@@ -55,6 +55,23 @@ fn container(text: &str) -> Option<String> {
         })
     };
     named.iter().find_map(|name| after(name)).or_else(|| runs.next()).map(str::to_owned)
+}
+
+/// The name that LXC puts before its messages: `lxc-start: web: ../src/lxc/start.c: …`, or in a log of
+/// its own `lxc web 20250505100000.101 ERROR    start - …`.
+fn lxc_name(text: &str) -> Option<String> {
+    let at = text.find("lxc")?;
+    let mut words = text[at..].split_ascii_whitespace();
+    let tool = words.next()?;
+    let name = words.next()?;
+    let next = words.next()?;
+    let named = if tool.ends_with(':') {
+        let is_file = next.strip_suffix(".c:").is_some();
+        name.strip_suffix(':').filter(|_| is_file)
+    } else {
+        Some(name).filter(|_| super::prose::is_lxc_time(next))
+    }?;
+    some(named)
 }
 
 pub(super) fn is_name(text: &str) -> bool {
@@ -232,6 +249,17 @@ mod tests {
             check(&path, None, None, Some(UID));
         }
         check("/podman/0a", None, None, None);
+    }
+
+    #[test]
+    fn names_of_lxc() {
+        let found = |text: &str| names(text).container;
+        let file = "lxc web-2 20250505100000.101 ERROR    start - start.c:lxc_spawn:1840 - No";
+        assert_eq!(found(file).as_deref(), Some("web-2"));
+        let tool = "lxc-start: 104: ../src/lxc/start.c: lxc_spawn: 1733 Cannot allocate memory - x";
+        assert_eq!(found(tool).as_deref(), Some("104"));
+        assert_eq!(found("lxc-start: failed to spawn 'web'"), None);
+        assert_eq!(found("Error: lxc is down: 7"), None);
     }
 
     #[test]

@@ -196,6 +196,9 @@ pub(super) fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
         let path = &text[at + "ailed to create cgroup ".len()..];
         return path.split([':', ' ']).next().map(str::to_owned);
     }
+    if let Some(path) = lxc_cgroup(text) {
+        return Some(path.to_owned());
+    }
     let mut places = text.match_indices("/sys/fs/cgroup/").map(|(at, _)| at);
     let at = places.find(|&at| {
         // Whatever language the rest is in.
@@ -220,6 +223,16 @@ pub(super) fn refused_mkdir(text: &str, lower: &str) -> Option<String> {
     let quotes = [':', '\'', '"', '’', '”', '“', '»', '`', '\\', ' ', '\u{a0}'];
     let end = path.find(quotes).unwrap_or(path.len());
     Some(path[..end].to_owned())
+}
+
+/// The cgroup that LXC could not make, with the number of its hierarchy's descriptor before it:
+/// `Cannot allocate memory - Failed to create 25(lxc.payload.web) cgroup`.
+fn lxc_cgroup(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once(" - Failed to create ")?;
+    let (number, rest) = rest.split_once('(')?;
+    let (path, rest) = rest.split_once(')')?;
+    (number.bytes().all(|byte| byte.is_ascii_digit()) && rest.trim_start().starts_with("cgroup"))
+        .then_some(path)
 }
 
 #[cfg(test)]

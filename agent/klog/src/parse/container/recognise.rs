@@ -6,6 +6,7 @@ use aho_corasick::AhoCorasick;
 
 use super::{
     errno::{self, ERRNO_WORDS, Innermost},
+    prose,
     words::{
         BEGINNINGS, BETWEEN, CALLS, FAILED, NOT_STARTING, OBJECTS, PHRASES, RUNTIMES, STARTING,
         VERBS,
@@ -23,58 +24,22 @@ static RELEVANT: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
 });
 
-/// Whether it is worth a closer look. Patterns, templates and comments that quote such messages are
-/// none.
+/// Whether it is worth a closer look: it has such words, and no sign of what only quotes them.
 pub(super) fn may_be_failure(text: &str, program: Option<&str>) -> bool {
-    RELEVANT.as_ref().is_none_or(|relevant| {
-        relevant
-            .find(text)
-            .is_some_and(|found| program.is_some() || !is_quoted_in_sentence(text, found.start()))
-    }) && !parse::is_pattern(text)
-        && !(program.is_none() && (is_comment(text) || is_advice(text)))
-        && !is_below_error(text)
-}
-
-/// Whether a sentence quotes the message at this byte: `expected error "failed to …: …"`.
-fn is_quoted_in_sentence(text: &str, at: usize) -> bool {
-    let before = text[..at].strip_suffix(['"', '`', '“']).and_then(|rest| rest.strip_suffix(' '));
-    let quoted = text[at..].split(['"', '`', '”', '\\']).next().unwrap_or_default();
-    before.is_some_and(|rest| rest.ends_with(|c: char| c.is_ascii_lowercase()))
-        && quoted.contains(": ")
-}
-
-/// Whether LXC logs it as something that ends nothing: `lxc web 20250505100000.101 WARN     start - …`.
-fn is_below_error(text: &str) -> bool {
-    let below = ["WARN", "NOTICE", "INFO", "DEBUG", "TRACE"];
-    lxc_level(text).is_some_and(|level| below.contains(&level))
-}
-
-/// The level of a line of LXC's log, which stands behind its time.
-fn lxc_level(text: &str) -> Option<&str> {
-    let is_time =
-        |word: &&str| word.len() == 18 && word.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let mut words = text.split_ascii_whitespace().take(6).skip_while(|word| !is_time(word));
-    words.next()?;
-    words.next()
-}
-
-/// Whether it is a sentence of a manual about such a message, whatever stands before the sentence.
-fn is_advice(text: &str) -> bool {
-    ["If you ", "If the ", "If a ", "Look for ", "See "].iter().any(|begin| {
-        text.match_indices(begin).any(|(at, _)| {
-            let before = text[..at].trim_end_matches([' ', '-', '*', '.']);
-            before.is_empty() || !before.ends_with(char::is_alphabetic)
-        })
-    })
-}
-
-/// Whether it is a comment of a configuration file or of source code.
-fn is_comment(text: &str) -> bool {
-    let text = text.trim_start();
-    // `#11 ERROR: …` is BuildKit's.
-    let numbered =
-        text.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    !numbered && ["#", "//", "/*", "* ", ";"].iter().any(|mark| text.starts_with(mark))
+    let words = match RELEVANT.as_ref() {
+        None => 0,
+        Some(relevant) => match relevant.find(text) {
+            Some(found) => found.start(),
+            None => return false,
+        },
+    };
+    let of_runtime = is_of_runtime(program);
+    !(parse::is_pattern(text)
+        || prose::is_comment(text)
+        || prose::is_query(text)
+        || prose::is_advice(text, of_runtime)
+        || !of_runtime && prose::quotes(text, words)
+        || prose::is_below_error(text))
 }
 
 /// Whether a message, in lower case, says that a start failed. `has_errno` says that it names an
@@ -83,7 +48,7 @@ pub(super) fn is_failed_start(lower: &str, program: Option<&str>, has_errno: boo
     if !FAILED.iter().any(|word| lower.contains(word)) {
         return false;
     }
-    if PHRASES.iter().any(|phrase| lower.contains(phrase)) {
+    if PHRASES.iter().any(|phrase| has_phrase(lower, phrase)) {
         return true;
     }
     if CALLS.iter().any(|call| call_failed(lower, call, program)) {
@@ -99,10 +64,24 @@ pub(super) fn is_failed_start(lower: &str, program: Option<&str>, has_errno: boo
         || lower.contains("plugin type=") && lower.contains("(add)")
 }
 
+/// Whether it has that phrase in words of its own: what is glued to other words is a type's name or a
+/// table of strings. `Failed` may stand before it, `Error` and a plural's `s` behind it.
+fn has_phrase(lower: &str, phrase: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphabetic();
+    lower.match_indices(phrase).any(|(at, _)| {
+        let (before, behind) = (&lower[..at], &lower[at + phrase.len()..]);
+        let begins = !before.ends_with(letter) || before.ends_with("failed");
+        let behind = behind.strip_prefix("error").unwrap_or(behind);
+        let behind = behind.strip_prefix('s').unwrap_or(behind);
+        begins && !(phrase.ends_with(letter) && behind.starts_with(letter))
+    })
+}
+
 /// Whether a text in lower case is an error and not a sentence about one: a runtime's own message, or
 /// a chain of errors that colons separate.
 pub(super) fn reads_as_error(lower: &str, innermost: Option<&Innermost>) -> bool {
-    is_runtime(lower, None)
+    let phrase_alone = PHRASES.contains(&lower.trim());
+    is_runtime(lower, None) && !phrase_alone
         || lower.contains("rpc error: ")
         || innermost.is_some_and(|found| found.ends_a_chain(lower))
         || PHRASES.iter().chain(CALLS).any(|phrase| {
@@ -145,12 +124,12 @@ fn call_failed(lower: &str, call: &str, program: Option<&str>) -> bool {
 
 /// Whether a runtime speaks: by the name that it logs under, or by how the message begins.
 pub(super) fn is_runtime(lower: &str, program: Option<&str>) -> bool {
-    if program.is_some_and(|program| is_runtime_name(&program.to_ascii_lowercase())) {
+    if is_of_runtime(program) {
         return true;
     }
     let mut rest = without_level(lower);
     let first = rest.split(' ').next().unwrap_or_default();
-    if is_runtime_name(first) && lxc_level(lower).is_some() {
+    if is_runtime_name(first) && prose::lxc_level(lower).is_some() {
         return true;
     }
     // `Error: netavark: …`; `docker: Error response from daemon: …`.
@@ -172,6 +151,11 @@ pub(super) fn is_runtime(lower: &str, program: Option<&str>) -> bool {
         }
     }
     false
+}
+
+/// Whether it is logged under a runtime's name.
+pub(super) fn is_of_runtime(program: Option<&str>) -> bool {
+    program.is_some_and(|program| is_runtime_name(&program.to_ascii_lowercase()))
 }
 
 /// A message without logrus' `FATA[0002] ` or the like before it.

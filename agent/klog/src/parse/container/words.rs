@@ -247,6 +247,14 @@ pub(super) const OBJECTS: &[&str] = &[
     "endpoint",
     "host (veth",
     "veth",
+    "user namespace",
+    "network namespace",
+    "net namespace",
+    "mount namespace",
+    "pid namespace",
+    "ipc namespace",
+    "new namespace",
+    "netns",
 ];
 
 /// Verbs before an object; lower case.

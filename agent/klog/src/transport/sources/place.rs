@@ -140,13 +140,22 @@ pub(super) fn outermost(text: &str, quote: usize, message: usize) -> usize {
     let head = &text[..message];
     let leads_there = |at: &usize| {
         let rest = &text[*at..];
-        let (prefix, behind) = Prefix::take(rest, &mut LastDate::default());
+        // A mail's marks belong to what is left: where its encoding broke a line the rest has none.
+        let quoted = rest.starts_with('>') && !ends_with_word(&text[..*at]);
+        let inner = if quoted { mail::unquote(rest).1 } else { rest };
+        let (prefix, behind) = Prefix::take(inner, &mut LastDate::default());
         let end = text.len() - behind.len();
         // Lines of a report may be indented behind the last prefix.
         let leads = text.get(end..message).is_some_and(|between| between.trim().is_empty());
-        !rest.starts_with(char::is_whitespace) && prefix.any && leads
+        !rest.starts_with(char::is_whitespace) && (prefix.any || quoted && end == message) && leads
     };
     boundaries(head).filter(|at| *at > quote).find(leads_there).unwrap_or(message)
+}
+
+/// Whether a word stands right before, or a part of the same sign: `worker-1 >> ` is a tag.
+fn ends_with_word(head: &str) -> bool {
+    head.ends_with('>')
+        || head.strip_suffix(' ').is_some_and(|head| head.ends_with(char::is_alphanumeric))
 }
 
 /// Whether a program's name is a shipper's source: behind it fields follow, of which one is a message
