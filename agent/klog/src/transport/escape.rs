@@ -1,6 +1,8 @@
 //! Undoes what was done to single characters on the way into a log.
 use std::borrow::Cow;
 
+use memchr::{memchr, memmem};
+
 /// Takes out what colours a terminal's text (`ESC [ … m`) or clears a line (`ESC [ … K`). Other
 /// control characters stay.
 pub(crate) fn colours(text: &str) -> Cow<'_, str> {
@@ -22,6 +24,17 @@ pub(crate) fn colours(text: &str) -> Cow<'_, str> {
     }
     out.push_str(rest);
     Cow::Owned(out)
+}
+
+/// A line of a log without those, also where a string of JSON or of Python has the escape written out;
+/// `None` if it has none.
+pub(crate) fn without_colours(line: &[u8]) -> Option<Vec<u8>> {
+    const ESCAPES: [&str; 2] = ["\\u001b[", "\\x1b["];
+    let written = || ESCAPES.iter().any(|escape| memmem::find(line, escape.as_bytes()).is_some());
+    (memchr(0x1b, line).is_some() || written()).then_some(())?;
+    let text = String::from_utf8_lossy(line);
+    let text = ESCAPES.iter().fold(text.into_owned(), |text, escape| text.replace(escape, "\x1b["));
+    Some(colours(&text).into_owned().into_bytes())
 }
 
 /// The characters that HTML has names for, as in text copied from a page's source.

@@ -18,11 +18,13 @@ use crate::{
     raw_line::RawLine,
     transport::{
         anchor::{self, Anchor},
+        escape,
         head::{self, Outer},
         layout::{self, Layout},
         mail,
         messages::Assembler,
         prefix::{LastDate, Prefix},
+        several,
     },
 };
 
@@ -118,7 +120,19 @@ impl Sources {
             self.leave(stats);
         }
         self.last = raw.number;
-        self.take(raw, Outer::default(), stats);
+        let raw = match escape::without_colours(&raw.bytes) {
+            Some(bytes) => RawLine { bytes, ..raw },
+            None => raw,
+        };
+        match several::parts(&raw.bytes) {
+            Some(parts) => {
+                for bytes in parts {
+                    let part = RawLine { number: raw.number, bytes };
+                    self.take(part, Outer::default(), stats);
+                }
+            }
+            None => self.take(raw, Outer::default(), stats),
+        }
     }
 
     fn take(&mut self, raw: RawLine, outer: Outer, stats: &mut Stats) {
