@@ -1,6 +1,6 @@
 //! A cgroup's path, read while the cgroup surely exists.
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task};
-use fragwatch_ebpf::CgroupPath;
+use fragwatch_ebpf::{CgroupPath, table::ABSENT};
 
 use crate::kernel::{
     self, CGROUP_KN, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_MEMORY, KN_ID, KN_NAME,
@@ -13,12 +13,11 @@ use crate::kernel::{
 fn current() -> (u64, u64) {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    let set = kernel::read::<u64>(task, TASK_CGROUPS.load()).unwrap_or(0);
-    let v2 = kernel::read::<u64>(set, CSS_SET_DFL_CGRP.load()).unwrap_or(0);
-    let memory = kernel::read::<u64>(set, CSS_SET_MEMORY.load())
-        .and_then(|css| kernel::read::<u64>(css, CSS_CGROUP.load()))
-        .unwrap_or(0);
-    let root = |cgroup| kernel::read::<u64>(cgroup, CGROUP_ROOT.load()).unwrap_or(0);
+    let set = kernel::read_or_zero::<u64>(task, TASK_CGROUPS.load());
+    let v2 = kernel::read_or_zero::<u64>(set, CSS_SET_DFL_CGRP.load());
+    let css = kernel::read_or_zero::<u64>(set, CSS_SET_MEMORY.load());
+    let memory = kernel::read_or_zero::<u64>(css, CSS_CGROUP.load());
+    let root = |cgroup| kernel::read_or_zero::<u64>(cgroup, CGROUP_ROOT.load());
     // On v2 a cgroup without the memory controller is charged to an ancestor, which is not its
     // name.
     let own_hierarchy = memory != 0 && root(memory) != root(v2);
@@ -45,9 +44,8 @@ pub(crate) fn record_current(into: &mut CgroupPath) {
 pub(crate) fn current_memcg() -> u64 {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    kernel::read::<u64>(task, TASK_CGROUPS.load())
-        .and_then(|set| kernel::read::<u64>(set, CSS_SET_MEMORY.load()))
-        .unwrap_or(0)
+    let set = kernel::read_or_zero::<u64>(task, TASK_CGROUPS.load());
+    kernel::read_or_zero(set, CSS_SET_MEMORY.load())
 }
 
 /// The memory cgroup that the current task charges instead of its own for a while
@@ -56,25 +54,25 @@ pub(crate) fn current_memcg() -> u64 {
 pub(crate) fn active_memcg() -> u64 {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    kernel::read(task, TASK_ACTIVE_MEMCG.load()).unwrap_or(0)
+    kernel::read_or_zero(task, TASK_ACTIVE_MEMCG.load())
 }
 
 /// Writes the path of a memory cgroup.
 #[inline(always)]
 pub(crate) fn record_memcg(memcg: u64, into: &mut CgroupPath) {
-    record(kernel::read::<u64>(memcg, MEMCG_CGROUP.load()).unwrap_or(0), into);
+    record(kernel::read_or_zero::<u64>(memcg, MEMCG_CGROUP.load()), into);
 }
 
 /// Writes the path of a `struct cgroup`.
 #[inline(always)]
 fn record(cgroup: u64, into: &mut CgroupPath) {
-    record_node(kernel::read::<u64>(cgroup, CGROUP_KN.load()).unwrap_or(0), into);
+    record_node(kernel::read_or_zero::<u64>(cgroup, CGROUP_KN.load()), into);
 }
 
 /// Writes the path of the cgroup that a controller's state belongs to.
 #[inline(always)]
 pub(crate) fn record_css(css: u64, into: &mut CgroupPath) {
-    record(kernel::read::<u64>(css, CSS_CGROUP.load()).unwrap_or(0), into);
+    record(kernel::read_or_zero::<u64>(css, CSS_CGROUP.load()), into);
 }
 
 /// Id of the current task's cgroup in the tasks' hierarchy, 0 if it can't be read.
@@ -91,17 +89,15 @@ pub(crate) fn current_id() -> u64 {
 /// Id of a task's cgroup in the tasks' hierarchy, 0 if it can't be read.
 #[inline(always)]
 pub(crate) fn id_of(task: u64) -> u64 {
-    let set = kernel::read::<u64>(task, TASK_CGROUPS.load()).unwrap_or(0);
+    let set = kernel::read_or_zero::<u64>(task, TASK_CGROUPS.load());
     let cgroup = if TASKS_ON_V1.load() == 0 {
-        kernel::read::<u64>(set, CSS_SET_DFL_CGRP.load())
+        kernel::read_or_zero::<u64>(set, CSS_SET_DFL_CGRP.load())
     } else {
-        kernel::read::<u64>(set, CSS_SET_MEMORY.load())
-            .and_then(|css| kernel::read::<u64>(css, CSS_CGROUP.load()))
+        let css = kernel::read_or_zero::<u64>(set, CSS_SET_MEMORY.load());
+        kernel::read_or_zero::<u64>(css, CSS_CGROUP.load())
     };
-    cgroup
-        .and_then(|cgroup| kernel::read::<u64>(cgroup, CGROUP_KN.load()))
-        .and_then(|node| kernel::read(node, KN_ID.load()))
-        .unwrap_or(0)
+    let node = kernel::read_or_zero::<u64>(cgroup, CGROUP_KN.load());
+    kernel::read_or_zero(node, KN_ID.load())
 }
 
 /// Writes the names from a `struct kernfs_node` up to the root, leaf first, as
@@ -111,18 +107,18 @@ pub(crate) fn record_node(mut node: u64, into: &mut CgroupPath) {
     into.id = 0;
     into.depth = 0;
     into.truncated = 1;
-    if node == 0 {
+    if node == 0 || KN_PARENT.load() == ABSENT {
         return;
     }
-    into.id = kernel::read(node, KN_ID.load()).unwrap_or(0);
+    into.id = kernel::read_or_zero(node, KN_ID.load());
     for name in &mut into.names {
-        let Some(parent) = kernel::read::<u64>(node, KN_PARENT.load()) else { return };
+        let (parent, unread) = parent(node);
         if parent == 0 {
             // The root has no name of its own.
-            into.truncated = 0;
+            into.truncated = unread;
             return;
         }
-        let Some(text) = kernel::read::<u64>(node, KN_NAME.load()) else { return };
+        let text = kernel::read_or_zero::<u64>(node, KN_NAME.load());
         if kernel::read_str(name, text) < 0 {
             return;
         }
@@ -130,7 +126,16 @@ pub(crate) fn record_node(mut node: u64, into: &mut CgroupPath) {
         node = parent;
     }
     // Deeper than we record; exactly as deep is a whole path too.
-    if kernel::read::<u64>(node, KN_PARENT.load()) == Some(0) {
-        into.truncated = 0;
+    let (parent, unread) = parent(node);
+    if parent == 0 {
+        into.truncated = unread;
     }
+}
+
+/// The parent of a `struct kernfs_node`, NULL for the root; and 1 if it can't be read, without a branch.
+#[inline(always)]
+fn parent(node: u64) -> (u64, u32) {
+    let mut parent = 0u64;
+    let error = kernel::read_into(&mut parent, node, KN_PARENT.load());
+    (parent, (error.cast_unsigned() >> 63) as u32)
 }

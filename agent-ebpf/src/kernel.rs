@@ -41,6 +41,19 @@ pub(crate) fn read<T>(base: u64, offset: u32) -> Option<T> {
     unsafe { bpf_probe_read_kernel(address) }.ok()
 }
 
+/// Reads a number at `base + offset`, 0 if it can't be read. The verifier has one way to follow where [`read`] has
+/// four, in each program that reads a chain of pointers: what can't be read, such as what a NULL leads to, the
+/// helper zeroes (`bpf_probe_read_kernel_common` in kernel/trace/bpf_trace.c).
+#[inline(always)]
+pub(crate) fn read_or_zero<T: Copy + Default>(base: u64, offset: u32) -> T {
+    let mut value = T::default();
+    // A constant for the verifier.
+    if offset != ABSENT {
+        read_into(&mut value, base, offset);
+    }
+    value
+}
+
 /// Reads a `T` at `base + offset` into `into`, without a branch: 0, or the helper's negative error
 /// with `into` zeroed.
 #[inline(always)]

@@ -31,7 +31,7 @@ pub(crate) fn tgid() -> u32 {
 fn current_start() -> u64 {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    kernel::read(task, TASK_START_TIME.load()).unwrap_or(0)
+    kernel::read_or_zero(task, TASK_START_TIME.load())
 }
 
 /// Follows the current thread through a creation that begins now. `None`, and counted, if the table

@@ -15,8 +15,8 @@ pub(crate) fn current() -> u32 {
     }
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    let cred = kernel::read::<u64>(task, TASK_CRED.load()).unwrap_or(0);
-    let inner = kernel::read::<u64>(cred, CRED_USER_NS.load()).unwrap_or(0);
+    let cred = kernel::read_or_zero::<u64>(task, TASK_CRED.load());
+    let inner = kernel::read_or_zero::<u64>(cred, CRED_USER_NS.load());
     if inner == 0 {
         return UNKNOWN_USER;
     }

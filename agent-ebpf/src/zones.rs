@@ -87,7 +87,7 @@ impl Walk {
         self.count = 0;
         self.oom_control = oom_control;
         self.highest = highest_zone(gfp);
-        let list = kernel::read::<u64>(oom_control, OC_ZONELIST.load()).unwrap_or(0);
+        let list = kernel::read_or_zero::<u64>(oom_control, OC_ZONELIST.load());
         let nodemask = kernel::read::<u64>(oom_control, OC_NODEMASK.load());
         if let Some(nodemask) = nodemask
             && ZONES_READABLE.load() != 0

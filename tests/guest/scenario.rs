@@ -4,12 +4,12 @@ mod burst;
 mod cgroup_namespace;
 mod cgroup_storm;
 mod check;
+mod cpuset_empty;
 mod doctor;
 mod endings;
 mod exhausted;
 mod fallback;
 mod flood;
-mod fork_memcg;
 mod fork_nproc;
 mod full_pod;
 mod healthy;
@@ -21,6 +21,7 @@ mod many_nodes;
 mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
+mod memlock;
 mod netns_limit;
 mod oom_order1;
 mod oom_real;
@@ -33,6 +34,7 @@ mod renamed;
 mod runtimes;
 mod sandbox;
 mod serve;
+mod step_memcg;
 mod stuck;
 mod userns_flood;
 
@@ -82,7 +84,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 36] = [
+const SCENARIOS: [(&str, Scenario); 39] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -101,12 +103,15 @@ const SCENARIOS: [(&str, Scenario); 36] = [
     ("memcg-ids", memcg_ids::run),
     ("netns-limit", netns_limit::run),
     ("pids-limit", pids_limit::run),
-    ("fork-memcg", fork_memcg::run),
+    ("fork-memcg", step_memcg::fork),
     ("fork-nproc", fork_nproc::run),
     ("exec-enomem", high_order_steps::exec),
     ("mount-enomem", high_order_steps::mount),
     ("link-order6", high_order_steps::link),
     ("keyring-quota", keyring_quota::run),
+    ("seccomp-memcg", step_memcg::seccomp),
+    ("memlock", memlock::run),
+    ("cpuset-empty", cpuset_empty::run),
     ("killed", killed::run),
     ("check", check::run),
     ("serve", serve::run),

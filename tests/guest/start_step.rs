@@ -19,6 +19,8 @@ pub(crate) enum StartStep {
     Name(&'static str),
     /// Set `RLIMIT_NPROC`.
     LimitProcesses(u64),
+    /// Set `RLIMIT_MEMLOCK`, in bytes.
+    LimitLocked(u64),
     /// Become this user, without any privilege.
     BecomeUser(u32),
     /// Execute a file in a child.
@@ -29,6 +31,10 @@ pub(crate) enum StartStep {
     Link,
     /// Join a session keyring of this name.
     Keyring(&'static str),
+    /// Take a seccomp filter that allows everything.
+    Seccomp,
+    /// Load a cgroup's device filter that allows everything.
+    DeviceFilter,
 }
 
 /// Where the test module's file system is mounted.
@@ -40,11 +46,14 @@ impl StartStep {
         match self {
             Self::Name(name) => format!("name {name}"),
             Self::LimitProcesses(limit) => format!("limit-processes {limit}"),
+            Self::LimitLocked(limit) => format!("limit-locked {limit}"),
             Self::BecomeUser(uid) => format!("become-user {uid}"),
             Self::Execute(path) => format!("execute {path}"),
             Self::Mount => "mount".to_owned(),
             Self::Link => "link".to_owned(),
             Self::Keyring(name) => format!("keyring {name}"),
+            Self::Seccomp => "seccomp".to_owned(),
+            Self::DeviceFilter => "device-filter".to_owned(),
         }
     }
 }
@@ -57,6 +66,10 @@ pub(crate) fn take(step: &str, what: &str) -> Result<super::creator::Outcome> {
             let limit = what.parse().context("the limit is no number")?;
             setrlimit(Resource::RLIMIT_NPROC, limit, limit)
         }
+        "limit-locked" => {
+            let limit = what.parse().context("the limit is no number")?;
+            setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit)
+        }
         "become-user" => {
             let uid = Uid::from_raw(what.parse().context("the user is no number")?);
             setresuid(uid, uid, uid)
@@ -65,6 +78,8 @@ pub(crate) fn take(step: &str, what: &str) -> Result<super::creator::Outcome> {
         "mount" => mount_and_unmount(),
         "link" => make_link(),
         "keyring" => join_keyring(&CString::new(what)?),
+        "seccomp" => take_filter(),
+        "device-filter" => load_device_filter(),
         _ => bail!("the creator has no step {step}"),
     })
 }
@@ -102,6 +117,52 @@ fn join_keyring(name: &CStr) -> super::creator::Outcome {
         libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr())
     };
     if serial < 0 { Err(Errno::last()) } else { Ok(()) }
+}
+
+/// As long as a filter may be (`BPF_MAXINSNS`), so that it takes 32 KiB.
+fn take_filter() -> super::creator::Outcome {
+    nix::sys::prctl::set_no_new_privs()?;
+    // `BPF_RET | BPF_K` of include/uapi/linux/bpf_common.h.
+    let allow = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
+    let mut filter = vec![allow; 4096];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: program and instructions outlive the call.
+    let taken = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
+    };
+    if taken < 0 { Err(Errno::last()) } else { Ok(()) }
+}
+
+/// The first fields of what `BPF_PROG_LOAD` takes (include/uapi/linux/bpf.h).
+#[repr(C)]
+struct ProgLoad {
+    kind: u32,
+    instruction_count: u32,
+    instructions: *const u64,
+    license: *const libc::c_char,
+}
+
+fn load_device_filter() -> super::creator::Outcome {
+    const BPF_PROG_LOAD: libc::c_long = 5;
+    const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
+    /// `r0 = 1`, and exit.
+    const ALLOW: [u64; 2] = [0x0000_0001_0000_00b7, 0x0000_0000_0000_0095];
+    let load = ProgLoad {
+        kind: BPF_PROG_TYPE_CGROUP_DEVICE,
+        instruction_count: 2,
+        instructions: ALLOW.as_ptr(),
+        license: c"GPL".as_ptr(),
+    };
+    // SAFETY: instructions and licence outlive the call, and the size is that of the structure.
+    let program = unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const load, size_of::<ProgLoad>())
+    };
+    if program < 0 {
+        return Err(Errno::last());
+    }
+    // SAFETY: it was just opened, and nothing else owns it.
+    drop(unsafe { OwnedFd::from_raw_fd(program as i32) });
+    Ok(())
 }
 
 /// Makes a link of the type `fragwatch` and removes it again, as `ip link add` and `ip link delete` do.

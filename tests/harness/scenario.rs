@@ -55,7 +55,7 @@ const NO_V1: Option<(u64, u64)> = Some((6, 12));
 pub const RUNTIMES: &str = "runtimes";
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 36] = [
+pub const SCENARIOS: [Scenario; 39] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
@@ -95,6 +95,17 @@ pub const SCENARIOS: [Scenario; 36] = [
     with("mount-enomem", truth(&[("mount", "fragmentation")])),
     with("link-order6", truth(&[("link", "fragmentation"), ("plugin", "fragmentation")])),
     with("keyring-quota", truth(&[("keyring", "not-memory")])),
+    with("seccomp-memcg", truth(&[("seccomp", "memcg-limit")])),
+    Scenario {
+        // Later kernels charge programs to memory cgroups (kernel/bpf/core.c).
+        until: Some((5, 11)),
+        ..with("memlock", truth(&[("device-filter", "not-memory")]))
+    },
+    Scenario {
+        cgroups: Cgroups::V1,
+        until: NO_V1,
+        ..with("cpuset-empty", truth(&[("cpuset", "not-memory")]))
+    },
     with("killed", truth(&[("wait", "not-memory")])),
     plain("check"),
     plain("serve"),

@@ -18,6 +18,9 @@ pub(crate) fn plans() -> Vec<Plan> {
         // The compaction that the first link's failure called may free a block that the plug-in's link then takes.
         plan("link-order6", facts![link_is_named, plugins_link_is_named]).on(Kernels::EverySlow),
         plan("keyring-quota", facts![keyring_is_named]),
+        plan("seccomp-memcg", facts![filter_is_named]),
+        plan("memlock", facts![program_is_named]).on(Kernels::OldestOnly),
+        plan("cpuset-empty", facts![entry_is_named]).on(Kernels::OldestFirst),
     ]
 }
 
@@ -80,4 +83,19 @@ fn keyring_is_named(run: &Observed) {
     let line = the_line(run, "keyring", "keyring", "EDQUOT");
     let because = line["verdict"]["because"].to_string();
     assert!(because.contains("kernel.keys.maxkeys") && because.contains("4004"), "{line:#}");
+}
+
+fn filter_is_named(run: &Observed) {
+    let line = the_line(run, "seccomp", "seccomp", "ENOMEM");
+    assert!(!line["charges_failed"][0]["memcg"].is_null(), "{line:#}");
+}
+
+fn program_is_named(run: &Observed) {
+    let line = the_line(run, "device-filter", "bpf-program", "EPERM");
+    assert!(line["verdict"]["because"].to_string().contains("RLIMIT_MEMLOCK"), "{line:#}");
+}
+
+fn entry_is_named(run: &Observed) {
+    let line = the_line(run, "cpuset", "cgroup-entry", "ENOSPC");
+    assert!(line["verdict"]["because"].to_string().contains("cpuset"), "{line:#}");
 }

@@ -15,7 +15,8 @@ const COMM: &str = "runc:[1:CHILD]";
 
 pub(crate) fn plans() -> Vec<Plan> {
     vec![
-        Plan::new("userns-flood", TRACE).on(Kernels::DefaultFirst).facts(facts![
+        // Alone: the report's delay is judged.
+        Plan::new("userns-flood", TRACE).alone().on(Kernels::DefaultFirst).facts(facts![
             real_failure_is_reported_in_time_and_complete,
             report_is_short,
             each_refusal_is_reported_or_counted,

@@ -127,7 +127,7 @@ fn end_missed(ctx: &TracePointContext) {
     }
     count(Counter::UnseenReturns);
     thread.lost += 1;
-    let returned = kernel::read::<u64>(ctx.as_ptr() as u64, SYSCALL_RETURNED.load()).unwrap_or(0);
+    let returned = kernel::read_or_zero::<u64>(ctx.as_ptr() as u64, SYSCALL_RETURNED.load());
     leave(errno_of(returned));
 }
 

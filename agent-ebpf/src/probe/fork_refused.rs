@@ -26,8 +26,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 fn pids_cgroup(cset: u64) -> u64 {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    let set = if cset == 0 { kernel::read(task, TASK_CGROUPS.load()).unwrap_or(0) } else { cset };
-    kernel::read(set, CSS_SET_PIDS.load()).unwrap_or(0)
+    let set = if cset == 0 { kernel::read_or_zero(task, TASK_CGROUPS.load()) } else { cset };
+    kernel::read_or_zero(set, CSS_SET_PIDS.load())
 }
 
 #[inline(always)]
@@ -71,12 +71,12 @@ fn full_one(mut pids: u64) -> (u64, u64, u64) {
         if pids == 0 {
             break;
         }
-        let counter = kernel::read::<u64>(pids, PIDS_COUNTER.load()).unwrap_or(0);
+        let counter = kernel::read_or_zero::<u64>(pids, PIDS_COUNTER.load());
         let limit = kernel::read::<u64>(pids, PIDS_LIMIT.load()).unwrap_or(u64::MAX);
         if counter >= limit {
             return (pids, counter, limit);
         }
-        pids = kernel::read(pids, CSS_PARENT.load()).unwrap_or(0);
+        pids = kernel::read_or_zero(pids, CSS_PARENT.load());
     }
     (0, 0, 0)
 }

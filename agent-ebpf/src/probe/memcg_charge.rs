@@ -36,13 +36,13 @@ fn leave(thread: &mut Thread, memcg: u64, pages: u64, fail: u64, taken: bool) {
         }
         return;
     }
-    let counter = kernel::read::<u64>(fail, 0).unwrap_or(0);
+    let counter = kernel::read_or_zero::<u64>(fail, 0);
     thread.refusal.count = if thread.refusal.memcg == memcg { thread.refusal.count + 1 } else { 1 };
     thread.refusal.memcg = memcg;
     thread.refusal.counter = counter;
     thread.refusal.pages = pages;
-    thread.refusal.usage = kernel::read(counter, COUNTER_USAGE.load()).unwrap_or(0);
-    thread.refusal.max = kernel::read(counter, COUNTER_MAX.load()).unwrap_or(0);
+    thread.refusal.usage = kernel::read_or_zero(counter, COUNTER_USAGE.load());
+    thread.refusal.max = kernel::read_or_zero(counter, COUNTER_MAX.load());
 }
 
 /// The memory cgroup that the current task's kernel memory is charged to, if `counter` is one of its; else
@@ -88,13 +88,13 @@ fn refused_outside(memcg: u64, pages: u64, fail: u64) {
             count += before.refusal.count;
         }
     }
-    let counter = kernel::read::<u64>(fail, 0).unwrap_or(0);
+    let counter = kernel::read_or_zero::<u64>(fail, 0);
     let refusal = Refusal {
         count,
         memcg,
         counter,
-        usage: kernel::read(counter, COUNTER_USAGE.load()).unwrap_or(0),
-        max: kernel::read(counter, COUNTER_MAX.load()).unwrap_or(0),
+        usage: kernel::read_or_zero(counter, COUNTER_USAGE.load()),
+        max: kernel::read_or_zero(counter, COUNTER_MAX.load()),
         pages,
     };
     // If it can't be kept, the step's failure has no reason.
@@ -111,7 +111,7 @@ pub(super) fn report_outside() {
     let OutsideRefusal { at_ns, refusal } = unsafe { *kept };
     // Not there any more is as good as removed.
     let _ = REFUSALS.remove(tid);
-    let usage = kernel::read::<u64>(refusal.counter, COUNTER_USAGE.load()).unwrap_or(0);
+    let usage = kernel::read_or_zero::<u64>(refusal.counter, COUNTER_USAGE.load());
     let max = kernel::read::<u64>(refusal.counter, COUNTER_MAX.load()).unwrap_or(u64::MAX);
     if now().saturating_sub(at_ns) >= RECENT_NS || usage.saturating_add(refusal.pages) <= max {
         return;
@@ -152,7 +152,7 @@ fn owner(mut memcg: u64, counter: u64) -> (Limit, u64) {
         if is(memcg, MEMCG_MEMSW.load()) {
             return (Limit::MemorySwap, memcg);
         }
-        memcg = kernel::read(memcg, CSS_PARENT.load()).unwrap_or(0);
+        memcg = kernel::read_or_zero(memcg, CSS_PARENT.load());
     }
     (Limit::Unknown, 0)
 }

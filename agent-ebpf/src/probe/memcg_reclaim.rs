@@ -35,7 +35,7 @@ fn memcg_reclaim_end_tracepoint(ctx: TracePointContext) -> u32 {
     }
     thread.memcg_reclaim.since = 0;
     let stall_ns = now().saturating_sub(since);
-    let reclaimed = kernel::read(ctx.as_ptr() as u64, RECLAIM_END_RECLAIMED.load()).unwrap_or(0);
+    let reclaimed = kernel::read_or_zero(ctx.as_ptr() as u64, RECLAIM_END_RECLAIMED.load());
     emit::<MemcgReclaimEnded>(thread, |record, head| {
         let ended = MemcgReclaimEnded(ReclaimEnded { head, gfp, order, reclaimed, stall_ns });
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.

@@ -67,7 +67,7 @@ fn leave(ctx: &impl EbpfContext, flags: u64, nsproxy: u64) {
     }
     let own_net = thread.namespaces & CLONE_NEWNET != 0;
     netns_setup::end(ctx, nsproxy, || {
-        if own_net { kernel::read(nsproxy, NSPROXY_NET_NS.load()).unwrap_or(0) } else { 0 }
+        if own_net { kernel::read_or_zero(nsproxy, NSPROXY_NET_NS.load()) } else { 0 }
     });
 }
 

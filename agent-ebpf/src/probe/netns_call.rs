@@ -45,12 +45,12 @@ fn leave(ctx: &TracePointContext, returned: u64, netns: impl FnOnce() -> u64) {
 /// The call's first argument.
 #[inline(always)]
 fn first(ctx: &TracePointContext) -> u64 {
-    kernel::read(ctx.as_ptr() as u64, SYSCALL_ARGS.load()).unwrap_or(0)
+    kernel::read_or_zero(ctx.as_ptr() as u64, SYSCALL_ARGS.load())
 }
 
 #[inline(always)]
 fn returned(ctx: &TracePointContext) -> u64 {
-    kernel::read(ctx.as_ptr() as u64, SYSCALL_RETURNED.load()).unwrap_or(0)
+    kernel::read_or_zero(ctx.as_ptr() as u64, SYSCALL_RETURNED.load())
 }
 
 /// `clone_args.flags`, the first of its members. `None` if its page is not in memory: faults can't
@@ -66,8 +66,8 @@ fn clone_flags(args: u64) -> Option<u64> {
 fn current_netns() -> u64 {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    let nsproxy = kernel::read::<u64>(task, TASK_NSPROXY.load()).unwrap_or(0);
-    kernel::read(nsproxy, NSPROXY_NET_NS.load()).unwrap_or(0)
+    let nsproxy = kernel::read_or_zero::<u64>(task, TASK_NSPROXY.load());
+    kernel::read_or_zero(nsproxy, NSPROXY_NET_NS.load())
 }
 
 #[tracepoint]

@@ -107,7 +107,7 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         count(Counter::UntroubledCreations);
         return;
     }
-    let netns = if errno == 0 { kernel::read(netns(), NET_INUM.load()).unwrap_or(0) } else { 0 };
+    let netns = if errno == 0 { kernel::read_or_zero(netns(), NET_INUM.load()) } else { 0 };
     let end = End { creation_ns: creation, errno, step: opener, namespaces };
     emit_end::<NetnsSetupEnded>(&end, |record, head| {
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct, and every field

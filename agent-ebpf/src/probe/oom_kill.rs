@@ -79,8 +79,8 @@ pub(super) fn report(ctx: &ProbeContext, thread: &Thread, complete: bool) {
             record.gfp = gfp;
             record.request_known = 1;
         }
-        let victim = kernel::read::<u64>(oc, OC_CHOSEN.load()).unwrap_or(0);
-        record.victim = kernel::read(victim, TASK_TGID.load()).unwrap_or(0);
+        let victim = kernel::read_or_zero::<u64>(oc, OC_CHOSEN.load());
+        record.victim = kernel::read_or_zero(victim, TASK_TGID.load());
         if let Some(comm) = kernel::read(victim, TASK_COMM.load()) {
             record.victim_comm = comm;
         }
@@ -103,7 +103,7 @@ fn mark_victim_tracepoint(ctx: TracePointContext) -> u32 {
         thread.recorded = 1;
         thread.creation_ns
     });
-    let victim = kernel::read(ctx.as_ptr() as u64, MARK_VICTIM_PID.load()).unwrap_or(0);
+    let victim = kernel::read_or_zero(ctx.as_ptr() as u64, MARK_VICTIM_PID.load());
     emit_at::<OomKilled>(creation, |record, head| {
         // SAFETY: as above.
         let record = unsafe { &mut *record };

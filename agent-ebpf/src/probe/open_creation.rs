@@ -29,7 +29,7 @@ extern "C" fn open_creations(ctx: *const *const c_void) -> i32 {
     // SAFETY: memory of the map. Should the creation end meanwhile and the element be reused, its time of
     // beginning shows that to the agent.
     let thread = unsafe { &*thread };
-    let start = kernel::read::<u64>(address, TASK_START_TIME.load()).unwrap_or(0);
+    let start = kernel::read_or_zero::<u64>(address, TASK_START_TIME.load());
     if thread.task_start != start || thread.creation_ns == 0 {
         return 0;
     }
@@ -44,7 +44,7 @@ extern "C" fn open_creations(ctx: *const *const c_void) -> i32 {
             .max(under_way(&thread.reclaim))
             .max(under_way(&thread.memcg_reclaim)),
         tid,
-        tgid: kernel::read(address, TASK_TGID.load()).unwrap_or(0),
+        tgid: kernel::read_or_zero(address, TASK_TGID.load()),
         step: thread.opener.step(),
         frames: 0,
         comm: kernel::read(address, TASK_COMM.load()).unwrap_or([0; COMM_LEN]),

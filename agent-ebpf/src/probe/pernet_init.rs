@@ -21,7 +21,7 @@ use crate::{
 #[inline(always)]
 fn failed(thread: &mut Thread, ops: u64, errno: i32) {
     memcg_charge::report_refusal(thread);
-    let init = kernel::read(ops, PERNET_INIT.load()).unwrap_or(0);
+    let init = kernel::read_or_zero(ops, PERNET_INIT.load());
     emit::<PernetInitFailed>(thread, |record, head| {
         let failed = PernetInitFailed { head, init, errno, reserved: 0 };
         // SAFETY: `record` is the ring's memory, reserved for exactly this struct.

@@ -90,6 +90,6 @@ fn reclaim_begin_tracepoint(ctx: TracePointContext) -> u32 {
 
 #[tracepoint]
 fn reclaim_end_tracepoint(ctx: TracePointContext) -> u32 {
-    leave(kernel::read(ctx.as_ptr() as u64, RECLAIM_END_RECLAIMED.load()).unwrap_or(0));
+    leave(kernel::read_or_zero(ctx.as_ptr() as u64, RECLAIM_END_RECLAIMED.load()));
     0
 }

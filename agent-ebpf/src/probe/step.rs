@@ -76,24 +76,27 @@ fn failed(step: StartStep, errno: i32) {
         record.step = step as u32;
         record.errno = errno;
         record.uid = uid;
-        record_processes(record);
+        // Written before anything is read: Linux 5.10 refuses a program that may read what it has not written.
+        record.processes_known = 0;
+        record.processes = 0;
+        record.process_limit = 0;
+        if matches!(step, StartStep::Fork | StartStep::Exec) {
+            record_processes(record);
+        }
     });
 }
 
-/// Writes how many processes and threads the task's user has, and its `RLIMIT_NPROC`.
+/// Writes how many processes and threads the task's user has, and its `RLIMIT_NPROC`: what forks and, since a
+/// changed user counts from there, executions are refused for.
 #[inline(always)]
 fn record_processes(record: &mut StepFailed) {
-    // Written before anything is read: Linux 5.10 refuses a program that may read what it has not written.
-    record.processes_known = 0;
-    record.processes = 0;
-    record.process_limit = 0;
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
-    let signal = kernel::read::<u64>(task, TASK_SIGNAL.load()).unwrap_or(0);
+    let signal = kernel::read_or_zero::<u64>(task, TASK_SIGNAL.load());
     let limit_at = SIGNAL_LIMITS.load().wrapping_add(RLIMIT_NPROC);
     let Some(limit) = kernel::read::<u64>(signal, limit_at) else { return };
-    let cred = kernel::read::<u64>(task, TASK_REAL_CRED.load()).unwrap_or(0);
-    let ucounts = kernel::read::<u64>(cred, CRED_UCOUNTS.load()).unwrap_or(0);
+    let cred = kernel::read_or_zero::<u64>(task, TASK_REAL_CRED.load());
+    let ucounts = kernel::read_or_zero::<u64>(cred, CRED_UCOUNTS.load());
     let limited = element(UCOUNTS_LIMITED.load(), LIMITED_PROCESSES.load());
     let counted = element(UCOUNTS_COUNTS.load(), UCOUNT_PROCESSES.load());
     if let Some(count) = kernel::read::<u64>(ucounts, limited) {
@@ -101,7 +104,7 @@ fn record_processes(record: &mut StepFailed) {
     } else if let Some(count) = kernel::read::<u64>(ucounts, counted) {
         record.processes = count;
     } else {
-        let user = kernel::read::<u64>(cred, CRED_USER.load()).unwrap_or(0);
+        let user = kernel::read_or_zero::<u64>(cred, CRED_USER.load());
         let Some(count) = kernel::read::<u32>(user, USER_PROCESS_COUNT.load()) else { return };
         record.processes = u64::from(count);
     }
