@@ -87,8 +87,12 @@ mod tests {
     #[track_caller]
     fn check(line: &str, expected: &[&str]) {
         let parts = parts(line.as_bytes()).unwrap_or_default();
-        let parts: Vec<&str> =
-            parts.iter().map(|part| std::str::from_utf8(part).expect("text")).collect();
+        let read = |part: &[u8]| {
+            let text = String::from_utf8_lossy(part).into_owned();
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        };
+        let parts: Vec<Value> = parts.iter().map(|part| read(part)).collect();
+        let expected: Vec<Value> = expected.iter().map(|part| read(part.as_bytes())).collect();
         assert_eq!(parts, expected, "{line}");
     }
 
