@@ -3,6 +3,12 @@
 
 /// Whether a sentence quotes the message at this byte: `expected error "failed to …: …"`.
 pub(super) fn quotes(text: &str, at: usize) -> bool {
+    // Markdown's mark of something that is quoted.
+    if text[..at].ends_with('`')
+        && text[at..].split_once('`').is_some_and(|(quoted, _)| quoted.contains(' '))
+    {
+        return true;
+    }
     // In a string the quotes are escaped.
     let before = text[..at].strip_suffix(['"', '`', '“']).map(|rest| rest.trim_end_matches('\\'));
     let before = before.and_then(|rest| rest.strip_suffix(' '));
