@@ -180,14 +180,16 @@ const fn measurement(name: &'static str) -> Scenario {
 
 /// Runs of `fragwatch reproduce`, without another fragwatch beside them. The machines' arguments are groups
 /// of cases.
-pub static REPRODUCE: [Scenario; 7] = [
+pub static REPRODUCE: [Scenario; 9] = [
     slow("reproduce", MEMORY_MIB, 1),
     Scenario { swap_mib: 512, ..slow("reproduce-swap", MEMORY_MIB, 1) },
     slow("reproduce-ids", 4096, 1),
     slow("reproduce-512m", 512, 1),
     slow("reproduce-2g", 2048, 1),
     slow("reproduce-6g", 6144, 1),
-    slow("reproduce-4-nodes", 2048, 4),
+    slow("reproduce-512m-4-nodes", 512, 4),
+    slow("reproduce-2g-4-nodes", 2048, 4),
+    slow("reproduce-6g-4-nodes", 6144, 4),
 ];
 
 /// One that takes many minutes.

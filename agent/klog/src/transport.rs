@@ -12,6 +12,7 @@ pub(crate) mod mail;
 pub(crate) mod messages;
 pub(crate) mod payload;
 pub(crate) mod prefix;
+mod several;
 pub(crate) mod sources;
 pub(crate) mod wrap;
 

@@ -92,4 +92,52 @@ mod tests {
         assert_eq!(container("0::/system.slice/ssh.service"), None);
         assert_eq!(container("0::/"), None);
     }
+
+    /// The risks of a machine with these files.
+    fn of(name: &str, files: &[(&str, &str)]) -> Vec<String> {
+        let root =
+            std::env::temp_dir().join(format!("fragwatch-safety-{name}-{}", std::process::id()));
+        for (path, text) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");
+            fs::write(path, text).expect("it can be written");
+        }
+        let risks = risks(&root);
+        fs::remove_dir_all(&root).expect("it can be removed");
+        risks
+    }
+
+    #[test]
+    fn each_risk_is_named() {
+        let pod = format!("0::/kubepods/pod1/{}\n", "84eb4454a792".repeat(6)[..64].to_owned());
+        let node = of(
+            "node",
+            &[
+                ("proc/uptime", "190000.00 1.00\n"),
+                ("proc/cpuinfo", "flags\t\t: fpu vme\n"),
+                ("proc/100/comm", "kubelet\n"),
+                ("proc/200/cgroup", &pod),
+                ("proc/201/cgroup", &pod),
+            ],
+        );
+        assert_eq!(
+            node,
+            [
+                "it is up for 2 days",
+                "no hypervisor is seen: it is no virtual machine, or hides it",
+                "it is a node of Kubernetes",
+                "1 container runs on it"
+            ]
+        );
+        let virtual_machine = of(
+            "vm",
+            &[
+                ("proc/uptime", "60.00 1.00\n"),
+                ("proc/cpuinfo", "flags\t\t: fpu hypervisor\n"),
+                ("proc/100/comm", "sshd\n"),
+                ("proc/100/cgroup", "0::/system.slice/ssh.service\n"),
+            ],
+        );
+        assert!(virtual_machine.is_empty(), "{virtual_machine:?}");
+    }
 }

@@ -22,8 +22,8 @@ use crate::reproduce::{POLL, relay::Relayed};
 
 /// A slow machine attaches all hooks in this time.
 const READY: Duration = Duration::from_mins(3);
-/// A trace ends in this time after a signal.
-const END: Duration = Duration::from_mins(1);
+/// A slow machine ends a trace in this time after a signal.
+const END: Duration = Duration::from_mins(3);
 
 /// A trace that runs.
 pub(super) struct Tracer {

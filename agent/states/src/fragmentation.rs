@@ -38,6 +38,10 @@ pub(crate) struct Fragmented {
     left: u64,
     /// Memory was compacted, and nothing taken since.
     compacted: bool,
+    /// Compaction may move what lies between the free pages.
+    movable: bool,
+    /// Compaction was seen to put a block of the order together for an allocation.
+    compactable: bool,
 }
 
 impl Fragmented {
@@ -145,9 +149,15 @@ impl Fragmented {
         } else {
             String::new()
         };
-        let sentence = format!("{} free, {what}{index}", units::bytes(free));
+        let mut sentences = vec![format!("{} free, {what}{index}", units::bytes(free))];
+        if self.compactable {
+            sentences.push(format!(
+                "an allocation of order {order} found no block, waited for compaction, and had one: this was tried \
+                 beforehand"
+            ));
+        }
         Ok(Reached {
-            sentences: vec![sentence],
+            sentences,
             order: Some(order),
             zones: reached,
             wanted: self.spec.like.clone(),

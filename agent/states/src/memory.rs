@@ -4,6 +4,7 @@ mod carve;
 mod eater;
 mod messages;
 mod pages;
+mod probe;
 mod region;
 
 use std::fs;
@@ -15,6 +16,7 @@ pub(crate) use carve::Carver;
 pub(crate) use eater::Eater;
 pub(crate) use messages::{LARGEST as LARGEST_BETWEEN_MESSAGES, Messages};
 pub(crate) use pages::{Ballast, PAGE};
+pub(crate) use probe::Probe;
 pub(crate) use region::Region;
 
 /// A value in KiB of /proc/meminfo.
@@ -29,8 +31,10 @@ pub fn meminfo_kib(name: &str) -> Result<u64> {
 /// Pages that a process can take before reclaim begins: what is free above the `high` watermarks and the
 /// reserves.
 pub(crate) fn spare_pages(zones: &[NodeZone]) -> u64 {
-    let spare = |zone: &NodeZone| {
-        zone.free.saturating_sub(zone.high + zone.lowmem_reserve.unwrap_or_default())
-    };
-    zones.iter().map(spare).sum()
+    zones.iter().map(spare_of).sum()
+}
+
+/// Those of one zone.
+fn spare_of(zone: &NodeZone) -> u64 {
+    zone.free.saturating_sub(zone.high + zone.lowmem_reserve.unwrap_or_default())
 }

@@ -16,7 +16,7 @@ pub(super) const DIRECTORY: &str = "/recipes";
 const SCRIPT: &str = "/recipes/script";
 
 /// Programs that a shell finds.
-const APPLETS: [&str; 5] = ["sh", "insmod", "unshare", "cat", "grep"];
+const APPLETS: [&str; 6] = ["sh", "insmod", "sysctl", "unshare", "cat", "grep"];
 
 /// runc, which can't change the root of an initramfs but with another option; and the runtime's two versions.
 const RUNC: &str = "#!/bin/sh\nshift\nexec /sbin/runc run --no-pivot \"$@\"\n";
@@ -32,6 +32,12 @@ const PLUGIN_TEST: &str =
 /// The test of an operator: the container does not start, and that is reported.
 const OPERATOR_TEST: &str =
     "#!/bin/sh\nif runc run --bundle limited web 2>error; then exit 1; fi\ngrep -q . error\n";
+
+/// The settings of two images. Those of the second are the kernel's own.
+const SETTINGS: [(&str, &str); 2] = [
+    ("image-a.conf", "vm.watermark_scale_factor = 100\n"),
+    ("image-b.conf", "vm.watermark_scale_factor = 10\n"),
+];
 
 /// A recipe.
 pub(super) struct Recipe {
@@ -80,6 +86,9 @@ pub(super) fn prepare() -> Result<()> {
     write("bin/fragwatch", FRAGWATCH)?;
     write("add-and-check-the-error.sh", PLUGIN_TEST)?;
     write("operator-test.sh", OPERATOR_TEST)?;
+    for (name, text) in SETTINGS {
+        write(name, text)?;
+    }
     link("/fragwatch_pernet.ko", &format!("{DIRECTORY}/my_module.ko"))?;
     // One bundle with the limit above its container, and one without.
     container::configure(&super::cgroup(true), &["/bin/busybox", "true"])?;

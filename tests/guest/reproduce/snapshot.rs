@@ -6,17 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use fragwatch_states::zones;
 
-/// The settings that a state may change.
-const SETTINGS: [&str; 8] = [
-    "/proc/sys/vm/compact_unevictable_allowed",
-    "/proc/sys/vm/compaction_proactiveness",
-    "/proc/sys/vm/watermark_boost_factor",
-    "/proc/sys/vm/percpu_pagelist_high_fraction",
-    "/proc/sys/vm/min_free_kbytes",
-    "/proc/sys/user/max_net_namespaces",
-    "/proc/sys/user/max_pid_namespaces",
-    "/proc/sys/vm/nr_hugepages",
-];
+/// Where the kernel's settings of memory, namespaces and sockets are, and what it has in huge pages.
+const SETTINGS: [&str; 4] =
+    ["/proc/sys/vm", "/proc/sys/user", "/proc/sys/net/core", "/sys/kernel/mm/hugepages"];
+/// Files there that are commands, and keep what was written last.
+const COMMANDS: [&str; 3] = ["drop_caches", "compact_memory", "stat_refresh"];
 const CGROUPS: &str = "/sys/fs/cgroup";
 /// The order whose free blocks are compared.
 const ORDER: u32 = 6;
@@ -31,10 +25,8 @@ pub(super) struct Snapshot {
 impl Snapshot {
     pub(super) fn take() -> Result<Self> {
         let mut lines: Vec<String> = Vec::new();
-        for path in SETTINGS {
-            // Some came with later kernels.
-            let value = fs::read_to_string(path).unwrap_or_default();
-            lines.push(format!("{path} is {:?}", value.trim()));
+        for directory in SETTINGS {
+            settings(Path::new(directory), &mut lines);
         }
         cgroups(Path::new(CGROUPS), &mut lines)?;
         let mounts = fs::read_to_string("/proc/mounts").context("can't read /proc/mounts")?;
@@ -71,6 +63,19 @@ pub(super) fn processes() -> Result<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+/// A kernel may not have the directory, and some files can only be written.
+fn settings(directory: &Path, lines: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            settings(&path, lines);
+        } else if !COMMANDS.iter().any(|command| path.ends_with(command)) {
+            let value = fs::read_to_string(&path).unwrap_or_default();
+            lines.push(format!("{} is {:?}", path.display(), value.trim()));
+        }
+    }
 }
 
 fn cgroups(directory: &Path, lines: &mut Vec<String>) -> Result<()> {

@@ -79,13 +79,13 @@ fn remedies(evidence: &Evidence) -> Vec<Remedy> {
     remedies
 }
 
-/// What mkdir can return on this kernel when ids are used up; `None` if the kernel isn't known.
-fn expected_errnos(kernel: &KernelVersion) -> Option<&'static [i32]> {
+/// What mkdir can return on this kernel when ids are used up.
+fn expected_errnos(kernel: &KernelVersion) -> &'static [i32] {
     match kernel.series() {
-        (..=4, _) | (5, ..=7) => Some(&[libc::ENOMEM, libc::ENOSPC]),
-        (5, _) | (6, ..=6) => Some(&[libc::ENOSPC]),
-        (6, 12..) | (7.., _) => Some(&[libc::EBUSY]),
-        _ => None,
+        (..=4, _) | (5, ..=7) => &[libc::ENOMEM, libc::ENOSPC],
+        (5, _) | (6, ..=6) => &[libc::ENOSPC],
+        (6, ..=11) => &[libc::ENOSPC, libc::EBUSY],
+        (6.., _) => &[libc::EBUSY],
     }
 }
 
@@ -117,7 +117,7 @@ fn from_log(evidence: &Evidence) -> Option<Verdict> {
     if of_other || evidence.decisive().is_some() || evidence.percpu.is_some() {
         return None;
     }
-    let expected = evidence.kernel.and_then(expected_errnos);
+    let expected = evidence.kernel.map(expected_errnos);
     if expected.is_some_and(|expected| !expected.contains(&number)) {
         return None;
     }

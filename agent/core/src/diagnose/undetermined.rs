@@ -47,6 +47,9 @@ pub(super) fn diagnose(evidence: &Evidence) -> Verdict {
                 );
                 not_seen.push(what_decides(evidence));
             }
+            if number == libc::EAGAIN && !evidence.live {
+                not_seen.push(WHICH_PROCESSES.to_owned());
+            }
         }
         (None, Some(allocation)) => {
             describe(evidence, allocation, &mut because, &mut not_seen);
@@ -72,6 +75,11 @@ fn kernel_reports(evidence: &Evidence) -> bool {
             || !evidence.vmalloc.is_empty()
             || !evidence.slab_failures.is_empty())
 }
+
+/// How to find out what refused a process.
+const WHICH_PROCESSES: &str = "whether a limit on processes refused it, which is what EAGAIN mostly means: \
+     `dmesg | grep 'fork rejected'`, `max` in pids.events of the pod's cgroup and those above it, \
+     `ulimit -u` of its user, kernel.pid_max and kernel.threads-max";
 
 /// How to find out what a start lacked that failed with ENOMEM.
 fn what_decides(evidence: &Evidence) -> String {

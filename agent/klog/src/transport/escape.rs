@@ -1,6 +1,8 @@
 //! Undoes what was done to single characters on the way into a log.
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 /// Takes out what colours a terminal's text (`ESC [ … m`) or clears a line (`ESC [ … K`). Other
 /// control characters stay.
 pub(crate) fn colours(text: &str) -> Cow<'_, str> {
@@ -22,6 +24,34 @@ pub(crate) fn colours(text: &str) -> Cow<'_, str> {
     }
     out.push_str(rest);
     Cow::Owned(out)
+}
+
+/// A line of a log without those, also where a string of JSON or of Python has the escape written out;
+/// `None` if it has none.
+pub(crate) fn without_colours(line: &[u8]) -> Option<Vec<u8>> {
+    const BEGINNINGS: [&[u8]; 3] = [b"\x1b[", b"\\u001b[", b"\\x1b["];
+    let mut without = None;
+    for begin in BEGINNINGS {
+        let line = without.as_deref().unwrap_or(line);
+        if memmem::find(line, begin).is_some() {
+            without = Some(without_sequences(line, begin));
+        }
+    }
+    without
+}
+
+fn without_sequences(line: &[u8], begin: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = memmem::find(rest, begin) {
+        let (before, sequence) = rest.split_at(at + begin.len());
+        let end = sequence.iter().position(|byte| !byte.is_ascii_digit() && *byte != b';');
+        let ended = end.filter(|&end| matches!(sequence[end], b'm' | b'K'));
+        out.extend_from_slice(if ended.is_some() { &before[..at] } else { before });
+        rest = ended.map_or(sequence, |end| &sequence[end + 1..]);
+    }
+    out.extend_from_slice(rest);
+    out
 }
 
 /// The characters that HTML has names for, as in text copied from a page's source.
@@ -133,4 +163,17 @@ fn once(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_go_and_other_bytes_stay() {
+        let without = |line: &[u8]| without_colours(line).expect("there are some");
+        assert_eq!(without(b"\x1b[0;31ma\xff\x1b[Kb\x1b[2J"), b"a\xffb\x1b[2J");
+        assert_eq!(without(b"{\"m\":\"\\u001b[1mx\\u001b[0m\"}"), b"{\"m\":\"x\"}");
+        assert_eq!(without_colours(b"none"), None);
+    }
 }

@@ -25,22 +25,10 @@ impl Outer {
     }
 }
 
-/// A line, taken apart.
-pub(crate) struct Head {
-    /// The beginning.
-    pub(crate) text: String,
-    pub(crate) message: String,
-    pub(crate) outer: Outer,
-}
-
-/// Takes a line apart at this byte.
-pub(crate) fn take(line: &str, at: usize) -> Head {
+/// Takes a line apart at this byte: its beginning, and its message out of the string that it stands in.
+pub(crate) fn split(line: &str, at: usize) -> (&str, Cow<'_, str>) {
     let (head, message) = line.split_at(at);
-    Head {
-        text: head.to_owned(),
-        message: unquoted(head, message).into_owned(),
-        outer: outer(head),
-    }
+    (head, unquoted(head, message))
 }
 
 /// The message out of the quotes that were opened before it.
@@ -107,7 +95,7 @@ fn may_say(part: &str) -> bool {
 }
 
 /// When and where, as far as a beginning says it.
-fn outer(head: &str) -> Outer {
+pub(crate) fn outer(head: &str) -> Outer {
     let mut outer = Outer::default();
     for at in std::iter::once(0).chain(boundaries(head)) {
         if !may_say(&head[at..]) {
@@ -138,9 +126,9 @@ mod tests {
 
     #[track_caller]
     fn check(line: &str, message: &str, expected: &str) -> Outer {
-        let head = take(line, line.find(message).expect("it is in the line"));
-        assert_eq!(head.message, expected, "{line}");
-        head.outer
+        let (head, message) = split(line, line.find(message).expect("it is in the line"));
+        assert_eq!(message, expected, "{line}");
+        outer(head)
     }
 
     #[test]
@@ -167,9 +155,10 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_line_panics(head in "\\PC{0,60}", message in "\\PC{0,80}") {
-            let _ = take(&format!("{head}{message}"), head.len());
-            let _ = take(&format!("{head}\"{message}\\"), head.len() + 1);
-            let _ = take(&format!("{head}\\\"{message}"), head.len() + 2);
+            let _ = split(&format!("{head}{message}"), head.len());
+            let _ = split(&format!("{head}\"{message}\\"), head.len() + 1);
+            let _ = split(&format!("{head}\\\"{message}"), head.len() + 2);
+            let _ = outer(&head);
         }
     }
 }

@@ -38,6 +38,12 @@ pub(crate) fn message(line: &str) -> Option<Message> {
     Some(Message { prefix: Prefix::none(), text: text(&value)?, raw: true })
 }
 
+/// Whether an object is a message: it holds one by a name of a shipper's or journald's.
+pub(crate) fn is_message(object: &Map<String, Value>) -> bool {
+    object.contains_key("MESSAGE")
+        || MESSAGES.iter().any(|key| object.get(*key).is_some_and(Value::is_string))
+}
+
 fn of_object(object: &Map<String, Value>) -> Option<Message> {
     // A journal's record within a record of Google's logging.
     if let Some(Value::Object(record)) = object.get("jsonPayload")

@@ -15,7 +15,7 @@ pub(crate) fn find(line: &str) -> Option<usize> {
     places.by_ref().take(MAX_PLACES).find(|&at| {
         let rest = &line[at..];
         if rest.starts_with('{') {
-            return json::message(&head::take(line, at).message).is_some();
+            return json::message(&head::split(line, at).1).is_some();
         }
         let (prefix, message) = Prefix::take(rest, &mut LastDate::default());
         prefix.names_logger() && message.len() < rest.len() || payload::is_program(rest)

@@ -168,21 +168,37 @@ fn is_hex(text: &str) -> bool {
 /// and levels, which differ from line to line.
 pub(crate) fn source(head: &str) -> String {
     let mut key = String::new();
+    for name in names(head) {
+        key.push_str(name);
+        key.push(' ');
+    }
+    key
+}
+
+/// Whether a beginning is of that source.
+pub(crate) fn is_of_source(head: &str, key: &str) -> bool {
+    let rest = names(head).try_fold(key, |key, name| key.strip_prefix(name)?.strip_prefix(' '));
+    rest.is_some_and(str::is_empty)
+}
+
+/// The parts of a beginning that say whose it is.
+fn names(head: &str) -> impl Iterator<Item = &str> {
     let mut rest = head;
     // The value of such a field differs from line to line.
     let mut of_record = false;
-    while let Some(Piece { part, text }) = first(rest) {
-        rest = &rest[text.len()..];
-        let names = matches!(part, Part::Word | Part::Bracket(_) | Part::Quoted);
-        if names && std::mem::replace(&mut of_record, is_record_id(text)) {
-            continue;
+    std::iter::from_fn(move || {
+        while let Some(Piece { part, text }) = first(rest) {
+            rest = &rest[text.len()..];
+            let names = matches!(part, Part::Word | Part::Bracket(_) | Part::Quoted);
+            if names && std::mem::replace(&mut of_record, is_record_id(text)) {
+                continue;
+            }
+            if names && !varies(text) {
+                return Some(text);
+            }
         }
-        if names && !varies(text) {
-            key.push_str(text);
-            key.push(' ');
-        }
-    }
-    key
+        None
+    })
 }
 
 /// Marks of HTML in which a log was pasted.
@@ -211,7 +227,8 @@ fn is_record_id(field: &str) -> bool {
         "offset",
         "cursor",
     ];
-    IDS.contains(&field.trim_matches('"').to_ascii_lowercase().as_str())
+    let field = field.trim_matches('"');
+    IDS.iter().any(|id| id.eq_ignore_ascii_case(field))
 }
 
 /// Whether a word differs between the lines of one source.
@@ -226,9 +243,8 @@ fn varies(text: &str) -> bool {
     let text = text.trim_matches(['[', ']', '(', ')', '<', '>', '{', '}', '"', ' ']);
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let digits = text.chars().filter(char::is_ascii_digit).count();
-    let lower = text.to_lowercase();
     letters == 0
-        || LEVELS.contains(&lower.as_str())
+        || LEVELS.iter().any(|level| level.eq_ignore_ascii_case(text))
         || letters == 1 && digits >= 2
         // A counter with letters: `AQAA0001`.
         || digits >= 4 && text.chars().all(char::is_alphanumeric)
@@ -267,6 +283,8 @@ mod tests {
         assert_eq!(source("2025-05-06T18:20:33.1Z node-1 warn: "), "node-1 ");
         assert_eq!(source("[pod/a/tail] [70112.2] "), "[pod/a/tail] ");
         assert_eq!(source("318442 "), "");
+        assert!(is_of_source("2025-05-06T18:20:35.7Z node-1 err: ", "node-1 "));
+        assert!(!is_of_source("node-12 ", "node-1 ") && !is_of_source("", "node-1 "));
     }
 
     proptest::proptest! {

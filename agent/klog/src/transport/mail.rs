@@ -69,7 +69,7 @@ impl QuotedPrintable {
             self.proof = Proof::Break;
         }
         let (first, whole) = match self.open.take() {
-            // Whoever quoted the mail's source marked each of its lines.
+            // If the mail's source was quoted, each of its lines is marked.
             Some((first, mut whole)) => {
                 let rest = if unquote(&whole).0.starts_with(mark) { text } else { line };
                 let decoded = self.decoded(encoded, rest);

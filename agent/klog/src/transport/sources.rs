@@ -18,11 +18,13 @@ use crate::{
     raw_line::RawLine,
     transport::{
         anchor::{self, Anchor},
+        escape,
         head::{self, Outer},
         layout::{self, Layout},
         mail,
         messages::Assembler,
         prefix::{LastDate, Prefix},
+        several,
     },
 };
 
@@ -35,6 +37,8 @@ const MAX_HELD: usize = 128;
 const MAX_HELD_BYTES: usize = 128 * 1024;
 /// What a gap between the lines that were looked at counts as: more than neighbours are apart.
 const LEFT_OUT: u64 = 1000;
+/// After so many lines without a time and a host a source's beginnings have none.
+const SILENT: u32 = 200;
 /// A heading's own name is shown by one of these lines below it.
 const MAX_BELOW: usize = 16;
 
@@ -79,6 +83,21 @@ struct Source {
     lines: Sources,
     /// The number of its last line.
     last: u64,
+    /// How many lines in a row had a beginning that says neither when nor where.
+    silent: u32,
+}
+
+impl Source {
+    /// What a line's beginning says of when and where. To look for it takes long, and beginnings of one
+    /// source are alike.
+    fn outer(&mut self, head: &str) -> Outer {
+        if self.silent >= SILENT {
+            return Outer::default();
+        }
+        let outer = head::outer(head);
+        self.silent = if outer == Outer::default() { self.silent + 1 } else { 0 };
+        outer
+    }
 }
 
 impl Sources {
@@ -118,7 +137,19 @@ impl Sources {
             self.leave(stats);
         }
         self.last = raw.number;
-        self.take(raw, Outer::default(), stats);
+        let raw = match escape::without_colours(&raw.bytes) {
+            Some(bytes) => RawLine { bytes, ..raw },
+            None => raw,
+        };
+        match several::parts(&raw.bytes) {
+            Some(parts) => {
+                for bytes in parts {
+                    let part = RawLine { number: raw.number, bytes };
+                    self.take(part, Outer::default(), stats);
+                }
+            }
+            None => self.take(raw, Outer::default(), stats),
+        }
     }
 
     fn take(&mut self, raw: RawLine, outer: Outer, stats: &mut Stats) {
@@ -256,32 +287,34 @@ impl Sources {
 
     /// Takes a line whose message stands behind a beginning.
     fn take_behind(&mut self, raw: &RawLine, at: usize, outer: Outer, stats: &mut Stats) {
-        let head = head::take(&String::from_utf8_lossy(&raw.bytes), at);
-        if layout::is_markup(&head.text) {
-            let raw = RawLine { number: raw.number, bytes: head.message.into_bytes() };
-            return self.plain.push(&raw, outer, stats);
+        let line = String::from_utf8_lossy(&raw.bytes);
+        let (head, message) = head::split(&line, at);
+        let bytes = message.into_owned().into_bytes();
+        if layout::is_markup(head) {
+            return self.plain.push(&RawLine { number: raw.number, bytes }, outer, stats);
         }
-        let key = layout::source(&head.text);
-        self.changes += u64::from(self.layouts.learn(&head.text, &key, raw.number));
-        let source = self.source(key);
+        let index = self.source(head);
+        let source = &mut self.open[index];
+        self.changes += u64::from(self.layouts.learn(head, &source.key, raw.number));
         source.last = raw.number;
-        let raw = RawLine { number: raw.number, bytes: head.message.into_bytes() };
-        source.lines.take(raw, head.outer.or(outer), stats);
+        let own = source.outer(head);
+        source.lines.take(RawLine { number: raw.number, bytes }, own.or(outer), stats);
     }
 
-    fn source(&mut self, key: String) -> &mut Source {
-        let known = self.open.iter().position(|source| source.key == key);
-        let index = known.unwrap_or_else(|| {
+    /// The place of the source of a line that begins so.
+    fn source(&mut self, head: &str) -> usize {
+        let known = self.open.iter().position(|source| layout::is_of_source(head, &source.key));
+        known.unwrap_or_else(|| {
             if self.open.len() == MAX_SOURCES {
                 self.end_oldest();
             }
             // It takes 16 bits of a line's source.
             self.made = self.made % 0xffff + 1;
             let lines = Sources { depth: self.depth + 1, ..Self::default() };
-            self.open.push(Source { key, id: self.made, lines, last: 0 });
+            let key = layout::source(head);
+            self.open.push(Source { key, id: self.made, lines, last: 0, silent: 0 });
             self.open.len() - 1
-        });
-        &mut self.open[index]
+        })
     }
 
     /// Makes room for another source.

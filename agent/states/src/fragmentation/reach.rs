@@ -14,7 +14,7 @@ use fragwatch_core::{model::zone::Offer, units};
 
 use super::{EATEN_AT_ONCE, Fragmented, SLACK, above_mark, possible};
 use crate::{
-    memory::{Ballast, Carver, Eater, Messages, PAGE, Region, spare_pages},
+    memory::{Ballast, Carver, Eater, Messages, PAGE, Probe, Region, spare_pages},
     reached::Reached,
     spec::{Fragmentation, Kind},
     undo::Changes,
@@ -30,22 +30,25 @@ const LONG_ENOUGH: Duration = Duration::from_secs(20);
 /// Memory that the kernel keeps free, and how little that is while memory is taken.
 const MIN_FREE: &str = "vm/min_free_kbytes";
 const MIN_FREE_KIB: &str = "4096";
-/// Blocks for which compaction is called until one comes about.
-const ATTEMPTS: u32 = 150;
+/// Allocations that are tried until one is helped by compaction: after failures the kernel puts off up to 64
+/// attempts to compact, and then begins with both scanners where they met (mm/compaction.c `defer_compaction`).
+const ATTEMPTS: u32 = 200;
+/// Looks in a row at which the state must be as it should, where compaction goes on in the background.
+const CALM_LOOKS: u32 = 10;
+/// The largest order for which the kernel tries again until it has a block (include/linux/mmzone.h
+/// `PAGE_ALLOC_COSTLY_ORDER`).
+const NOT_COSTLY: u32 = 3;
 /// How close to the wanted blocks is close enough, in percent of their pages.
 const CLOSE: u64 = 2;
 
 impl Fragmented {
     /// Fragments this machine's memory.
     pub(crate) fn reach(spec: &Fragmentation, changes: &mut Changes) -> Result<(Self, Reached)> {
-        let began = Instant::now();
         possible::check(spec, &zones::read()?)?;
         nix::unistd::sync();
         // Not a setting: it has the kernel free what it holds of files.
         std::fs::write("/proc/sys/vm/drop_caches", "3").ok();
-        if spec.kind == Kind::Pinned {
-            changes.set_if_there("vm/compact_unevictable_allowed", "0")?;
-        }
+        changes.set_if_there("vm/compact_unevictable_allowed", "0")?;
         // Since 5.9 the kernel compacts memory in advance.
         changes.set_if_there("vm/compaction_proactiveness", "0")?;
         // Watermarks would rise with each kind of block that is broken up.
@@ -61,34 +64,51 @@ impl Fragmented {
             eater: Eater::default(),
             left: spec.left,
             compacted: false,
+            movable: false,
+            compactable: false,
         };
         let keep = spec.keep_kib * 1024 / PAGE;
         if spec.kind == Kind::Slab {
             // Half of it stays, and the slab allocator does not free every slab of the other half.
             let mut messages = Messages::send(keep * 4)?;
-            state.ballast.take_all_but(0)?;
+            state.ballast.take_all(changes)?;
             messages.free()?;
         } else {
             let spare = spare_pages(&zones::read()?);
             // More than is to be free, for what the command takes of it.
             let pages = (keep * 2 + keep / 2 + 4096).min(spare.saturating_sub(SLACK));
-            let region = Region::take(pages, spec.kind == Kind::Pinned)?;
+            let region = Region::take(pages)?;
             let carver = Carver::new(region.frames()?, spec.order);
             state.region = Some((region, carver));
-            state.ballast.take_all_but(0)?;
+            state.ballast.take_all(changes)?;
         }
-        let mut revived = spec.kind != Kind::PageCache;
+        let must_compact = spec.kind == Kind::PageCache && spec.order > NOT_COSTLY;
+        if spec.kind == Kind::PageCache && !must_compact {
+            // Without compaction the first block that is asked for would call the OOM killer.
+            state.release()?;
+        }
+        let mut probe = must_compact.then(|| Probe::new(spec.order, changes)).transpose()?;
+        let mut calm = 0;
+        // How long memory takes to be taken depends on the machine.
+        let began = Instant::now();
         loop {
-            if state.approach(keep, began)? {
+            calm = if state.approach(keep, began)? { calm + 1 } else { 0 };
+            if calm != 0 {
                 if let Some(old) = min_free.take() {
                     // Only now is so much free that the watermarks can rise again.
                     std::fs::write(format!("/proc/sys/{MIN_FREE}"), &old)
                         .with_context(|| format!("could not write {old} to {MIN_FREE}"))?;
-                } else if revived {
+                } else if must_compact && !state.movable {
+                    state.release()?;
+                    calm = 0;
+                } else if let Some(allocation) = probe.take() {
+                    state.compactable = is_helped_by_compaction(&allocation, spec.order)?;
+                    if !state.compactable {
+                        probe = Some(allocation);
+                    }
+                    calm = 0;
+                } else if !must_compact || calm == CALM_LOOKS {
                     break;
-                } else {
-                    revive_compaction(spec.order)?;
-                    revived = true;
                 }
             }
             if began.elapsed() > DEADLINE {
@@ -131,7 +151,7 @@ impl Fragmented {
     /// Has the kernel put together what it can move, which an allocation would do otherwise; the blocks that
     /// come about are taken next. False if nothing was taken since the last time.
     fn compact(&mut self) -> Result<bool> {
-        if self.compacted || self.spec.kind == Kind::PageCache {
+        if self.compacted || self.movable {
             return Ok(false);
         }
         let path = "/proc/sys/vm/compact_memory";
@@ -141,6 +161,16 @@ impl Fragmented {
         }
         self.compacted = true;
         Ok(true)
+    }
+
+    /// Lets compaction move what lies between the free pages. Only now, so that it was tried in vain over all
+    /// memory and begins anew: an allocation fails if its scanners meet (mm/compaction.c `compact_finished`).
+    fn release(&mut self) -> Result<()> {
+        if let Some((region, _)) = &self.region {
+            region.unlock()?;
+        }
+        self.movable = true;
+        Ok(())
     }
 
     /// One step towards the wanted blocks per order.
@@ -199,18 +229,19 @@ impl Fragmented {
     }
 }
 
-/// Has the kernel compact for one block of an order, which is given back: what failed while memory was taken
-/// has it put off further attempts, up to 64 of them, and its scanners stand where they met
-/// (mm/compaction.c `defer_compaction`).
-fn revive_compaction(order: u32) -> Result<()> {
+/// Tries allocations of the order until one finds no block, waits for compaction, and then has one. What it had
+/// is free afterwards. False if a block was there, which something else freed.
+fn is_helped_by_compaction(probe: &Probe, order: u32) -> Result<bool> {
     for _ in 0..ATTEMPTS {
         let before = compactions()?;
-        Eater::default().eat(order, 1)?;
-        if compactions()? != before {
-            break;
+        if probe.allocate()? {
+            return Ok(compactions()? != before);
         }
     }
-    Ok(())
+    bail!(
+        "compaction puts no block of order {order} together on this machine: {ATTEMPTS} allocations that may wait \
+         for it failed"
+    )
 }
 
 /// Direct compactions that succeeded so far; 0 on a kernel that does not count them.

@@ -2,12 +2,13 @@
 use std::{num::NonZeroUsize, os::fd::AsFd, ptr::NonNull};
 
 use anyhow::{Context as _, Result};
+use fragwatch_core::model::node::NodeZone;
 use nix::sys::mman::{
-    MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munmap,
+    MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munlock, munmap,
 };
 
-use super::spare_pages;
-use crate::zones;
+use super::{meminfo_kib, spare_of, spare_pages};
+use crate::{undo::Changes, zones};
 
 /// The page size of x86-64, in bytes.
 pub(crate) const PAGE: u64 = 4096;
@@ -15,8 +16,16 @@ pub(crate) const PAGE: u64 = 4096;
 /// Pages that are taken at once: between two such steps it is looked whether memory is left.
 pub(crate) const STEP: u64 = 4096;
 
-/// Pages of a huge page on x86-64.
-const HUGE: u64 = 512;
+/// Pages of a huge page on x86-64, and its order.
+const HUGE: u64 = 1 << HUGE_ORDER;
+const HUGE_ORDER: u32 = 9;
+
+/// With fewer pages in such blocks, the last of them are taken as single pages: between two looks at the zones
+/// something else may take some, and the kernel would compact for the missing one.
+const LEAST_HUGE: u64 = 8 * HUGE;
+
+/// How many huge pages the kernel may make on demand, beyond its pool.
+const OVERCOMMIT: &str = "vm/nr_overcommit_hugepages";
 
 /// Left above the watermarks, so that the last step calls no reclaim.
 const MARGIN: u64 = 512;
@@ -38,6 +47,19 @@ impl Mapping {
             Self { start: start.with_context(|| format!("could not map {pages} pages"))?, length };
         mapping.advise(huge);
         Ok(mapping)
+    }
+
+    /// Huge pages, which the kernel takes from its free memory at once, for as long as the mapping lasts. They
+    /// are not faulted in, and compaction leaves them where they are (mm/hugetlb.c `gather_surplus_pages`).
+    fn reserved(pages: u64) -> Result<Self> {
+        let length = length(pages)?;
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_HUGETLB;
+        // SAFETY: as above.
+        let start = unsafe { mmap_anonymous(None, length, read_write(), flags) };
+        Ok(Self {
+            start: start.with_context(|| format!("could not reserve {pages} pages"))?,
+            length,
+        })
     }
 
     /// A file of that many pages, in single pages.
@@ -65,12 +87,10 @@ impl Mapping {
             .with_context(|| format!("could not lock {pages} pages of memory"))
     }
 
-    /// Takes pages of it, from page `first`, without locking them.
-    pub(super) fn touch(&self, first: u64, pages: u64) {
-        for page in first..first + pages {
-            // SAFETY: the page lies within this mapping, which is memory of ours alone.
-            unsafe { self.at(page).cast::<u8>().write_volatile(1) };
-        }
+    /// Unlocks that many pages from its start, without taking those that are not there.
+    pub(super) fn unlock(&self, pages: u64) -> Result<()> {
+        // SAFETY: as above.
+        unsafe { munlock(self.at(0), (pages * PAGE) as usize) }.context("could not unlock memory")
     }
 
     /// The address of a page.
@@ -95,35 +115,47 @@ fn read_write() -> ProtFlags {
     ProtFlags::PROT_READ | ProtFlags::PROT_WRITE
 }
 
-/// Memory that is taken and locked. Given back when dropped.
+/// Memory that is taken and can't be moved. Given back when dropped.
 #[derive(Default)]
 pub(crate) struct Ballast(Vec<Mapping>);
 
 impl Ballast {
-    /// Takes all that is spare but `leave` pages, in huge pages as long as there are some.
-    pub(crate) fn take_all_but(&mut self, leave: u64) -> Result<()> {
+    /// Takes all that is spare, in huge pages as long as there are some.
+    pub(crate) fn take_all(&mut self, changes: &mut Changes) -> Result<()> {
+        let all = meminfo_kib("MemTotal")? * 1024 / PAGE / HUGE;
+        // A kernel without huge pages has no such line, and another default size would be rounded up to.
+        let mut reserves = meminfo_kib("Hugepagesize").is_ok_and(|kib| kib == HUGE * PAGE / 1024);
+        if reserves {
+            changes.set_if_there(OVERCOMMIT, &all.to_string())?;
+        }
         loop {
             let zones = zones::read()?;
-            let left = spare_pages(&zones).saturating_sub(leave + MARGIN);
-            // The kernel would look for a huge page by compaction where there is none.
-            let huge: u64 = zones.iter().map(|zone| pages_from(&zone.blocks, 9)).sum();
-            let huge = huge.saturating_sub(zones.iter().map(|zone| zone.high).sum());
-            let (pages, is_huge) = if left.min(huge) >= 4 * STEP {
-                (left.min(huge) / 2 / HUGE * HUGE, true)
-            } else {
-                (left.min(STEP), false)
-            };
+            // Half of it: what lies on the lists of processors is not seen.
+            let huge = zones.iter().map(spare_huge).sum::<u64>() / 2 / HUGE * HUGE;
+            if huge >= LEAST_HUGE {
+                let mapping = reserves.then(|| Mapping::reserved(huge)).and_then(Result::ok);
+                reserves = mapping.is_some();
+                self.0.push(mapping.map_or_else(|| locked(huge, true), Ok)?);
+                continue;
+            }
+            let pages = spare_pages(&zones).saturating_sub(MARGIN).min(STEP);
             if pages < 64 {
                 return Ok(());
             }
-            let mapping = Mapping::anonymous(pages, is_huge)?;
-            mapping.lock(0, pages)?;
-            self.0.push(mapping);
+            self.0.push(locked(pages, false)?);
         }
     }
 }
 
-/// Pages in free blocks of at least that order.
-fn pages_from(blocks: &[u64], order: usize) -> u64 {
-    blocks.iter().enumerate().skip(order).map(|(order, count)| count << order).sum()
+fn locked(pages: u64, huge: bool) -> Result<Mapping> {
+    let mapping = Mapping::anonymous(pages, huge)?;
+    mapping.lock(0, pages)?;
+    Ok(mapping)
+}
+
+/// Spare pages of a zone that lie in blocks as large as a huge page.
+fn spare_huge(zone: &NodeZone) -> u64 {
+    let blocks = zone.blocks.iter().enumerate().skip(HUGE_ORDER as usize);
+    let pages: u64 = blocks.map(|(order, count)| count << order).sum();
+    pages.min(spare_of(zone))
 }

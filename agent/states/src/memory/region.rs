@@ -37,18 +37,23 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    /// Takes that many single pages, from all NUMA nodes alike. Compaction leaves locked ones where they
-    /// are, if `vm.compact_unevictable_allowed` is 0.
-    pub(crate) fn take(pages: u64, locked: bool) -> Result<Self> {
+    /// Takes and locks that many single pages, from all NUMA nodes alike. Compaction leaves locked ones where
+    /// they are, if `vm.compact_unevictable_allowed` is 0.
+    pub(crate) fn take(pages: u64) -> Result<Self> {
         let file = memfd_create("fragmenter", MFdFlags::empty())
             .context("could not create a memory file")?;
         ftruncate(&file, (pages * PAGE).cast_signed()).context("could not size the memory file")?;
         let mapping = Mapping::shared(file.as_fd(), pages)?;
         interleave(true);
-        let taken = take_steps(&mapping, pages, locked);
+        let taken = take_steps(&mapping, pages);
         interleave(false);
         taken?;
         Ok(Self { file, mapping, pages })
+    }
+
+    /// Lets compaction move the pages that are still there.
+    pub(crate) fn unlock(&self) -> Result<()> {
+        self.mapping.unlock(self.pages)
     }
 
     /// The numbers of its pages' frames, with the pages.
@@ -91,7 +96,7 @@ impl Region {
     }
 }
 
-fn take_steps(mapping: &Mapping, pages: u64, locked: bool) -> Result<()> {
+fn take_steps(mapping: &Mapping, pages: u64) -> Result<()> {
     let mut taken = 0;
     while taken < pages {
         let step = STEP.min(pages - taken);
@@ -99,11 +104,7 @@ fn take_steps(mapping: &Mapping, pages: u64, locked: bool) -> Result<()> {
         if spare < step {
             bail!("{} MiB of memory are not enough", ((taken + spare) * PAGE) >> 20);
         }
-        if locked {
-            mapping.lock(taken, step)?;
-        } else {
-            mapping.touch(taken, step);
-        }
+        mapping.lock(taken, step)?;
         taken += step;
     }
     Ok(())

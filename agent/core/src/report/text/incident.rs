@@ -188,7 +188,7 @@ fn subject(i: &Incident) -> String {
     let is_container = i.log.as_ref().is_some_and(|log| !log.messages.is_empty());
     if is_container {
         let container = i.container.as_ref();
-        let label = container.map_or_else(|| "container".to_owned(), container::label);
+        let label = container.map_or_else(|| "unnamed container".to_owned(), container::label);
         return match i.allocations.last() {
             Some(a) => format!("{label}: order-{} allocation{who}", a.order),
             None => format!("{label}: did not start"),

@@ -3,6 +3,12 @@
 
 /// Whether a sentence quotes the message at this byte: `expected error "failed to …: …"`.
 pub(super) fn quotes(text: &str, at: usize) -> bool {
+    // Markdown's mark of something that is quoted.
+    if text[..at].ends_with('`')
+        && text[at..].split_once('`').is_some_and(|(quoted, _)| quoted.contains(' '))
+    {
+        return true;
+    }
     // In a string the quotes are escaped.
     let before = text[..at].strip_suffix(['"', '`', '“']).map(|rest| rest.trim_end_matches('\\'));
     let before = before.and_then(|rest| rest.strip_suffix(' '));
@@ -66,7 +72,9 @@ pub(super) fn is_template(text: &str, has_errno: bool) -> bool {
         let bytes = text.as_bytes().windows(2);
         bytes.filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase()).count()
     };
-    directives > DIRECTIVES || directives > 0 && !has_errno || glued() >= GLUED
+    // The keys of an object are such words too.
+    let is_table = || !text.contains("\":") && glued() >= GLUED;
+    directives > DIRECTIVES || !has_errno && (directives > 0 || is_table())
 }
 
 /// How many directives of printf's or of Go's it has, whatever follows them: `%s`, `%+v`, `%.7s`. The
@@ -102,6 +110,8 @@ mod tests {
         assert!(!is_template("exec: \"date +%s\": cannot allocate memory", true));
         assert!(is_template("level %dopen and %vread: too many links", true));
         assert!(!is_template("GET /%d0%b0%d0: too many links", true));
+        let keys = "{\"taskArn\":1,\"stopCode\":\"TaskFailedToStart\",\"lastStatus\":\"STOPPED\",\"stoppedReason\":\"CannotStartContainerError\"}";
+        assert!(!is_template(keys, false) && is_template(&keys.replace("\":", ""), false));
         assert!(is_bare("Failed to create container from template"));
         assert!(!is_bare("Failed to create container: no"));
     }

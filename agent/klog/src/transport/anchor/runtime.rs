@@ -118,7 +118,7 @@ fn whole_string(line: &str, last: usize) -> Option<usize> {
         let key = line[..at - 1].trim_end_matches([':', '=', ' ', '"', '\\']);
         let is_part =
             ["error", "err", "desc", "reason", "caused"].iter().any(|end| key.ends_with(end));
-        if is_part || !container::is_failure(&head::take(line, at).message) {
+        if is_part || !container::is_failure(&head::split(line, at).1) {
             return None;
         }
         let begin = key.rfind('"').unwrap_or(key.len());

@@ -47,7 +47,7 @@ impl Layouts {
     /// Where beginnings end that neighbours have too: of the same source, if that is known. And
     /// whether that is beyond doubt.
     pub(super) fn ends_near(&self, text: &str, number: u64) -> (Vec<usize>, bool) {
-        let mut keys: Vec<(usize, String)> = Vec::new();
+        let mut places: Vec<usize> = Vec::new();
         let mut ends: Vec<(usize, bool)> = Vec::new();
         let mut lines = 0;
         for learnt in &self.known {
@@ -55,10 +55,10 @@ impl Layouts {
                 continue;
             }
             let Some(end) = learnt.layout.end_in(text) else { continue };
-            if !keys.iter().any(|(known, _)| *known == end) {
-                keys.push((end, layout::source(&text[..end])));
+            if !places.contains(&end) {
+                places.push(end);
             }
-            let same = keys.iter().any(|(known, key)| *known == end && *key == learnt.key);
+            let same = layout::is_of_source(&text[..end], &learnt.key);
             if same {
                 lines = learnt.lines;
             }
@@ -67,7 +67,7 @@ impl Layouts {
             ends.push((if same { end } else { end + blanks }, same));
         }
         let known = ends.iter().any(|(_, same)| *same);
-        let sure = keys.len() == 1 && known && lines >= SURE;
+        let sure = places.len() == 1 && known && lines >= SURE;
         let mut ends: Vec<usize> =
             ends.into_iter().filter(|(_, same)| *same || !known).map(|(end, _)| end).collect();
         ends.sort_unstable();
