@@ -37,9 +37,6 @@ use crate::{
     },
 };
 
-/// Bytes for what comes at once: samples of a quarter of an hour that go to the store, and many reports.
-const RESERVE: usize = 512 << 10;
-
 /// Why it does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -78,7 +75,6 @@ async fn serve(
 ) -> Result<(), ServeError> {
     let shared = Arc::new(Shared::new(Limits::new(config.reports_per_minute)));
     let mut watch = start(config, store, listeners, &shared).map_err(ServeError::Start)?;
-    own_memory::reserve(RESERVE);
     shared.enter(Phase::Watching);
     notify::ready(watch.attached_hooks());
     let result = watch.run(None).await.map_err(ServeError::Run);
@@ -98,6 +94,7 @@ fn start(
     let found = Attached::read();
     let setup = Setup {
         all: false,
+        stall: config.stall,
         untroubled: false,
         fallbacks: true,
         attach: config.attach,

@@ -54,23 +54,6 @@ pub fn forget(part: &'static [u8]) {
     }
 }
 
-/// Takes that much from the kernel now and keeps it, so that a burst finds it when memory is short.
-pub fn reserve(bytes: usize) {
-    /// A larger piece would be a mapping of its own.
-    const PIECE: usize = 64 << 10;
-    #[cfg(target_env = "gnu")]
-    // SAFETY: takes no pointer; it may be called at any time.
-    unsafe {
-        libc::mallopt(
-            libc::M_TRIM_THRESHOLD,
-            libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX),
-        );
-    }
-    // Written to: a page that is only asked for comes later.
-    let pieces: Vec<Vec<u8>> = (0..bytes / PIECE).map(|_| vec![1; PIECE]).collect();
-    drop(std::hint::black_box(pieces));
-}
-
 /// Returns freed memory to the kernel.
 pub fn release_free() {
     #[cfg(target_env = "gnu")]
