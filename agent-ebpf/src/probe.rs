@@ -20,6 +20,7 @@ mod pernet_init;
 mod reclaim;
 mod slab_cache;
 mod slow_path;
+mod stall_began;
 mod step;
 mod symbol_name;
 mod zone_walk;

@@ -24,6 +24,13 @@ pub(crate) struct Thread {
     pub(crate) reclaim: Stall,
     /// Reclaim of a memory cgroup's memory under way.
     pub(crate) memcg_reclaim: Stall,
+    /// Such reclaim of its creation that has ended, and is not recorded.
+    pub(crate) memcg_reclaims: MemcgReclaims,
+    /// Mask and order of the allocation whose begin of a stall was recorded last, as one number; 0 if it is
+    /// over.
+    pub(crate) stall_recorded: u64,
+    /// How many were, in its creation.
+    pub(crate) stalls_recorded: u64,
     /// `name` of the slab cache that is being created.
     pub(crate) cache_name: u64,
     /// Object size of the slab cache that is being created.
@@ -98,6 +105,25 @@ impl Opener {
     }
 }
 
+/// Reclaim of a memory cgroup's memory for the charges of a creation, since it was recorded last.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct MemcgReclaims {
+    /// How long that took which is recorded, in nanoseconds; 0 if nothing is.
+    pub(crate) recorded_ns: u64,
+    /// How often.
+    pub(crate) count: u64,
+    /// Pages freed in all.
+    pub(crate) reclaimed: u64,
+    /// How long it took in all, in nanoseconds.
+    pub(crate) stall_ns: u64,
+}
+
+impl MemcgReclaims {
+    /// There was none.
+    pub(crate) const NONE: Self = Self { recorded_ns: 0, count: 0, reclaimed: 0, stall_ns: 0 };
+}
+
 /// A charge to a memory cgroup that was refused.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -128,6 +154,8 @@ impl Refusal {
 pub(crate) struct Charge {
     /// `struct mem_cgroup`; NULL if none is under way.
     pub(crate) memcg: u64,
+    /// Its `struct page_counter` that is asked.
+    pub(crate) counter: u64,
     /// How many pages.
     pub(crate) pages: u64,
     /// Where the kernel will write the counter that has no room.
@@ -136,7 +164,7 @@ pub(crate) struct Charge {
 
 impl Charge {
     /// None is under way.
-    const NONE: Self = Self { memcg: 0, pages: 0, fail: 0 };
+    const NONE: Self = Self { memcg: 0, counter: 0, pages: 0, fail: 0 };
 }
 
 /// No single compaction or reclaim takes this long.
@@ -168,7 +196,7 @@ impl Stall {
     }
 
     /// A return that a kretprobe missed must not silence the thread for good.
-    fn is_under_way(&self) -> bool {
+    pub(crate) fn is_under_way(&self) -> bool {
         self.since != 0 && now().saturating_sub(self.since) < STALL_LIMIT_NS
     }
 }
@@ -184,6 +212,9 @@ impl Thread {
         compaction: Stall::NONE,
         reclaim: Stall::NONE,
         memcg_reclaim: Stall::NONE,
+        memcg_reclaims: MemcgReclaims::NONE,
+        stall_recorded: 0,
+        stalls_recorded: 0,
         cache_name: 0,
         cache_size: 0,
         pernet_ops: 0,
@@ -212,6 +243,16 @@ impl Thread {
             || self.memcg_reclaim.is_under_way()
     }
 
+    /// Whether the thread is inside compaction or reclaim for an allocation of another mask or order.
+    #[inline(always)]
+    pub(crate) fn waits_for_another(&self, gfp: u32, order: u32) -> bool {
+        let is_for_another =
+            |stall: &Stall| (stall.gfp != gfp || stall.order != order) && stall.is_under_way();
+        is_for_another(&self.compaction)
+            || is_for_another(&self.reclaim)
+            || self.memcg_reclaim.is_under_way()
+    }
+
     /// Whether the thread is inside compaction or reclaim for another allocation than this one.
     /// If it is for this one, it has come back, and its return was missed.
     #[inline(always)]
@@ -228,6 +269,12 @@ impl Thread {
 }
 
 impl Thread {
+    /// Time in compaction and reclaim of its creation that was not recorded, in nanoseconds.
+    #[inline(always)]
+    pub(crate) fn unrecorded_stall_ns(&self) -> u64 {
+        self.omitted_stall_ns.saturating_add(self.memcg_reclaims.stall_ns)
+    }
+
     /// Whether a return inside the creation was never seen: all that began in it has ended when it
     /// ends.
     pub(crate) fn has_open_ends(&self) -> bool {
@@ -258,8 +305,10 @@ pub(crate) struct Walk {
     /// Its order.
     pub(crate) order: u32,
     /// `struct oom_control` if the walk is for a call of the OOM killer; it lies in the frame of the
-    /// function whose probe we are in. 0 if it is for an allocation that failed.
+    /// function whose probe we are in. Else 0.
     pub(crate) oom_control: u64,
+    /// 1 if it is for an allocation that begins to wait, and has not failed. Else 0.
+    pub(crate) stall: u64,
 }
 
 impl Walk {
@@ -273,6 +322,7 @@ impl Walk {
         gfp: 0,
         order: 0,
         oom_control: 0,
+        stall: 0,
     };
 }
 

@@ -22,18 +22,18 @@ use self::{
         Trampoline,
     },
     global::{
-        ACTIVE_MEMCG, CGROUP_EVENT, CGROUP_PATH, COMPACTION_RESULT, COMPACTION_TRY, COUNTER,
-        CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM, MEMCG_MEMORY,
-        MEMCG_MEMSW, MEMORY_HIERARCHY, NETNS, NODE, OOM, OOM_ZONES, PERNET, PGDAT_NODE_ID, PIDS,
-        RECLAIM, SYSCALL, SYSCALL_RETURNED, TASK_COMM, TASK_PID, TASK_TGID, UCOUNTS, ZONE,
-        ZONE_TYPES, ZONELIST,
+        ACTIVE_MEMCG, CGROUP_EVENT, CGROUP_PATH, COMPACTION_CONTEXT, COMPACTION_RESULT,
+        COMPACTION_TRY, COUNTER, CSS_PARENT, MARK_VICTIM, MEMCG_CGROUP, MEMCG_COUNTERS, MEMCG_KMEM,
+        MEMCG_MEMORY, MEMCG_MEMSW, MEMORY_HIERARCHY, NETNS, NODE, OOM, OOM_VICTIM, OOM_ZONES,
+        PERNET, PGDAT_NODE_ID, PIDS, RECLAIM, SYSCALL, SYSCALL_RETURNED, TASK_COMM, TASK_PID,
+        TASK_SIGNAL, TASK_TGID, UCOUNTS, ZONE, ZONE_TYPES, ZONELIST,
     },
     prototypes::{
         ALLOC_PAGES_SLOWPATH, CGROUP_MKDIR, COPY_NET_NS, CREATE_NEW_NAMESPACES, INC_UCOUNT,
         KMEM_CACHE_CREATE, KMEM_CACHE_CREATE_ARGS, KMEM_CACHE_CREATE_USERCOPY,
         MEM_CGROUP_CSS_ALLOC, OOM_KILL_PROCESS, OPS_INIT, OPS_UNDO_LIST, OPS_UNDO_LIST_STABLE,
-        PAGE_COUNTER_TRY_CHARGE, PIDS_CAN_FORK, TRY_TO_COMPACT_PAGES, TRY_TO_FREE_PAGES,
-        WAKE_ALL_KSWAPDS, WAKEUP_KSWAPD, WARN_ALLOC,
+        PAGE_COUNTER_TRY_CHARGE, PIDS_CAN_FORK, TRY_TO_COMPACT_PAGES, TRY_TO_FREE_MEM_CGROUP_PAGES,
+        TRY_TO_FREE_PAGES, WAKE_ALL_KSWAPDS, WAKEUP_KSWAPD, WARN_ALLOC,
     },
 };
 use crate::{
@@ -42,7 +42,7 @@ use crate::{
         AllocationFailed, BriefEnd, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded,
         ChargeFailed, CompactionEnded, ForkRefused, MemcgReclaimEnded, NamespaceRefused,
         NetnsSetupEnded, OomKilled, PernetInitFailed, ReclaimEnded, Record, SlabCacheCreated,
-        SlowPathEntered, StepFailed, ZoneRead, records,
+        SlowPathEntered, StallBegan, StepFailed, ZoneRead, records,
     },
 };
 
@@ -66,6 +66,7 @@ records! {
     CgroupRemoved = 17,
     StepFailed = 18,
     BriefEnd = 19,
+    StallBegan = 20,
 }
 
 numbered! {
@@ -117,6 +118,12 @@ numbered! {
         Seccomp,
         /// A BPF program can't be loaded.
         BpfProgram,
+        /// Reclaim of a memory cgroup's memory for a charge.
+        MemcgReclaim,
+        /// Direct compaction begins.
+        CompactionBegan,
+        /// Direct reclaim begins.
+        ReclaimBegan,
     }
 }
 
@@ -199,7 +206,15 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
             Tracepoint::new("clone_guard_tracepoint", "syscalls", "sys_exit_clone"),
             Tracepoint::new("clone3_guard_tracepoint", "syscalls", "sys_exit_clone3"),
         ],
-        reads: &[CGROUP_PATH, MEMORY_HIERARCHY, NETNS, SYSCALL, REFUSED_CHARGE],
+        reads: &[
+            CGROUP_PATH,
+            MEMORY_HIERARCHY,
+            NETNS,
+            SYSCALL,
+            REFUSED_CHARGE,
+            OOM_VICTIM,
+            &[TASK_SIGNAL],
+        ],
         lost: "container creations: nothing can be tied to one",
         supports_others: true,
     },
@@ -224,7 +239,15 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
             Tracepoint::new("clone_guard_tracepoint", "syscalls", "sys_exit_clone"),
             Tracepoint::new("clone3_guard_tracepoint", "syscalls", "sys_exit_clone3"),
         ],
-        reads: &[CGROUP_PATH, MEMORY_HIERARCHY, NETNS, &[SYSCALL_RETURNED], REFUSED_CHARGE],
+        reads: &[
+            CGROUP_PATH,
+            MEMORY_HIERARCHY,
+            NETNS,
+            &[SYSCALL_RETURNED],
+            REFUSED_CHARGE,
+            OOM_VICTIM,
+            &[TASK_SIGNAL],
+        ],
         lost: "containers without a network namespace of their own, and failures before the \
                network's is made",
         supports_others: false,
@@ -411,25 +434,9 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
                 entry: "memcg_charge_kprobe",
                 exit: "memcg_charge_kretprobe",
             },
-            Tracepoints {
-                points: &[
-                    Tracepoint::new(
-                        "memcg_reclaim_end_tracepoint",
-                        "vmscan",
-                        "mm_vmscan_memcg_reclaim_end",
-                    ),
-                    Tracepoint::new(
-                        "memcg_reclaim_begin_tracepoint",
-                        "vmscan",
-                        "mm_vmscan_memcg_reclaim_begin",
-                    ),
-                ],
-                records: &[structure::RECLAIM_BEGIN, structure::RECLAIM_END],
-                lost: Some("charges to a memory cgroup that failed: only reclaim for one is seen"),
-            },
         ],
         guards: &[],
-        reads: &[MEMCG_COUNTERS, ACTIVE_MEMCG, MEMORY_HIERARCHY, COUNTER, RECLAIM],
+        reads: &[MEMCG_COUNTERS, ACTIVE_MEMCG, MEMORY_HIERARCHY, COUNTER],
         lost: "charges to a memory cgroup, which fail without any allocation failing",
         supports_others: true,
     },
@@ -489,7 +496,7 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
             Tracepoint::new("mkdir_guard_tracepoint", "syscalls", "sys_exit_mkdir"),
             Tracepoint::new("mkdirat_guard_tracepoint", "syscalls", "sys_exit_mkdirat"),
         ],
-        reads: &[CGROUP_PATH, REFUSED_CHARGE, &[SYSCALL_RETURNED]],
+        reads: &[CGROUP_PATH, REFUSED_CHARGE, &[SYSCALL_RETURNED], OOM_VICTIM, &[TASK_SIGNAL]],
         lost: "containers whose cgroup can't be made",
         supports_others: false,
     },
@@ -544,4 +551,47 @@ pub static HOOKS: [HookInfo; Hook::ALL.len()] = [
     steps::KEYRING,
     steps::SECCOMP,
     steps::BPF_PROGRAM,
+    HookInfo {
+        hook: Hook::MemcgReclaim,
+        name: "memcg_reclaim",
+        function: TRY_TO_FREE_MEM_CGROUP_PAGES,
+        candidates: &[RawTracepoints {
+            points: &[
+                Tracepoint::new(
+                    "memcg_reclaim_end_raw_tracepoint",
+                    "vmscan",
+                    "mm_vmscan_memcg_reclaim_end",
+                ),
+                Tracepoint::new(
+                    "memcg_reclaim_begin_raw_tracepoint",
+                    "vmscan",
+                    "mm_vmscan_memcg_reclaim_begin",
+                ),
+            ],
+        }],
+        guards: &[],
+        reads: &[CGROUP_PATH, REFUSED_CHARGE],
+        lost: "how long a creation waited for room in a memory cgroup at its limit",
+        supports_others: false,
+    },
+    HookInfo {
+        hook: Hook::CompactionBegan,
+        name: "compaction_began",
+        function: TRY_TO_COMPACT_PAGES,
+        candidates: &[Entry { function: TRY_TO_COMPACT_PAGES, program: "compaction_began_kprobe" }],
+        guards: &[],
+        reads: &[COMPACTION_CONTEXT, NODE, ZONELIST, ZONE_TYPES],
+        lost: "call site and zones of allocations that direct compaction helped",
+        supports_others: false,
+    },
+    HookInfo {
+        hook: Hook::ReclaimBegan,
+        name: "reclaim_began",
+        function: TRY_TO_FREE_PAGES,
+        candidates: &[Entry { function: TRY_TO_FREE_PAGES, program: "reclaim_began_kprobe" }],
+        guards: &[],
+        reads: &[NODE, ZONELIST, ZONE_TYPES],
+        lost: "call site and zones of allocations that direct reclaim helped",
+        supports_others: false,
+    },
 ];

@@ -3,11 +3,11 @@ use aya_ebpf::{
     bindings::BPF_NOEXIST,
     helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task},
 };
-use fragwatch_ebpf::Counter;
+use fragwatch_ebpf::{Counter, Victim};
 
 use crate::{
     counters::count,
-    kernel::{self, TASK_START_TIME, WANT_ALL, now},
+    kernel::{self, SIGNAL_OOM_MM, TASK_SIGNAL, TASK_START_TIME, WANT_ALL, now},
     maps::{CREATING, OUTSIDE},
     state::{Opener, Thread},
 };
@@ -32,6 +32,20 @@ fn current_start() -> u64 {
     // SAFETY: the helper takes nothing and returns the current task's address.
     let task = unsafe { bpf_get_current_task() };
     kernel::read_or_zero(task, TASK_START_TIME.load())
+}
+
+/// Whether the current process is a victim of the OOM killer, whichever process asked for memory, alone or with its
+/// cgroup (`memory.oom.group`): `mark_oom_victim` (mm/oom_kill.c) sets `signal->oom_mm`, and nothing clears it.
+#[inline(always)]
+pub(crate) fn oom_victim() -> Victim {
+    // SAFETY: the helper takes nothing and returns the current task's address.
+    let task = unsafe { bpf_get_current_task() };
+    let signal = kernel::read_or_zero::<u64>(task, TASK_SIGNAL.load());
+    match kernel::read::<u64>(signal, SIGNAL_OOM_MM.load()) {
+        None => Victim::Unknown,
+        Some(0) => Victim::No,
+        Some(_) => Victim::Yes,
+    }
 }
 
 /// Follows the current thread through a creation that begins now. `None`, and counted, if the table

@@ -71,6 +71,7 @@ impl Walk {
         self.zoneref = 0;
         self.count = 0;
         self.oom_control = 0;
+        self.stall = 0;
         self.nodemask = nodemask;
         self.highest = highest_zone(gfp);
         let list = node_zonelist(gfp);
@@ -85,6 +86,7 @@ impl Walk {
     pub(crate) fn begin_oom(&mut self, oom_control: u64, gfp: u32) {
         self.zoneref = 0;
         self.count = 0;
+        self.stall = 0;
         self.oom_control = oom_control;
         self.highest = highest_zone(gfp);
         let list = kernel::read_or_zero::<u64>(oom_control, OC_ZONELIST.load());

@@ -47,6 +47,7 @@ use crate::{
         fallbacks::FallbackCounter,
         open_creations::{OpenCreations, Schedule},
         repeats::CountedSteps,
+        unchecked_names::Detached,
     },
 };
 
@@ -54,6 +55,7 @@ use crate::{
 pub struct Live {
     /// What became of each hook.
     pub hooks: Vec<HookStatus>,
+    detached: Detached,
     /// What can't be seen for other reasons than a missing hook, in sentences.
     pub not_seen: Vec<String>,
     /// `None` once detached.
@@ -144,6 +146,18 @@ impl Live {
                 _ => return Some(Ok(event)),
             }
         }
+    }
+
+    /// What became of hooks that had to be detached since this was last asked.
+    pub fn newly_detached(&mut self) -> Vec<HookStatus> {
+        let detached = &mut *self.detached.lock().unwrap_or_else(PoisonError::into_inner);
+        let detached = std::mem::take(detached);
+        for status in &detached {
+            if let Some(known) = self.hooks.iter_mut().find(|known| known.hook == status.hook) {
+                known.clone_from(status);
+            }
+        }
+        detached
     }
 
     /// Reads now what else a thread reads once a second: what the kernel side has lost and counted so far.
@@ -249,8 +263,13 @@ fn is_end(event: &Event) -> bool {
     matches!(event.kind, EventKind::NetnsSetupEnded { .. } | EventKind::BriefEnd { .. })
 }
 
+/// It may have ended because its process was killed.
 fn is_end_by_signal(event: &Event) -> bool {
-    matches!(event.kind, EventKind::NetnsSetupEnded { errno: Some(libc::EINTR), .. })
+    matches!(
+        event.kind,
+        EventKind::NetnsSetupEnded { errno: Some(libc::EINTR), .. }
+            | EventKind::NetnsSetupEnded { oom_victim: Some(true), .. }
+    )
 }
 
 fn next(ring: &mut Ring) -> Option<Bytes> {

@@ -32,6 +32,7 @@ pub enum TraceError {
 pub async fn run(args: &TraceArgs) -> Result<(), TraceError> {
     let setup = Setup {
         all: args.all,
+        stall: args.stall,
         untroubled: args.all || args.record.is_some(),
         fallbacks: false,
         attach: args.attach,

@@ -80,6 +80,14 @@ impl Attempt {
         fs::write(&path, value).with_context(|| format!("can't write {value} to {path}"))
     }
 
+    /// How often that event came about in the pod's cgroup: `events("memory.events", "max")`.
+    pub(crate) fn events(&self, file: &str, event: &str) -> Result<u64> {
+        let path = format!("{}/{file}", self.pod_directory("memory"));
+        let text = fs::read_to_string(&path).with_context(|| format!("can't read {path}"))?;
+        let count = text.lines().find_map(|line| line.strip_prefix(event)?.strip_prefix(' '));
+        count.and_then(|count| count.parse().ok()).with_context(|| format!("no {event} in {path}"))
+    }
+
     fn pod_directory(&self, controller: &str) -> String {
         format!("{}{}", node::cgroup_root(self.cgroups, controller), self.pod)
     }
@@ -98,9 +106,16 @@ impl Attempt {
 
     /// Has the memory cgroup made, and sends the outcome to the host.
     pub(crate) fn make_cgroup(&mut self, node: &Node) -> Result<Outcome> {
+        let outcome = self.make_cgroup_quietly()?;
+        self.report(node, outcome);
+        Ok(outcome)
+    }
+
+    /// Has the memory cgroup made.
+    pub(crate) fn make_cgroup_quietly(&mut self) -> Result<Outcome> {
         self.id = next_id();
         let directory = self.directories().swap_remove(0);
-        self.take(node, &Step::MakeCgroup(&directory))
+        self.quietly(&Step::MakeCgroup(&directory))
     }
 
     /// Sends the outcome of a step to the host.

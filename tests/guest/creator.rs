@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,10 @@ pub(crate) enum Step<'a> {
     OpenFile,
     /// Write a file of so many MiB.
     Write(&'a str, u64),
+    /// Look up all names below this directory.
+    LookUp(&'a str),
+    /// Take this `oom_score_adj`.
+    Score(&'a str),
     /// Make a process, which ends at once.
     Fork,
     /// Make a process, which stays.
@@ -123,6 +128,12 @@ impl Creator {
         self.child.id().cast_signed()
     }
 
+    /// Waits until it is gone, killed by another.
+    pub(crate) fn wait(mut self) -> Result<()> {
+        self.child.wait().context("can't wait for the creator")?;
+        Ok(())
+    }
+
     /// Kills it, and waits until it is gone.
     pub(crate) fn kill(mut self) -> Result<()> {
         self.child.kill().context("can't kill the creator")?;
@@ -142,6 +153,8 @@ impl Step<'_> {
             Self::Unshare(flags) => format!("unshare {}", flags.bits()),
             Self::OpenFile => "open".to_owned(),
             Self::Write(file, mib) => format!("write {mib} {file}"),
+            Self::LookUp(directory) => format!("look-up {directory}"),
+            Self::Score(score) => format!("score {score}"),
             Self::Fork => "fork".to_owned(),
             Self::ForkAndStay => "fork-and-stay".to_owned(),
             Self::Start(step) => format!("start {}", step.line()),
@@ -192,6 +205,8 @@ fn take(line: &str) -> Result<Outcome> {
             let mib: u64 = mib.parse().context("the size is no number")?;
             errno(write(file, mib))
         }
+        "look-up" => errno(look_up(Path::new(what))),
+        "score" => errno(fs::write("/proc/self/oom_score_adj", what)),
         "fork" => make_process(false),
         "fork-and-stay" => make_process(true),
         "brief-unshare" => brief(what, Trial::Unshare),
@@ -206,6 +221,18 @@ fn take(line: &str) -> Result<Outcome> {
 
 fn errno(result: std::io::Result<()>) -> Outcome {
     result.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+}
+
+/// Each name and inode stays in the kernel's caches, charged to the cgroup of this process.
+fn look_up(directory: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let found = fs::symlink_metadata(&path)?;
+        if found.is_dir() {
+            look_up(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn write(path: &str, mib: u64) -> std::io::Result<()> {

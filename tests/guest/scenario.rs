@@ -22,7 +22,9 @@ mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
 mod memlock;
+mod near_miss;
 mod netns_limit;
+mod oom_group;
 mod oom_order1;
 mod oom_real;
 mod oom_victims;
@@ -84,7 +86,7 @@ impl Node<'_> {
 type Scenario = fn(&mut Node) -> Result<()>;
 
 /// All scenarios, by their names in [`harness::scenario::SCENARIOS`].
-const SCENARIOS: [(&str, Scenario); 39] = [
+const SCENARIOS: [(&str, Scenario); 41] = [
     ("healthy", healthy::run),
     ("order6", order6::run),
     ("fallback", fallback::run),
@@ -113,6 +115,8 @@ const SCENARIOS: [(&str, Scenario); 39] = [
     ("memlock", memlock::run),
     ("cpuset-empty", cpuset_empty::run),
     ("killed", killed::run),
+    ("oom-group", oom_group::run),
+    ("near-miss", near_miss::run),
     ("check", check::run),
     ("serve", serve::run),
     ("cgroup-storm", cgroup_storm::run),

@@ -27,6 +27,8 @@ pub struct Scenario {
     pub append: &'static str,
     /// How its cgroups are mounted.
     pub cgroups: Cgroups,
+    /// Further arguments of `fragwatch trace`, where its truth is looked for.
+    pub args: &'static [&'static str],
     /// The first version, major and minor, on which it can't happen any more.
     pub until: Option<(u64, u64)>,
     /// The machine is killed after this time.
@@ -55,7 +57,7 @@ const NO_V1: Option<(u64, u64)> = Some((6, 12));
 pub const RUNTIMES: &str = "runtimes";
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 39] = [
+pub const SCENARIOS: [Scenario; 41] = [
     with("healthy", truth(&[])),
     with("order6", truth(&[("order6", "fragmentation")])),
     with("fallback", truth(&[])),
@@ -107,6 +109,11 @@ pub const SCENARIOS: [Scenario; 39] = [
         ..with("cpuset-empty", truth(&[("cpuset", "not-memory")]))
     },
     with("killed", truth(&[("wait", "not-memory")])),
+    with("oom-group", truth(&[("group", "memcg-limit")])),
+    Scenario {
+        args: &["--stall", "100us"],
+        ..with("near-miss", truth(&[("memcg", "memcg-limit"), ("compaction", "fragmentation")]))
+    },
     plain("check"),
     plain("serve"),
     plain("cgroup-storm"),
@@ -208,6 +215,7 @@ const fn plain(name: &'static str) -> Scenario {
         disk: None,
         append: "",
         cgroups: Cgroups::V2,
+        args: &[],
         until: None,
         deadline: DEADLINE,
         truth: None,

@@ -56,6 +56,15 @@ pub(crate) fn faulty<'a>(run: &'a Observed, fault: &str) -> Vec<&'a Value> {
     found
 }
 
+/// All lines about controls; there is at least one.
+pub(crate) fn controls(run: &Observed) -> Vec<&Value> {
+    let boot = boot(run);
+    let lines = boot.lines_of_controls();
+    let found: Vec<&Value> = run.json.iter().filter(|line| lines.contains(line)).collect();
+    assert!(!found.is_empty(), "no line about a control: {:#?}", run.json);
+    found
+}
+
 fn boot(run: &Observed) -> Boot {
     Boot::of(&run.run).expect("the guest sends outcomes, fragwatch prints JSON")
 }

@@ -42,9 +42,13 @@ fn no_creation_is_lost(run: &Observed) {
         assert!(none(name), "{loss:#?}");
     }
     assert_eq!(run.summary()["creations"]["unfinished"], 0, "{}", run.summary());
-    assert_eq!(run.creations_that("degraded").len(), NAMESPACES, "{}", run.summary());
+    // Each tries without need: that is counted, and is no trouble. It may be stalled by the storm beside it.
+    assert_eq!(run.creations_that("degraded"), Vec::<&Value>::new(), "{}", run.summary());
+    let tried: Vec<&Value> =
+        run.json.iter().filter(|line| line["cheap_tries"].as_u64() > Some(0)).collect();
+    assert!(tried.len() >= NAMESPACES, "{}", run.summary());
     // The count of the allocations that are not listed goes with them.
-    for creation in run.creations_that("degraded") {
+    for creation in tried {
         let listed = creation["allocations"].as_array().map_or(0, Vec::len) as u64;
         let omitted = creation["allocations_omitted"].as_u64().expect("a count");
         assert!(listed > 0 && listed + omitted <= 200, "{creation:#}");
@@ -56,7 +60,7 @@ fn no_return_is_missed(run: &Observed) {
     assert!(loss.is_none_or(|loss| loss["unseen_returns"] == 0), "{loss:#?}");
 }
 
-/// The one creation without a fallback fails by the same allocation: not all of them are `degraded`.
+/// The one creation without a fallback fails by the same allocation: not all of them cost nothing.
 fn creation_without_fallback_failed(run: &Observed) {
     let failed = run.creations_that("failed");
     assert_eq!(failed.len(), 1, "{failed:#?}");

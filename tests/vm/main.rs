@@ -28,8 +28,10 @@ mod many_nodes;
 mod memcg_ids;
 mod memcg_kmem_v1;
 mod memcg_limit;
+mod near_miss;
 mod netns_limit;
 mod observed;
+mod oom_group;
 mod oom_order1;
 mod oom_real;
 mod oom_victims;
@@ -94,6 +96,8 @@ fn plans() -> Vec<Plan> {
         oom_victims::plans(),
         exhausted::plans(),
         killed::plans(),
+        oom_group::plans(),
+        near_miss::plans(),
         oom_real::plans(),
         memcg_limit::plans(),
         fallback::plans(),

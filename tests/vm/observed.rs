@@ -103,7 +103,7 @@ pub(crate) const TRACE_ALL_WITH_KPROBES: &[&str] =
     &["trace", "--all", "--format", "json", "--attach", "kprobe"];
 
 /// Hooks that have no other candidates than tracepoints.
-const TRACEPOINTS_ONLY: [&str; 1] = ["cgroup-made"];
+const TRACEPOINTS_ONLY: [&str; 2] = ["cgroup-made", "memcg-reclaim"];
 
 /// Some hook has a trampoline: without it a run with kprobes only would test the same again.
 pub(crate) fn assert_trampolines(run: &Observed) {

@@ -92,6 +92,7 @@ fn tracepoints_alone_are_attached(run: &Observed) {
         "allocation-failed",
         "slab-cache",
         "pernet-init",
+        "memcg-charge",
         "cgroup-setup",
         "memcg-setup",
         "namespace-refused",
@@ -104,6 +105,8 @@ fn tracepoints_alone_are_attached(run: &Observed) {
         "keyring",
         "seccomp",
         "bpf-program",
+        "compaction-began",
+        "reclaim-began",
     ];
     assert_eq!(missing, expected);
 }

@@ -2,7 +2,7 @@
 //! the first variadic argument.
 use aya_ebpf::{macros::kprobe, programs::ProbeContext};
 use aya_log_ebpf::debug;
-use fragwatch_ebpf::{AllocationFailed, Counter};
+use fragwatch_ebpf::{AllocationFailed, Counter, Kind};
 
 use crate::{
     budget,
@@ -37,6 +37,7 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     }
     // The next entry into the slow path is no retry of this one.
     thread.gfp = 0;
+    thread.stall_recorded = 0;
     thread.recorded = 1;
     thread.walk.failure_ns = now();
     if !budget::record_failure(thread, gfp, order) {
@@ -52,7 +53,7 @@ fn allocation_failed_kprobe(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Reports the failure that the thread's walk was for.
+/// Reports what the thread's walk was for: a failure, or the begin of a stall, which has the same record.
 #[inline(always)]
 pub(super) fn report(ctx: &ProbeContext, thread: &Thread, complete: bool) {
     let (creation, walk) = (thread.creation_ns, thread.walk);
@@ -61,6 +62,9 @@ pub(super) fn report(ctx: &ProbeContext, thread: &Thread, complete: bool) {
         // is written below before anything reads it; the stack's rest is never read.
         let record = unsafe { &mut *record };
         record.head = head;
+        if walk.stall != 0 {
+            record.head.kind = Kind::StallBegan as u32;
+        }
         record.failure_ns = walk.failure_ns;
         record.gfp = walk.gfp;
         record.order = walk.order;

@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe, tracepoint},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
-use fragwatch_ebpf::{CgroupSetupEnded, Counter};
+use fragwatch_ebpf::{CgroupSetupEnded, Counter, Victim};
 
 use super::memcg_charge;
 use crate::{
@@ -40,8 +40,10 @@ fn leave(errno: i32) {
     let failed = errno < 0 && errno != EEXIST;
     let step = thread.opener.step();
     let is_admitted = !failed || account::admit(step, errno);
+    let mut victim = Victim::Unknown;
     if failed && is_admitted {
         memcg_charge::report_refusal(thread);
+        victim = thread::oom_victim();
     }
     let mut lost = thread.lost as u32;
     // Nothing was recorded of what happened in it.
@@ -56,7 +58,7 @@ fn leave(errno: i32) {
     let creation = thread.creation_ns;
     let (parent, name, memory_errno) =
         (thread.cgroup_parent, thread.cgroup_name, thread.memory_errno as i32);
-    let (omitted, omitted_stall_ns) = (thread.omitted, thread.omitted_stall_ns);
+    let (omitted, omitted_stall_ns) = (thread.omitted, thread.unrecorded_stall_ns());
     let worth_reporting = failed || thread.recorded != 0;
     thread::end_creation();
     count(Counter::EndedCgroups);
@@ -79,7 +81,7 @@ fn leave(errno: i32) {
         record.errno = if failed { errno } else { 0 };
         record.memory_errno = memory_errno;
         record.lost = lost;
-        record.reserved = 0;
+        record.victim = victim as u32;
         record.omitted = omitted;
         record.omitted_stall_ns = omitted_stall_ns;
         // The caller's name outlives the call; one that can't be read stays empty.

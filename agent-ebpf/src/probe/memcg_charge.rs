@@ -26,12 +26,18 @@ use crate::{
     thread,
 };
 
-/// The charge of a counter of `memcg` came back.
+/// A charge was answered.
 #[inline(always)]
-fn leave(thread: &mut Thread, memcg: u64, pages: u64, fail: u64, taken: bool) {
+fn leave(thread: &mut Thread, charge: Charge, taken: bool) {
+    let Charge { memcg, counter, pages, fail } = charge;
+    // What reclaim charges is no part of the creation.
+    if thread.memcg_reclaim.is_under_way() {
+        return;
+    }
     if taken {
-        // What another cgroup has room for says nothing about this one.
-        if thread.refusal.memcg == memcg {
+        // What another cgroup has room for says nothing about this one. v1's memory and swap together are
+        // charged before memory.
+        if thread.refusal.memcg == memcg && counter != memcg + u64::from(MEMCG_MEMSW.load()) {
             thread.refusal.count = 0;
         }
         return;
@@ -135,6 +141,13 @@ fn fill(record: *mut ChargeFailed, head: Head, refusal: Refusal) {
     cgroup::record_memcg(memcg, &mut record.cgroup);
 }
 
+/// The memory cgroup that refused the thread's last charge; NULL if it was taken, or that is not known.
+#[inline(always)]
+pub(super) fn refused_by(thread: &Thread) -> u64 {
+    let refusal = thread.refusal;
+    if refusal.count == 0 { 0 } else { owner(refusal.memcg, refusal.counter).1 }
+}
+
 /// The owner of a counter, among the memory cgroup that was charged and those above it.
 #[inline(always)]
 fn owner(mut memcg: u64, counter: u64) -> (Limit, u64) {
@@ -165,11 +178,12 @@ fn memcg_charge_fexit(ctx: FExitContext) -> u32 {
     if taken && thread.is_none() {
         return 0;
     }
-    let memcg = charged(argument(&ctx, 0));
+    let counter = argument(&ctx, 0);
+    let memcg = charged(counter);
     if memcg != 0 {
         let (pages, fail) = (number(&ctx, 1), argument(&ctx, 2));
         match thread {
-            Some(thread) => leave(thread, memcg, pages, fail, taken),
+            Some(thread) => leave(thread, Charge { memcg, counter, pages, fail }, taken),
             None => refused_outside(memcg, pages, fail),
         }
     }
@@ -182,7 +196,7 @@ fn memcg_charge_kprobe(ctx: ProbeContext) -> u32 {
         && let (Some(counter), Some(pages), Some(fail)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2))
     {
         let memcg = charged(counter);
-        thread.charge = Charge { memcg, pages, fail };
+        thread.charge = Charge { memcg, counter, pages, fail };
     }
     0
 }
@@ -192,9 +206,9 @@ fn memcg_charge_kretprobe(ctx: RetProbeContext) -> u32 {
     if let Some(thread) = thread::creating()
         && thread.charge.memcg != 0
     {
-        let Charge { memcg, pages, fail } = thread.charge;
+        let charge = thread.charge;
         thread.charge.memcg = 0;
-        leave(thread, memcg, pages, fail, ctx.ret::<u64>() as u8 != 0);
+        leave(thread, charge, ctx.ret::<u64>() as u8 != 0);
     }
     0
 }

@@ -5,7 +5,7 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
 use aya_log_ebpf::debug;
-use fragwatch_ebpf::{Counter, NetnsSetupEnded};
+use fragwatch_ebpf::{Counter, NetnsSetupEnded, Victim};
 
 use super::{memcg_charge, namespace_refused, step};
 use crate::{
@@ -73,9 +73,11 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
     let errno = errno_of(returned);
     let opener = thread.opener.step();
     let is_admitted = errno == 0 || account::admit(opener, errno);
+    let mut victim = Victim::Unknown;
     if errno != 0 && is_admitted {
         memcg_charge::report_refusal(thread);
         namespace_refused::report(thread);
+        victim = thread::oom_victim();
     }
     if errno != 0 {
         // A clone fails with it as a whole.
@@ -87,7 +89,7 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         lost += 1;
     }
     let (call_flags, namespaces) = (thread.call_flags, thread.namespaces);
-    let (omitted, omitted_stall_ns) = (thread.omitted, thread.omitted_stall_ns);
+    let (omitted, omitted_stall_ns) = (thread.omitted, thread.unrecorded_stall_ns());
     let recorded = thread.recorded != 0;
     thread::end_creation();
     count(Counter::EndedCreations);
@@ -117,7 +119,7 @@ pub(super) fn end(ctx: &impl EbpfContext, returned: u64, netns: impl FnOnce() ->
         record.errno = errno;
         record.netns = netns;
         record.lost = lost;
-        record.reserved = 0;
+        record.victim = victim as u32;
         record.omitted = omitted;
         record.omitted_stall_ns = omitted_stall_ns;
         record.call_flags = call_flags;

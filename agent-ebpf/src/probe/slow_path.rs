@@ -31,6 +31,9 @@ fn enter(gfp: u32, order: u32, alloc_context: u64) {
     thread.alloc_context = alloc_context;
     thread.gfp = gfp;
     thread.order = order;
+    if !retry {
+        thread.stall_recorded = 0;
+    }
     if retry || budget::is_spent(thread, gfp, order) {
         return;
     }

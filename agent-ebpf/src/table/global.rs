@@ -215,6 +215,10 @@ macro_rules! for_each_global {
             OPEN {
                 TASK_PID: Optional, Member("task_struct", &["pid"]);
             }
+            /// Whether a process is a victim of the OOM killer.
+            OOM_VICTIM {
+                SIGNAL_OOM_MM: Needed, Member("signal_struct", &["oom_mm"]);
+            }
             /// The record of `oom:mark_victim`.
             MARK_VICTIM {
                 MARK_VICTIM_PID: Needed, Sized("trace_event_raw_mark_victim", &["pid"], 4);
@@ -227,6 +231,10 @@ macro_rules! for_each_global {
             SYSCALL {
                 SYSCALL_ARGS: Record, Member(structure::SYSCALL_ENTER, &["args"]);
                 SYSCALL_RETURNED: Record, Number(structure::SYSCALL_EXIT, "ret", 8);
+            }
+            /// The nodes that an allocation may use.
+            COMPACTION_CONTEXT {
+                AC_NODEMASK: Needed, Member("alloc_context", &["nodemask"]);
             }
             /// The record of a direct compaction's begin.
             COMPACTION_TRY {

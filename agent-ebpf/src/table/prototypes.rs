@@ -58,6 +58,13 @@ pub(super) const TRY_TO_FREE_PAGES: Function = Function::new(
     "5.10-7.2; mm/vmscan.c",
 );
 
+/// Reclaim for a charge to a memory cgroup that found no room.
+pub(super) const TRY_TO_FREE_MEM_CGROUP_PAGES: Function = Function::new(
+    "unsigned long try_to_free_mem_cgroup_pages(struct mem_cgroup *memcg, \
+                unsigned long nr_pages, gfp_t gfp_mask, bool may_swap)",
+    "5.10, with other flags at the end 6.1-7.2; mm/vmscan.c",
+);
+
 /// NULL on failure, as the two that follow.
 pub(super) const KMEM_CACHE_CREATE_ARGS: Function = Function::new(
     "struct kmem_cache *__kmem_cache_create_args(const char *name, \

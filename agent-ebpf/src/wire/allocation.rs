@@ -23,6 +23,15 @@ pub struct SlowPathEntered {
     pub order: u32,
 }
 
+/// Direct compaction or reclaim begins for an allocation: what a failure would show, read before.
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "decode", derive(zerocopy::FromBytes))]
+#[repr(transparent)]
+pub struct StallBegan(pub AllocationFailed);
+
+/// Allocations of one creation of which a [`StallBegan`] is recorded.
+pub const MAX_STALLS: u32 = 8;
+
 /// A page allocation failed.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "decode", derive(zerocopy::FromBytes))]

@@ -74,8 +74,8 @@ pub struct CgroupSetupEnded {
     pub memory_errno: i32,
     /// As in [`NetnsSetupEnded`](super::NetnsSetupEnded).
     pub lost: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// A [`Victim`](super::Victim).
+    pub victim: u32,
     /// As in [`NetnsSetupEnded`](super::NetnsSetupEnded).
     pub omitted: u64,
     /// As in [`NetnsSetupEnded`](super::NetnsSetupEnded).

@@ -18,8 +18,8 @@ pub struct NetnsSetupEnded {
     pub netns: u32,
     /// Records of this creation for which the ring had no room, and returns that were not seen.
     pub lost: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// A [`Victim`](super::Victim).
+    pub victim: u32,
     /// Failed allocations with a fallback that were not recorded; see [`MAX_FALLBACKS`](super::MAX_FALLBACKS).
     pub omitted: u64,
     /// How long direct compaction and reclaim took that were not recorded with them, in nanoseconds.

@@ -13,6 +13,18 @@ numbered! {
     }
 }
 
+numbered! {
+    /// Whether a process that failed is a victim of the OOM killer.
+    Victim {
+        /// That was not looked at, or could not be read.
+        Unknown,
+        /// It is not.
+        No,
+        /// It is, whichever process asked for memory.
+        Yes,
+    }
+}
+
 /// The OOM killer chose a victim for an allocation of the current task.
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "decode", derive(zerocopy::FromBytes))]

@@ -1,5 +1,5 @@
 //! Time that tasks spent on making room for an allocation.
-use super::Head;
+use super::{CgroupPath, Head};
 
 /// Direct compaction returned.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +37,20 @@ pub struct ReclaimEnded {
     pub stall_ns: u64,
 }
 
-/// Reclaim of a memory cgroup's memory returned, inside a creation.
-#[derive(Clone, Copy, Debug)]
+/// What a creation's charges to a memory cgroup waited for: reclaim of the memory of one that was at its
+/// limit. Each record is for all since the one before.
+#[derive(Clone, Copy)]
 #[cfg_attr(feature = "decode", derive(zerocopy::FromBytes))]
-#[repr(transparent)]
-pub struct MemcgReclaimEnded(pub ReclaimEnded);
+#[repr(C)]
+pub struct MemcgReclaimEnded {
+    /// Task and time.
+    pub head: Head,
+    /// How often there was reclaim.
+    pub count: u64,
+    /// Pages freed in all.
+    pub reclaimed: u64,
+    /// How long it took in all, in nanoseconds.
+    pub stall_ns: u64,
+    /// The cgroup that was at its limit last; empty if that is not known.
+    pub cgroup: CgroupPath,
+}

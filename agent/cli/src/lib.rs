@@ -93,6 +93,9 @@ pub struct TraceArgs {
     /// End after this time, such as 30s or "1h 30m"
     #[arg(long, value_parser = duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
+    /// Report creations that waited for memory longer than this: near misses
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10ms")]
+    pub stall: Duration,
     /// How to attach: auto prefers fentry and fexit, which miss no return; tracepoint needs no kprobes
     /// and observes less
     #[arg(long, value_enum, default_value_t)]

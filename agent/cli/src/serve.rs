@@ -43,6 +43,9 @@ pub struct ServeArgs {
     /// [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub reports_per_minute: Option<u32>,
+    /// Report creations that waited for memory longer than this [default: 10ms]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub stall: Option<Duration>,
     /// How to attach, as for trace
     #[arg(long, value_enum)]
     pub attach: Option<Preference>,

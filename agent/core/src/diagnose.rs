@@ -19,6 +19,7 @@ mod memcg_ids;
 mod memcg_limit;
 mod memcg_slots;
 mod namespace_limit;
+mod near_miss;
 mod not_memory;
 mod oom_fragmentation;
 mod other_limits;
@@ -50,6 +51,7 @@ const RULES: &[Rule] = &[
     fragmentation::diagnose,
     atomic_pressure::diagnose,
     exhaustion::diagnose,
+    near_miss::diagnose,
     failed_step::on_others,
     not_memory::diagnose,
 ];

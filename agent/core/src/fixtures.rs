@@ -14,7 +14,7 @@ use crate::{
         incident::Incident,
         node::{Memory, MemoryCgroups, NodeFacts, NodeZone},
         repeats::CountedStep,
-        step::CreationStep,
+        step::{CreationStep, STALL_NS},
         zone::Zone,
     },
 };
@@ -92,7 +92,16 @@ pub fn ended(errno: Option<i32>) -> EventKind {
         cgroup: CgroupPath { names, truncated: false },
         call_flags: None,
         namespaces: 0x4000_0000,
+        oom_victim: None,
     }
+}
+
+/// An order-6 allocation begins to wait in direct compaction.
+pub fn began_to_wait() -> EventKind {
+    let EventKind::AllocationFailed { gfp, order, failure } = failed(0x40cc0) else {
+        unreachable!("that is what it makes")
+    };
+    EventKind::StallBegan { gfp, order, failure }
 }
 
 /// The one step that these events make.
@@ -126,7 +135,8 @@ pub fn every_event() -> Vec<EventKind> {
         },
         EventKind::ReclaimEnded { gfp: gfp(), order: 6, reclaimed: 32, stall_ns: 9_000 },
         failed(0x40cc0),
-        EventKind::MemcgReclaimEnded { gfp: gfp(), order: 0, reclaimed: 1, stall_ns: 5_000 },
+        EventKind::MemcgReclaimEnded { count: 3, reclaimed: 1, stall_ns: 5_000, memcg: memcg() },
+        began_to_wait(),
         EventKind::ChargeFailed(ChargeFailed {
             memcg: memcg(),
             limit_kind: Some(LimitKind::Kmem),
@@ -179,6 +189,7 @@ pub fn every_event() -> Vec<EventKind> {
             name: "pod1".to_owned(),
             errno: Some(libc::ENOSPC),
             memory_errno: Some(libc::ENOSPC),
+            oom_victim: Some(false),
             lost: false,
             omitted: Omitted::default(),
         }),
@@ -205,6 +216,11 @@ pub fn failed_creation() -> CreationStep {
 /// A step whose failed allocation had a fallback.
 pub fn degraded_creation() -> CreationStep {
     step_of(vec![entered(), compacted(400_000), failed(0x40cc0), ended(None)])
+}
+
+/// A step that got its block only after direct compaction.
+pub fn near_miss() -> CreationStep {
+    step_of(vec![entered(), began_to_wait(), compacted(12_000_000), ended(None)])
 }
 
 /// A step without trouble.
@@ -345,6 +361,7 @@ pub fn header() -> Header {
         not_seen: Vec::new(),
         unobservable: Vec::new(),
         sees_failures: true,
+        stall_ns: STALL_NS,
         realtime_offset_ns: 1_763_631_755_123_456_789,
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     diagnose::{Evidence, diagnose},
     model::{
         entry::{Entry, Header},
+        hook::{Hook, HookStatus},
         identity::Query,
         incident::{Incident, Source},
         kernel_version::KernelVersion,
@@ -36,8 +37,9 @@ const MAX_INCIDENTS: u32 = 20;
 pub struct Pipeline {
     report: Box<dyn Format>,
     view: View,
-    /// The report's first line: what is observed.
-    ready: Line,
+    hooks: Vec<HookStatus>,
+    /// What can't be seen for other reasons than a missing hook, in sentences.
+    not_seen: Vec<String>,
     correlator: Correlator,
     /// Incidents that may be reported until the next tick.
     incidents_left: u32,
@@ -65,8 +67,10 @@ impl Pipeline {
         let view = View::new(header.kernel, header.page_size, &header.hooks);
         Self {
             report,
-            correlator: Correlator::new(!header.sees_failures, header.all, header.page_size),
-            ready: view.ready(&header.hooks, &header.not_seen),
+            correlator: Correlator::new(!header.sees_failures, header.all, header.page_size)
+                .stall_limit(header.stall_ns),
+            hooks: header.hooks,
+            not_seen: header.not_seen,
             view,
             incidents_left: MAX_INCIDENTS,
             summary: Summary::default(),
@@ -92,7 +96,22 @@ impl Pipeline {
 
     /// Reports what is observed, before all else.
     pub fn ready(&mut self) -> io::Result<()> {
-        self.report.line(&self.ready)
+        self.report.line(&self.view.ready(&self.hooks, &self.not_seen))
+    }
+
+    /// Goes on without a hook, and reports again what is observed.
+    fn detach(&mut self, status: HookStatus) -> io::Result<()> {
+        if status.hook == Hook::AllocationFailed {
+            self.correlator.lose_sight_of_failures();
+        }
+        if status.hook.info().supports_others {
+            self.unobservable.extend(status.not_seen.clone());
+        }
+        if let Some(known) = self.hooks.iter_mut().find(|known| known.hook == status.hook) {
+            *known = status;
+        }
+        self.view = self.view.with_hooks(&self.hooks);
+        self.ready()
     }
 
     /// Processes an entry. Returns what it completes, for [`Pipeline::report`].
@@ -133,6 +152,7 @@ impl Pipeline {
                 return Ok(self.correlator.open(time_ns, creations));
             }
             Entry::Repeats { repeats, .. } => self.report_repeats(&repeats)?,
+            Entry::Detached(status) => self.detach(status)?,
             Entry::End { outside, creations } => {
                 self.watched.outside = outside.map(view::outside);
                 self.watched.incidents_omitted +=

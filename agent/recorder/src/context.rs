@@ -114,6 +114,7 @@ impl Context {
             | Entry::Loss(_)
             | Entry::Repeats { .. }
             | Entry::Open { .. }
+            | Entry::Detached(_)
             | Entry::End { .. } => true,
             Entry::Reply { late: true, .. } => self
                 .incident_ns

@@ -44,6 +44,7 @@ fn header() -> Header {
         not_seen: Vec::new(),
         unobservable: Vec::new(),
         sees_failures: true,
+        stall_ns: 10_000_000,
         realtime_offset_ns: 1_763_631_755_123_456_789,
     }
 }

@@ -108,9 +108,11 @@ impl Times {
             | Entry::Open { time_ns, .. } => *time_ns,
             Entry::Node(facts) => facts.time_ns,
             Entry::Sample(sample) => sample.time_ns,
-            Entry::Cgroup { .. } | Entry::Reply { .. } | Entry::Loss(_) | Entry::End { .. } => {
-                return None;
-            }
+            Entry::Cgroup { .. }
+            | Entry::Reply { .. }
+            | Entry::Loss(_)
+            | Entry::Detached(_)
+            | Entry::End { .. } => return None,
         };
         Some(clock::time_of_day(time_ns, self.realtime_offset_ns))
     }

@@ -15,7 +15,7 @@ use fragwatch_core::model::{
     gfp::GfpNames,
     zone::Zone,
 };
-use fragwatch_ebpf::{AnyRecord, Head, MemcgReclaimEnded, Step, UNKNOWN_USER};
+use fragwatch_ebpf::{AnyRecord, Head, StallBegan, Step, UNKNOWN_USER, Victim};
 
 use crate::kernel::symbols::Symbols;
 
@@ -79,6 +79,7 @@ impl Decoder {
                     cgroup: cgroup_path(&r.cgroup),
                     call_flags: (r.call_flags != 0).then_some(r.call_flags),
                     namespaces: r.namespaces,
+                    oom_victim: victim(r.victim),
                 };
                 (Head { cgroup_id, ..r.head }, ended)
             }
@@ -103,10 +104,14 @@ impl Decoder {
                 let (reclaimed, stall_ns) = (r.reclaimed, r.stall_ns);
                 (r.head, EventKind::ReclaimEnded { gfp, order, reclaimed, stall_ns })
             }
-            AnyRecord::MemcgReclaimEnded(MemcgReclaimEnded(r)) => {
+            AnyRecord::MemcgReclaimEnded(r) => {
+                let (count, reclaimed, stall_ns) = (r.count, r.reclaimed, r.stall_ns);
+                let memcg = (r.cgroup.id != 0).then(|| cgroup_path(&r.cgroup).display());
+                (r.head, EventKind::MemcgReclaimEnded { count, reclaimed, stall_ns, memcg })
+            }
+            AnyRecord::StallBegan(StallBegan(r)) => {
                 let (gfp, order) = (self.gfp.decode(r.gfp), r.order);
-                let (reclaimed, stall_ns) = (r.reclaimed, r.stall_ns);
-                (r.head, EventKind::MemcgReclaimEnded { gfp, order, reclaimed, stall_ns })
+                (r.head, EventKind::StallBegan { gfp, order, failure: self.failure(r) })
             }
             AnyRecord::SlabCacheCreated(r) => {
                 let (name, size, failed) = (text(&r.name), r.size, r.failed != 0);
@@ -145,6 +150,15 @@ impl Decoder {
 /// A positive errno of a negative one; `None` of 0.
 fn positive(errno: i32) -> Option<i32> {
     (errno < 0).then(|| errno.saturating_neg())
+}
+
+/// Whether a process is a victim of the OOM killer, if that was read.
+fn victim(number: u32) -> Option<bool> {
+    match Victim::from_number(number)? {
+        Victim::Unknown => None,
+        Victim::No => Some(false),
+        Victim::Yes => Some(true),
+    }
 }
 
 /// Bytes up to the first NUL. What isn't UTF-8 becomes U+FFFD.

@@ -33,7 +33,7 @@ use crate::{
         open_creations::{OpenCreations, Schedule},
         repeats::CountedSteps,
         symbol_program::SymbolProgram,
-        unchecked_names::Unchecked,
+        unchecked_names::{Detached, Unchecked},
     },
 };
 
@@ -268,10 +268,12 @@ impl Live {
         let hierarchy = options.hierarchy;
         let decoder = Decoder { gfp, symbols, hierarchy, ..Decoder::default() };
         let counters = Arc::new(Counters::new(counters, missed_runs));
-        let unchecked = functions.is_empty().then(|| Unchecked::of(&hooks, &links));
+        let detached = Detached::default();
+        let unchecked = functions.is_empty().then(|| Unchecked::of(&hooks, &links, &detached));
         background::start(&counters, modules, unchecked).map_err(StartError::Thread)?;
         Ok(Self {
             hooks,
+            detached,
             not_seen,
             attached: Some(Attached { links, _zone_walk: zone_walk.ok() }),
             creations,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use fragwatch_core::units::printable;
+use fragwatch_core::{model::step::STALL_NS, units::printable};
 use fragwatch_recorder::store;
 use serde::Deserialize;
 
@@ -31,6 +31,7 @@ pub(super) struct Config {
     pub(super) record_after: Duration,
     pub(super) orders: Vec<u32>,
     pub(super) reports_per_minute: u32,
+    pub(super) stall: Duration,
     pub(super) attach: Preference,
 }
 
@@ -72,6 +73,7 @@ struct File {
     record_after: Option<String>,
     orders: Option<Vec<u32>>,
     reports_per_minute: Option<u32>,
+    stall: Option<String>,
     attach: Option<String>,
 }
 
@@ -93,6 +95,7 @@ impl Config {
         let min_free = args.store_min_free.or(keys.parse("store-min-free", file.store_min_free)?);
         let before = args.record_before.or(keys.duration("record-before", file.record_before)?);
         let after = args.record_after.or(keys.duration("record-after", file.record_after)?);
+        let stall = args.stall.or(keys.duration("stall", file.stall)?);
         let recorder = fragwatch_recorder::Options::default();
         let mut orders = if args.orders.is_empty() {
             keys.orders(file.orders.unwrap_or_default())?
@@ -127,6 +130,7 @@ impl Config {
                 .reports_per_minute
                 .or(keys.reports(file.reports_per_minute)?)
                 .unwrap_or(10),
+            stall: stall.unwrap_or(Duration::from_nanos(STALL_NS)),
             attach: args.attach.or(keys.attach(file.attach)?).unwrap_or_default(),
         })
     }

@@ -1,5 +1,5 @@
 //! What `serve` does with the loop's entries: metrics, and the flight recorder.
-use std::{sync::Arc, sync::mpsc::Receiver, time::Duration};
+use std::{mem, sync::Arc, sync::mpsc::Receiver, time::Duration};
 
 use fragwatch_core::{
     correlate::Correlated,
@@ -36,6 +36,8 @@ pub(super) struct ServeConsumer {
     /// Allocations that had taken a block of another migratetype when the kernel side was asked last.
     fallbacks: Option<Fallbacks>,
     ticks: u32,
+    /// A hook was detached since the last tick.
+    detached: bool,
 }
 
 impl ServeConsumer {
@@ -53,6 +55,7 @@ impl ServeConsumer {
             untroubled: 0,
             fallbacks: None,
             ticks: 0,
+            detached: false,
         }
     }
 
@@ -107,8 +110,10 @@ impl ServeConsumer {
 
 impl Consumer for ServeConsumer {
     fn entry(&mut self, entry: &Entry) {
-        if let Entry::Event(event) = entry {
-            self.shared.metrics.observe(event);
+        match entry {
+            Entry::Event(event) => self.shared.metrics.observe(event),
+            Entry::Detached(_) => self.detached = true,
+            _ => {}
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.entry(entry);
@@ -132,6 +137,9 @@ impl Consumer for ServeConsumer {
 
     fn tick(&mut self, live: &Live) {
         self.shared.turn();
+        if mem::take(&mut self.detached) {
+            self.shared.metrics.set_hooks(&live.hooks);
+        }
         let now_ns = clock::monotonic_ns();
         self.set_counts(live);
         self.record(now_ns);

@@ -90,6 +90,8 @@ impl Format for Report {
                 priority(creation.outcome)
             }
             Line::Container(late) if !self.reported.contains(&late.creation) => return Ok(()),
+            // Without `--all` only OOM kills that concern containers.
+            Line::Incident(incident) => priority(incident.outcome),
             Line::Loss(_) => Priority::Warning,
             _ => Priority::Info,
         };

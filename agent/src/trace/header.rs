@@ -1,9 +1,18 @@
 //! The header of a trace: what is known before the first event. A capture begins with it.
+use std::time::Duration;
+
 use fragwatch_core::model::entry::{self, Header};
 
 use crate::{host::clock, live::Live};
 
-pub(super) fn header(live: &Live, kernel: String, page_size: u64, all: bool) -> Header {
+/// What waited for memory longer than `stall` is reported.
+pub(super) fn header(
+    live: &Live,
+    kernel: String,
+    page_size: u64,
+    all: bool,
+    stall: Duration,
+) -> Header {
     Header {
         format: entry::FORMAT.to_owned(),
         format_version: entry::FORMAT_VERSION,
@@ -15,6 +24,7 @@ pub(super) fn header(live: &Live, kernel: String, page_size: u64, all: bool) -> 
         not_seen: live.not_seen.clone(),
         unobservable: unobservable(live),
         sees_failures: live.sees_failures(),
+        stall_ns: u64::try_from(stall.as_nanos()).unwrap_or(u64::MAX),
         realtime_offset_ns: clock::realtime_offset_ns(),
     }
 }

@@ -49,6 +49,8 @@ const COUNTERS: &str = "could not read the eBPF programs' counters";
 pub(crate) struct Setup {
     /// Report every creation, and what happens outside creations.
     pub(crate) all: bool,
+    /// What waited for memory longer than this is reported.
+    pub(crate) stall: Duration,
     /// Receive events of creations without trouble too, which else are only counted.
     pub(crate) untroubled: bool,
     /// Count allocations that took a block of another migratetype.
@@ -103,7 +105,7 @@ impl Watch {
             names: NamesRead::Later,
             hierarchy: hierarchy.id,
         })?;
-        let header = header(&live, kernel, page_size, setup.all);
+        let header = header(&live, kernel, page_size, setup.all, setup.stall);
         // Files are opened before capabilities are given up.
         let consumer = consumer(&header, &live)?;
         let orders = match OrderStore::open(Path::new("/")) {
@@ -206,6 +208,9 @@ impl Watch {
 
     fn tick(&mut self) {
         self.live.forget_symbols();
+        for status in self.live.newly_detached() {
+            self.push(Entry::Detached(status));
+        }
         self.update_loss(self.live.loss());
         self.push_repeats(false);
         self.push_open(false);

@@ -49,7 +49,7 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
 }
 
 /// Waits until a thread sleeps within a function of the kernel.
-fn wait_until_in(task: i32, function: &str) -> Result<()> {
+pub(super) fn wait_until_in(task: i32, function: &str) -> Result<()> {
     let path = format!("/proc/{task}/stack");
     let deadline = Instant::now() + DEADLINE;
     loop {

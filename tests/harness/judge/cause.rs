@@ -31,6 +31,9 @@ impl Side {
     }
 }
 
+/// How a creation ended that was made only after the kernel had made room for it.
+pub const NEAR_MISS: &str = "near-miss";
+
 /// The outcome of one creation, as the guest sends it on the stream `outcome`.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Outcome {
@@ -40,7 +43,7 @@ pub struct Outcome {
     pub fault: String,
     /// Path of its cgroup.
     pub cgroup: String,
-    /// How it failed; none if it was made.
+    /// How it failed, or [`NEAR_MISS`]; none if it was made.
     pub errno: Option<String>,
 }
 
@@ -98,10 +101,24 @@ impl Boot {
         Verdicts { given, missing }
     }
 
-    /// The lines about creations that met this fault.
+    /// The lines about creations that met this fault: those that failed, and near misses where that is what
+    /// it comes to.
     #[must_use]
     pub fn lines_of(&self, fault: &str) -> Vec<&Value> {
-        self.failures_of(&self.faulty(fault))
+        let faulty = self.faulty(fault);
+        let near = faulty.iter().any(|outcome| outcome.errno.as_deref() == Some(NEAR_MISS));
+        let is_meant = |line: &&Value| failed(line) || near && line["near_miss"] == true;
+        self.lines_about(&faulty).into_iter().filter(is_meant).collect()
+    }
+
+    /// All lines about controls.
+    #[must_use]
+    pub fn lines_of_controls(&self) -> Vec<&Value> {
+        self.lines_about(&self.of_controls())
+    }
+
+    fn of_controls(&self) -> Vec<&Outcome> {
+        self.outcomes.iter().filter(|outcome| outcome.side == Side::Control).collect()
     }
 
     fn faulty(&self, fault: &str) -> Vec<&Outcome> {
@@ -112,25 +129,25 @@ impl Boot {
     /// The verdicts on controls; there should be none.
     #[must_use]
     pub fn controls(&self) -> Verdicts {
-        let controls: Vec<&Outcome> =
-            self.outcomes.iter().filter(|outcome| outcome.side == Side::Control).collect();
-        let lines = self.failures_of(&controls).into_iter();
+        let lines = self.lines_of_controls().into_iter().filter(|line| failed(line));
         Verdicts { given: lines.map(|line| given(&line["verdict"])).collect(), missing: 0 }
     }
 
-    /// The lines in which one of these creations failed or called the OOM killer.
-    fn failures_of(&self, outcomes: &[&Outcome]) -> Vec<&Value> {
+    /// The lines about one of these creations.
+    fn lines_about(&self, outcomes: &[&Outcome]) -> Vec<&Value> {
         let cgroups: BTreeSet<&str> =
             outcomes.iter().map(|outcome| outcome.cgroup.as_str()).collect();
         let of = |line: &&Value| {
             line["type"] == "creation" && paths(line).iter().any(|path| cgroups.contains(&**path))
         };
-        let failed = |line: &&Value| {
-            line["outcome"] == "failed"
-                || line["oom_kills"].as_array().is_some_and(|kills| !kills.is_empty())
-        };
-        self.lines.iter().filter(of).filter(failed).collect()
+        self.lines.iter().filter(of).collect()
     }
+}
+
+/// Whether the creation of a line failed or called the OOM killer.
+fn failed(line: &Value) -> bool {
+    line["outcome"] == "failed"
+        || line["oom_kills"].as_array().is_some_and(|kills| !kills.is_empty())
 }
 
 /// The cgroups that a line is about: its own, and one that could not be made.
@@ -193,6 +210,20 @@ mod tests {
         let outcomes = vec![outcome(Side::Faulty, "/bad/1")];
         let boot = Boot { outcomes, lines: vec![refused] };
         assert_eq!(boot.fault("net").given.len(), 1);
+    }
+
+    #[test]
+    fn near_miss_counts_where_it_is_the_fault() {
+        let mut near = line("/bad/1", "stalled");
+        near["near_miss"] = json!(true);
+        let mut outcomes = vec![outcome(Side::Faulty, "/bad/1"), outcome(Side::Control, "/bad/1")];
+        let boot = |outcomes: Vec<Outcome>| Boot { outcomes, lines: vec![near.clone()] };
+        outcomes[0].errno = Some(NEAR_MISS.to_owned());
+        let of_near_miss = boot(outcomes);
+        assert_eq!(of_near_miss.fault("net").missing, 0);
+        assert_eq!(of_near_miss.controls().given, [], "it did not fail");
+        let of_failure = boot(vec![outcome(Side::Faulty, "/bad/1")]);
+        assert_eq!(of_failure.fault("net").missing, 1, "it should have failed");
     }
 
     #[test]

@@ -116,7 +116,8 @@ pub fn wanted(names: &[String], slow: bool) -> Result<Vec<Wanted>> {
 
 fn boot(series: &Series, scenario: &Scenario) -> Result<Boot> {
     let mut request = Request::new(series.name, scenario.name);
-    request.args = ["trace", "--all", "--format", "json"].map(str::to_owned).to_vec();
+    let args = ["trace", "--all", "--format", "json"];
+    request.args = args.iter().chain(scenario.args).map(|arg| (*arg).to_owned()).collect();
     request.results = format!("truth-{}", scenario.name);
     let run = vm::run(&request, &mut |event| vm::show_progress(&event))?;
     if run.exit_code != 0 {

@@ -35,6 +35,11 @@ impl Tracker {
                 self.current = Some(Allocation::new(gfp.clone(), *order));
                 ended
             }
+            EventKind::StallBegan { gfp, order, failure } => {
+                let (ended, current) = self.continue_with(gfp, *order);
+                current.failure.get_or_insert_with(|| failure.clone());
+                ended
+            }
             EventKind::CompactionEnded { gfp, order, result, stall_ns } => {
                 let (ended, current) = self.continue_with(gfp, *order);
                 current.stall_ns = current.stall_ns.saturating_add(*stall_ns);

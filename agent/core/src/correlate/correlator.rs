@@ -19,15 +19,18 @@ use crate::{
     model::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         call_site,
-        event::{CreationKey, Event, EventKind, OomKill, Task},
+        event::{CreationKey, Event, EventKind, OomKill, OomScope, Task},
         repeats::{CountedStep, Repeats},
         slab::SlabCache,
-        step::{CreationStep, MAX_DETAILS, Namespaces, Outcome, PernetInit, StepKind},
+        step::{CreationStep, MAX_DETAILS, Namespaces, Outcome, PernetInit, STALL_NS, StepKind},
     },
 };
 
 /// Victims of the OOM killer remembered at a time.
 const MAX_VICTIMS: usize = 64;
+
+/// Processes that are killed together die within this time.
+const GROUP_KILL_NS: u64 = 10_000_000_000;
 
 /// Errors that no program ever sees: a signal came first, and the kernel makes the system call
 /// again, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
@@ -48,7 +51,8 @@ pub struct Correlator {
     pub(super) waiting: Waiting,
     /// Failed steps that were no container's start.
     pub(super) other_steps: u64,
-    victims: VecDeque<OomKill>,
+    /// With their times.
+    victims: VecDeque<(u64, OomKill)>,
     pub(super) unfinished: unfinished::Watch,
     pub(super) last_kill: Option<Kill>,
     pub(super) kills: Kills,
@@ -59,6 +63,8 @@ pub struct Correlator {
     all: bool,
     /// The kernel's page size in bytes.
     pub(super) page_size: u64,
+    /// A wait longer than this is trouble; [`STALL_NS`] if not set.
+    stall_limit_ns: Option<u64>,
 }
 
 impl Correlator {
@@ -66,6 +72,21 @@ impl Correlator {
     /// trouble are reported too, if `all`.
     pub fn new(failures_unobservable: bool, all: bool, page_size: u64) -> Self {
         Self { failures_unobservable, all, page_size, ..Self::default() }
+    }
+
+    /// From now on failed allocations can't be seen.
+    pub fn lose_sight_of_failures(&mut self) {
+        self.failures_unobservable = true;
+    }
+
+    /// With another limit than [`STALL_NS`], in nanoseconds: what waited longer for memory stalled.
+    #[must_use]
+    pub fn stall_limit(self, ns: u64) -> Self {
+        Self { stall_limit_ns: Some(ns), ..self }
+    }
+
+    pub(super) fn stall_limit_ns(&self) -> u64 {
+        self.stall_limit_ns.unwrap_or(STALL_NS)
     }
 
     /// Takes one piece of evidence; returns the correlated that it ends.
@@ -76,7 +97,7 @@ impl Correlator {
             if self.victims.len() == MAX_VICTIMS {
                 self.victims.pop_front();
             }
-            self.victims.push_back(kill.clone());
+            self.victims.push_back((event.time_ns, kill.clone()));
         }
         match event.creation {
             Some(key) => self.inside(key, event).into_iter().collect(),
@@ -154,9 +175,10 @@ impl Correlator {
         }
         let creation = &mut open.creation;
         match kind {
-            EventKind::MemcgReclaimEnded { reclaimed, stall_ns, .. } => {
+            EventKind::MemcgReclaimEnded { count, reclaimed, stall_ns, memcg, .. } => {
                 let reclaims = creation.memcg_reclaims.get_or_insert_default();
-                reclaims.count += 1;
+                reclaims.memcg = memcg.or(reclaims.memcg.take());
+                reclaims.count = reclaims.count.saturating_add(count);
                 reclaims.reclaimed = reclaims.reclaimed.saturating_add(reclaimed);
                 reclaims.stall_ns = reclaims.stall_ns.saturating_add(stall_ns);
                 creation.stall_ns = creation.stall_ns.saturating_add(stall_ns);
@@ -182,7 +204,9 @@ impl Correlator {
                 cgroup,
                 call_flags,
                 namespaces,
+                oom_victim,
             } => {
+                creation.oom_victim = oom_victim;
                 if let StepKind::Namespaces(made) = &mut creation.kind {
                     (made.flags, made.call_flags, made.netns) = (namespaces, call_flags, netns);
                 }
@@ -193,6 +217,7 @@ impl Correlator {
             }
             EventKind::CgroupSetupEnded(setup) => {
                 creation.cgroup = Some(setup.path());
+                creation.oom_victim = setup.oom_victim;
                 creation.events_lost |= setup.lost;
                 creation.add(setup.omitted);
                 let errno = setup.errno;
@@ -209,6 +234,7 @@ impl Correlator {
             // Taken care of above.
             EventKind::BriefEnd { .. }
             | EventKind::SlowPathEntered { .. }
+            | EventKind::StallBegan { .. }
             | EventKind::AllocationFailed { .. }
             | EventKind::CompactionEnded { .. }
             | EventKind::ReclaimEnded { .. }
@@ -257,7 +283,7 @@ impl Correlator {
                 }
             }
         }
-        if errno == Some(libc::EINTR) {
+        if errno == Some(libc::EINTR) || errno.is_some() && creation.oom_victim == Some(true) {
             self.blame_killer(&mut creation);
         }
         // Now that all is read that was there before its end.
@@ -277,9 +303,26 @@ impl Correlator {
     /// A creation that a signal ended was killed; if the OOM killer did it, for whichever allocation,
     /// that is why it failed.
     fn blame_killer(&mut self, creation: &mut CreationStep) {
-        let of = |kill: &OomKill| kill.pid == Some(creation.task.pid);
-        let Some(at) = self.victims.iter().rposition(of) else { return };
-        let Some(kill) = self.victims.remove(at) else { return };
+        let pid = creation.task.pid;
+        // One that was killed before it began had the same number, no more. The kernel sends the signal before it
+        // notes the victim.
+        let is_own = |(at_ns, kill): &(u64, OomKill)| {
+            kill.pid == Some(pid)
+                && (creation.oom_victim != Some(false) || *at_ns >= creation.began_ns)
+        };
+        let own = self.victims.iter().rposition(is_own);
+        let kill = match own.and_then(|at| self.victims.remove(at)) {
+            Some((_, kill)) => kill,
+            None if creation.oom_victim == Some(true) => {
+                self.killed_with(creation).unwrap_or_else(|| OomKill {
+                    pid: Some(pid),
+                    comm: Some(creation.task.comm.clone()),
+                    cgroup_id: Some(creation.task.cgroup_id),
+                    ..OomKill::default()
+                })
+            }
+            None => return,
+        };
         creation.killed = true;
         if !creation.oom_kills.contains(&kill) {
             creation.allocations.extend(Allocation::of_kill(&kill));
@@ -287,10 +330,33 @@ impl Correlator {
         }
     }
 
+    /// The kill with which a victim died that was not chosen itself: with `memory.oom.group` the kernel kills
+    /// all processes of the chosen one's cgroup, or of one above it, and calls `oom_kill_process` once.
+    fn killed_with(&self, creation: &CreationStep) -> Option<OomKill> {
+        let path = creation.cgroup.as_ref()?;
+        let is_within = |above: &str| {
+            let rest = path.display();
+            rest.strip_prefix(above.trim_end_matches('/')).is_some_and(|r| r.starts_with('/'))
+                || rest == above
+        };
+        let container = cgroup_path::find(path);
+        let is_with = |kill: &OomKill| match &kill.scope {
+            OomScope::Memcg(Some(full)) => is_within(full),
+            _ => {
+                kill.cgroup.as_ref() == Some(path)
+                    || container.is_some() && kill.container.as_deref() == container.as_ref()
+            }
+        };
+        let since = creation.ended_ns.saturating_sub(GROUP_KILL_NS);
+        let kills = self.victims.iter().rev().take_while(|(at_ns, _)| *at_ns >= since);
+        kills.map(|(_, kill)| kill).find(|kill| is_with(kill)).cloned()
+    }
+
     /// Gives a creation its number and remembers it as a part of its container's start.
     pub(super) fn finish_step(&mut self, mut creation: CreationStep) -> Correlated {
         self.ended += 1;
         creation.id = self.ended;
+        creation.stall_limit_ns = self.stall_limit_ns();
         creation.container = candidates::certain(&creation);
         if creation.namespaces().is_some() {
             creation.is_start = self.starts.is_start(creation.ended_ns, &creation.task);

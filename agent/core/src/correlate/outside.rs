@@ -9,7 +9,7 @@ use crate::{
         allocation::{Allocation, Outcome as AllocationOutcome},
         event::{CgroupPath, Event, EventKind, ForkRefused, NamespaceKind, OomKill, Task},
         incident::{Incident, Source},
-        step::{CreationStep, Namespaces, STALL_NS, StepKind},
+        step::{CreationStep, Namespaces, StepKind},
     },
 };
 
@@ -44,7 +44,9 @@ impl Correlator {
         let mut ended: Vec<Outside> =
             tids.iter().filter_map(|tid| self.outside.remove(tid)).collect();
         ended.sort_by_key(|o| (o.time_ns, o.task.as_ref().map(|task| task.tid)));
-        let trouble: Vec<_> = ended.iter_mut().filter_map(Outside::finish).collect();
+        let limit = self.stall_limit_ns();
+        let trouble: Vec<_> =
+            ended.iter_mut().filter_map(|outside| outside.finish(limit)).collect();
         let mut ended: Vec<Correlated> =
             trouble.into_iter().flat_map(|trouble| self.outside_trouble(trouble)).collect();
         ended.extend(self.flush_failures(now_ns));
@@ -171,17 +173,17 @@ impl Correlator {
     fn allocation(&mut self, time_ns: u64, task: Task, event: &EventKind) -> Vec<Correlated> {
         let full = self.outside.len() >= MAX_OPEN && !self.outside.contains_key(&task.tid);
         let mut ended = if full { self.flush_outside(None) } else { Vec::new() };
-        let blind = self.failures_unobservable;
+        let (blind, limit) = (self.failures_unobservable, self.stall_limit_ns());
         let new = || Outside { tracker: Tracker::new(blind), ..Outside::default() };
         let thread = self.outside.entry(task.tid).or_insert_with(new);
         let mut ended_here: Vec<(Task, u64, Allocation)> = Vec::new();
         if let Some(allocation) = thread.tracker.push(time_ns, event) {
-            ended_here.extend(thread.trouble(allocation));
+            ended_here.extend(thread.trouble(allocation, limit));
         }
         (thread.task, thread.time_ns) = (Some(task), time_ns);
         if matches!(event, EventKind::AllocationFailed { .. }) {
             // A failure is the end of it: nothing to wait for.
-            ended_here.extend(thread.finish());
+            ended_here.extend(thread.finish(limit));
         }
         ended.extend(ended_here.into_iter().flat_map(|trouble| self.outside_trouble(trouble)));
         ended
@@ -207,16 +209,20 @@ impl Correlator {
 }
 
 impl Outside {
-    fn finish(&mut self) -> Option<(Task, u64, Allocation)> {
+    fn finish(&mut self, stall_limit_ns: u64) -> Option<(Task, u64, Allocation)> {
         let allocation = self.tracker.finish()?;
-        self.trouble(allocation)
+        self.trouble(allocation, stall_limit_ns)
     }
 
     /// What failed, and what stalled for long.
-    fn trouble(&self, allocation: Allocation) -> Option<(Task, u64, Allocation)> {
+    fn trouble(
+        &self,
+        allocation: Allocation,
+        stall_limit_ns: u64,
+    ) -> Option<(Task, u64, Allocation)> {
         let failed =
             matches!(allocation.outcome, AllocationOutcome::Failed | AllocationOutcome::FellBack);
-        let trouble = failed || allocation.stall_ns > STALL_NS;
+        let trouble = failed || allocation.stall_ns > stall_limit_ns;
         if !trouble {
             return None;
         }

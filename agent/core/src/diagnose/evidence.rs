@@ -10,7 +10,7 @@ use crate::{
         notice::{ExcludedZones, HungTask, PercpuFailed, UnitTasks},
         program_message::ContainerFailure,
         slab::{SlabCache, SlabFailed},
-        step::{CreationStep, PernetInit},
+        step::{CreationStep, MemcgReclaims, PernetInit},
         vmalloc::VmallocFailed,
     },
     units,
@@ -42,8 +42,10 @@ pub struct Evidence<'a> {
     pub pernet_init: Option<&'a PernetInit>,
     /// Charges to a memory cgroup that failed.
     pub charges: &'a [ChargeFailed],
-    /// How often its memory cgroup's memory was reclaimed for it.
-    pub memcg_reclaims: u64,
+    /// What its charges to a memory cgroup waited for.
+    pub memcg_reclaims: Option<&'a MemcgReclaims>,
+    /// After an error, whether its process is a victim of the OOM killer.
+    pub oom_victim: Option<bool>,
     /// The memory cgroup that was at its limit.
     pub memcg: Option<&'a MemcgState>,
     /// Calls of the OOM killer for its allocations, and the processes that were killed.
@@ -96,7 +98,8 @@ impl Default for Evidence<'_> {
             slab_caches: &[],
             pernet_init: None,
             charges: &[],
-            memcg_reclaims: 0,
+            memcg_reclaims: None,
+            oom_victim: None,
             memcg: None,
             oom_kills: &[],
             namespaces_refused: &[],
@@ -131,7 +134,8 @@ impl<'a> Evidence<'a> {
             slab_caches: &step.slab_caches,
             pernet_init: step.pernet_init(),
             charges: &step.charges,
-            memcg_reclaims: step.memcg_reclaims.map_or(0, |reclaims| reclaims.count),
+            memcg_reclaims: step.memcg_reclaims.as_ref(),
+            oom_victim: step.oom_victim,
             oom_kills: &step.oom_kills,
             namespaces_refused: namespaces.map(|made| &made.refused[..]).unwrap_or_default(),
             cgroup_setup: step.cgroup_setup(),
@@ -205,8 +209,18 @@ impl<'a> Evidence<'a> {
         };
         match self.errno {
             Some(_) => last(Outcome::Failed),
-            None => last(Outcome::Failed).or_else(|| last(Outcome::FellBack)),
+            None => last(Outcome::Failed).or_else(|| last(Outcome::FellBack)).filter(|a| {
+                // What it waited for counts more than an attempt that cost nothing.
+                let waited = self.waited().is_some() || self.memcg_reclaims.is_some();
+                !a.gfp.is_cheap_try() || !waited
+            }),
         }
+    }
+
+    /// The allocation that it waited for longest and that got its pages.
+    pub(super) fn waited(&self) -> Option<&'a Allocation> {
+        let waited = self.allocations.iter().filter(|a| a.outcome == Outcome::Recovered);
+        waited.filter(|a| a.stall_ns != 0).max_by_key(|a| a.stall_ns)
     }
 
     /// Whether an allocation could be why the subsystem's initialisation failed, if one did. One outside of it

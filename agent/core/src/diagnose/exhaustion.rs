@@ -11,6 +11,7 @@
 //!   zone in reach was below it, medium if zones were not seen, and low if the order was not seen
 //!   either. If a zone stood above it the report speaks against itself, and there is no verdict.
 //! - The OOM killer was called for the node at an order above 0 and no zone had enough pages.
+//! - A creation that was made waited longest for pages that no zone had: a near miss.
 use crate::{
     diagnose::{
         Evidence, fragmentation,
@@ -169,6 +170,18 @@ fn killed(evidence: &Evidence) -> Option<Verdict> {
         doubts.push("every zone's watermarks".to_owned());
     }
     Some(verdict(evidence, because, doubts, None))
+}
+
+/// A creation that waited for pages and got them.
+pub(super) fn near_miss(
+    evidence: &Evidence,
+    allocation: &Allocation,
+    waited: String,
+    doubts: Vec<String>,
+) -> Verdict {
+    let mut because = vec![waited];
+    because.extend(no_zone_had_pages(evidence, allocation));
+    verdict(evidence, because, doubts, None)
 }
 
 fn no_zone_had_pages(evidence: &Evidence, allocation: &Allocation) -> Vec<String> {

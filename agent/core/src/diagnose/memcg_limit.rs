@@ -2,7 +2,10 @@
 //! to was full.
 //!
 //! Rules, each enough by itself:
-//! - A charge failed while the container was created (mm/memcontrol.c `try_charge`).
+//! - A charge failed while the container was created (mm/memcontrol.c `try_charge`), and that returned
+//!   ENOMEM, or what a subsystem is known to make of it. Confidence is medium if the charge was tried less often
+//!   than one that may wait is: then it may have been taken in the end, unseen.
+//! - A creation that was made waited longest for reclaim of a memory cgroup at its limit: a near miss.
 //! - The OOM killer was called for a memory cgroup.
 //! - The OOM killer was called for a page fault that got no memory, and a zone that it could use had
 //!   plenty: something else refused it, most likely a charge. Confidence is low.
@@ -22,6 +25,7 @@ use crate::{
         event::{ChargeFailed, LimitKind, OomScope},
         memcg::MemcgState,
         program_message::StartError,
+        step::MemcgReclaims,
         verdict::{Cause, Confidence, Remedy, Verdict},
     },
     units,
@@ -121,6 +125,13 @@ const KERNEL_MEMORY: Remedy = Remedy {
     durable: true,
 };
 
+/// How often a charge that may wait is tried again before it is given up (`MAX_RECLAIM_RETRIES`, mm/internal.h,
+/// 5.10-7.2).
+const RETRIES: u32 = 16;
+
+/// Subsystems' initialisations that return another error for ENOMEM: lib/kobject_uevent.c, 5.10-7.2.
+const TURN_ENOMEM: &[(&str, i32)] = &[("uevent_net_init", libc::ENODEV)];
+
 const NO_HELP: &[&str] =
     &["compaction or drop_caches: this is a limit, however much memory the node has free"];
 
@@ -175,10 +186,55 @@ fn remedies(evidence: &Evidence, path: Option<&str>) -> Vec<Remedy> {
 fn charged(evidence: &Evidence) -> Option<Verdict> {
     let charge = evidence.charges.last()?;
     let mut doubts = evidence.gaps();
+    doubts.extend(doubts_about_errno(evidence)?);
+    // For v1's limit on kernel memory no room is made; and steps of which only failures are seen have the
+    // charges that a cgroup still had no room for.
+    let is_retried = charge.limit_kind != Some(LimitKind::Kmem) && evidence.failed_step.is_none();
+    if is_retried && charge.refusals.is_some_and(|refusals| refusals < RETRIES) {
+        doubts.push(
+            "whether the last charge that was refused was taken in the end: the kernel tries again \
+             while it makes room, and what a CPU holds in advance is not seen"
+                .to_owned(),
+        );
+    }
     if evidence.decisive().is_some() {
         doubts.push("which of the two failed it: an allocation failed as well".to_owned());
     }
     Some(verdict(evidence, charge.memcg.as_deref(), vec![describe(charge)], doubts))
+}
+
+/// A refused charge returns ENOMEM, which few callers turn into another error. `None` if the error is none that
+/// comes of it; else the doubts that it leaves.
+fn doubts_about_errno(evidence: &Evidence) -> Option<Vec<String>> {
+    let number = evidence.errno?;
+    // What makes a socket returns ENOBUFS (net/ipv4/af_inet.c, 5.10-7.2).
+    if matches!(number, libc::ENOMEM | libc::ENOBUFS) {
+        return Some(Vec::new());
+    }
+    let init = evidence.pernet_init.filter(|init| init.errno == Some(number))?;
+    let function = init.init.as_ref().and_then(|frame| frame.function.as_deref());
+    if TURN_ENOMEM.contains(&(function.unwrap_or_default(), number)) {
+        return Some(Vec::new());
+    }
+    let error = errno::name(number);
+    Some(vec![format!("why it returned {error}: a refused charge comes back as ENOMEM")])
+}
+
+/// A creation that waited for room in a memory cgroup and got it.
+pub(super) fn near_miss(evidence: &Evidence, reclaims: &MemcgReclaims) -> Verdict {
+    let memcg = reclaims.memcg.as_deref();
+    let because = vec![format!(
+        "a near miss: it waited {} while {}, which was at its limit, was reclaimed {} times, and then got \
+         what it asked for",
+        units::duration(reclaims.stall_ns),
+        memcg.unwrap_or("a memory cgroup"),
+        reclaims.count
+    )];
+    let mut doubts = evidence.gaps();
+    if memcg.is_none() {
+        doubts.push("which cgroup was at its limit".to_owned());
+    }
+    verdict(evidence, memcg, because, doubts)
 }
 
 /// A charge that failed, in a sentence.

@@ -8,7 +8,8 @@
 //!
 //! Watched live, where no subsystem's initialisation returned the error:
 //! - making namespaces returned EINTR: a signal that ends the process came while it waited
-//!   (net/core/net_namespace.c `copy_net_ns`), and it was not the OOM killer's;
+//!   (net/core/net_namespace.c `copy_net_ns`), and it was not the OOM killer's: medium, since killers in user
+//!   space are not seen;
 //! - it returned EPERM or EINVAL, which checks do before anything is made: medium, by errno alone;
 //! - making a cgroup returned EAGAIN (cgroup.max.descendants or cgroup.max.depth), ENODEV (its parent was
 //!   being removed) or EINVAL (its name), and the memory controller refused nothing
@@ -135,8 +136,16 @@ fn from_events(evidence: &Evidence) -> Option<Verdict> {
     } else {
         match number {
             libc::EINTR => {
+                if evidence.oom_victim.is_none() {
+                    not_seen.push("whether it is a victim of the OOM killer".to_owned());
+                }
+                not_seen.push(
+                    "who sent the signal: systemd-oomd, earlyoom and a kubelet's eviction kill for \
+                     lack of memory too, and the kernel knows nothing of that"
+                        .to_owned(),
+                );
                 "a signal that ended the process came while it waited for its turn to set up the \
-                 network namespace, and no kill of it by the OOM killer was seen"
+                 network namespace, and it is no victim of the OOM killer that was seen"
             }
             libc::EPERM | libc::EINVAL => {
                 not_seen.push("which check refused it: this goes by the error alone".to_owned());

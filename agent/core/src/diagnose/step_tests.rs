@@ -49,6 +49,7 @@ fn cgroup_setup(errno: i32, memory_errno: Option<i32>) -> CreationStep {
         name: "pod1".to_owned(),
         errno: Some(errno),
         memory_errno,
+        oom_victim: None,
         lost: false,
         omitted: Omitted::default(),
     };
@@ -167,8 +168,12 @@ fn oom_kill_is_a_step_if_victim_or_caller_is_starting() {
     assert!(matches!(neither.as_slice(), [Correlated::Incident(_)]), "{neither:?}");
 }
 
-fn ended_by_a_signal(before: Option<OomKill>) -> CreationStep {
-    let kill = before.map(|kill| by("java", EventKind::OomKill(kill)));
+fn ended_by_a_signal(meanwhile: Option<OomKill>, oom_victim: Option<bool>) -> CreationStep {
+    let kill = meanwhile.map(|kill| by("java", EventKind::OomKill(kill)));
+    ended_by_a_signal_after(kill, oom_victim)
+}
+
+fn ended_by_a_signal_after(kill: Option<Event>, oom_victim: Option<bool>) -> CreationStep {
     let key = Some(fixtures::KEY);
     let ended = EventKind::NetnsSetupEnded {
         errno: Some(libc::EINTR),
@@ -178,6 +183,7 @@ fn ended_by_a_signal(before: Option<OomKill>) -> CreationStep {
         cgroup: CgroupPath::parse(POD),
         call_flags: None,
         namespaces: 0x4000_0000,
+        oom_victim,
     };
     let events = kill.into_iter().chain([fixtures::at(key, 9, ended)]);
     let creations = correlate(events)
@@ -189,15 +195,52 @@ fn ended_by_a_signal(before: Option<OomKill>) -> CreationStep {
 
 #[test]
 fn eintr_is_not_memory_unless_the_oom_killer_killed() {
-    assert_eq!(of(&ended_by_a_signal(None)), (Cause::NotMemory, Confidence::High));
+    // Killers in user space are not seen.
+    let by_another = ended_by_a_signal(None, Some(false));
+    assert_eq!(of(&by_another), (Cause::NotMemory, Confidence::Medium));
+    let verdict = diagnose(&Evidence::step(&by_another, 4096, &[]));
+    assert!(verdict.not_seen.iter().any(|what| what.contains("systemd-oomd")), "{verdict:?}");
+    assert_eq!(of(&ended_by_a_signal(None, None)), (Cause::NotMemory, Confidence::Medium));
     let other = kill(1, "java", 1);
-    assert_eq!(of(&ended_by_a_signal(Some(other))).0, Cause::NotMemory);
-    let killed = ended_by_a_signal(Some(kill(753, "maker", 1)));
-    assert!(killed.killed);
-    assert_eq!(of(&killed).0, Cause::OomFragmentation);
+    assert_eq!(of(&ended_by_a_signal(Some(other), None)).0, Cause::NotMemory);
+    for oom_victim in [None, Some(true)] {
+        let killed = ended_by_a_signal(Some(kill(753, "maker", 1)), oom_victim);
+        assert!(killed.killed);
+        assert_eq!(of(&killed).0, Cause::OomFragmentation);
+    }
+    // The kernel gave the victim's number to another process meanwhile.
+    let kill_of_it = || EventKind::OomKill(kill(753, "maker", 1));
+    let earlier = Event { time_ns: fixtures::KEY.began_ns - 1, ..by("java", kill_of_it()) };
+    let reused = ended_by_a_signal_after(Some(earlier), Some(false));
+    assert!(!reused.killed);
+    assert_eq!(of(&reused).0, Cause::NotMemory);
+    // The signal comes a moment before the note.
+    assert!(ended_by_a_signal_after(Some(by("java", kill_of_it())), Some(false)).killed);
     // A subsystem's own EINTR says nothing of a signal.
     let mut of_subsystem = fixtures::failed_creation();
     of_subsystem.allocations.clear();
     of_subsystem.errno = Some(libc::EINTR);
     assert_eq!(of(&of_subsystem).0, Cause::Undetermined);
+}
+
+#[test]
+fn victim_of_a_group_kill_was_killed_for_the_one_that_was_chosen() {
+    let full = |path: &str| OomKill {
+        scope: OomScope::Memcg(Some(path.to_owned())),
+        order: Some(0),
+        failure: None,
+        ..kill(1, "java", 0)
+    };
+    let parent = POD.rsplit_once('/').expect("a path of several names").0;
+    let killed = ended_by_a_signal(Some(full(parent)), Some(true));
+    assert!(killed.killed);
+    assert_eq!(killed.oom_kills[0].pid, Some(1));
+    assert_eq!(of(&killed), (Cause::MemcgLimit, Confidence::High));
+    // That of another cgroup has nothing to do with it, nor has a name that only begins alike.
+    for other in ["/system.slice", &parent[..parent.len() - 1]] {
+        let unknown = ended_by_a_signal(Some(full(other)), Some(true));
+        assert!(unknown.killed, "the kernel says that it is a victim");
+        assert_eq!(unknown.oom_kills[0].pid, Some(753));
+        assert_eq!(of(&unknown), (Cause::Undetermined, Confidence::Low));
+    }
 }

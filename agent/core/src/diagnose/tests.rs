@@ -227,7 +227,8 @@ fn unobservable_outcome_is_undetermined() {
     assert!(!verdict.because.iter().any(|b| b.contains("memory cgroup")), "{verdict:?}");
     // A hint, and no more.
     let mut hinted = creation;
-    hinted.memcg_reclaims = Some(MemcgReclaims { count: 3, reclaimed: 0, stall_ns: 900 });
+    hinted.memcg_reclaims =
+        Some(MemcgReclaims { memcg: None, count: 3, reclaimed: 0, stall_ns: 900 });
     let verdict = diagnose(&Evidence::step(&hinted, 4096, &unobservable));
     assert_eq!((verdict.cause, verdict.confidence), (Cause::Undetermined, Confidence::Low));
     assert!(verdict.because.iter().any(|b| b.contains("make room 3 times")), "{verdict:?}");
@@ -256,9 +257,43 @@ fn failed_charge_is_memcg_limit() {
     creation.allocations.clear();
     creation.charges.push(charge());
     assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::High));
-    // errno alone lies: the same limit may come out as another error.
-    creation.errno = Some(libc::ENODEV);
+    // A charge that was tried less often may have been taken in the end.
+    creation.charges[0].refusals = Some(3);
+    creation.charges[0].limit_kind = Some(LimitKind::Memory);
+    assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::Medium));
+    creation.charges[0].limit_kind = Some(LimitKind::Kmem);
     assert_eq!(verdict(&creation), (Cause::MemcgLimit, Confidence::High));
+}
+
+#[test]
+fn refused_charge_needs_the_errno() {
+    let mut creation = fixtures::failed_creation();
+    creation.allocations.clear();
+    creation.charges.push(charge());
+    let mut failed_in = |function: &str, errno| {
+        creation.errno = Some(errno);
+        if let StepKind::Namespaces(made) = &mut creation.kind {
+            let init = Some(fixtures::frame(function, None));
+            made.pernet_init =
+                Some(PernetInit { ended_ns: creation.ended_ns, init, errno: Some(errno) });
+        }
+        verdict(&creation)
+    };
+    // The kernel's own subsystem is known to turn ENOMEM into that.
+    let known = failed_in("uevent_net_init", libc::ENODEV);
+    assert_eq!(known, (Cause::MemcgLimit, Confidence::High));
+    let socket = failed_in("icmp_sk_init", libc::ENOBUFS);
+    assert_eq!(socket, (Cause::MemcgLimit, Confidence::High));
+    let other = failed_in("fw_pernet_init", libc::ENODEV);
+    assert_eq!(other, (Cause::MemcgLimit, Confidence::Medium));
+    // The kernel forced it over the limit, or it was taken: what failed is something else.
+    if let StepKind::Namespaces(made) = &mut creation.kind {
+        made.pernet_init = None;
+    }
+    for errno in [libc::EINTR, libc::ENOSPC, libc::EPERM] {
+        creation.errno = Some(errno);
+        assert_ne!(verdict(&creation).0, Cause::MemcgLimit, "errno {errno}");
+    }
 }
 
 #[test]

@@ -33,11 +33,15 @@ pub(super) fn diagnose(evidence: &Evidence) -> Verdict {
             ));
             let unseen = evidence.allocations.iter().filter(|a| a.outcome == Outcome::Unknown);
             because.extend(unseen.map(|a| made_room(evidence, a)));
-            if evidence.memcg_reclaims != 0 {
+            if let Some(reclaims) = evidence.memcg_reclaims {
                 because.push(format!(
                     "its memory cgroup had to make room {} times: it may have been at its limit",
-                    evidence.memcg_reclaims
+                    reclaims.count
                 ));
+            }
+            if evidence.oom().is_some() {
+                because.push("its process was killed by the OOM killer".to_owned());
+                not_seen.push("for which allocation, and whose memory ran out".to_owned());
             }
             // Live, the hook of charges sees them, or is among what can't be seen.
             if number == libc::ENOMEM && !evidence.live {

@@ -42,7 +42,7 @@ pub struct Allocation {
     pub compactions: Vec<CompactResult>,
     /// Pages that direct reclaim freed for it.
     pub reclaimed: u64,
-    /// What was read when it failed, or when it had the OOM killer called.
+    /// What was read when it failed, when it had the OOM killer called, or when it began to wait.
     pub failure: Option<Failure>,
     /// When it failed, `CLOCK_MONOTONIC` in nanoseconds; `None` if it did not.
     pub failed_ns: Option<u64>,

@@ -5,8 +5,8 @@ use crate::model::{
 };
 
 /// The allocators' own functions, by the beginning of their names (5.10–7.2; mm/page_alloc.c,
-/// mm/slub.c, mm/slab_common.c, mm/vmalloc.c, mm/util.c, mm/mempolicy.c, mm/percpu.c), and for
-/// stacks that a log printed those of 2.6.32–5.9 (mm/slab.c, mm/slob.c), the OOM killer's, those of
+/// mm/compaction.c, mm/vmscan.c, mm/slub.c, mm/slab_common.c, mm/vmalloc.c, mm/util.c,
+/// mm/mempolicy.c, mm/percpu.c), and for stacks that a log printed those of 2.6.32–5.9 (mm/slab.c, mm/slob.c), the OOM killer's, those of
 /// the charge to a memory cgroup, and those that print the stack.
 const ALLOCATOR: &[&str] = &[
     "dump_stack",
@@ -44,6 +44,8 @@ const ALLOCATOR: &[&str] = &[
     "__folio_alloc",
     "folio_alloc",
     "alloc_contig",
+    "try_to_compact_pages",
+    "try_to_free_pages",
     "alloc_slab_page",
     "allocate_slab",
     "new_slab",

@@ -15,6 +15,7 @@ use crate::model::{
     open_creation::OpenCreation,
     repeats::Repeats,
     sample::Sample,
+    step::STALL_NS,
     trigger::Trigger,
 };
 
@@ -47,8 +48,16 @@ pub struct Header {
     pub unobservable: Vec<String>,
     /// An allocation that fails is seen.
     pub sees_failures: bool,
+    /// A creation that waited longer than this for memory, in nanoseconds, is reported.
+    #[serde(default = "default_stall_ns")]
+    pub stall_ns: u64,
     /// How far the time of day was ahead of `CLOCK_MONOTONIC`, in nanoseconds.
     pub realtime_offset_ns: i64,
+}
+
+/// Where no other is set.
+fn default_stall_ns() -> u64 {
+    STALL_NS
 }
 
 /// What comes after the header.
@@ -99,6 +108,8 @@ pub enum Entry {
         /// They.
         creations: Vec<OpenCreation>,
     },
+    /// A hook was detached again while the trace went on: what became of it.
+    Detached(HookStatus),
     /// The node's memory was sampled.
     Sample(Sample),
     /// The flight recorder wrote down the samples before this, and writes those of the minute after it.

@@ -88,6 +88,9 @@ pub enum EventKind {
         call_flags: Option<u64>,
         /// The namespaces that were to be made, as `CLONE_NEW*` flags, as far as they are seen.
         namespaces: u64,
+        /// After an error, whether the process is a victim of the OOM killer.
+        #[serde(default)]
+        oom_victim: Option<bool>,
     },
     /// An allocation entered the slow path, which is not a failure.
     SlowPathEntered {
@@ -103,6 +106,15 @@ pub enum EventKind {
         /// Order.
         order: u32,
         /// The moment of the failure.
+        failure: Failure,
+    },
+    /// An allocation begins to wait, in direct compaction or reclaim.
+    StallBegan {
+        /// gfp mask.
+        gfp: Gfp,
+        /// Order.
+        order: u32,
+        /// The moment before room is made.
         failure: Failure,
     },
     /// Direct compaction returned.
@@ -130,14 +142,16 @@ pub enum EventKind {
     /// Reclaim of a memory cgroup's memory returned: a charge to it had found no room. It may
     /// have found some then.
     MemcgReclaimEnded {
-        /// gfp mask of the charge.
-        gfp: Gfp,
-        /// Order, 0 on all known kernels.
-        order: u32,
-        /// Pages it freed.
+        /// How often it was reclaimed.
+        #[serde(default = "once")]
+        count: u64,
+        /// Pages that this freed in all.
         reclaimed: u64,
-        /// How long the task was in it, in nanoseconds.
+        /// How long the task was in it in all, in nanoseconds.
         stall_ns: u64,
+        /// Path of the cgroup that was at its limit last, if that is known.
+        #[serde(default)]
+        memcg: Option<String>,
     },
     /// A slab cache was created, or could not be.
     SlabCacheCreated {
@@ -195,4 +209,9 @@ pub enum EventKind {
         /// Its id.
         id: u64,
     },
+}
+
+/// Captures of earlier versions have an event for each reclaim.
+fn once() -> u64 {
+    1
 }

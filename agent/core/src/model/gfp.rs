@@ -82,6 +82,12 @@ impl Gfp {
     pub fn has_fallback(&self) -> bool {
         self.traits.is_some_and(|t| t.nowarn && t.noretry)
     }
+
+    /// Its failure costs a caller that goes on nothing but the attempt: as in [`Self::has_fallback`], or no
+    /// room was made for it. So SLUB and vmalloc first try large blocks. False if that can't be known.
+    pub fn is_cheap_try(&self) -> bool {
+        self.has_fallback() || self.traits.is_some_and(|t| !t.direct_reclaim)
+    }
 }
 
 /// What a mask means in some kernels.

@@ -15,8 +15,9 @@ use super::{
     slab::SlabCache,
 };
 
-/// A creation stalled if direct compaction and reclaim took longer than this in all.
-pub const STALL_NS: u64 = 1_000_000;
+/// A creation stalled if direct compaction and reclaim took longer than this in all, unless another limit is
+/// set.
+pub const STALL_NS: u64 = 10_000_000;
 
 /// Allocations and slab caches kept for one creation.
 pub(crate) const MAX_DETAILS: usize = 32;
@@ -40,9 +41,10 @@ pub(crate) const MAX_DETAILS: usize = 32;
 pub enum Outcome {
     /// Nothing was wrong.
     Ok,
-    /// It waited for memory for more than a millisecond.
+    /// A near miss: it waited for memory, for longer than `--stall` sets.
     Stalled,
-    /// An allocation failed and the kernel went on without it, or processes were killed for one.
+    /// An allocation failed and the kernel went on without it, or processes were killed for one. Attempts that
+    /// cost nothing don't count.
     Degraded,
     /// It returned an error.
     Failed,
@@ -70,9 +72,11 @@ impl PernetInit {
     }
 }
 
-/// What a creation's charges to a memory cgroup waited for: a hint at a limit, not a proof of one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a creation's charges to a memory cgroup waited for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemcgReclaims {
+    /// Path of the cgroup that was at its limit last, if that is known.
+    pub memcg: Option<String>,
     /// How often the cgroup's memory was reclaimed.
     pub count: u64,
     /// Pages freed in all.
@@ -156,6 +160,8 @@ pub struct CreationStep {
     pub allocations_omitted: u64,
     /// How long it waited in direct compaction and reclaim in all, in nanoseconds.
     pub stall_ns: u64,
+    /// It stalled if that is longer than this.
+    pub stall_limit_ns: u64,
     /// Reclaim of a memory cgroup's memory for its charges; `None` if there was none.
     pub memcg_reclaims: Option<MemcgReclaims>,
     /// Slab caches asked for, in time order.
@@ -164,8 +170,10 @@ pub struct CreationStep {
     pub charges: Vec<ChargeFailed>,
     /// Processes that were killed for its allocations, in time order.
     pub oom_kills: Vec<OomKill>,
-    /// It is itself what was killed: the pid of its task is among those of `oom_kills`.
+    /// It is itself what was killed: alone, or with others of its cgroup for the one in `oom_kills`.
     pub killed: bool,
+    /// After an error, whether its process is a victim of the OOM killer; `None` if that was not read.
+    pub oom_victim: Option<bool>,
     /// What else was seen of the same container's start.
     pub start: Option<Creation>,
     /// Events were lost while it was under way: something may be missing.
@@ -191,11 +199,13 @@ impl CreationStep {
             allocations: Vec::new(),
             allocations_omitted: 0,
             stall_ns: 0,
+            stall_limit_ns: STALL_NS,
             memcg_reclaims: None,
             slab_caches: Vec::new(),
             charges: Vec::new(),
             oom_kills: Vec::new(),
             killed: false,
+            oom_victim: None,
             start: None,
             events_lost: false,
             is_start: true,
@@ -251,16 +261,24 @@ impl CreationStep {
     pub fn outcome(&self) -> Outcome {
         let failure = |a: &Allocation| {
             matches!(a.outcome, AllocationOutcome::Failed | AllocationOutcome::FellBack)
+                && !a.gfp.is_cheap_try()
         };
         if self.errno.is_some() || self.killed {
             Outcome::Failed
         } else if self.allocations.iter().any(failure) || !self.oom_kills.is_empty() {
             Outcome::Degraded
-        } else if self.stall_ns > STALL_NS {
+        } else if self.stall_ns > self.stall_limit_ns {
             Outcome::Stalled
         } else {
             Outcome::Ok
         }
+    }
+
+    /// Attempts of its allocations that failed, cost nothing, and are known in detail.
+    pub fn cheap_tries(&self) -> usize {
+        let is_cheap =
+            |a: &&Allocation| a.outcome == AllocationOutcome::FellBack && a.gfp.is_cheap_try();
+        self.allocations.iter().filter(is_cheap).count()
     }
 
     /// Adds what was only counted of it.

@@ -51,7 +51,13 @@ impl View {
         Self { kernel, page_size, sees_oom_kills }
     }
 
-    /// The first line of a trace.
+    /// The same where only these hooks are attached.
+    #[must_use]
+    pub fn with_hooks(&self, hooks: &[HookStatus]) -> Self {
+        Self::new(self.kernel.clone(), self.page_size, hooks)
+    }
+
+    /// The first line of a trace, which comes again if a hook is detached.
     pub fn ready(&self, hooks: &[HookStatus], not_seen: &[String]) -> Line {
         Line::Ready(ready::Ready {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -60,6 +60,8 @@ OC_MEMCG                      16     16     16     16
 OC_CHOSEN                     40     40     40     40
 TASK_TGID                   2236   2420   2436   2812
 TASK_COMM                   2736   2976   2976   3344
+SIGNAL_OOM_MM               1016   1032   1024   1080
+AC_NODEMASK                    8      8      8      8
 MARK_VICTIM_PID                8      8      8      8
 ROOT_HIERARCHY                12     12     12     12
 ZONE_TYPE_DMA                  0      0      0      0

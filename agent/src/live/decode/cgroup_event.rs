@@ -4,7 +4,7 @@
 use fragwatch_core::model::event::{CgroupPath, CgroupSetup, EventKind, Omitted};
 use fragwatch_ebpf::{CGROUP_PATH_LEN, CgroupMade, CgroupRemoved, CgroupRenamed, CgroupSetupEnded};
 
-use crate::live::decode::{cgroup_path, positive, text};
+use crate::live::decode::{cgroup_path, positive, text, victim};
 
 pub(super) fn made(r: &CgroupMade, hierarchy: u32) -> Option<EventKind> {
     (r.hierarchy == hierarchy).then(|| EventKind::CgroupMade { id: r.id, path: path(r) })
@@ -24,6 +24,7 @@ pub(super) fn setup_ended(r: &CgroupSetupEnded) -> EventKind {
         name: text(&r.name),
         errno: positive(r.errno),
         memory_errno: positive(r.memory_errno),
+        oom_victim: victim(r.victim),
         lost: r.lost != 0,
         omitted: Omitted { failures: r.omitted, stall_ns: r.omitted_stall_ns },
     })

@@ -33,7 +33,7 @@ fn decodes_an_end() {
     bytes.extend((-12i32).to_ne_bytes());
     bytes.extend([0; 4]);
     bytes.extend(3u32.to_ne_bytes());
-    bytes.extend([0; 4]);
+    bytes.extend((Victim::Yes as u32).to_ne_bytes());
     bytes.extend(142u64.to_ne_bytes());
     bytes.extend(7u64.to_ne_bytes());
     bytes.extend(0u64.to_ne_bytes());
@@ -63,6 +63,7 @@ fn decodes_an_end() {
         cgroup: CgroupPath { names, truncated: false },
         call_flags: None,
         namespaces: 0x4000_0000,
+        oom_victim: Some(true),
     };
     assert_eq!(event.kind, ended);
 }
@@ -257,4 +258,12 @@ fn a_refused_charge_names_the_cgroup_whose_limit_it_hit() {
     assert_eq!(decoded(Limit::Kmem).limit_kind, Some(LimitKind::Kmem));
     let stranger = decoded(Limit::Unknown);
     assert_eq!((stranger.memcg, stranger.limit_kind), (None, None), "whose limit is not known");
+}
+
+#[test]
+fn decodes_the_begin_of_a_stall() {
+    let mut record = allocation_failed(9, 0).to_vec();
+    record[..4].copy_from_slice(&(Kind::StallBegan as u32).to_ne_bytes());
+    let event = decoder().decode(&record.into()).expect("fits").expect("whole");
+    assert!(matches!(event.kind, EventKind::StallBegan { order: 6, .. }), "{event:?}");
 }

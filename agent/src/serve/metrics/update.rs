@@ -158,6 +158,7 @@ impl Metrics {
 
     /// Sets what became of each hook.
     pub(in crate::serve) fn set_hooks(&self, hooks: &[HookStatus]) {
+        self.hooks.clear();
         for hook in hooks {
             let via = hook.via.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
             let name = view::hook(hook).name;

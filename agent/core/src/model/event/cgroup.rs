@@ -16,6 +16,9 @@ pub struct CgroupSetup {
     pub errno: Option<i32>,
     /// The error with which the memory controller refused it, as a positive errno.
     pub memory_errno: Option<i32>,
+    /// After an error, whether the process is a victim of the OOM killer.
+    #[serde(default)]
+    pub oom_victim: Option<bool>,
     /// Events of it were lost.
     pub lost: bool,
     /// What was only counted.
@@ -31,6 +34,7 @@ impl CgroupSetup {
             name: String::new(),
             errno: None,
             memory_errno: None,
+            oom_victim: None,
             lost: true,
             omitted: Omitted::default(),
         }

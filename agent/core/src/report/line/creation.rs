@@ -49,6 +49,11 @@ pub struct Creation {
     pub allocations: Vec<Allocation>,
     /// How many more there were.
     pub allocations_omitted: u64,
+    /// How many of its allocations in trouble were attempts whose failure costs nothing: no room is made for
+    /// them, or the mask says that the caller has a fallback.
+    pub cheap_tries: usize,
+    /// It was made, after it had waited for memory longer than `--stall` sets.
+    pub near_miss: bool,
     /// How long it waited in direct compaction and reclaim in all.
     pub stall_us: u64,
     /// Slab caches that it created, or could not create.

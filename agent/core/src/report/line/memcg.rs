@@ -26,8 +26,10 @@ pub struct ChargeFailed {
 }
 
 /// Reclaim of a memory cgroup's memory for its charges.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MemcgReclaims {
+    /// Path of the cgroup that was at its limit last.
+    pub memcg: Option<String>,
     /// How often.
     pub count: u64,
     /// What it freed.

@@ -76,6 +76,7 @@ pub(super) fn all() -> Vec<(&'static str, Line)> {
         ("ready-degraded", ready(3, 9)),
         ("creation-ok", creation(&fixtures::ok_creation())),
         ("creation-degraded", creation(&fixtures::degraded_creation())),
+        ("creation-near-miss", creation(&fixtures::near_miss())),
         ("creation-failed", creation(&named)),
         ("creation-of-many-allocations", many_allocations(14)),
         ("creation-guessed", creation(&interrupted)),

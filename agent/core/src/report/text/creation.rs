@@ -1,8 +1,9 @@
 //! Steps of creations.
 use super::{Block, GREEN, RED, YELLOW, allocation, container, micros, node, paint, verdict};
 use crate::{
-    model::{step::Outcome, verdict::Cause},
+    model::{allocation::Outcome as AllocationOutcome, step::Outcome, verdict::Cause},
     report::line::{
+        allocation::Allocation,
         creation::{Creation, PernetInit, Start, Step},
         verdict::Verdict,
     },
@@ -20,14 +21,14 @@ pub(super) fn block(c: &Creation, time: &str) -> Block {
         block.row("why", &format!("{} again", verdict::short(v)));
         return block;
     }
-    let used = verdict::why(&mut block, v, &c.allocations);
-    let decisive = verdict::decisive(&c.allocations);
+    let decisive = decisive(c);
+    let used = verdict::why(&mut block, v, decisive);
     let by = decisive.and_then(allocation::callers);
     if let Some(by) = by.or_else(|| c.pernet_init.as_ref().map(subsystem)) {
         block.row("by", &by);
     }
     let killed = c.oom_kills.as_ref().is_some_and(|kills| !kills.is_empty());
-    if c.outcome == Outcome::Failed || killed {
+    if c.outcome == Outcome::Failed || killed || c.near_miss {
         verdict::remedies(&mut block, v);
     }
     block.list("evidence", evidence(c, v, used));
@@ -47,6 +48,20 @@ pub(super) fn block(c: &Creation, time: &str) -> Block {
         node::row(&mut block, memory, !c.allocations.is_empty() && !seen);
     }
     block
+}
+
+/// The allocation that decided how it ended; of a near miss the one that it waited for longest.
+pub(super) fn decisive(c: &Creation) -> Option<&Allocation> {
+    if !c.near_miss {
+        return verdict::decisive(&c.allocations);
+    }
+    if c.verdict.as_ref().is_some_and(|verdict| verdict.cause == Cause::MemcgLimit) {
+        return None;
+    }
+    let waited = |a: &&Allocation| {
+        matches!(a.outcome, AllocationOutcome::Recovered | AllocationOutcome::Unknown)
+    };
+    c.allocations.iter().filter(waited).max_by_key(|a| a.stall_us)
 }
 
 /// How it ended, who, and what.
@@ -104,7 +119,9 @@ fn what(c: &Creation) -> String {
     let errno = c.errno.as_deref().unwrap_or("error");
     match c.outcome {
         Outcome::Ok => format!("{step}, {took}"),
-        Outcome::Stalled => format!("{step}, waited {} for memory", micros(c.stall_us)),
+        Outcome::Stalled => {
+            format!("{step}, a near miss: made after {} of waiting for memory", micros(c.stall_us))
+        }
         Outcome::Degraded => format!("{step}, made although memory was short, {took}"),
         Outcome::Failed if c.killed => format!("{step}, killed by the OOM killer after {took}"),
         // Of these only the end is seen.
@@ -121,7 +138,7 @@ fn subsystem(failed: &PernetInit) -> String {
 
 fn evidence(c: &Creation, v: &Verdict, used: usize) -> Vec<String> {
     let mut items: Vec<String> = v.because.iter().skip(used).map(|b| printable(b)).collect();
-    let decisive = verdict::decisive(&c.allocations);
+    let decisive = decisive(c);
     items.extend(allocation::items(&c.allocations, c.allocations_omitted, decisive, v.cause));
     // Where it called the allocator itself, it is among those that asked for the memory.
     let stack = decisive.map(|a| a.stack.as_slice()).unwrap_or_default();
@@ -130,9 +147,10 @@ fn evidence(c: &Creation, v: &Verdict, used: usize) -> Vec<String> {
     };
     items.extend(c.pernet_init.as_ref().filter(elsewhere).map(subsystem));
     items.extend(c.slab_caches.iter().filter(|cache| cache.failed).map(allocation::slab_cache));
-    if let Some(reclaims) = c.memcg_reclaims {
+    if let Some(reclaims) = &c.memcg_reclaims {
         items.push(format!(
-            "its memory cgroup was reclaimed {} times: {} freed, waited {}",
+            "{} was reclaimed {} times for its charges: {} freed, waited {}",
+            reclaims.memcg.as_deref().map_or_else(|| "a memory cgroup".to_owned(), printable),
             reclaims.count,
             super::kib(reclaims.reclaimed_kib),
             micros(reclaims.stall_us)

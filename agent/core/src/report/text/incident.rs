@@ -44,18 +44,18 @@ impl Repeats {
 
 /// One that was seen live.
 pub(super) fn live(i: &Incident, time: &str) -> Block {
-    let (comm, pid) = (i.comm.as_deref().unwrap_or("a process"), i.pid.unwrap_or_default());
-    let by = format!("by {} (pid {pid})", printable(comm));
-    let mut block = Block::new(match killed(i.oom_kills.as_deref().unwrap_or_default()) {
-        Some(killed) => {
-            format!("{time} {} {killed}, for memory asked {by}", paint(RED, "KILLED  "))
-        }
-        None => format!("{time} {} outside any creation, {by}", paint(DIM, "node    ")),
+    let killed = killed(i);
+    let mut block = Block::new(match &killed {
+        Some(killed) => format!("{time} {killed}"),
+        None => format!("{time} {} outside any creation, by {}", paint(DIM, "node    "), caller(i)),
     });
-    let used = verdict::why(&mut block, &i.verdict, &i.allocations);
     let decisive = verdict::decisive(&i.allocations);
+    let used = verdict::why(&mut block, &i.verdict, decisive);
     if let Some(by) = decisive.and_then(allocation::callers) {
         block.row("by", &by);
+    }
+    if killed.is_some() {
+        verdict::remedies(&mut block, &i.verdict);
     }
     block.list("evidence", evidence(i, used));
     if let Some(memory) = &i.node {
@@ -65,8 +65,21 @@ pub(super) fn live(i: &Incident, time: &str) -> Block {
     block
 }
 
+/// The process that asked for memory.
+fn caller(i: &Incident) -> String {
+    let comm = i.comm.as_deref().unwrap_or("a process");
+    format!("{} (pid {})", printable(comm), i.pid.unwrap_or_default())
+}
+
+/// What the OOM killer did, and for which process; `None` if it killed nothing.
+pub(super) fn killed(i: &Incident) -> Option<String> {
+    let victims = victims(i.oom_kills.as_deref().unwrap_or_default())?;
+    let word = paint(RED, "KILLED  ");
+    Some(format!("{word} {victims}: by the OOM killer, for memory that {} asked for", caller(i)))
+}
+
 /// The victims of the OOM killer: containers first, each once.
-fn killed(kills: &[OomKill]) -> Option<String> {
+fn victims(kills: &[OomKill]) -> Option<String> {
     let victims: Vec<&OomKill> = kills.iter().filter(|kill| kill.pid.is_some()).collect();
     let mut names: Vec<String> = Vec::new();
     let of_containers = victims.iter().filter_map(|kill| kill.container.as_ref());
@@ -102,8 +115,9 @@ pub(super) fn of_log(i: &Incident, log: &LogPlace, repeats: &mut Repeats) -> Blo
         return Block::new(format!("{again} {}: {why}, as in {first}; {place}", subject(i)));
     }
     let mut block = Block::new(format!("{} {}", mark(i.outcome), subject(i)));
-    let used = verdict::why(&mut block, &i.verdict, &i.allocations);
-    if let Some(by) = verdict::decisive(&i.allocations).and_then(allocation::callers) {
+    let decisive = verdict::decisive(&i.allocations);
+    let used = verdict::why(&mut block, &i.verdict, decisive);
+    if let Some(by) = decisive.and_then(allocation::callers) {
         block.row("by", &by);
     }
     verdict::remedies(&mut block, &i.verdict);
@@ -276,6 +290,40 @@ fn memcg(memcg: &Memcg) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn victims_are_named_once_and_containers_first() {
+        let kill = |pid: u32, comm: &str, container: Option<&str>| OomKill {
+            pid: Some(pid),
+            comm: Some(comm.to_owned()),
+            cgroup: None,
+            container: container.map(|name| crate::report::line::container::Container {
+                runtime: Some("runc".to_owned()),
+                id: None,
+                pod_uid: None,
+                pod: None,
+                namespace: None,
+                name: Some(name.to_owned()),
+                named_by: None,
+            }),
+            order: Some(1),
+            gfp: None,
+            scope: Some("node"),
+            memcg: None,
+            page_fault: false,
+        };
+        assert_eq!(victims(&[]), None);
+        let one = victims(&[kill(7, "java", Some("web"))]);
+        assert_eq!(one.as_deref(), Some("runc web"));
+        let several = victims(&[
+            kill(6, "cron\n", None),
+            kill(7, "java", Some("web")),
+            kill(8, "java", Some("web")),
+        ]);
+        assert_eq!(several.as_deref(), Some("runc web, cron\\n (3 processes)"));
+        let many: Vec<OomKill> = (1..6).map(|pid| kill(pid, &pid.to_string(), None)).collect();
+        assert_eq!(victims(&many).as_deref(), Some("1, 2, 3 and 2 more (5 processes)"));
+    }
 
     #[test]
     fn only_so_many_kinds_are_remembered() {

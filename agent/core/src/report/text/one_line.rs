@@ -1,7 +1,7 @@
 //! One line for a log, where [`super::Text`] has a block.
 use std::fmt::Write as _;
 
-use super::{container, creation, kib, loss, ready, repeats, unfinished, verdict};
+use super::{container, creation, incident, kib, loss, ready, repeats, unfinished, verdict};
 use crate::{
     model::step::Outcome,
     report::line::{Line, creation::Creation, verdict::Remedy},
@@ -21,8 +21,11 @@ pub fn one_line(line: &Line) -> Option<String> {
         Line::Unfinished(one) => unfinished::headline(one),
         Line::Repeats(repeats) => repeats::headline(repeats),
         Line::Loss(loss) => loss::headline(loss),
-        Line::Incident(_)
-        | Line::Recording(_)
+        Line::Incident(incident) => {
+            let killed = incident::killed(incident)?;
+            format!("{killed}: {}", verdict::short(&incident.verdict))
+        }
+        Line::Recording(_)
         | Line::Summary(_)
         | Line::Check(_)
         | Line::Doctor(_)
@@ -36,7 +39,7 @@ fn creation(c: &Creation) -> Option<String> {
     let mut text = creation::headline(c);
     text.push_str(": ");
     text.push_str(&verdict::short(v));
-    if let Some(a) = verdict::decisive(&c.allocations) {
+    if let Some(a) = creation::decisive(c) {
         let zone = a.zone.as_ref();
         let free = zone.map(|zone| format!(", {} free", kib(zone.free_kib))).unwrap_or_default();
         let _ = write!(text, ", order {}{free}", a.order);

@@ -9,11 +9,11 @@ use crate::{
     units::{bytes, printable},
 };
 
-/// The cause in a sentence. Returns how many sentences of the verdict are in it.
-pub(super) fn why(block: &mut Block, verdict: &Verdict, allocations: &[Allocation]) -> usize {
+/// The cause in a sentence, by the allocation that decided. Returns how many sentences of the verdict are in it.
+pub(super) fn why(block: &mut Block, verdict: &Verdict, decisive: Option<&Allocation>) -> usize {
     let confidence: &str = verdict.confidence.into();
     let fragmented = matches!(verdict.cause, Cause::Fragmentation | Cause::OomFragmentation);
-    let shortage = decisive(allocations).filter(|_| fragmented).and_then(shortage);
+    let shortage = decisive.filter(|_| fragmented).and_then(shortage);
     let (sentence, used) = match (shortage, verdict.because.first()) {
         (Some(shortage), _) => (format!(": {shortage}"), 0),
         (None, Some(first)) => (format!(": {}", printable(first)), 1),

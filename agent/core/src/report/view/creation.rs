@@ -17,7 +17,7 @@ use crate::{
         errno,
         event::{CgroupSetup, FailedStep, StartStep},
         node::Reading,
-        step::{CreationStep, NAMESPACES, PernetInit, StepKind},
+        step::{CreationStep, NAMESPACES, Outcome, PernetInit, StepKind},
         verdict::Verdict,
     },
     report::line::{
@@ -56,10 +56,13 @@ impl View {
             candidates: candidates(&step.candidates),
             allocations: step.allocations.iter().map(|a| allocation(a, self.page_size)).collect(),
             allocations_omitted: step.allocations_omitted,
+            cheap_tries: step.cheap_tries(),
+            near_miss: step.outcome() == Outcome::Stalled,
             stall_us: step.stall_ns / 1000,
             slab_caches: slab_caches(step),
             oom_kills: self.sees_oom_kills.then(oom_kills),
-            memcg_reclaims: step.memcg_reclaims.map(|reclaims| MemcgReclaims {
+            memcg_reclaims: step.memcg_reclaims.as_ref().map(|reclaims| MemcgReclaims {
+                memcg: reclaims.memcg.clone(),
                 count: reclaims.count,
                 reclaimed_kib: self.kib(reclaims.reclaimed),
                 stall_us: reclaims.stall_ns / 1000,
