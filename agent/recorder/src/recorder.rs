@@ -135,9 +135,11 @@ impl Recorder {
             let sequence = self.take_sequence();
             self.write(Lane::Incidents, sequence, Payload::Json(json));
         }
-        let unstored: Vec<Packed> = self.ring.take_unstored().collect();
-        for packed in unstored {
-            self.write_sample(&packed);
+        // One by one: all together would take more memory than the rest of an incident.
+        for at in 0..self.ring.len() {
+            if let Some(packed) = self.ring.take_unstored(at) {
+                self.write_sample(&packed);
+            }
         }
     }
 

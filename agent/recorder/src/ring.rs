@@ -39,18 +39,30 @@ impl Ring {
         self.order().map(|at| Sample::from(&self.slots[at].sample))
     }
 
-    /// The samples that are not in the store, the oldest first. From now on they count as if they were.
-    pub(crate) fn take_unstored(&mut self) -> impl Iterator<Item = Packed> + '_ {
-        self.order().filter_map(|at| {
-            let slot = &mut self.slots[at];
-            (!std::mem::replace(&mut slot.stored, true)).then_some(slot.sample)
-        })
+    /// How many samples there are.
+    pub(crate) fn len(&self) -> usize {
+        self.filled
+    }
+
+    /// One of the samples, counted from the oldest, if it is not in the store. From now on it counts as if it was.
+    pub(crate) fn take_unstored(&mut self, from_oldest: usize) -> Option<Packed> {
+        if from_oldest >= self.filled {
+            return None;
+        }
+        let at = (self.first() + from_oldest) % self.slots.len();
+        let slot = &mut self.slots[at];
+        (!std::mem::replace(&mut slot.stored, true)).then_some(slot.sample)
     }
 
     /// The slots that are filled, the oldest first.
     fn order(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
-        let (capacity, first) = (self.slots.len(), self.next + self.slots.len() - self.filled);
+        let (capacity, first) = (self.slots.len(), self.first());
         (0..self.filled).map(move |at| (first + at) % capacity)
+    }
+
+    /// The slot of the oldest sample, to be taken modulo the capacity.
+    fn first(&self) -> usize {
+        self.next + self.slots.len() - self.filled
     }
 }
 
@@ -69,8 +81,8 @@ mod tests {
             assert_eq!(times(&ring), expected);
         }
         let unstored = |ring: &mut Ring| {
-            let taken = ring.take_unstored().map(|packed| Sample::from(&packed).time_ns);
-            taken.collect::<Vec<_>>()
+            let taken = (0..ring.len()).filter_map(|at| ring.take_unstored(at));
+            taken.map(|packed| Sample::from(&packed).time_ns).collect::<Vec<_>>()
         };
         assert_eq!(unstored(&mut ring), [5, 7]);
         assert_eq!(unstored(&mut ring), [0; 0], "each is taken once");
