@@ -32,7 +32,7 @@ pub(super) fn is_same(one: &Incident, other: &Incident, apart: Option<Duration>)
 #[derive(Default)]
 struct Comparison {
     differs: bool,
-    /// Facts that tell one failure from others like it.
+    /// What distinguishes one failure from others like it.
     equal: u32,
 }
 

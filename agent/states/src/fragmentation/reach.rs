@@ -164,7 +164,7 @@ impl Fragmented {
     }
 
     /// Lets compaction move what lies between the free pages. Only now, so that it was tried in vain over all
-    /// memory and begins anew: an allocation fails if its scanners meet (mm/compaction.c `compact_finished`).
+    /// memory and begins again: an allocation fails if its scanners meet (mm/compaction.c `compact_finished`).
     fn release(&mut self) -> Result<()> {
         if let Some((region, _)) = &self.region {
             region.unlock()?;
