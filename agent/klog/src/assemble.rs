@@ -14,6 +14,7 @@ mod incident_builder;
 mod log_position;
 mod masks;
 mod memory;
+pub(crate) mod named;
 mod oom;
 mod process_limits;
 mod reports;

@@ -9,7 +9,7 @@ use fragwatch_core::model::{
 };
 
 use crate::{
-    assemble::{log_position::LogPosition, memory::MemoryReport, runtime, stack},
+    assemble::{log_position::LogPosition, memory::MemoryReport, named, stack},
     parse::{
         allocation::Header,
         field::Mask,
@@ -165,8 +165,7 @@ impl IncidentBuilder {
 
     /// Whether a container with this id is named in it.
     pub(super) fn names(&self, container: &str) -> bool {
-        let has =
-            |text: Option<&str>| text.is_some_and(|text| runtime::is_named_in(container, text));
+        let has = |text: Option<&str>| text.is_some_and(|text| named::is_named_in(container, text));
         let oom = self.oom.as_ref();
         let summary = oom.and_then(|oom| oom.summary.as_ref());
         has(self.header.as_ref().and_then(|header| header.cpuset.as_deref()))

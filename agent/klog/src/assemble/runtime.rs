@@ -97,17 +97,6 @@ fn names(named: &dyn Fn(&str) -> bool, failure: &ContainerFailure) -> bool {
             || uid.is_some_and(|uid| named(uid) || named(&uid.replace('-', "_"))))
 }
 
-/// Whether a path or a list names a container. An id is found wherever it stands; a name that a user
-/// chose (`1`, `web`) must be a part of its own: `/lxc/web`, `lxc.payload.web`.
-pub(crate) fn is_named_in(container: &str, text: &str) -> bool {
-    const SHORTEST_ID: usize = 32;
-    if container.len() >= SHORTEST_ID {
-        return text.contains(container);
-    }
-    text.split('/')
-        .any(|part| part == container || part.strip_prefix("lxc.payload.") == Some(container))
-}
-
 /// A program that says why has said it.
 fn says_other_reason(failure: &ContainerFailure) -> bool {
     matches!(failure.error, StartError::Other(_) | StartError::OtherLimit(_))

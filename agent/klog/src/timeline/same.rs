@@ -9,7 +9,10 @@ use fragwatch_core::model::{
 };
 
 use super::{JOIN_GAP, SAME_MOMENT};
-use crate::assemble::runtime::{self, Report};
+use crate::assemble::{
+    named,
+    runtime::{self, Report},
+};
 
 /// Whether the kernel reports it, and not programs alone.
 pub(super) fn is_kernels(i: &Incident) -> bool {
@@ -133,8 +136,8 @@ pub(super) fn joins(report: &Incident, program: &Incident) -> bool {
     let caches: Vec<&String> =
         report.slab_failures.iter().filter_map(|failed| failed.cache.as_ref()).collect();
     let names = |id: &str| {
-        cgroups.iter().flatten().any(|path| runtime::is_named_in(id, path))
-            || caches.iter().any(|cache| runtime::is_named_in(id, cache))
+        cgroups.iter().flatten().any(|path| named::is_named_in(id, path))
+            || caches.iter().any(|cache| named::is_named_in(id, cache))
     };
     let failures = || report.allocations.iter().filter_map(|a| a.failure.as_ref());
     let frames = || failures().flat_map(|failure| &failure.stack);
