@@ -1,12 +1,15 @@
 //! Runs programs in turn, and measures time and peak memory.
 
-use std::fs::File;
-use std::io;
+use std::fs::{self, File};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use harness::paths;
+
+/// How often a program's memory is looked at.
+const INTERVAL: Duration = Duration::from_millis(2);
 
 /// A program to measure.
 pub(super) struct Contestant {
@@ -60,30 +63,32 @@ fn once(contestant: &Contestant) -> Result<(f64, i64)> {
     let path = paths::target().join("bench/output");
     let output = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
     let started = Instant::now();
-    let child = copy
+    let mut child = copy
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(Stdio::null())
         .spawn()
         .with_context(|| format!("can't run {name}: is it installed?"))?;
-    let (status, peak) = wait(child.id()).with_context(|| format!("can't wait for {name}"))?;
+    let mut peak = 0;
+    let status = loop {
+        // What wait4 says of a child holds what this process had when it started it.
+        peak = peak_kib(child.id()).unwrap_or(0).max(peak);
+        if let Some(status) = child.try_wait().with_context(|| format!("can't wait for {name}"))? {
+            break status;
+        }
+        thread::sleep(INTERVAL);
+    };
     let seconds = started.elapsed().as_secs_f64();
     // 1 is explain's exit code for incidents, and grep's for no match.
-    if !libc::WIFEXITED(status) || libc::WEXITSTATUS(status) > 1 {
+    if status.code().is_none_or(|code| code > 1) {
         bail!("{name} failed, so there is nothing to measure: run it by hand to see why");
     }
     Ok((seconds, peak))
 }
 
-/// Waits for a child's end: its status, and its largest resident set in KiB.
-fn wait(pid: u32) -> io::Result<(i32, i64)> {
-    let mut status = 0;
-    // SAFETY: rusage is plain numbers, for which all zeros are a value.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
-    // SAFETY: both pointers are to locals of the right types that outlive the call.
-    if unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok((status, usage.ru_maxrss))
+/// The largest resident set of a process so far, in KiB; none when it has ended.
+fn peak_kib(pid: u32) -> Option<i64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    peak.trim().strip_suffix(" kB")?.parse().ok()
 }
