@@ -6,8 +6,6 @@ use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
-    sync::{Mutex, PoisonError},
-    thread,
     time::Instant,
 };
 
@@ -28,12 +26,6 @@ use crate::{
     },
     live::Instructions,
 };
-
-/// So many threads detach.
-const DETACHING: usize = 8;
-
-/// Stack size of these threads in bytes. Used stack pages count as locked memory.
-const STACK: usize = 128 << 10;
 
 /// What kprobes are attached by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,28 +67,16 @@ impl Links {
         self.0.retain(|(name, _)| *name != program);
     }
 
-    /// Detaches all, and calls `detached` after each. The kernel takes trampolines away one after the other, and
-    /// waits for each until no task can be in it; meanwhile the other kinds go.
-    pub fn clear(&mut self, detached: impl Fn() + Sync) {
-        let links = Mutex::new(std::mem::take(&mut self.0));
-        let work = || {
-            loop {
-                // Not within the condition: the lock must not be held while the kernel detaches.
-                let next = links.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                let Some((program, link)) = next else { return };
-                let began = Instant::now();
-                drop(link);
-                log::info!("{program} is detached after {} ms", began.elapsed().as_millis());
-                detached();
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 1..DETACHING {
-                // Without a second thread it takes longer.
-                let _ = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-            }
-            work();
-        });
+    /// Detaches all, one by one, and calls `detached` after each. With several threads it would take as long, since
+    /// the kernel takes trampolines away one after the other; and a new thread takes a block of order 2 for its
+    /// `task_struct`, for which a fragmented node may kill a container.
+    pub fn clear(&mut self, detached: impl Fn()) {
+        for (program, link) in self.0.drain(..) {
+            let began = Instant::now();
+            drop(link);
+            log::info!("{program} is detached after {} ms", began.elapsed().as_millis());
+            detached();
+        }
     }
 }
 
