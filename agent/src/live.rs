@@ -250,11 +250,10 @@ impl Live {
         self.hooks.iter().any(|h| h.hook == Hook::AllocationFailed && h.via.is_some())
     }
 
-    /// Detaches every hook; what lies in the rings can still be taken. `detached` is called after each
-    /// program: one takes the kernel some time.
-    pub fn detach(&mut self, detached: impl Fn() + Sync) {
+    /// Detaches every hook, for each of which the kernel takes some time; what lies in the rings can still be taken.
+    pub fn detach(&mut self) {
         if let Some(Attached { links, .. }) = self.attached.take() {
-            links.lock().unwrap_or_else(PoisonError::into_inner).clear(detached);
+            links.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 }

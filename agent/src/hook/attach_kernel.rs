@@ -67,15 +67,14 @@ impl Links {
         self.0.retain(|(name, _)| *name != program);
     }
 
-    /// Detaches all, one by one, and calls `detached` after each. With several threads it would take as long, since
-    /// the kernel takes trampolines away one after the other; and a new thread takes a block of order 2 for its
-    /// `task_struct`, for which a fragmented node may kill a container.
-    pub fn clear(&mut self, detached: impl Fn()) {
+    /// Detaches all, one by one. With several threads it would take as long, since the kernel takes trampolines away
+    /// one after the other; and a new thread takes a block of order 2 for its `task_struct`, for which a fragmented
+    /// node may kill a container.
+    pub fn clear(&mut self) {
         for (program, link) in self.0.drain(..) {
             let began = Instant::now();
             drop(link);
             log::info!("{program} is detached after {} ms", began.elapsed().as_millis());
-            detached();
         }
     }
 }

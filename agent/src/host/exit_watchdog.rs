@@ -2,7 +2,7 @@
 //! thread that writes the report, which is also the one that handles signals.
 use std::{
     io, process,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -21,9 +21,20 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// them is progress.
 static STEPS: AtomicU64 = AtomicU64::new(0);
 
-/// Notes progress; called for each event, and for each program that is detached.
+/// Notes progress; called for each event.
 pub fn step() {
     STEPS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// While this is true, the kernel is waited for, and not stdout.
+static DETACHING: AtomicBool = AtomicBool::new(false);
+
+/// Lets the kernel take the time that it needs to detach programs: on a busy node more than 5 s for one of them.
+pub fn while_detaching(detach: impl FnOnce()) {
+    DETACHING.store(true, Ordering::Relaxed);
+    detach();
+    step();
+    DETACHING.store(false, Ordering::Relaxed);
 }
 
 /// Starts a thread that exits the process with code 1 if, after SIGINT or SIGTERM, there is no progress
@@ -40,7 +51,7 @@ pub fn start() -> io::Result<()> {
         if signals.forever().next().is_some() {
             let mut seen = None;
             // This terminates, because no program is attached any more and so no event is added.
-            while seen != Some(STEPS.load(Ordering::Relaxed)) {
+            while DETACHING.load(Ordering::Relaxed) || seen != Some(STEPS.load(Ordering::Relaxed)) {
                 seen = Some(STEPS.load(Ordering::Relaxed));
                 thread::sleep(TIMEOUT);
             }

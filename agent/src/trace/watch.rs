@@ -188,7 +188,7 @@ impl Watch {
         let end = self.end()?;
         self.push_open(true);
         let loss = self.live.loss();
-        self.live.detach(exit_watchdog::step);
+        exit_watchdog::while_detaching(|| self.live.detach());
         while self.take_events(BATCH)? {
             self.advance()?;
         }
