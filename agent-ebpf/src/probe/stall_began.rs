@@ -41,7 +41,7 @@ fn begin(ctx: &ProbeContext, gfp: u32, order: u32, nodemask: u64) {
 #[kprobe]
 fn compaction_began_kprobe(ctx: ProbeContext) -> u32 {
     if let (Some(gfp), Some(order), Some(context)) = (ctx.arg(0), ctx.arg(1), ctx.arg::<u64>(3)) {
-        begin(&ctx, gfp, order, kernel::read(context, AC_NODEMASK.load()).unwrap_or(0));
+        begin(&ctx, gfp, order, kernel::read_or_zero(context, AC_NODEMASK.load()));
     }
     0
 }

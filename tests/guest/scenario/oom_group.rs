@@ -2,18 +2,12 @@
 //! the rest of the pod with it (`memory.oom.group`), among them one that waits for its turn to make a network
 //! namespace. The control waits too, in another pod.
 
-use std::sync::mpsc;
-use std::thread;
-
-use anyhow::{Context, Result, anyhow};
-use nix::sched::CloneFlags;
-use nix::unistd::gettid;
+use anyhow::{Context, Result};
 
 use super::Node;
-use super::killed::wait_until_in;
+use super::killed::while_both_wait;
 use crate::attempt::{self, Attempt, Side};
 use crate::creator::Step;
-use crate::node;
 
 /// What the pod has room for, in bytes, and what one of its processes writes to a tmpfs, in MiB.
 const ROOM: u64 = 8 * 1024 * 1024;
@@ -29,29 +23,11 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
         attempt.set("memory", "memory.oom.group", "1")?;
         attempt.quietly(&Step::Score(score))?.context("the creator can't be made killable")?;
     }
-    thread::scope(|scope| {
-        // As in `killed`: meanwhile no network namespace can be made.
-        let (started, loader) = mpsc::channel();
-        let loading = scope.spawn(move || {
-            // The receiver waits for it.
-            let _ = started.send(gettid().as_raw());
-            node::load_module("fragwatch_pernet", c"order=0 hold_ms=8000")
-        });
-        let loader = loader.recv().context("the thread that loads the module ended")?;
-        wait_until_in(loader, "fw_pernet_init")?;
-        for attempt in [&mut faulty, &mut control] {
-            let creator = attempt.creator();
-            creator.begin(&Step::Unshare(CloneFlags::CLONE_NEWNET))?;
-            wait_until_in(creator.pid(), "copy_net_ns")?;
-        }
+    while_both_wait(node, c"order=0 hold_ms=8000", faulty, control, |faulty| {
         faulty.limit("memory", "memory.max", "memory.current", ROOM)?;
         attempt::report(node.channel, Side::Faulty, "group", &faulty.cgroup(), Some("killed"));
         greedy.creator().begin(&Step::Write("/run/greedy", WRITTEN))?;
         greedy.into_creator().wait()?;
-        faulty.into_creator().wait()?;
-        let outcome = control.creator().finish()?;
-        control.report(node, outcome);
-        outcome.context("the control must have its namespace")?;
-        loading.join().map_err(|_| anyhow!("the thread that loads the module panicked"))?
+        faulty.into_creator().wait()
     })
 }

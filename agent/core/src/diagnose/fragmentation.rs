@@ -186,14 +186,24 @@ fn from_zones(evidence: &Evidence) -> Option<Verdict> {
         !reserved && (index.is_some_and(|index| index > even_index(order)) || refused_by_marks);
     let mut because = because(evidence, allocation, zone, blocks_seen);
     let remedies = remedies_for(evidence, allocation, &mut because);
-    Some(Verdict {
+    Some(verdict(sure, because, doubts, remedies))
+}
+
+/// The verdict; medium if the zone's index does not show fragmentation for sure.
+pub(super) fn verdict(
+    sure: bool,
+    because: Vec<String>,
+    doubts: Vec<String>,
+    remedies: Vec<Remedy>,
+) -> Verdict {
+    Verdict {
         cause: Cause::Fragmentation,
         confidence: if sure { Confidence::without(&doubts) } else { Confidence::Medium },
         because,
         not_seen: doubts,
         remedies,
         no_help: vec!["more memory for the container: no limit of it was hit"],
-    })
+    }
 }
 
 fn because(

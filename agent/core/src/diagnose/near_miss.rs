@@ -16,7 +16,7 @@ use crate::{
     },
     model::{
         allocation::{Allocation, Outcome},
-        verdict::{Cause, Confidence, Verdict},
+        verdict::Verdict,
         zone::{Offer, even_index},
     },
     units,
@@ -72,14 +72,7 @@ fn of_allocation(evidence: &Evidence, allocation: &Allocation) -> Option<Verdict
             // Nothing has to be started again.
             let mut remedies = fragmentation::remedies(evidence, allocation);
             remedies.retain(|remedy| remedy.durable);
-            Some(Verdict {
-                cause: Cause::Fragmentation,
-                confidence: if sure { Confidence::without(&doubts) } else { Confidence::Medium },
-                because,
-                not_seen: doubts,
-                remedies,
-                no_help: vec!["more memory for the container: no limit of it was hit"],
-            })
+            Some(fragmentation::verdict(sure, because, doubts, remedies))
         }
         Reading::Exhausted => Some(exhaustion::near_miss(evidence, allocation, waited, doubts)),
         _ => None,
@@ -95,6 +88,7 @@ mod tests {
         model::{
             event::EventKind,
             step::{CreationStep, Outcome as StepOutcome},
+            verdict::{Cause, Confidence},
         },
     };
 

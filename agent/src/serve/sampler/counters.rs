@@ -11,19 +11,13 @@ pub(super) fn threads(loadavg: &str) -> Option<u64> {
     loadavg.split(' ').nth(3)?.split_once('/')?.1.parse().ok()
 }
 
-/// What the names of the counters begin with that are wanted, of some two hundred.
-const BEGINNINGS: [&str; 8] = ["comp", "pgsc", "pgst", "oom_", "allo", "nr_f", "nr_a", "nr_i"];
-
 /// The counters of /proc/vmstat.
 pub(super) fn vmstat(text: &str) -> VmCounters {
     let mut counters = VmCounters::default();
     for line in text.lines() {
-        // This is read once a second, and most lines need not be split.
-        if !line.get(..4).is_some_and(|beginning| BEGINNINGS.contains(&beginning)) {
-            continue;
-        }
         let Some((name, value)) = line.split_once(' ') else { continue };
-        let Ok(value) = value.parse::<u64>() else { continue };
+        // Only for those that are wanted, of some two hundred: this is read once a second.
+        let value = || value.parse::<u64>().ok();
         let counter = match name {
             "compact_stall" => &mut counters.compact_stall,
             "compact_fail" => &mut counters.compact_fail,
@@ -34,20 +28,20 @@ pub(super) fn vmstat(text: &str) -> VmCounters {
             "pgsteal_kswapd" => &mut counters.pgsteal_kswapd,
             "oom_kill" => &mut counters.oom_kill,
             "nr_free_pages_blocks" => {
-                counters.free_pages_blocks = Some(value);
+                counters.free_pages_blocks = value();
                 continue;
             }
             "nr_active_anon" | "nr_inactive_anon" => counters.lru_pages.get_or_insert_default(),
             "nr_active_file" | "nr_inactive_file" => {
                 let file = counters.file_pages.get_or_insert_default();
-                *file = file.saturating_add(value);
+                *file = file.saturating_add(value().unwrap_or(0));
                 counters.lru_pages.get_or_insert_default()
             }
             // One for each zone; before 4.10 it had no zone.
             _ if name.starts_with("allocstall") => &mut counters.allocstall,
             _ => continue,
         };
-        *counter = counter.saturating_add(value);
+        *counter = counter.saturating_add(value().unwrap_or(0));
     }
     counters
 }
