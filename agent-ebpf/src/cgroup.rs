@@ -90,12 +90,23 @@ pub(crate) fn current_id() -> u64 {
 #[inline(always)]
 pub(crate) fn id_of(task: u64) -> u64 {
     let set = kernel::read_or_zero::<u64>(task, TASK_CGROUPS.load());
-    let cgroup = if TASKS_ON_V1.load() == 0 {
-        kernel::read_or_zero::<u64>(set, CSS_SET_DFL_CGRP.load())
+    if TASKS_ON_V1.load() == 0 {
+        id(kernel::read_or_zero::<u64>(set, CSS_SET_DFL_CGRP.load()))
     } else {
-        let css = kernel::read_or_zero::<u64>(set, CSS_SET_MEMORY.load());
-        kernel::read_or_zero::<u64>(css, CSS_CGROUP.load())
-    };
+        id_of_css(kernel::read_or_zero::<u64>(set, CSS_SET_MEMORY.load()))
+    }
+}
+
+/// Id of the cgroup that a controller's state belongs to, 0 if it can't be read. Unlike the address it is not
+/// used again when the cgroup is gone.
+#[inline(always)]
+pub(crate) fn id_of_css(css: u64) -> u64 {
+    id(kernel::read_or_zero::<u64>(css, CSS_CGROUP.load()))
+}
+
+/// Id of a `struct cgroup`, 0 if it can't be read.
+#[inline(always)]
+fn id(cgroup: u64) -> u64 {
     let node = kernel::read_or_zero::<u64>(cgroup, CGROUP_KN.load());
     kernel::read_or_zero(node, KN_ID.load())
 }

@@ -69,7 +69,7 @@ pub(crate) static BRIEF_ENDS: RingBuf = RingBuf::with_byte_size(64 * 1024, 0);
 #[map]
 pub(crate) static FAILED_NETNS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(256, 0);
 
-/// When a refused fork was last reported, by the `struct pids_cgroup` of the parent: repeated refusals
+/// When a refused fork was last reported, by the id of the cgroup that the child would be in: repeated refusals
 /// are reported once a second.
 #[map]
 pub(crate) static REFUSED_FORKS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(256, 0);

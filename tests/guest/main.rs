@@ -7,6 +7,7 @@ mod container;
 mod creator;
 mod daemonset;
 mod debian;
+mod heartbeat;
 mod hoard;
 mod http;
 mod inside;

@@ -39,7 +39,10 @@ fn leave(cset: u64, errno: i32) {
     step::note_reported(errno);
     let of = pids_cgroup(cset);
     let time = now();
-    if let Some(last) = REFUSED_FORKS.get_ptr(of) {
+    let id = cgroup::id_of_css(of);
+    if id != 0
+        && let Some(last) = REFUSED_FORKS.get_ptr(id)
+    {
         // SAFETY: memory of the map. Should the element be evicted and reused meanwhile, one refusal
         // is reported too many or too few of another cgroup.
         if time.saturating_sub(unsafe { *last }) < SECOND_NS {
@@ -47,7 +50,7 @@ fn leave(cset: u64, errno: i32) {
         }
     }
     // If it can't be kept, the next refusal is reported too.
-    let _ = REFUSED_FORKS.insert(of, time, 0);
+    let _ = REFUSED_FORKS.insert(id, time, 0);
     if !account::admit(Step::Fork as u32, errno) {
         return;
     }

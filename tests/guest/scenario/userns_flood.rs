@@ -8,6 +8,7 @@ use nix::sched::CloneFlags;
 use super::Node;
 use crate::attempt::{Attempt, Side};
 use crate::creator::Step;
+use crate::heartbeat::Heartbeat;
 use crate::hoard::without_blocks;
 use crate::refused::Refused;
 use crate::{node, state};
@@ -25,10 +26,12 @@ pub(super) fn run(node: &mut Node) -> Result<()> {
     outcome.context("on a node that is well a network namespace must be made")?;
     faulty.enter()?;
     node.states.push(state::fragment(node.channel, 6, 0)?);
+    let heartbeat = Heartbeat::start();
     let refused = Refused::start(REFUSALS)?;
     without_blocks(|| faulty.quietly(&Step::Unshare(CloneFlags::CLONE_NEWNET)))?;
     faulty.report(node, Err(Errno::ENOMEM));
     refused.finish()?;
+    node.channel.send("standstill", &heartbeat.end()?.as_micros().to_string());
     node.channel.node(format!("{REFUSALS} network namespaces of a user were refused"));
     Ok(())
 }

@@ -5,6 +5,7 @@ use fragwatch_core::{
     correlate::Correlated,
     model::{entry::Entry, identity::Query},
 };
+use log::Level;
 
 /// A report waits for names until this long after the creation's end.
 const NAMES_NS: u64 = 15_000_000;
@@ -15,6 +16,10 @@ const FACTS_NS: u64 = 10_000_000;
 /// Above this delay between a creation's end and its event the node is considered overloaded. Reports
 /// do not wait for names then, because the lookup thread would compete for the CPU.
 const OVERLOAD_NS: u64 = 5_000_000;
+
+/// A report later than this after the creation's end is worth a warning: the node has no CPU time left for
+/// fragwatch, or something blocks it.
+const LATE_NS: u64 = 1_000_000_000;
 
 /// An entry that is to be processed. Times are `CLOCK_MONOTONIC` in nanoseconds.
 pub(super) struct Taken {
@@ -76,7 +81,13 @@ impl Waiting {
         let Some(ended_ns) = self.ended_ns else { return };
         let Stages { began, decoded, correlated, names, facts, due } = self.stages;
         let us = |from: u64, to: u64| to.saturating_sub(from) / 1000;
-        log::debug!(
+        let late = now_ns.saturating_sub(ended_ns);
+        if late > LATE_NS {
+            log::warn!("a report came {} ms after the creation's end", late / 1_000_000);
+        }
+        let level = if late > LATE_NS { Level::Warn } else { Level::Debug };
+        log::log!(
+            level,
             "report stages: ring_us={} decode_us={} correlate_us={} lookup_us={} facts_us={} \
              wait_us={} write_us={}",
             us(ended_ns, began),
