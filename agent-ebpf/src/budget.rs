@@ -4,7 +4,7 @@ use fragwatch_ebpf::{Counter, MAX_FAILED_STEPS, MAX_FALLBACKS, MAX_REPEATED, Sta
 use crate::{
     account, cgroup,
     counters::count,
-    kernel::{GFP_DIRECT_RECLAIM, GFP_FALLBACK, now},
+    kernel::{GFP_DIRECT_RECLAIM, GFP_GIVES_UP, GFP_NOWARN, now},
     maps::{FAILED_STEPS, REPEATED_FAILURES},
     state::{Repeated, Thread},
     thread::tid,
@@ -106,6 +106,6 @@ pub(crate) fn is_needed(gfp: u32) -> bool {
 #[inline(always)]
 fn has_fallback(gfp: u32) -> bool {
     // Absent, it has bits that no mask has.
-    let fallback = GFP_FALLBACK.load();
-    gfp & fallback == fallback
+    let no_warn = GFP_NOWARN.load();
+    gfp & no_warn == no_warn && gfp & GFP_GIVES_UP.load() != 0
 }

@@ -265,9 +265,11 @@ macro_rules! for_each_global {
                 TASKS_HIERARCHY: Needed, Setting(0);
                 // 1 if every offset that reading zones takes is known.
                 ZONES_READABLE: Needed, Setting(0);
-                // The gfp bits of a caller that has a fallback: __GFP_NOWARN|__GFP_NORETRY. Unset, it
-                // has bits that no mask has.
-                GFP_FALLBACK: Needed, Setting($crate::table::ABSENT);
+                // __GFP_NOWARN. Unset, it has bits that no mask has.
+                GFP_NOWARN: Needed, Setting($crate::table::ABSENT);
+                // With __GFP_NOWARN the bits of which a caller that has a fallback has one:
+                // __GFP_NORETRY|__GFP_NOMEMALLOC. Unset, it has bits that every mask has.
+                GFP_GIVES_UP: Needed, Setting($crate::table::ABSENT);
                 // __GFP_DIRECT_RECLAIM. Unset, it has a bit that every mask has.
                 GFP_DIRECT_RECLAIM: Needed, Setting($crate::table::ABSENT);
                 // __GFP_THISNODE. Unset, it has bits that no mask has.

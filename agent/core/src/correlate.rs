@@ -7,6 +7,7 @@ mod lost_ends;
 pub(crate) mod outside;
 pub mod starts;
 pub mod unfinished;
+mod victims;
 
 use crate::model::{
     incident::{Incident, Source},

@@ -56,6 +56,7 @@ fn protect_memory() {
         log::info!("could not raise the priority, reports may be late on a busy node: {error}");
     }
     own_memory::release_free();
+    own_memory::forget_file();
     if !may_lock_without_limit() {
         log::info!("could not lock memory, fragwatch may be slow under pressure: no CAP_IPC_LOCK");
         return;

@@ -35,19 +35,46 @@ pub fn is_lock_unlimited() -> bool {
     getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY)
 }
 
-/// Gives back the pages of a part of the program's file that is not needed again; reading it would bring them
-/// back.
-pub fn forget(part: &'static [u8]) {
+/// Gives back the pages of the program's file, its code and constants: those that only the start needed don't come
+/// back, the others do when they are used. Called before memory is locked.
+pub fn forget_file() {
+    // SAFETY: `forget_segments` is what is called, as the function asks, and it takes no data.
+    unsafe { libc::dl_iterate_phdr(Some(forget_segments), std::ptr::null_mut()) };
+}
+
+/// Gives back the pages of the segments that can't be written, of the first object only: that is the program.
+unsafe extern "C" fn forget_segments(
+    object: *mut libc::dl_phdr_info,
+    _: libc::size_t,
+    _: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: the caller gives a valid object with so many program headers.
+    let (base, headers) = unsafe {
+        let object = &*object;
+        let headers = std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into());
+        (object.dlpi_addr, headers)
+    };
+    let read_only = |header: &&libc::Elf64_Phdr| {
+        header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0
+    };
+    for header in headers.iter().filter(read_only) {
+        forget(base.wrapping_add(header.p_vaddr) as usize, header.p_memsz as usize);
+    }
+    // Anything but 0 ends the walk.
+    1
+}
+
+/// Gives back the whole pages of a part of the program's file that can't be written.
+fn forget(start: usize, length: usize) {
     let Ok(page_size) = kernel::page_size() else { return };
     let page_size = page_size as usize;
-    // Whole pages only: others hold something else too.
-    let start = part.as_ptr().addr().next_multiple_of(page_size);
-    let end = part.as_ptr().addr() + part.len();
-    let Some(length) = (end - end % page_size).checked_sub(start) else { return };
+    let first = start.next_multiple_of(page_size);
+    let end = start + length;
+    let Some(length) = (end - end % page_size).checked_sub(first) else { return };
     // SAFETY: the pages are of a private mapping of the program's file and were never written, so that they
     // have the same content when they are read again.
     let result = unsafe {
-        libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_DONTNEED)
+        libc::madvise(std::ptr::without_provenance_mut(first), length, libc::MADV_DONTNEED)
     };
     if result != 0 {
         log::debug!("could not forget a part of the program: {}", std::io::Error::last_os_error());

@@ -14,8 +14,8 @@ use fragwatch_ebpf::{
     table::{
         ZONE_WALK,
         global::{
-            GFP_DIRECT_RECLAIM, GFP_FALLBACK, GFP_THISNODE, TASKS_HIERARCHY, TASKS_ON_V1, WANT_ALL,
-            WANT_UNTROUBLED, ZONES_READABLE,
+            GFP_DIRECT_RECLAIM, GFP_GIVES_UP, GFP_NOWARN, GFP_THISNODE, TASKS_HIERARCHY,
+            TASKS_ON_V1, WANT_ALL, WANT_UNTROUBLED, ZONES_READABLE,
         },
     },
 };
@@ -24,7 +24,6 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     hook::KprobesBy,
-    host::own_memory,
     kernel::{
         bpf::{self, Purpose},
         offsets::Offsets,
@@ -56,9 +55,13 @@ pub(super) fn load(
     loader.override_global(TASKS_HIERARCHY.name, &options.hierarchy, true);
     loader.override_global(aya_log::LEVEL, &log_level, false);
     loader.override_global(ZONES_READABLE.name, &zones_readable, true);
-    let fallback = gfp.fallback_mask();
-    if let Some(fallback) = &fallback {
-        loader.override_global(GFP_FALLBACK.name, fallback, true);
+    let no_warn = gfp.no_warn_mask();
+    if let Some(no_warn) = &no_warn {
+        loader.override_global(GFP_NOWARN.name, no_warn, true);
+    }
+    let gives_up = gfp.gives_up_mask();
+    if let Some(gives_up) = &gives_up {
+        loader.override_global(GFP_GIVES_UP.name, gives_up, true);
     }
     let direct_reclaim = gfp.direct_reclaim_mask();
     if let Some(direct_reclaim) = &direct_reclaim {
@@ -120,7 +123,6 @@ pub(super) fn rings(mut ebpf: Ebpf) -> Result<[Ring; 4], StartError> {
     ];
     // Its copies of the programs go before the rings are mapped.
     drop(ebpf);
-    own_memory::forget(PROGRAMS);
     let [creations, brief_ends, others, cgroups] = taken.map(|(name, map): (_, Map)| {
         let ring = RingBuf::try_from(map).map_err(|_| StartError::NoMap(name))?;
         async_fd::watch(ring, Interest::READABLE).map_err(StartError::Wait)

@@ -1,8 +1,5 @@
 //! Events, put together into creations; what is in none is looked at in `outside`.
-use std::{
-    collections::{HashMap, VecDeque},
-    ops::RangeInclusive,
-};
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use super::MAX_OPEN;
 use crate::{
@@ -15,22 +12,17 @@ use crate::{
         outside::{Kill, Outside},
         starts::Starts,
         unfinished,
+        victims::Victims,
     },
     model::{
-        allocation::{Allocation, Outcome as AllocationOutcome},
+        allocation::Outcome as AllocationOutcome,
         call_site,
-        event::{CreationKey, Event, EventKind, OomKill, OomScope, Task},
+        event::{CreationKey, Event, EventKind, Task},
         repeats::{CountedStep, Repeats},
         slab::SlabCache,
         step::{CreationStep, MAX_DETAILS, Namespaces, Outcome, PernetInit, STALL_NS, StepKind},
     },
 };
-
-/// Victims of the OOM killer remembered at a time.
-const MAX_VICTIMS: usize = 64;
-
-/// Processes that are killed together die within this time.
-const GROUP_KILL_NS: u64 = 10_000_000_000;
 
 /// Errors that no program ever sees: a signal came first, and the kernel makes the system call
 /// again, as another creation. `ERESTARTSYS` to `ERESTART_RESTARTBLOCK` (include/linux/errno.h).
@@ -51,8 +43,7 @@ pub struct Correlator {
     pub(super) waiting: Waiting,
     /// Failed steps that were no container's start.
     pub(super) other_steps: u64,
-    /// With their times.
-    victims: VecDeque<(u64, OomKill)>,
+    victims: Victims,
     pub(super) unfinished: unfinished::Watch,
     pub(super) last_kill: Option<Kill>,
     pub(super) kills: Kills,
@@ -94,10 +85,7 @@ impl Correlator {
         if let EventKind::OomKill(kill) = &mut event.kind {
             kill.cgroup = kill.cgroup_id.and_then(|id| self.starts.cgroups.path(id));
             kill.container = kill.cgroup.as_ref().and_then(cgroup_path::find).map(Box::new);
-            if self.victims.len() == MAX_VICTIMS {
-                self.victims.pop_front();
-            }
-            self.victims.push_back((event.time_ns, kill.clone()));
+            self.victims.push(event.time_ns, kill);
         }
         match event.creation {
             Some(key) => self.inside(key, event).into_iter().collect(),
@@ -284,7 +272,7 @@ impl Correlator {
             }
         }
         if errno == Some(libc::EINTR) || errno.is_some() && creation.oom_victim == Some(true) {
-            self.blame_killer(&mut creation);
+            self.victims.blame_killer(&mut creation);
         }
         // Now that all is read that was there before its end.
         if creation.namespaces().is_some()
@@ -298,58 +286,6 @@ impl Correlator {
             self.starts.parts(creation.began_ns, creation.task.pid, creation.cgroup.as_ref());
         creation.start = before;
         Some(self.finish_step(creation))
-    }
-
-    /// A creation that a signal ended was killed; if the OOM killer did it, for whichever allocation,
-    /// that is why it failed.
-    fn blame_killer(&mut self, creation: &mut CreationStep) {
-        let pid = creation.task.pid;
-        // One that was killed before it began had the same number, no more. The kernel sends the signal before it
-        // notes the victim.
-        let is_own = |(at_ns, kill): &(u64, OomKill)| {
-            kill.pid == Some(pid)
-                && (creation.oom_victim != Some(false) || *at_ns >= creation.began_ns)
-        };
-        let own = self.victims.iter().rposition(is_own);
-        let kill = match own.and_then(|at| self.victims.remove(at)) {
-            Some((_, kill)) => kill,
-            None if creation.oom_victim == Some(true) => {
-                self.killed_with(creation).unwrap_or_else(|| OomKill {
-                    pid: Some(pid),
-                    comm: Some(creation.task.comm.clone()),
-                    cgroup_id: Some(creation.task.cgroup_id),
-                    ..OomKill::default()
-                })
-            }
-            None => return,
-        };
-        creation.killed = true;
-        if !creation.oom_kills.contains(&kill) {
-            creation.allocations.extend(Allocation::of_kill(&kill));
-            creation.oom_kills.push(kill);
-        }
-    }
-
-    /// The kill with which a victim died that was not chosen itself: with `memory.oom.group` the kernel kills
-    /// all processes of the chosen one's cgroup, or of one above it, and calls `oom_kill_process` once.
-    fn killed_with(&self, creation: &CreationStep) -> Option<OomKill> {
-        let path = creation.cgroup.as_ref()?;
-        let is_within = |above: &str| {
-            let rest = path.display();
-            rest.strip_prefix(above.trim_end_matches('/')).is_some_and(|r| r.starts_with('/'))
-                || rest == above
-        };
-        let container = cgroup_path::find(path);
-        let is_with = |kill: &OomKill| match &kill.scope {
-            OomScope::Memcg(Some(full)) => is_within(full),
-            _ => {
-                kill.cgroup.as_ref() == Some(path)
-                    || container.is_some() && kill.container.as_deref() == container.as_ref()
-            }
-        };
-        let since = creation.ended_ns.saturating_sub(GROUP_KILL_NS);
-        let kills = self.victims.iter().rev().take_while(|(at_ns, _)| *at_ns >= since);
-        kills.map(|(_, kill)| kill).find(|kill| is_with(kill)).cloned()
     }
 
     /// Gives a creation its number and remembers it as a part of its container's start.

@@ -77,10 +77,11 @@ pub struct Gfp {
 }
 
 impl Gfp {
-    /// `__GFP_NOWARN` and `__GFP_NORETRY` are both set: the caller mostly has a fallback. False if
-    /// that can't be known.
+    /// `__GFP_NOWARN` is set, and `__GFP_NORETRY` or `__GFP_NOMEMALLOC`: the caller mostly has a fallback. The
+    /// second is so for huge pages, which are not tried without retries where the program advised them
+    /// (`vma_thp_gfp_mask` and `get_huge_zero_page` in mm/huge_memory.c of 6.12). False if that can't be known.
     pub fn has_fallback(&self) -> bool {
-        self.traits.is_some_and(|t| t.nowarn && t.noretry)
+        self.traits.is_some_and(|t| t.nowarn && (t.noretry || t.nomemalloc))
     }
 
     /// Its failure costs a caller that goes on nothing but the attempt: as in [`Self::has_fallback`], or no
@@ -117,10 +118,15 @@ impl GfpNames {
         table::for_release(kernel).map(Self::from_table)
     }
 
-    /// The bits of a caller that mostly has a fallback ([`Gfp::has_fallback`]); `None` if they aren't
-    /// known.
-    pub fn fallback_mask(&self) -> Option<u32> {
-        Some(self.mask("__GFP_NOWARN")? | self.mask("__GFP_NORETRY")?)
+    /// The bit of an allocation whose failure is expected; `None` if it isn't known.
+    pub fn no_warn_mask(&self) -> Option<u32> {
+        self.mask("__GFP_NOWARN")
+    }
+
+    /// The bits of which an allocation whose failure is expected has one if its caller mostly has a fallback
+    /// ([`Gfp::has_fallback`]); `None` if they aren't known.
+    pub fn gives_up_mask(&self) -> Option<u32> {
+        Some(self.mask("__GFP_NORETRY")? | self.mask("__GFP_NOMEMALLOC")?)
     }
 
     /// The bit of an allocation that may wait for reclaim and compaction; `None` if it isn't known.
@@ -233,6 +239,7 @@ impl GfpNames {
         Traits {
             nowarn: has("__GFP_NOWARN"),
             noretry: has("__GFP_NORETRY"),
+            nomemalloc: has("__GFP_NOMEMALLOC"),
             high: has("__GFP_HIGH"),
             // Before 4.4 it was called so.
             direct_reclaim: has("__GFP_DIRECT_RECLAIM") || has("__GFP_WAIT"),

@@ -159,6 +159,22 @@ fn every_table_is_whole() {
     }
 }
 
+/// SLUB's first try, a huge page that the program advised, and the huge zero page; what a module asks for with
+/// no warning alone has none.
+#[test]
+fn masks_of_callers_with_a_fallback() {
+    let has = |names| {
+        let traits = Traits::from_names(names).expect("names of masks");
+        Gfp { raw: 0, flags: None, traits: Some(traits) }.has_fallback()
+    };
+    assert!(has("GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY|__GFP_COMP"));
+    assert!(has("GFP_TRANSHUGE"));
+    assert!(has("GFP_HIGHUSER|__GFP_COMP|__GFP_ZERO|__GFP_NOWARN|__GFP_NOMEMALLOC"));
+    assert!(!has("GFP_KERNEL|__GFP_NOWARN"));
+    assert!(!has("GFP_KERNEL|__GFP_NOMEMALLOC"));
+    assert!(!has("GFP_KERNEL|__GFP_NORETRY"));
+}
+
 #[test]
 fn printed_names_say_what_the_mask_says() {
     let of = |names| Traits::from_names(names);

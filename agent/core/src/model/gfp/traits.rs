@@ -14,6 +14,9 @@ pub struct Traits {
     /// `__GFP_NORETRY`: the kernel shall not try hard.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub noretry: bool,
+    /// `__GFP_NOMEMALLOC`: it may have no page of the reserves, whoever asks.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nomemalloc: bool,
     /// `__GFP_HIGH`: it may have pages below the watermark, and of the atomic reserve.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub high: bool,
@@ -54,6 +57,7 @@ impl Traits {
         Self {
             nowarn: self.nowarn || other.nowarn,
             noretry: self.noretry || other.noretry,
+            nomemalloc: self.nomemalloc || other.nomemalloc,
             high: self.high || other.high,
             direct_reclaim: self.direct_reclaim || other.direct_reclaim,
             movable: self.movable || other.movable,
@@ -65,6 +69,7 @@ impl Traits {
         Self {
             nowarn: self.nowarn && other.nowarn,
             noretry: self.noretry && other.noretry,
+            nomemalloc: self.nomemalloc && other.nomemalloc,
             high: self.high && other.high,
             direct_reclaim: self.direct_reclaim && other.direct_reclaim,
             movable: self.movable && other.movable,
