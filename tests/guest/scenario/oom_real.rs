@@ -14,23 +14,32 @@ const LEFT: u64 = 48;
 const MORE: u32 = 256;
 const LITTLE: u32 = 1;
 
+/// How often another process may ask for memory first, for which the OOM killer then makes room.
+const TRIES: u32 = 5;
+
 pub(super) fn run(node: &mut Node) -> Result<()> {
     node::load_module("fragwatch_pernet", c"order=0")?;
-    let mut control = Attempt::prepare(node, Side::Control, "single")?;
-    let mut faulty = Attempt::prepare(node, Side::Faulty, "single")?;
-    // Further victims for the OOM killer if the first one's memory is freed too slowly: else it takes
-    // fragwatch.
-    node.states.push(state::exhaust(node.channel, LEFT, 500)?);
-    control.enter()?;
-    faulty.enter()?;
-    node::set_pernet("take_mib", LITTLE)?;
+    let mut control = Some(Attempt::prepare(node, Side::Control, "single")?);
     let step = Step::Unshare(CloneFlags::CLONE_NEWNET);
-    control.take(node, &step)?.context("with memory a network namespace must be made")?;
-    node::set_pernet("take_mib", MORE)?;
-    faulty.quietly(&step)?.context("a victim's memory is enough for the network namespace")?;
-    if !node.called_oom_killer()? {
-        bail!("the container was made without calling the OOM killer");
+    for _ in 0..TRIES {
+        let mut faulty = Attempt::prepare(node, Side::Faulty, "single")?;
+        // Further victims for the OOM killer if the first one's memory is freed too slowly: else it takes
+        // fragwatch.
+        let exhausted = state::exhaust(node.channel, LEFT, 500)?;
+        if let Some(mut control) = control.take() {
+            control.enter()?;
+            node::set_pernet("take_mib", LITTLE)?;
+            control.take(node, &step)?.context("with memory a network namespace must be made")?;
+        }
+        faulty.enter()?;
+        node::set_pernet("take_mib", MORE)?;
+        faulty.quietly(&step)?.context("a victim's memory is enough for the network namespace")?;
+        if node.called_oom_killer()? {
+            node.states.push(exhausted);
+            attempt::report(node.channel, Side::Faulty, "single", &faulty.cgroup(), Some("oom"));
+            return Ok(());
+        }
+        state::end(exhausted)?;
     }
-    attempt::report(node.channel, Side::Faulty, "single", &faulty.cgroup(), Some("oom"));
-    Ok(())
+    bail!("in {TRIES} tries the container was made without calling the OOM killer")
 }
