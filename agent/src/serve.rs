@@ -23,7 +23,7 @@ use self::{
     http::Listeners,
     journal::{Journal, Priority},
     limits::Limits,
-    report::Report,
+    report::{Rehearsal, Report},
     shared::{Phase, Shared},
 };
 use crate::{
@@ -99,6 +99,7 @@ fn start(
         fallbacks: true,
         attach: config.attach,
         report: Box::new(Report::new(Arc::clone(shared), journal.clone())),
+        rehearsal: Box::new(Rehearsal),
         stdout: StdoutMonitor::none(),
     };
     Watch::start(setup, |header, live| {

@@ -37,6 +37,7 @@ pub async fn run(args: &TraceArgs) -> Result<(), TraceError> {
         fallbacks: false,
         attach: args.attach,
         report: output::to_stdout(args.format),
+        rehearsal: output::to_nowhere(args.format),
         stdout: StdoutMonitor::new(),
     };
     let watch = Watch::start(setup, |header, _| {

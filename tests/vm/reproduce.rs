@@ -43,7 +43,7 @@ pub(crate) fn plans() -> Vec<Plan> {
             .on(Kernels::SlowDefaultOnly)
             .facts(facts![recipes_do_as_the_page_says, nothing_is_left]),
         Plan::new("reproduce-ids", &["memcg-ids"])
-            .on(Kernels::SlowDefaultOnly)
+            .on(Kernels::EverySlow)
             .facts(facts![ids_are_used_up, nothing_is_left]),
         states("reproduce-512m"),
         states("reproduce-2g"),

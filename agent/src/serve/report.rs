@@ -114,6 +114,17 @@ impl Format for Report {
     }
 }
 
+/// What [`Report`] makes of a line, kept by none.
+pub(super) struct Rehearsal;
+
+impl Format for Rehearsal {
+    fn line(&mut self, line: &Line) -> io::Result<()> {
+        let json = serde_json::to_string(line)?;
+        drop((one_line(line), escape(&json)));
+        Ok(())
+    }
+}
+
 fn priority(outcome: Outcome) -> Priority {
     match outcome {
         Outcome::Failed => Priority::Error,

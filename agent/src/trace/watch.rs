@@ -1,5 +1,6 @@
 //! The event loop: waits for the kernel's events, for answers of other threads, for signals and timers.
 mod process;
+mod rehearsal;
 mod waiting;
 
 use std::{collections::VecDeque, path::Path, time::Duration};
@@ -59,6 +60,8 @@ pub(crate) struct Setup {
     pub(crate) attach: Preference,
     /// Where the report goes.
     pub(crate) report: Box<dyn Format>,
+    /// The same to nowhere.
+    pub(crate) rehearsal: Box<dyn Format>,
     /// Ends the loop when stdout is closed.
     pub(crate) stdout: StdoutMonitor,
 }
@@ -128,6 +131,7 @@ impl Watch {
                 None
             }
         };
+        rehearsal::run(&header, setup.rehearsal).context(REPORT)?;
         let pipeline = Pipeline::new(header, setup.report).live(clock::monotonic_ns);
         let mut watch = Self {
             live,
