@@ -246,7 +246,7 @@ fn recipes_do_as_the_page_says(run: &Observed) {
     assert!(module.contains("fw_pernet_init") && module.contains("256 KiB"), "{module}");
     let settings = printed(run, "my-node-images-settings").join("\n");
     // As it happens, and as it is replayed, with the settings of both.
-    let waits = settings.matches("network namespace, waited ").count();
+    let waits = settings.matches(" of waiting for memory").count();
     assert!(waits >= 4, "{waits}: {settings}");
 }
 
