@@ -33,6 +33,9 @@ const MIN_FREE_KIB: &str = "4096";
 /// Allocations that are tried until one is helped by compaction: after failures the kernel puts off up to 64
 /// attempts to compact, and then begins with both scanners where they met (mm/compaction.c `defer_compaction`).
 const ATTEMPTS: u32 = 200;
+/// Allocations in a row that compaction helps before the state counts as reached: where its scanners are about to
+/// meet, the next one, which is the command's, would fail.
+const IN_A_ROW: u32 = 3;
 /// Looks in a row at which the state must be as it should, where compaction goes on in the background.
 const CALM_LOOKS: u32 = 10;
 /// The largest order for which the kernel tries again until it has a block (include/linux/mmzone.h
@@ -88,6 +91,7 @@ impl Fragmented {
             state.release()?;
         }
         let mut probe = must_compact.then(|| Probe::new(spec.order, changes)).transpose()?;
+        let mut in_a_row = 0;
         let mut calm = 0;
         // How long memory takes to be taken depends on the machine.
         let began = Instant::now();
@@ -101,10 +105,12 @@ impl Fragmented {
                 } else if must_compact && !state.movable {
                     state.release()?;
                     calm = 0;
-                } else if let Some(allocation) = probe.take() {
-                    state.compactable = is_helped_by_compaction(&allocation, spec.order)?;
-                    if !state.compactable {
-                        probe = Some(allocation);
+                } else if let Some(allocation) = &probe {
+                    let helped = is_helped_by_compaction(allocation, spec.order)?;
+                    in_a_row = if helped { in_a_row + 1 } else { 0 };
+                    if in_a_row == IN_A_ROW {
+                        state.compactable = true;
+                        probe = None;
                     }
                     calm = 0;
                 } else if !must_compact || calm == CALM_LOOKS {
@@ -229,13 +235,13 @@ impl Fragmented {
     }
 }
 
-/// Tries allocations of the order until one finds no block, waits for compaction, and then has one. What it had
-/// is free afterwards. False if a block was there, which something else freed.
+/// Tries allocations of the order until one has a block, which is free afterwards. True if that was the first, and
+/// it found no block and waited for compaction.
 fn is_helped_by_compaction(probe: &Probe, order: u32) -> Result<bool> {
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let before = compactions()?;
         if probe.allocate()? {
-            return Ok(compactions()? != before);
+            return Ok(attempt == 0 && compactions()? != before);
         }
     }
     bail!(
