@@ -188,6 +188,9 @@ impl Watch {
             self.advance()?;
         }
         self.consumer.ending();
+        // Now, because the kernel takes seconds to detach; what is left of a flood comes after that.
+        self.take_events(BATCH)?;
+        self.finish_backlog()?;
         // Before the programs are detached one by one: meanwhile what began has no end, which is no loss.
         let end = self.end()?;
         self.push_open(true);
