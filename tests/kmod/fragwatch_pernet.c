@@ -17,7 +17,7 @@
 #include <net/netns/generic.h>
 
 static unsigned int order = 6;
-module_param(order, uint, 0444);
+module_param(order, uint, 0644);
 MODULE_PARM_DESC(order, "each network namespace takes one block of 2^order pages");
 
 static unsigned int hold_ms;
