@@ -7,14 +7,11 @@ use std::{
     io::{self, Write as _},
 };
 
-use fragwatch_core::{
-    model::zone::fragmentation_index,
-    report::{
-        Format as _, Json, Text,
-        line::{
-            Line,
-            reproduce::{Command, Distance, Outcome, Reproduce, State, Zone},
-        },
+use fragwatch_core::report::{
+    Format as _, Json, Text,
+    line::{
+        Line,
+        reproduce::{Command, Distance, Outcome, Reproduce, State, Zone},
     },
 };
 use fragwatch_states::Reached;
@@ -78,8 +75,7 @@ fn state(reached: &[Reached]) -> Option<State> {
         let Some(order) = one.order else { continue };
         state.order = Some(order);
         let total = total(one);
-        let index = fragmentation_index(&total, order);
-        state.fragmentation_index = (index > 0).then_some(index as f64 / 1000.0);
+        state.fragmentation_index = one.fragmentation_index();
         state.zones.extend(one.zones.iter().map(|zone| Zone {
             node: zone.node,
             name: zone.name.clone(),

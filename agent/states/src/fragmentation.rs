@@ -4,7 +4,7 @@ mod reach;
 
 use anyhow::Result;
 use fragwatch_core::{
-    model::zone::{Offer, Zone, fragmentation_index},
+    model::zone::{Offer, Zone},
     units,
 };
 
@@ -136,33 +136,29 @@ impl Fragmented {
                 blocks: zone.blocks,
             })
             .collect();
-        let free: u64 = reached.iter().map(|zone| zone.free_kib * 1024).sum();
-        let total = zones::blocks(&zones);
-        let index = fragmentation_index(&total, order);
+        let mut reached = Reached {
+            order: Some(order),
+            zones: reached,
+            wanted: self.spec.like.clone(),
+            ..Reached::default()
+        };
+        let free: u64 = reached.zones.iter().map(|zone| zone.free_kib * 1024).sum();
         let what = if self.left == 0 {
             format!("and no block of order {order} or above among it")
         } else {
             format!("among it {} blocks of order {order}", self.left)
         };
-        let index = if index > 0 {
-            format!("; fragmentation index {:.3}", index as f64 / 1000.0)
-        } else {
-            String::new()
-        };
-        let mut sentences = vec![format!("{} free, {what}{index}", units::bytes(free))];
+        let index = reached.fragmentation_index();
+        let index =
+            index.map_or(String::new(), |index| format!("; fragmentation index {index:.3}"));
+        reached.sentences.push(format!("{} free, {what}{index}", units::bytes(free)));
         if self.compactable {
-            sentences.push(format!(
+            reached.sentences.push(format!(
                 "an allocation of order {order} found no block, waited for compaction, and had one: this was tried \
                  beforehand"
             ));
         }
-        Ok(Reached {
-            sentences,
-            order: Some(order),
-            zones: reached,
-            wanted: self.spec.like.clone(),
-            ..Reached::default()
-        })
+        Ok(reached)
     }
 }
 

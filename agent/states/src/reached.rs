@@ -16,6 +16,15 @@ pub struct Reached {
     pub took_ms: u64,
 }
 
+impl Reached {
+    /// The kernel's fragmentation index of the zone that has most free of those with the pages but not the block:
+    /// one that is exhausted may have blocks, below its watermark.
+    pub fn fragmentation_index(&self) -> Option<f64> {
+        let fragmented = self.zones.iter().filter(|zone| zone.offer != "exhausted");
+        fragmented.max_by_key(|zone| zone.free_kib)?.index
+    }
+}
+
 /// What a zone has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ZoneReached {
