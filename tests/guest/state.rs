@@ -1,6 +1,8 @@
 //! States of the node, those of `fragwatch reproduce`. Each lasts as long as its keeper.
 
-use anyhow::{Result, anyhow, bail};
+use std::fs;
+
+use anyhow::{Context, Result, anyhow, bail};
 use fragwatch_states::memory::meminfo_kib;
 use fragwatch_states::spec::{Fragmentation, Hog, HogSize, Kind};
 use fragwatch_states::{Keeper, Spec};
@@ -19,7 +21,9 @@ pub(crate) fn reach(channel: &Channel, specs: &[Spec]) -> Result<Keeper> {
 /// Leaves a third of the memory free, with so many blocks of that order among it, and no larger ones.
 pub(crate) fn fragment(channel: &Channel, order: u32, left: u64) -> Result<Keeper> {
     channel.node("fragmenting memory: every other page of what is left free gets locked");
-    let keep_kib = meminfo_kib("MemAvailable")? / 3;
+    // What is available may be mapped by others, who read it again at once.
+    fs::write("/proc/sys/vm/drop_caches", "3").context("can't have the page cache dropped")?;
+    let keep_kib = meminfo_kib("MemAvailable")?.min(meminfo_kib("MemFree")?) / 3;
     let kind = Kind::Pinned;
     let spec = Fragmentation { order, keep_kib, kind, left, like: Vec::new() };
     reach(channel, &[Spec::Fragmentation(spec)])
