@@ -29,7 +29,9 @@ pub struct Scenario {
     pub cgroups: Cgroups,
     /// Further arguments of `fragwatch trace`, where its truth is looked for.
     pub args: &'static [&'static str],
-    /// The first version, major and minor, on which it can't happen any more.
+    /// The first version, major and minor, on which it can happen.
+    pub since: Option<(u64, u64)>,
+    /// The first version on which it can't happen any more.
     pub until: Option<(u64, u64)>,
     /// The machine is killed after this time.
     pub deadline: Duration,
@@ -97,9 +99,13 @@ pub const SCENARIOS: [Scenario; 41] = [
     with("mount-enomem", truth(&[("mount", "fragmentation")])),
     with("link-order6", truth(&[("link", "fragmentation"), ("plugin", "fragmentation")])),
     with("keyring-quota", truth(&[("keyring", "not-memory")])),
-    with("seccomp-memcg", truth(&[("seccomp", "memcg-limit")])),
     Scenario {
-        // Later kernels charge programs to memory cgroups (kernel/bpf/core.c).
+        // From here on programs are charged to memory cgroups (kernel/bpf/core.c).
+        since: Some((5, 11)),
+        ..with("seccomp-memcg", truth(&[("seccomp", "memcg-limit")]))
+    },
+    Scenario {
+        // They are charged to memory cgroups from there on.
         until: Some((5, 11)),
         ..with("memlock", truth(&[("device-filter", "not-memory")]))
     },
@@ -216,6 +222,7 @@ const fn plain(name: &'static str) -> Scenario {
         append: "",
         cgroups: Cgroups::V2,
         args: &[],
+        since: None,
         until: None,
         deadline: DEADLINE,
         truth: None,
@@ -237,7 +244,8 @@ impl Scenario {
         let before = |limit: Option<(u64, u64)>| {
             limit.is_none_or(|(major, minor)| series.is_before(major, minor))
         };
-        before(self.until) && (cgroups == Cgroups::V2 || before(NO_V1))
+        let is_there = self.since.is_none_or(|(major, minor)| !series.is_before(major, minor));
+        is_there && before(self.until) && (cgroups == Cgroups::V2 || before(NO_V1))
     }
 }
 
