@@ -118,6 +118,13 @@ impl Fragmented {
                 }
             }
             if began.elapsed() > DEADLINE {
+                if state.movable && probe.is_some() {
+                    bail!(
+                        "within {} s compaction did not help {IN_A_ROW} allocations of order {} in a row",
+                        DEADLINE.as_secs(),
+                        spec.order
+                    );
+                }
                 bail!("{}", state.obstacle(keep)?);
             }
             thread::sleep(SETTLE);
