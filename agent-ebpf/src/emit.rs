@@ -3,7 +3,7 @@ use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_RING_SIZE},
     helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_comm},
 };
-use fragwatch_ebpf::{BriefEnd, COMM_LEN, Counter, Head, Record};
+use fragwatch_ebpf::{BriefEnd, COMM_LEN, Counter, Head, Record, UNKNOWN_USER};
 
 use crate::{
     account, cgroup,
@@ -30,6 +30,22 @@ fn head<R: Record>(creation_ns: u64) -> Head {
         creation_ns,
         cgroup_id: cgroup::current_id(),
         comm,
+    }
+}
+
+/// The head of a record about a cgroup, of which only time and process are used: who made it is found by these.
+#[inline(always)]
+fn cgroup_head<R: Record>() -> Head {
+    let ids = bpf_get_current_pid_tgid();
+    Head {
+        kind: R::KIND as u32,
+        tid: ids as u32,
+        tgid: (ids >> 32) as u32,
+        user: UNKNOWN_USER,
+        time_ns: now(),
+        creation_ns: 0,
+        cgroup_id: 0,
+        comm: [0; COMM_LEN],
     }
 }
 
@@ -122,7 +138,7 @@ pub(crate) fn emit_cgroup<R: Record>(fill: impl FnOnce(*mut R, Head)) {
         count(Counter::LostCgroupEvents);
         return;
     };
-    fill(entry.as_mut_ptr(), head::<R>(0));
+    fill(entry.as_mut_ptr(), cgroup_head::<R>());
     let unread = CGROUP_EVENTS.query(u64::from(BPF_RB_AVAIL_DATA));
     let wake = unread > u64::from(CGROUP_EVENTS_LEN / 8);
     entry.submit(u64::from(if wake { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }));

@@ -9,7 +9,7 @@ pub const UNKNOWN_USER: u32 = u32::MAX;
 /// [`Head::user`] of a task more than three user namespaces deep: all such tasks count as one user.
 pub const NESTED_USER: u32 = u32::MAX - 1;
 
-/// What every record begins with.
+/// What every record begins with. Those about cgroups have neither user nor cgroup nor name of the task.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "decode", derive(zerocopy::FromBytes))]
 #[repr(C)]
