@@ -23,7 +23,8 @@ pub(crate) fn fragment(channel: &Channel, order: u32, left: u64) -> Result<Keepe
     channel.node("fragmenting memory: every other page of what is left free gets locked");
     // What is available may be mapped by others, who read it again at once.
     fs::write("/proc/sys/vm/drop_caches", "3").context("can't have the page cache dropped")?;
-    let keep_kib = meminfo_kib("MemAvailable")?.min(meminfo_kib("MemFree")?) / 3;
+    let free = meminfo_kib("MemAvailable")?.min(meminfo_kib("MemFree")?);
+    let keep_kib = free.saturating_sub(meminfo_kib("Mapped")?) / 3;
     let kind = Kind::Pinned;
     let spec = Fragmentation { order, keep_kib, kind, left, like: Vec::new() };
     reach(channel, &[Spec::Fragmentation(spec)])
