@@ -1,10 +1,11 @@
 //! What doctor reports of a node is what happens there; and fragwatch runs as an unprivileged user with
 //! some capabilities alone.
 
+use harness::kernel::Series;
 use serde_json::{Value, json};
 
 use crate::observed::{Observed, TRACE};
-use crate::plan::{Kernels, Plan, facts};
+use crate::plan::{Kernels, Plan, facts, is_oldest};
 
 /// All that fragwatch can use, but `CAP_SYS_ADMIN`, and `CAP_SYSLOG` that it needs before 5.13.
 const CAPABILITIES: &str = "CAP_BPF,CAP_PERFMON,CAP_DAC_READ_SEARCH,CAP_SYS_RESOURCE,CAP_IPC_LOCK,\
@@ -21,14 +22,19 @@ pub(crate) fn plans() -> Vec<Plan> {
             each_capability_has_its_effect,
             unneeded_capabilities_are_given_back_by_root,
         ]),
+        // Before 5.13 names of functions take `CAP_SYSLOG`, and reading maps `CAP_BPF`.
         Plan::new("order6", TRACE)
             .named("order6-unprivileged")
             .with_capabilities(CAPABILITIES)
             .on(Kernels::DefaultFirst)
-            .facts(facts![
-                unprivileged_user_sees_the_failure,
-                unneeded_capabilities_are_given_back_by_a_user,
-            ]),
+            .facts_on(
+                is_newer,
+                facts![
+                    unprivileged_user_sees_the_failure,
+                    unneeded_capabilities_are_given_back_by_a_user,
+                ],
+            )
+            .facts_on(is_oldest, facts![unprivileged_user_sees_the_zones]),
     ]
 }
 
@@ -162,6 +168,21 @@ fn unprivileged_user_sees_the_failure(run: &Observed) {
     let site = &creation["allocations"].as_array().and_then(|all| all.last()).expect("one")["site"];
     assert_eq!(site, "fw_pernet_init", "{creation:#}");
     assert_eq!(creation["errno"], "ENOMEM");
+}
+
+fn is_newer(series: &Series) -> bool {
+    !is_oldest(series)
+}
+
+/// The cause, and that names are hidden.
+fn unprivileged_user_sees_the_zones(run: &Observed) {
+    run.assert_complete();
+    let failed = run.creations_that("failed");
+    let verdict = &failed.last().expect("one failed")["verdict"];
+    assert_eq!(verdict["cause"], "fragmentation", "{verdict:#}");
+    assert_eq!(verdict["confidence"], "medium", "{verdict:#}");
+    let hidden = json!(["whether an interrupt made the allocation: names are hidden"]);
+    assert_eq!(verdict["not_seen"], hidden, "{verdict:#}");
 }
 
 /// The bit of `CAP_IPC_LOCK` (include/uapi/linux/capability.h).

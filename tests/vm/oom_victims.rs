@@ -23,13 +23,16 @@ fn kills(incident: &Value) -> &Vec<Value> {
     incident["oom_kills"].as_array().expect("OOM kills are watched")
 }
 
-/// As many as the kernel logs, each once; a burst of them is one incident.
+/// As many as the kernel logs, each once; a burst of them is one incident. While fragwatch ends, the kernel may kill
+/// more.
 fn every_kill_is_in_an_incident(run: &Observed) {
     run.assert_complete();
     let logged = run.run.stream("dmesg").filter(|line| line.contains("Killed process ")).count();
+    let before = run.run.stream("killed").next().and_then(|count| count.parse().ok());
+    let before: usize = before.expect("the guest counts kills before fragwatch ends");
     let reported: usize = incidents(run).iter().map(|incident| kills(incident).len()).sum();
-    assert!(logged > 0, "the kernel killed nothing");
-    assert_eq!(reported, logged, "{:#?}", run.json);
+    assert!(before > 0, "the kernel killed nothing");
+    assert!((before..=logged).contains(&reported), "{before} to {logged}: {:#?}", run.json);
 }
 
 fn victims_and_cause_are_named(run: &Observed) {

@@ -82,7 +82,7 @@ pub(crate) fn is_default(series: &Series) -> bool {
     series.name == DEFAULT
 }
 
-fn is_oldest(series: &Series) -> bool {
+pub(crate) fn is_oldest(series: &Series) -> bool {
     SERIES.first().is_some_and(|oldest| oldest.name == series.name)
 }
 

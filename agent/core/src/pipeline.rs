@@ -1,7 +1,10 @@
 //! The pipeline from entries to the report, the same for a live trace and a capture.
 
+mod incidents_left;
+
 use std::io;
 
+use self::incidents_left::IncidentsLeft;
 use crate::{
     attribution::late::Attributions,
     clock,
@@ -29,10 +32,6 @@ use crate::{
     },
 };
 
-/// Incidents outside creations that are reported between two ticks. Further ones are counted only, so
-/// that they don't delay the reports of creations.
-const MAX_INCIDENTS: u32 = 20;
-
 /// Correlates entries, diagnoses what they complete, and reports it.
 pub struct Pipeline {
     report: Box<dyn Format>,
@@ -41,8 +40,7 @@ pub struct Pipeline {
     /// What can't be seen for other reasons than a missing hook, in sentences.
     not_seen: Vec<String>,
     correlator: Correlator,
-    /// Incidents that may be reported until the next tick.
-    incidents_left: u32,
+    incidents_left: IncidentsLeft,
     summary: Summary,
     watched: Watched,
     loss: Loss,
@@ -72,7 +70,7 @@ impl Pipeline {
             hooks: header.hooks,
             not_seen: header.not_seen,
             view,
-            incidents_left: MAX_INCIDENTS,
+            incidents_left: IncidentsLeft::ALL,
             summary: Summary::default(),
             watched: Watched::default(),
             loss: Loss::default(),
@@ -131,7 +129,7 @@ impl Pipeline {
                 }
             }
             Entry::Tick { time_ns } => {
-                self.incidents_left = MAX_INCIDENTS;
+                self.incidents_left = IncidentsLeft::ALL;
                 let mut correlated = self.correlator.flush_outside(Some(time_ns));
                 correlated.extend(self.correlator.superseded(time_ns));
                 return Ok(correlated);
@@ -205,7 +203,9 @@ impl Pipeline {
             Correlated::CreationStep(creation) => {
                 creation.outcome() != Outcome::Ok && self.is_reported(creation)
             }
-            Correlated::Incident(incident) => self.concerns(incident) && self.incidents_left != 0,
+            Correlated::Incident(incident) => {
+                self.concerns(incident) && self.incidents_left.of(incident) != 0
+            }
             Correlated::Unfinished(_) => false,
         })
     }
@@ -254,7 +254,7 @@ impl Pipeline {
 
     /// Whether a tick would have an effect.
     pub fn needs_tick(&self) -> bool {
-        self.incidents_left != MAX_INCIDENTS || self.correlator.follows_outside()
+        self.incidents_left != IncidentsLeft::ALL || self.correlator.follows_outside()
     }
 
     /// Whether a creation of which there were events has been without an end for long.
@@ -335,11 +335,10 @@ impl Pipeline {
         if !self.concerns(&incident) {
             return Ok(());
         }
-        if self.incidents_left == 0 {
+        if !self.incidents_left.take(&incident) {
             self.watched.incidents_omitted += 1;
             return Ok(());
         }
-        self.incidents_left -= 1;
         self.summary.incidents += 1;
         let Source::Live { time_ns } = incident.source else { return Ok(()) };
         for kill in &mut incident.oom_kills {

@@ -63,6 +63,8 @@ fn start_another(node: &Node) -> Result<()> {
         .status()
         .context("can't run a second fragwatch")?;
     node.channel.node(format!("a second fragwatch ended with {ended}"));
+    let killed = node.log.lines()?.iter().filter(|line| line.contains("Killed process ")).count();
+    node.channel.send("killed", &killed.to_string());
     Ok(())
 }
 
