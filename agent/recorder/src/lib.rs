@@ -10,7 +10,4 @@ mod recorder;
 mod ring;
 pub mod store;
 
-pub use self::{
-    recorder::{Options, Recorder},
-    ring::Ring,
-};
+pub use self::recorder::{Options, Recorder};

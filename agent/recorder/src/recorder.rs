@@ -1,5 +1,5 @@
 //! The event loop's side of the recorder: what is written down, into which lane, and when.
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use fragwatch_core::{
     correlate::Correlated,
@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     packed::Packed,
     ring::Ring,
-    store::{Claim, Handle, Lane, Notice, OpenError, Payload, Record, Status, to_json},
+    store::{Claim, Handle, Lane, Notice, OpenError, Payload, Record, Shared, Status, to_json},
 };
 
 /// Samples come once in this time.
@@ -42,7 +42,8 @@ impl Default for Options {
 /// Keeps samples, and writes events and samples to the store. No method waits for a file.
 #[derive(Debug)]
 pub struct Recorder {
-    ring: Ring,
+    /// Has the ring of samples, from which the store's thread takes.
+    shared: Arc<Shared>,
     after_ns: u64,
     store: Option<Handle>,
     context: Context,
@@ -66,13 +67,16 @@ impl Recorder {
         header: &Header,
         on_thread: impl FnOnce() + Send + 'static,
     ) -> Result<Self, OpenError> {
-        let store = store.map(|claim| Handle::open(claim, header, on_thread)).transpose()?;
         let samples = options.before.as_secs().div_ceil(SAMPLE_PERIOD.as_secs());
+        let ring = Ring::new(usize::try_from(samples).unwrap_or(usize::MAX));
+        let shared = Arc::new(Shared::new(ring));
+        let open = |claim| Handle::open(claim, header, Arc::clone(&shared), on_thread);
+        let store = store.map(open).transpose()?;
         Ok(Self {
-            ring: Ring::new(usize::try_from(samples).unwrap_or(usize::MAX)),
             after_ns: u64::try_from(options.after.as_nanos()).unwrap_or(u64::MAX),
             sequence: store.as_ref().map_or(1, Handle::first_sequence),
             store,
+            shared,
             context: Context::default(),
             recording_until_ns: 0,
             stored_ns: None,
@@ -117,11 +121,11 @@ impl Recorder {
         let now_ns = sample.time_ns;
         let sparse = self.stored_ns.is_none_or(|last| now_ns.saturating_sub(last) >= SPARSE_NS);
         let stored = self.store.is_some() && (sparse || now_ns < self.recording_until_ns);
-        self.ring.push(&packed, stored);
+        let sequence = stored.then(|| self.take_sequence());
         if stored {
             self.stored_ns = Some(now_ns);
-            self.write_sample(&packed);
         }
+        self.shared.put_sample(&packed, sequence);
     }
 
     /// Writes the samples that are held and not written, and from now on those of the next minute.
@@ -135,17 +139,7 @@ impl Recorder {
             let sequence = self.take_sequence();
             self.write(Lane::Incidents, sequence, Payload::Json(json));
         }
-        // One by one: all together would take more memory than the rest of an incident.
-        for at in 0..self.ring.len() {
-            if let Some(packed) = self.ring.take_unstored(at) {
-                self.write_sample(&packed);
-            }
-        }
-    }
-
-    /// The samples that are held, the oldest first.
-    pub fn samples(&self) -> impl DoubleEndedIterator<Item = Sample> + '_ {
-        self.ring.iter()
+        self.sequence += self.shared.store_samples(self.sequence);
     }
 
     /// How the store is; `None` without one.
@@ -171,11 +165,6 @@ impl Recorder {
     /// If not everything is on disk by then.
     pub fn close(self, timeout: Duration) -> io::Result<()> {
         self.store.map_or(Ok(()), |store| store.close(timeout))
-    }
-
-    fn write_sample(&mut self, packed: &Packed) {
-        let sequence = self.take_sequence();
-        self.write(Lane::Samples, sequence, Payload::Sample(Box::new(*packed)));
     }
 
     fn write(&self, lane: Lane, sequence: u64, payload: Payload) {

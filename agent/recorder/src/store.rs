@@ -31,13 +31,16 @@ mod fault_tests;
 
 use std::path::PathBuf;
 
-pub(crate) use self::record::{Payload, Record, to_json};
 pub use self::{
     claim::Claim,
     directory::OpenError,
     handle::Handle,
     lane::Lane,
     status::{Errors, LaneStatus, Notice, Severity, Status},
+};
+pub(crate) use self::{
+    queue::Shared,
+    record::{Payload, Record, to_json},
 };
 
 /// Where a store is, and how large it may become.

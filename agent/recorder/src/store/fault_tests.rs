@@ -18,7 +18,10 @@ use super::{
     to_json,
     worker::Worker,
 };
-use crate::packed::Packed;
+use crate::{packed::Packed, ring::Ring};
+
+/// Samples in the ring: few, so that some that wait are overwritten.
+const RING: usize = 8;
 
 /// Small, so that much is sealed and deleted.
 const MAX_SIZE: u64 = 128 << 10;
@@ -49,7 +52,7 @@ impl Rig {
         Self {
             sequence: segments.first_sequence(),
             worker: Worker::new(segments),
-            shared: Shared::default(),
+            shared: Shared::new(Ring::new(RING)),
             random: Random::new(seed),
             given: HashMap::new(),
             synced: BTreeSet::new(),
@@ -60,16 +63,16 @@ impl Rig {
     fn give(&mut self, lane: Lane) {
         let sequence = self.sequence;
         self.sequence += 1;
-        let sample = Sample { time_ns: sequence, ..Sample::default() };
-        let payload = if lane == Lane::Samples {
-            Payload::Sample(Box::new(Packed::from(&sample)))
-        } else {
-            let long = self.random.below(20) == 0;
-            let kind = "x".repeat(self.random.below(if long { 3000 } else { 300 }) as usize);
-            let entry = Entry::Cgroup { id: sequence, path: CgroupPath::parse(&kind) };
-            Payload::Json(to_json(&entry).expect("it is JSON"))
-        };
         self.given.insert(sequence, lane);
+        if lane == Lane::Samples {
+            let sample = Packed::from(&Sample { time_ns: sequence, ..Sample::default() });
+            self.shared.put_sample(&sample, Some(sequence));
+            return;
+        }
+        let long = self.random.below(20) == 0;
+        let kind = "x".repeat(self.random.below(if long { 3000 } else { 300 }) as usize);
+        let entry = Entry::Cgroup { id: sequence, path: CgroupPath::parse(&kind) };
+        let payload = Payload::Json(to_json(&entry).expect("it is JSON"));
         self.shared.lock().put(Record { lane, sequence, payload });
     }
 
@@ -84,8 +87,7 @@ impl Rig {
     }
 
     fn waiting(&self) -> BTreeSet<u64> {
-        let state = self.shared.lock();
-        state.waiting.iter().flatten().map(|record| record.sequence).collect()
+        self.shared.lock().waiting_numbers().collect()
     }
 }
 

@@ -30,14 +30,15 @@ pub struct Handle {
 
 impl Handle {
     /// Opens a store, or creates it, and starts its thread, which calls `on_thread` first. `header` begins
-    /// each segment.
-    pub fn open(
+    /// each segment. The thread takes what waits in `shared`.
+    pub(crate) fn open(
         claim: Claim,
         header: &Header,
+        shared: Arc<Shared>,
         on_thread: impl FnOnce() + Send + 'static,
     ) -> Result<Self, OpenError> {
         let Claim { options, lock } = claim;
-        Self::start(&options, header, lock, on_thread).map_err(|error| OpenError::Refused {
+        Self::start(&options, header, lock, shared, on_thread).map_err(|error| OpenError::Refused {
             path: options.directory.display().to_string(),
             error,
         })
@@ -47,10 +48,10 @@ impl Handle {
         options: &Options,
         header: &Header,
         lock: Lock,
+        shared: Arc<Shared>,
         on_thread: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
         let (segments, mended) = Segments::open(Disk::new(&options.directory), options, header)?;
-        let shared = Arc::new(Shared::default());
         let path = name(&options.directory);
         let mut state = shared.lock();
         state.status = segments.status();
@@ -97,7 +98,7 @@ impl Handle {
     pub fn status(&self) -> Status {
         let state = self.shared.lock();
         let mut status = state.status.clone();
-        status.waiting_bytes = state.waiting_size as u64;
+        status.waiting_bytes = state.waiting_bytes();
         status.dropped = state.dropped;
         status
     }

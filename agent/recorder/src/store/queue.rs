@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Lane, Notice, Severity, Status, record::Record, segments::MAX_RECORD};
+use super::{Lane, Notice, Payload, Severity, Status, record::Record, segments::MAX_RECORD};
+use crate::{packed::Packed, ring::Ring};
 
-/// Bytes of records that wait for the disk. Of more, the oldest are dropped.
+/// Bytes of records that wait for the disk, beside the samples in the ring. Of more, the oldest are dropped.
 const MAX_WAITING: usize = 1 << 20;
 
 /// Notices that are held until they are taken.
@@ -20,18 +21,20 @@ const PERIOD: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_mins(1);
 
 /// What the thread shares with its users.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
+#[derive(Debug)]
+pub(crate) struct Shared {
     state: Mutex<State>,
     /// Signalled when the thread should look at the state at once.
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct State {
+    /// The last samples. Those that are to be stored wait here first.
+    ring: Ring,
     /// Records that wait, per lane.
-    pub(super) waiting: [VecDeque<Record>; 3],
-    pub(super) waiting_size: usize,
+    waiting: [VecDeque<Record>; 3],
+    waiting_size: usize,
     pub(super) dropped: u64,
     pub(super) realtime_offset_ns: Option<i64>,
     pub(super) closing: bool,
@@ -44,6 +47,45 @@ pub(super) struct State {
 }
 
 impl Shared {
+    pub(crate) fn new(ring: Ring) -> Self {
+        let state = State {
+            ring,
+            waiting: Default::default(),
+            waiting_size: 0,
+            dropped: 0,
+            realtime_offset_ns: None,
+            closing: false,
+            urgent: false,
+            idle: false,
+            status: Status::default(),
+            notices: Vec::new(),
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Adds a sample to the ring; with the number of its entry, it is to be stored.
+    pub(crate) fn put_sample(&self, sample: &Packed, sequence: Option<u64>) {
+        let mut state = self.lock();
+        // The disk is slower than the ring is long.
+        while state.ring.is_next_waiting()
+            && let Some(record) = state.take_sample()
+        {
+            state.put(record);
+        }
+        state.ring.push(sample, sequence);
+        drop(state);
+        if sequence.is_some() {
+            self.wake();
+        }
+    }
+
+    /// Has the samples stored that are not, under numbers from `sequence` on. Returns how many.
+    pub(crate) fn store_samples(&self, sequence: u64) -> u64 {
+        let count = self.lock().ring.store_all(sequence);
+        self.wake();
+        count
+    }
+
     /// Lets the thread look at the state at once.
     pub(super) fn wake(&self) {
         self.changed.notify_one();
@@ -56,11 +98,11 @@ impl Shared {
     /// Waits for something to do; if nothing is `unfinished`, for long.
     pub(super) fn wait(&self, unfinished: bool) {
         let mut state = self.lock();
-        let [incidents, creations, samples] = &state.waiting;
-        if state.closing || state.urgent || !incidents.is_empty() || !samples.is_empty() {
+        let waits = |lane| state.waits(lane);
+        if state.closing || state.urgent || waits(Lane::Incidents) || waits(Lane::Samples) {
             return;
         }
-        state.idle = !unfinished && creations.is_empty();
+        state.idle = !unfinished && !waits(Lane::Creations);
         let timeout = if state.idle { IDLE } else { PERIOD };
         // Woken for nothing, the thread finds nothing to do.
         let (mut state, _) =
@@ -100,9 +142,38 @@ impl State {
 
     /// Takes the oldest record of a lane.
     pub(super) fn pop(&mut self, lane: Lane) -> Option<Record> {
-        let record = self.waiting[lane as usize].pop_front()?;
-        self.waiting_size -= record.size();
-        Some(record)
+        match self.waiting[lane as usize].pop_front() {
+            Some(record) => {
+                self.waiting_size -= record.size();
+                Some(record)
+            }
+            None if lane == Lane::Samples => self.take_sample(),
+            None => None,
+        }
+    }
+
+    /// Takes the first sample that waits in the ring.
+    fn take_sample(&mut self) -> Option<Record> {
+        let (sequence, packed) = self.ring.take()?;
+        Some(Record { lane: Lane::Samples, sequence, payload: Payload::Sample(Box::new(packed)) })
+    }
+
+    /// Whether a lane has records that wait.
+    fn waits(&self, lane: Lane) -> bool {
+        let in_ring = lane == Lane::Samples && self.ring.waiting() != 0;
+        in_ring || !self.waiting[lane as usize].is_empty()
+    }
+
+    /// The numbers of all that waits.
+    #[cfg(test)]
+    pub(super) fn waiting_numbers(&self) -> impl Iterator<Item = u64> + '_ {
+        let queued = self.waiting.iter().flatten().map(|record| record.sequence);
+        queued.chain(self.ring.waiting_numbers())
+    }
+
+    /// Bytes that wait.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        (self.waiting_size + self.ring.waiting() * size_of::<Packed>()) as u64
     }
 
     /// Puts records back, before all others.
@@ -134,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_is_urgent_does_not_wait_for_the_end_of_a_period() {
-        let shared = Shared::default();
+        let shared = Shared::new(Ring::new(1));
         for urgent in [true, false] {
             shared.lock().urgent = urgent;
             let began = Instant::now();

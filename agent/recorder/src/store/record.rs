@@ -20,7 +20,7 @@ pub(crate) struct Record {
 pub(crate) enum Payload {
     /// Its JSON.
     Json(String),
-    /// A sample: fifteen minutes of them are written at once, and take half of the memory like this.
+    /// A sample, which takes half of the memory like this.
     Sample(Box<Packed>),
 }
 
