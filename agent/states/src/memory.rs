@@ -15,7 +15,7 @@ use fragwatch_core::model::node::NodeZone;
 pub(crate) use carve::Carver;
 pub(crate) use eater::Eater;
 pub(crate) use messages::{LARGEST as LARGEST_BETWEEN_MESSAGES, Messages};
-pub(crate) use pages::{Ballast, PAGE};
+pub(crate) use pages::{Ballast, PAGE, STEP};
 pub(crate) use probe::Probe;
 pub(crate) use region::Region;
 

@@ -10,11 +10,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use fragwatch_core::{model::zone::Offer, units};
+use fragwatch_core::{
+    model::zone::{Offer, Zone},
+    units,
+};
 
 use super::{EATEN_AT_ONCE, Fragmented, SLACK, above_mark, possible};
 use crate::{
-    memory::{Ballast, Carver, Eater, Messages, PAGE, Probe, Region, spare_pages},
+    memory::{Ballast, Carver, Eater, Messages, PAGE, Probe, Region, STEP, spare_pages},
     reached::Reached,
     spec::{Fragmentation, Kind},
     undo::Changes,
@@ -141,7 +144,7 @@ impl Fragmented {
         let zones = zones::for_kernel(&zones::read_usable()?);
         let small = self.in_small_blocks(&zones);
         if small < keep {
-            if !self.free_more(keep - small)? {
+            if !self.take_blocks(keep - small, small, &zones)? && !self.free_more(keep - small)? {
                 bail!(
                     "could not leave {} free: {} are, and no more pages can be freed",
                     units::bytes(keep * PAGE),
@@ -159,6 +162,24 @@ impl Fragmented {
         }
         self.eat(&zones)?;
         Ok(false)
+    }
+
+    /// Takes large blocks page by page, so that they can be carved: compaction has moved other memory, such as files,
+    /// into the pages that were freed, and too little is left to free that many more. False if nothing was taken.
+    fn take_blocks(&mut self, more: u64, small: u64, zones: &[Zone]) -> Result<bool> {
+        let Some((region, carver)) = &mut self.region else { return Ok(false) };
+        let large = zones::room(zones, self.spec.order) << self.spec.order;
+        // The kernel takes the small blocks first.
+        if self.movable || carver.held() >= more || large < small + STEP {
+            return Ok(false);
+        }
+        let pages = large.min(spare_pages(&zones::read()?).saturating_sub(SLACK));
+        if pages < STEP {
+            return Ok(false);
+        }
+        region.extend(pages)?;
+        *carver = Carver::new(region.frames()?, self.spec.order);
+        Ok(true)
     }
 
     /// Has the kernel put together what it can move, which an allocation would do otherwise; the blocks that

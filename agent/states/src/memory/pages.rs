@@ -62,11 +62,12 @@ impl Mapping {
         })
     }
 
-    /// A file of that many pages, in single pages.
-    pub(super) fn shared(file: impl AsFd, pages: u64) -> Result<Self> {
-        let length = length(pages)?;
+    /// That many pages of a file from page `first` on, in single pages.
+    pub(super) fn shared(file: impl AsFd, first: u64, pages: u64) -> Result<Self> {
+        let (length, offset) = (length(pages)?, (first * PAGE).cast_signed());
+        let flags = MapFlags::MAP_SHARED;
         // SAFETY: as above.
-        let start = unsafe { mmap(None, length, read_write(), MapFlags::MAP_SHARED, file, 0) };
+        let start = unsafe { mmap(None, length, read_write(), flags, file, offset) };
         let mapping =
             Self { start: start.with_context(|| format!("could not map {pages} pages"))?, length };
         mapping.advise(false);
@@ -87,10 +88,15 @@ impl Mapping {
             .with_context(|| format!("could not lock {pages} pages of memory"))
     }
 
-    /// Unlocks that many pages from its start, without taking those that are not there.
-    pub(super) fn unlock(&self, pages: u64) -> Result<()> {
-        // SAFETY: as above.
-        unsafe { munlock(self.at(0), (pages * PAGE) as usize) }.context("could not unlock memory")
+    /// Unlocks its pages, without taking those that are not there.
+    pub(super) fn unlock(&self) -> Result<()> {
+        // SAFETY: the range is exactly this mapping.
+        unsafe { munlock(self.start, self.length.get()) }.context("could not unlock memory")
+    }
+
+    /// How many pages it has.
+    pub(super) fn pages(&self) -> u64 {
+        self.length.get() as u64 / PAGE
     }
 
     /// The address of a page.

@@ -32,49 +32,64 @@ const PRESENT: u64 = 1 << 63;
 /// for anonymous memory, came with 5.18.
 pub(crate) struct Region {
     file: OwnedFd,
-    mapping: Mapping,
-    pages: u64,
+    /// One after the other in the file.
+    mappings: Vec<Mapping>,
 }
 
 impl Region {
-    /// Takes and locks that many single pages, from all NUMA nodes alike. Compaction leaves locked ones where
-    /// they are, if `vm.compact_unevictable_allowed` is 0.
+    /// Takes that many pages.
     pub(crate) fn take(pages: u64) -> Result<Self> {
         let file = memfd_create("fragmenter", MFdFlags::empty())
             .context("could not create a memory file")?;
-        ftruncate(&file, (pages * PAGE).cast_signed()).context("could not size the memory file")?;
-        let mapping = Mapping::shared(file.as_fd(), pages)?;
+        let mut region = Self { file, mappings: Vec::new() };
+        region.extend(pages)?;
+        Ok(region)
+    }
+
+    /// Takes and locks that many single pages more, from all NUMA nodes alike. Compaction leaves locked ones where
+    /// they are, if `vm.compact_unevictable_allowed` is 0.
+    pub(crate) fn extend(&mut self, pages: u64) -> Result<()> {
+        let first: u64 = self.mappings.iter().map(Mapping::pages).sum();
+        let size = ((first + pages) * PAGE).cast_signed();
+        ftruncate(&self.file, size).context("could not size the memory file")?;
+        let mapping = Mapping::shared(self.file.as_fd(), first, pages)?;
         interleave(true);
-        let taken = take_steps(&mapping, pages);
+        let taken = take_steps(&mapping);
         interleave(false);
         taken?;
-        Ok(Self { file, mapping, pages })
+        self.mappings.push(mapping);
+        Ok(())
     }
 
     /// Lets compaction move the pages that are still there.
     pub(crate) fn unlock(&self) -> Result<()> {
-        self.mapping.unlock(self.pages)
+        self.mappings.iter().try_for_each(Mapping::unlock)
     }
 
-    /// The numbers of its pages' frames, with the pages.
+    /// The numbers of the frames of pages that are there, with the pages.
     pub(crate) fn frames(&self) -> Result<Vec<(u64, u32)>> {
         let path = "/proc/self/pagemap";
         let pagemap = File::open(path).with_context(|| format!("could not open {path}"))?;
-        let mut frames = Vec::with_capacity(self.pages as usize);
+        let mut frames = Vec::new();
         let mut buffer = vec![0; 8 * STEP as usize];
-        let mut page = 0;
-        while page < self.pages {
-            let count = STEP.min(self.pages - page);
-            let buffer = &mut buffer[..8 * count as usize];
-            let at = self.mapping.at(page).as_ptr() as u64 / PAGE * 8;
-            pagemap.read_exact_at(buffer, at).with_context(|| format!("could not read {path}"))?;
-            for (offset, entry) in buffer.chunks_exact(8).enumerate() {
-                let entry = u64::from_ne_bytes(entry.try_into().unwrap_or_default());
-                if entry & PRESENT != 0 {
-                    frames.push((entry & PFN, page as u32 + offset as u32));
+        let mut first = 0;
+        for mapping in &self.mappings {
+            let mut page = 0;
+            while page < mapping.pages() {
+                let count = STEP.min(mapping.pages() - page);
+                let buffer = &mut buffer[..8 * count as usize];
+                let at = mapping.at(page).as_ptr() as u64 / PAGE * 8;
+                let read = pagemap.read_exact_at(buffer, at);
+                read.with_context(|| format!("could not read {path}"))?;
+                for (offset, entry) in buffer.chunks_exact(8).enumerate() {
+                    let entry = u64::from_ne_bytes(entry.try_into().unwrap_or_default());
+                    if entry & PRESENT != 0 {
+                        frames.push((entry & PFN, (first + page) as u32 + offset as u32));
+                    }
                 }
+                page += count;
             }
-            page += count;
+            first += mapping.pages();
         }
         if frames.iter().all(|(frame, _)| *frame == 0) {
             bail!("{path} hides the numbers of page frames: that needs CAP_SYS_ADMIN");
@@ -96,10 +111,10 @@ impl Region {
     }
 }
 
-fn take_steps(mapping: &Mapping, pages: u64) -> Result<()> {
+fn take_steps(mapping: &Mapping) -> Result<()> {
     let mut taken = 0;
-    while taken < pages {
-        let step = STEP.min(pages - taken);
+    while taken < mapping.pages() {
+        let step = STEP.min(mapping.pages() - taken);
         let spare = spare_pages(&zones::read()?);
         if spare < step {
             bail!("{} MiB of memory are not enough", ((taken + spare) * PAGE) >> 20);
