@@ -9,8 +9,8 @@ use fragwatch_core::model::{
 
 use crate::store::REORDERED;
 
-/// Bytes of entries that are held: some hundred creations.
-const MAX_BYTES: usize = 256 << 10;
+/// Bytes that the held entries take: some hundred creations in trouble.
+const MAX_BYTES: usize = 160 << 10;
 
 /// Bytes of entries of one incident.
 const MAX_INCIDENT_BYTES: usize = 64 << 10;
@@ -52,18 +52,26 @@ enum About {
     Other,
 }
 
+impl Recent {
+    /// Bytes that it takes.
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.json.len()
+    }
+}
+
 impl Context {
     /// Adds an entry; `json` is its JSON.
     pub(crate) fn push(&mut self, sequence: u64, entry: &Entry, json: &str) {
         if let Entry::Event(event) = entry {
             self.now_ns = event.time_ns;
         }
-        self.bytes += json.len();
-        self.entries.push_back(Recent { sequence, json: json.to_owned(), about: about(entry) });
+        let recent = Recent { sequence, json: json.to_owned(), about: about(entry) };
+        self.bytes += recent.size();
+        self.entries.push_back(recent);
         let is_old = |oldest: &Recent| oldest.sequence.saturating_add(REORDERED / 2) < sequence;
         while self.bytes > MAX_BYTES || self.entries.front().is_some_and(is_old) {
             let Some(oldest) = self.entries.pop_front() else { break };
-            self.bytes -= oldest.json.len();
+            self.bytes -= oldest.size();
         }
     }
 

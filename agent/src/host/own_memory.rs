@@ -6,9 +6,10 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use crate::kernel;
 
 /// Allocations of at least this many bytes are mappings of their own, which go back to the kernel when
-/// they are freed. With glibc's default the limit grows with each that is freed, up to 32 MiB.
+/// they are freed; what the heap has, it keeps. With glibc's default the limit grows with each that is freed, up to
+/// 32 MiB.
 #[cfg(target_env = "gnu")]
-const MAPPED_FROM: libc::c_int = 128 << 10;
+const MAPPED_FROM: libc::c_int = 32 << 10;
 
 /// Keeps the heap small; called before it grows. None of it is required to run.
 pub fn keep_small() {

@@ -49,7 +49,7 @@ impl Fragmented {
     pub(crate) fn keep_up(&mut self) -> Result<()> {
         let zones = zones::for_kernel(&zones::read()?);
         let (small, keep) = (self.in_small_blocks(&zones), self.spec.keep_kib * 1024 / PAGE);
-        if small < keep / 16 * 15 {
+        if small < near(keep) {
             // It can't be helped if there is nothing more to free.
             self.free_more(keep - small)?;
         }
@@ -160,6 +160,11 @@ impl Fragmented {
         }
         Ok(reached)
     }
+}
+
+/// How many free pages are near enough to those wanted: other processes take and free some all the time.
+fn near(keep: u64) -> u64 {
+    keep / 16 * 15
 }
 
 /// Free pages of a zone above its `min` watermark and its reserve, without some for other processes: at the

@@ -14,9 +14,8 @@ use super::{
     seal,
 };
 
-/// So many bytes are held until they are known to be on disk: of samples less, because many come at once.
-const MAX_UNSYNCED: usize = 256 << 10;
-const MAX_UNSYNCED_SAMPLES: usize = 32 << 10;
+/// So many bytes are held until they are known to be on disk. All memory is locked, so what is held once is kept.
+const MAX_UNSYNCED: usize = 32 << 10;
 
 /// A file of the lane.
 #[derive(Clone, Copy, Debug)]
@@ -93,8 +92,7 @@ impl<F: AppendFile> LaneWriter<F> {
 
     /// Whether so much was written since the last sync that another one is due.
     pub(super) fn wants_sync(&self) -> bool {
-        let samples = self.lane == Lane::Samples;
-        self.unsynced_size >= if samples { MAX_UNSYNCED_SAMPLES } else { MAX_UNSYNCED }
+        self.unsynced_size >= MAX_UNSYNCED
     }
 
     /// Appends a record. After an error it is not in the lane.

@@ -15,7 +15,7 @@ use fragwatch_core::{
     units,
 };
 
-use super::{EATEN_AT_ONCE, Fragmented, SLACK, above_mark, possible};
+use super::{EATEN_AT_ONCE, Fragmented, SLACK, above_mark, near, possible};
 use crate::{
     memory::{Ballast, Carver, Eater, Messages, PAGE, Probe, Region, STEP, spare_pages},
     reached::Reached,
@@ -144,14 +144,17 @@ impl Fragmented {
         let zones = zones::for_kernel(&zones::read_usable()?);
         let small = self.in_small_blocks(&zones);
         if small < keep {
-            if !self.take_blocks(keep - small, small, &zones)? && !self.free_more(keep - small)? {
+            let more = keep - small;
+            if self.take_blocks(more, small, &zones)? || self.free_more(more)? {
+                return Ok(false);
+            }
+            if small < near(keep) {
                 bail!(
                     "could not leave {} free: {} are, and no more pages can be freed",
                     units::bytes(keep * PAGE),
                     units::bytes(small * PAGE)
                 );
             }
-            return Ok(false);
         }
         if zones::room(&zones, self.spec.order) <= self.left {
             if self.compact()? {
@@ -164,21 +167,22 @@ impl Fragmented {
         Ok(false)
     }
 
-    /// Takes large blocks page by page, so that they can be carved: compaction has moved other memory, such as files,
+    /// Takes what is free page by page, so that it can be carved: compaction has moved other memory, such as files,
     /// into the pages that were freed, and too little is left to free that many more. False if nothing was taken.
     fn take_blocks(&mut self, more: u64, small: u64, zones: &[Zone]) -> Result<bool> {
         let Some((region, carver)) = &mut self.region else { return Ok(false) };
         let large = zones::room(zones, self.spec.order) << self.spec.order;
-        // The kernel takes the small blocks first.
-        if self.movable || carver.held() >= more || large < small + STEP {
+        if self.movable || carver.held() >= more || large < more.min(STEP) {
             return Ok(false);
         }
-        let pages = large.min(spare_pages(&zones::read()?).saturating_sub(SLACK));
-        if pages < STEP {
+        // The kernel takes small blocks first: those that were carved are whole again, and are carved once more.
+        let pages = (small + large).min(spare_pages(&zones::read()?).saturating_sub(SLACK));
+        if pages <= small {
             return Ok(false);
         }
         region.extend(pages)?;
         *carver = Carver::new(region.frames()?, self.spec.order);
+        self.compacted = false;
         Ok(true)
     }
 
