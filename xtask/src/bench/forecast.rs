@@ -129,13 +129,16 @@ fn table(outcomes: &[Outcome]) -> String {
     }
     let scores = [0, 1, 2].map(|at| score(outcomes, at));
     let row = |name: &str, value: fn(&(f64, f64)) -> f64| {
-        let values = scores.each_ref().map(|score| format!("{:.2}", value(score)));
+        // Of nothing there is no part.
+        let written =
+            |part: f64| if part.is_nan() { "–".to_owned() } else { format!("{part:.2}") };
+        let values = scores.each_ref().map(|score| written(value(score)));
         format!("\n| **{name}** | | {} |", values.join(" | "))
     };
     table + &row("precision", |score| score.0) + &row("recall", |score| score.1)
 }
 
-/// Precision and recall of one of the three.
+/// Precision and recall of one of the three; not a number where there was no alarm, or no failure.
 fn score(outcomes: &[Outcome], at: usize) -> (f64, f64) {
     let count = |is: fn(&Outcome, Alarm) -> bool| {
         outcomes.iter().filter(|outcome| is(outcome, outcome.alarms[at])).count() as f64
@@ -143,7 +146,7 @@ fn score(outcomes: &[Outcome], at: usize) -> (f64, f64) {
     let right = count(|outcome, alarm| outcome.failed.is_some() && alarm.since.is_some());
     let wrong = count(|outcome, alarm| outcome.failed.is_none() && alarm.ever);
     let failed = count(|outcome, _| outcome.failed.is_some());
-    (right / f64::max(right + wrong, 1.0), right / f64::max(failed, 1.0))
+    (right / (right + wrong), right / failed)
 }
 
 #[cfg(test)]
