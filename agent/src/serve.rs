@@ -37,10 +37,6 @@ use crate::{
     },
 };
 
-/// Bytes that the first incidents take, beside what they take for a moment: their entries, which are held until
-/// they are on disk, and others of the last minutes (`cargo xtask bench soak --serve`).
-const INCIDENT_HEAP: usize = 512 << 10;
-
 /// Why it does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -106,13 +102,11 @@ fn start(
         rehearsal: Box::new(Rehearsal),
         stdout: StdoutMonitor::none(),
     };
-    let watch = Watch::start(setup, |header, live| {
+    Watch::start(setup, |header, live| {
         shared.metrics.set_hooks(&live.hooks);
         shared.board().doctor = Some(found.report(header.kernel.clone(), live));
         consumer(config, store, header, shared, journal)
-    })?;
-    own_memory::reserve_heap(INCIDENT_HEAP);
-    Ok(watch)
+    })
 }
 
 fn consumer(

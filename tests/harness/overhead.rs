@@ -9,6 +9,9 @@ pub const STREAM: &str = "overhead";
 /// Where the bpftrace script is in the guest.
 pub const SCRIPT: &str = "/overhead.bt";
 
+/// glibc's settings for `serve`, as its unit and its DaemonSet have them: no memory that each thread keeps for itself.
+pub const TUNABLES: &str = "glibc.malloc.tcache_count=0:glibc.pthread.stack_cache_size=0";
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Effort {

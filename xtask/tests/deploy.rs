@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
+use harness::overhead::TUNABLES;
 use harness::paths;
 use xtask::setup::checkers;
 
@@ -73,6 +74,14 @@ fn daemonset_fits_three_versions_of_kubernetes() {
     let (passed, output) = validate(&wrong.display().to_string(), KUBERNETES[1]);
     assert!(!passed, "{output}");
     fs::remove_file(&wrong).expect("it was written");
+}
+
+#[test]
+fn memory_is_measured_with_the_settings_that_are_deployed() {
+    let unit = format!("Environment=GLIBC_TUNABLES={TUNABLES}\n");
+    assert!(text("deploy/systemd/fragwatch.service").contains(&unit));
+    let variable = format!("- name: GLIBC_TUNABLES\n              value: {TUNABLES}\n");
+    assert!(text("deploy/kubernetes/daemonset.yaml").contains(&variable));
 }
 
 #[test]

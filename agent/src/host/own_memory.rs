@@ -31,28 +31,6 @@ pub fn keep_small() {
     }
 }
 
-/// Blocks in which the heap is reserved; smaller than [`MAPPED_FROM`].
-#[cfg(target_env = "gnu")]
-const RESERVED_AT_ONCE: usize = 16 << 10;
-
-/// Lets the heap have so many bytes that are not used yet. Once memory is locked, what the first incidents take is
-/// there, although the node may have none to give by then.
-pub fn reserve_heap(bytes: usize) {
-    #[cfg(target_env = "gnu")]
-    {
-        let keep = libc::c_int::try_from(bytes.saturating_mul(2)).unwrap_or(libc::c_int::MAX);
-        // SAFETY: takes no pointer; glibc takes its own lock.
-        unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, keep) };
-        // Each byte is written: pages that are only mapped come when they are used.
-        let block = || std::hint::black_box(vec![1_u8; RESERVED_AT_ONCE]);
-        let blocks: Vec<Vec<u8>> =
-            std::iter::repeat_with(block).take(bytes / RESERVED_AT_ONCE).collect();
-        drop(blocks);
-    }
-    #[cfg(not(target_env = "gnu"))]
-    let _ = bytes;
-}
-
 /// Whether locked memory is unlimited. With a limit, an allocation beyond it fails without `CAP_IPC_LOCK`.
 pub fn is_lock_unlimited() -> bool {
     getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use harness::job::{BEFORE, BPFTRACE, FRAGWATCH};
-use harness::overhead::{Contestant, Memory, SCRIPT};
+use harness::overhead::{Contestant, Memory, SCRIPT, TUNABLES};
 
 use super::usage::{memory, process_cpu_ns};
 use super::{Bench, SETTLE};
@@ -50,6 +50,9 @@ impl Running {
             command.args(["-q", SCRIPT]);
         } else {
             command.args(bench.args).env("RUST_LOG", log);
+            if bench.args.first().is_some_and(|command| command == "serve") {
+                command.env("GLIBC_TUNABLES", TUNABLES);
+            }
         }
         let began = Instant::now();
         let mut watcher = Watcher::spawn(bench.channel, command, false)?;

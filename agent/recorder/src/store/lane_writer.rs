@@ -238,7 +238,7 @@ impl<F: AppendFile> LaneWriter<F> {
         S: FileSystem<File = F>,
     {
         let plain = files.read(self.lane, &name.to_string())?;
-        let packed = seal::compress(&plain);
+        let packed = seal::compress(&plain)?;
         drop(plain);
         let size = packed.len() as u64;
         self.make_room(files, cost(size), min_free)?;

@@ -1,5 +1,8 @@
 //! Compression of segments.
-use std::io::{self, Read as _};
+use std::{
+    io::{self, Read as _},
+    thread,
+};
 
 use ruzstd::{
     decoding::StreamingDecoder,
@@ -11,8 +14,21 @@ use super::line::MAX_LINE;
 /// A segment is not larger than this when it is unpacked.
 pub(crate) const MAX_SEGMENT: usize = 512 << 10;
 
-pub(super) fn compress(segment: &[u8]) -> Vec<u8> {
-    compress_to_vec(segment, CompressionLevel::Fastest)
+/// Stack size in bytes of the thread that compresses; it uses most of it.
+const STACK: usize = 512 << 10;
+
+/// Compresses a segment, on a thread whose stack is given back: on one that goes on, its pages would be locked in
+/// memory for good.
+///
+/// # Errors
+/// If the thread can't be started.
+pub(super) fn compress(segment: &[u8]) -> io::Result<Vec<u8>> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("seal".to_owned()).stack_size(STACK);
+        let work = || compress_to_vec(segment, CompressionLevel::Fastest);
+        let compressed = thread.spawn_scoped(scope, work)?.join();
+        compressed.map_err(|_| io::Error::other("the compression panicked"))
+    })
 }
 
 /// Unpacks as much as can be unpacked, and says whether that is all of it.
@@ -31,13 +47,17 @@ mod tests {
 
     use super::*;
 
+    fn packed() -> Vec<u8> {
+        compress(&segment()).expect("a thread can be started")
+    }
+
     fn segment() -> Vec<u8> {
         (0..2000u64).flat_map(|n| format!("{{\"a\":{}}}\n", n * n * 7919).into_bytes()).collect()
     }
 
     #[test]
     fn a_segment_survives_compression() {
-        let (unpacked, result) = decompress(&compress(&segment()));
+        let (unpacked, result) = decompress(&packed());
         assert!(result.is_ok());
         assert!(unpacked == segment());
     }
@@ -46,7 +66,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn a_damaged_one_is_an_error_or_other_bytes(at: usize, bit in 0u32..8, cut: bool) {
-            let mut packed = compress(&segment());
+            let mut packed = packed();
             let at = at % packed.len();
             if cut { packed.truncate(at) } else { packed[at] ^= 1 << bit }
             let (unpacked, _) = decompress(&packed);
