@@ -102,11 +102,13 @@ fn start(
         rehearsal: Box::new(Rehearsal),
         stdout: StdoutMonitor::none(),
     };
-    Watch::start(setup, |header, live| {
+    let watch = Watch::start(setup, |header, live| {
         shared.metrics.set_hooks(&live.hooks);
         shared.board().doctor = Some(found.report(header.kernel.clone(), live));
         consumer(config, store, header, shared, journal)
-    })
+    })?;
+    own_memory::touch_free();
+    Ok(watch)
 }
 
 fn consumer(
