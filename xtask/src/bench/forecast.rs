@@ -170,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn without_a_failure_or_an_alarm_there_is_no_ratio() {
+        let large = [0, 0, 0, 0, 0, 0, 0, 0, 20, 100];
+        let minutes: Vec<Minute> = (0..9).map(|at| minute(at, false, &large)).collect();
+        let table = table(&[judge(&COURSES[0], &minutes)]);
+        assert!(table.contains("| **precision** | | – | – | – |"), "{table}");
+        assert!(table.contains("| **recall** | | – | – | – |"), "{table}");
+    }
+
+    #[test]
     fn rules_are_as_published() {
         assert!(
             rule_of_share(&minute(0, false, &[1000])) && rule_of_ten(&minute(0, false, &[1000]))

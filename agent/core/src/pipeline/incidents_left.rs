@@ -8,27 +8,28 @@ const MAX_INCIDENTS: u32 = 20;
 /// How many incidents may be reported until the next tick. Failed allocations must not use up what there is for the
 /// processes that were killed.
 #[derive(PartialEq)]
-pub(super) struct IncidentsLeft {
-    with_kills: u32,
-    others: u32,
-}
+pub(super) struct IncidentsLeft([u32; 2]);
 
 impl IncidentsLeft {
-    pub(super) const ALL: Self = Self { with_kills: MAX_INCIDENTS, others: MAX_INCIDENTS };
+    pub(super) const ALL: Self = Self([MAX_INCIDENTS; 2]);
 
     /// How many more like this one.
     pub(super) fn of(&self, incident: &Incident) -> u32 {
-        if incident.oom_kills.is_empty() { self.others } else { self.with_kills }
+        self.0[has_kills(incident)]
     }
 
     /// Takes one away. False if there is none.
     pub(super) fn take(&mut self, incident: &Incident) -> bool {
-        let left =
-            if incident.oom_kills.is_empty() { &mut self.others } else { &mut self.with_kills };
+        let left = &mut self.0[has_kills(incident)];
         let taken = *left != 0;
         *left = left.saturating_sub(1);
         taken
     }
+}
+
+/// Which of the two numbers counts for an incident.
+fn has_kills(incident: &Incident) -> usize {
+    usize::from(!incident.oom_kills.is_empty())
 }
 
 #[cfg(test)]
